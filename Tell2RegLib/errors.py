@@ -1,0 +1,43 @@
+"""The errors a user can meet, as one small tree.
+
+    Tell2RegError
+    ├── InputError (also ValueError)     a file, an argument or a value that cannot be used
+    │   └── GeometryError                grids, spacings or directions that cannot be used
+    ├── NothingFound                     no regions or no pairs: a result, told plainly
+    ├── OutputError                      a result that could not be written
+    ├── ResourceError                    a device or memory that is not there
+    └── Cancelled                        the user stopped the run
+
+Every message is one sentence or two: what is wrong, with which value or file, and what to do.
+"""
+
+
+class Tell2RegError(Exception):
+    """Base of everything that is told to the user in one sentence, without a traceback."""
+
+
+class InputError(Tell2RegError, ValueError):
+    """A file, an argument or a value cannot be used."""
+
+
+class GeometryError(InputError):
+    """A grid, a spacing, a direction or a point cannot be used."""
+
+
+class NothingFound(Tell2RegError):
+    """No region or no pair is left to fit: an outcome of the run, not a fault of the program."""
+
+
+class OutputError(Tell2RegError):
+    """A result could not be written."""
+
+
+class ResourceError(Tell2RegError):
+    """A device or memory that the run needs is not there."""
+
+
+class Cancelled(Tell2RegError):
+    """The user stopped the run."""
+
+    def __init__(self, message: str = "Cancelled; nothing was written.") -> None:
+        super().__init__(message)
