@@ -1,0 +1,111 @@
+"""A registration's result: both directions of a transform, applied to points and to volumes.
+
+Direction (docs/coordinates.md): `fixed_to_moving` maps points of the fixed patient to the moving one and is what
+resamples the moving volume into fixed space; points drawn on the moving volume go through `moving_to_fixed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike
+
+from Tell2RegLib.errors import GeometryError
+from Tell2RegLib.field import DisplacementField, affine_displacements
+from Tell2RegLib.grid import Floats, Grid, apply_affine
+from Tell2RegLib.volume import Volume, array_of, set_reference, to_simpleitk
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A smooth map between fixed and moving space, with its inverse, both as fields on their own grids.
+
+    Args:
+        kind: "rigid", "affine", "svf", "ffd" or "ddf".
+        fixed_to_moving: x_moving = x_fixed + u(x_fixed), on the fixed grid.
+        moving_to_fixed: its inverse, on the moving grid.
+        affine_lps: 4 x 4, the affine part of fixed_to_moving. Beyond the grid a point moves with it, plus what the
+            nearest point of the grid moves besides.
+
+    Raises:
+        GeometryError: an affine part that cannot be inverted.
+    """
+
+    kind: str
+    fixed_to_moving: DisplacementField
+    moving_to_fixed: DisplacementField
+    affine_lps: Floats
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.affine_lps, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+            raise GeometryError(f"The affine part of a transform must be an invertible 4 x 4 matrix, not {matrix}.")
+        matrix.setflags(write=False)
+        object.__setattr__(self, "affine_lps", matrix)
+
+    @property
+    def inverse(self) -> Transform:
+        """The same map, the other way round: fixed and moving change places."""
+        return Transform(self.kind, self.moving_to_fixed, self.fixed_to_moving, np.linalg.inv(self.affine_lps))
+
+    def apply_to_points(self, points_lps_mm: ArrayLike) -> Floats:
+        """Points (..., 3) of the fixed patient, mapped to the moving one; use `.inverse` for a plan on the moving.
+
+        Raises:
+            GeometryError: not (..., 3), or not finite.
+        """
+        points = np.asarray(points_lps_mm, dtype=np.float64)
+        if points.shape[-1:] != (3,) or not np.isfinite(points).all():
+            raise GeometryError(f"Points must be finite and of shape (..., 3), not {points.shape}.")
+        grid = self.fixed_to_moving.grid
+        index = np.clip(grid.lps_to_index(points), 0, np.asarray(grid.size_xyz) - 1)
+        nearest = grid.index_to_lps(index)
+        residual = self.fixed_to_moving.at(nearest) + nearest - apply_affine(self.affine_lps, nearest)
+        return apply_affine(self.affine_lps, points) + residual
+
+    def resample(self, volume: Volume, *, nearest: bool = False, grid: Grid | None = None) -> Volume:
+        """A volume of the moving patient, brought to fixed space.
+
+        Args:
+            volume: on any grid of moving space.
+            nearest: take the nearest voxel instead of interpolating (label maps).
+            grid: where to put it; the fixed grid when None.
+
+        Returns:
+            The volume on `grid`, in its own dtype; 0 for labels, else its smallest value, where nothing is known.
+        """
+        grid = grid or self.fixed_to_moving.grid
+        resampler = sitk.ResampleImageFilter()
+        set_reference(resampler, grid)
+        resampler.SetTransform(to_sitk_transform(self))
+        resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+        resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
+        image = to_simpleitk(volume.array_kji, volume.grid)
+        return Volume(array_of(resampler.Execute(image)).astype(volume.array_kji.dtype), grid, volume.name)
+
+
+def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_grid: Grid) -> Transform:
+    """A rigid or affine map as a Transform with fields of its own."""
+    matrix = np.asarray(matrix_lps, dtype=np.float64)
+    forward = DisplacementField(affine_displacements(matrix, fixed_grid), fixed_grid)
+    backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), moving_grid), moving_grid)
+    return Transform(kind, forward, backward, matrix)
+
+
+def to_sitk_transform(transform: Transform) -> sitk.Transform:
+    """The fixed-to-moving map for SimpleITK's resamplers and transform files, LPS.
+
+    Rigid and affine maps become an AffineTransform. A deformable one becomes a CompositeTransform of the affine
+    part and a displacement field that is applied before it, so that points beyond the fixed grid still move with
+    the affine part.
+    """
+    affine = sitk.AffineTransform(transform.affine_lps[:3, :3].ravel().tolist(), transform.affine_lps[:3, 3].tolist())
+    if transform.kind in ("rigid", "affine"):
+        return affine
+    field = transform.fixed_to_moving
+    residual = field.vectors_kji - affine_displacements(transform.affine_lps, field.grid)
+    local = (residual @ np.linalg.inv(transform.affine_lps[:3, :3]).T.astype(np.float32)).astype(np.float64)
+    displacement = sitk.DisplacementFieldTransform(to_simpleitk(local, field.grid))
+    return sitk.CompositeTransform([affine, displacement])
