@@ -1,0 +1,57 @@
+# Everything here works on a fresh clone and leaves its tools in .venv; nothing has to be activated.
+# Another Python: `make test PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := out
+
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint bench clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.for-use ## register the built-in pair of synthetic pelves and write out/demo/report.html
+	@$(BIN)/tell2reg demo --out $(OUT)/demo --overwrite
+	@echo "Open $(CURDIR)/$(OUT)/demo/report.html"
+
+test: lint ## the checks of `make lint`, then every test (see docs/developer-guide.md)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.for-tests ## style, types and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.for-bench ## compare with other registration tools on the built-in pairs
+	@$(BIN)/python -m Testing.Bench.run
+
+clean: ## delete results and caches (.venv stays: delete that folder to start over)
+	@rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find Tell2Reg Tell2RegLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than what it was made from, so a second call installs nothing.
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)': install Python 3.11 or newer, or name it, as in 'make test PYTHON=python3.12'." >&2; exit 1; }
+	@$(PYTHON) Testing/setup/check_python.py
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.for-use: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Tell2Reg into $(VENV); the first time downloads PyTorch and takes some minutes."
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.for-tests: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Tell2Reg and its test tools into $(VENV); the first time downloads PyTorch and takes some minutes."
+	@$(INSTALL) -e ".[dev,slicer-tests]"
+	@touch $@ $(VENV)/.for-use
+
+$(VENV)/.for-bench: $(VENV)/.for-tests
+	@echo "Installing the tools to compare with into $(VENV)."
+	@$(INSTALL) -e ".[bench]"
+	@touch $@
