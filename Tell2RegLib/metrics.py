@@ -1,0 +1,365 @@
+"""What is measured: how well regions agree, how sound a displacement field is, how far points are apart.
+
+Everything is in physical space (LPS mm, docs/coordinates.md), so oblique, flipped, left-handed and anisotropic grids
+give the same numbers as straight ones. Definitions follow method.md section 8; where a published definition differs
+from the obvious one (Learn2Reg's), both are given under their own names. torch is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.field import DisplacementField
+from Tell2RegLib.grid import Floats, Grid
+from Tell2RegLib.region import Region
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VoxelVectors = NDArray[np.float32]
+
+_SLAB_VOXELS = 200_000
+"""Fields are worked on in slabs of about this many voxels, so that the temporaries stay near the processor."""
+
+
+# --- regions ---
+
+
+def dice(a: Region, b: Region) -> float:
+    """Dice overlap 2 |A and B| / (|A| + |B|) of two regions on one grid, 0..1 (1 = the same voxels).
+
+    Only the part where both boxes meet is looked at, so many pairs on a large grid cost little.
+
+    Raises:
+        GeometryError: the regions are on different grids.
+    """
+    _check_same_grid(a, b)
+    start = np.maximum(a.start_kji, b.start_kji)
+    stop = np.minimum(np.add(a.start_kji, a.box_kji.shape), np.add(b.start_kji, b.box_kji.shape))
+    if np.any(stop <= start):
+        return 0.0
+    both = np.count_nonzero(_part(a, start, stop) & _part(b, start, stop))
+    return 2.0 * both / (np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
+
+
+def volume_ratio(a: Region, b: Region) -> float:
+    """Volume of `b` over volume of `a` (moving over fixed); each on its own grid."""
+    return b.volume_ml / a.volume_ml
+
+
+def centroid_distance_mm(a: Region, b: Region) -> float:
+    """Distance of the two regions' centroids in mm; each on its own grid."""
+    return float(np.linalg.norm(a.centroid_lps_mm() - b.centroid_lps_mm()))
+
+
+def hausdorff_mm(a: Region, b: Region) -> float:
+    """Hausdorff distance of the two surfaces in mm: the larger of the two directed maxima (see `hausdorff95_mm`)."""
+    return max(float(directed.max()) for directed in surface_distances_mm(a, b))
+
+
+def hausdorff95_mm(a: Region, b: Region) -> float:
+    """95 % Hausdorff distance of the two surfaces in mm: the larger of the two directed 95th percentiles.
+
+    The percentile is taken in each direction alone and the larger is reported (as MONAI does, and as Huttenlocher
+    1993 defines the partial Hausdorff distance): pooling both directions first, as some tools do, lets the region with
+    the larger surface hide a large error of the other. Percentiles interpolate linearly. At 100 % it is `hausdorff_mm`.
+    """
+    return max(float(np.percentile(directed, 95)) for directed in surface_distances_mm(a, b))
+
+
+def surface_distances_mm(a: Region, b: Region) -> tuple[Floats, Floats]:
+    """For each surface voxel of `a` the distance to `b`'s surface, and the other way round; mm.
+
+    A surface voxel belongs to the region and has one of its six neighbours outside it (the volume's border counts as
+    outside). Distances are between voxel centres in LPS, found with a k-d tree: exact for any spacing and direction,
+    for regions on two different grids, and cheaper than a distance map of their common box.
+
+    Returns:
+        Two arrays (P_a,) and (P_b,), one value per surface voxel.
+    """
+    from scipy.spatial import cKDTree
+
+    points = [region.box_grid.index_to_lps(np.argwhere(surface_kji(region.box_kji))[:, ::-1]) for region in (a, b)]
+    trees = [cKDTree(p, balanced_tree=False, compact_nodes=False) for p in points]
+    return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
+
+
+def surface_kji(mask_kji: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The voxels of a mask (K, J, I) with one of their six neighbours outside it or outside the array."""
+    padded = np.pad(mask_kji, 1)
+    inner = mask_kji.copy()
+    for axis in range(3):
+        for shift in (slice(None, -2), slice(2, None)):
+            window = [slice(1, -1)] * 3
+            window[axis] = shift
+            inner &= padded[tuple(window)]
+    return mask_kji & ~inner
+
+
+def detection_ratio(found: Sequence[Region], true: Sequence[Region], min_dice: float = 0.5) -> float:
+    """Share of the true organ regions that a prompt found, 0..1 (the paper's "detection ratio").
+
+    A true region counts as found when at least one found region on the same grid overlaps it with `min_dice` or more.
+    The paper does not print its threshold; 0.5 is the usual one for detection, and means that the two regions have
+    more in common than not.
+
+    Raises:
+        InputError: there is no true region to find.
+        GeometryError: found and true regions are on different grids.
+    """
+    if not true:
+        raise InputError("The detection ratio needs at least one true region, but none was given.")
+    return sum(any(dice(region, organ) >= min_dice for region in found) for organ in true) / len(true)
+
+
+def _check_same_grid(a: Region, b: Region) -> None:
+    if a.grid is not b.grid and a.grid != b.grid and not a.grid.same_space(b.grid):
+        raise GeometryError(
+            f"The regions '{a.name}' (grid {a.grid.size_xyz}) and '{b.name}' (grid {b.grid.size_xyz}) lie on different "
+            "grids; their overlap needs one grid. Map one of them first."
+        )
+
+
+def _part(region: Region, start_kji: NDArray, stop_kji: NDArray) -> NDArray[np.bool_]:
+    """The region's mask between two corners that lie inside its box."""
+    low, high = start_kji - region.start_kji, stop_kji - region.start_kji
+    return region.box_kji[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+
+
+# --- points ---
+
+
+def target_registration_error_mm(points_a: ArrayLike, points_b: ArrayLike) -> Floats:
+    """Distances in mm between corresponding points, both (P, 3) in LPS mm and in the same volume's space.
+
+    Map the fixed points to the moving volume first (or back): this only subtracts. Never feed centroids of regions
+    to it and call the result a target error.
+
+    Returns:
+        (P,) distances.
+
+    Raises:
+        InputError: the two lists do not pair up.
+
+    >>> target_registration_error_mm([[0, 0, 0]], [[2, 3, 6]]).tolist()
+    [7.0]
+    """
+    a, b = np.asarray(points_a, dtype=np.float64), np.asarray(points_b, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 2 or a.shape[1] != 3:
+        raise InputError(
+            f"Target error needs two equally long lists of 3-D points, not shapes {a.shape} and {b.shape}."
+        )
+    return np.linalg.norm(a - b, axis=1)
+
+
+# --- fields ---
+
+
+@dataclass(frozen=True)
+class FieldQuality:
+    """How sound a displacement field is; J is the Jacobian of x + u(x), by central differences.
+
+    Args:
+        folding_percent: share of voxels with det J <= 0, in percent.
+        min_jacobian: smallest det J.
+        sdlogj: standard deviation of log det J over the voxels with det J > 0. A fold has no logarithm; it is left
+            out here and shows in `folding_percent`. NaN when every voxel folds.
+        sdlogj_l2r: Learn2Reg's form: std of log(clip(det J + 3, 1e-9, 1e9)) over all voxels but a border of two. The
+            + 3 is in the challenge's code. It makes numbers about four times smaller than `sdlogj`: never compare them.
+        max_displacement_mm: length of the longest displacement.
+    """
+
+    folding_percent: float
+    min_jacobian: float
+    sdlogj: float
+    sdlogj_l2r: float
+    max_displacement_mm: float
+
+
+def field_quality(field: DisplacementField) -> FieldQuality:
+    """Folding, spread of local volume change, and size of a field."""
+    jacobian = jacobian_determinant(field.vectors_kji, field.grid)
+    longest = max(float(np.einsum("...c,...c->...", part, part).max()) for part in _slabs(field.vectors_kji)) ** 0.5
+    positive = jacobian > 0
+    kept = jacobian[positive]
+    return FieldQuality(
+        folding_percent=100.0 * float(np.mean(~positive)),
+        min_jacobian=float(jacobian.min()),
+        sdlogj=float(np.log(kept).std(dtype=np.float64)) if kept.size else float("nan"),
+        sdlogj_l2r=_learn2reg_sdlogj(jacobian),
+        max_displacement_mm=longest,
+    )
+
+
+def _learn2reg_sdlogj(jacobian_kji: VoxelVectors) -> float:
+    """As in MDL-UzL/L2R, evaluation code. An axis too short for the border of two is kept whole."""
+    inner = jacobian_kji[tuple(slice(2, -2) if n > 4 else slice(None) for n in jacobian_kji.shape)]
+    return float(np.log(np.clip(inner + 3.0, 1e-9, 1e9)).std(dtype=np.float64))
+
+
+def jacobian_determinant(vectors_kji: NDArray, grid: Grid) -> NDArray[np.float32]:
+    """det of d(x + u)/dx at every voxel: local volume change, 1 = none, <= 0 = folded.
+
+    Differences are taken along i, j, k: central inside, one-sided at the border, none on an axis of one voxel. With A
+    the grid's index-to-LPS matrix and D the differences of u per voxel step, J = I + D A^-1 = (A + D) A^-1, hence
+    det J = det(A + D) / det A: right for every direction, handedness and spacing.
+
+    Args:
+        vectors_kji: displacements (K, J, I, 3), components (x, y, z) in mm LPS.
+        grid: their grid.
+
+    Returns:
+        (K, J, I) float32.
+
+    Raises:
+        GeometryError: the vectors are not on the grid.
+    """
+    _check_vectors(vectors_kji, grid)
+    axes = grid.index_to_lps_matrix[:3, :3]
+    result = np.empty(grid.shape_kji, dtype=np.float32)
+    for first, last in _slab_ranges(grid.shape_kji):
+        result[first:last] = _slab_jacobian(vectors_kji, first, last, axes)
+    return result
+
+
+def strict_min_jacobian(vectors_kji: NDArray, grid: Grid) -> float:
+    """Smallest det J over all forward and backward differences: positive means no fold under any difference scheme.
+
+    In each cell of 2 x 2 x 2 voxels each of the eight corners gives one determinant, from the three cell edges that
+    meet there. They are all one-sided schemes at once. The central determinant of a voxel is the mean of eight of
+    them (a determinant is linear in each column), so it cannot be smaller than this number.
+
+    Args and raises: as `jacobian_determinant`.
+    """
+    _check_vectors(vectors_kji, grid)
+    axes = grid.index_to_lps_matrix[:3, :3]
+    cells_k = max(grid.shape_kji[0] - 1, 1)
+    smallest = np.inf
+    for first, last in _slab_ranges((cells_k, *grid.shape_kji[1:])):
+        planar = _planar(vectors_kji[first : last + 1])
+        edges = [_edges(planar, axis, axes[:, 2 - axis]) for axis in range(3)]
+        edges[0] /= np.float32(np.linalg.det(axes))  # negative where left-handed: before the minimum, not after
+        smallest = min(smallest, _smallest_corner(edges, grid.shape_kji))
+    return float(smallest)
+
+
+def inverse_error_mm(forward: DisplacementField, backward: DisplacementField) -> tuple[float, float]:
+    """How well two fields invert each other: |psi(phi(x)) - x| in mm, mean and maximum.
+
+    phi(x) = x + u(x) is `forward` at its own voxels, psi the trilinear interpolation of `backward` as written. Voxels
+    whose image phi(x) falls outside the backward grid have nothing to be compared with and are left out.
+
+    Returns:
+        (mean, maximum) in mm; (nan, nan) when no voxel lands inside the backward grid.
+    """
+    import torch
+
+    back = torch.from_numpy(_planar(backward.vectors_kji))
+    total, count, largest = 0.0, 0, float("nan")
+    for first, last in _slab_ranges(forward.grid.shape_kji, 5 * _SLAB_VOXELS):
+        error = _slab_inverse_error(forward, back, backward.grid, first, last)
+        if error.numel():
+            total, count = total + float(error.sum(dtype=torch.float64)), count + error.numel()
+            largest = float(np.fmax(largest, float(error.max())))
+    return (total / count if count else float("nan")), largest
+
+
+def _slab_inverse_error(forward: DisplacementField, back: Tensor, back_grid: Grid, first: int, last: int) -> Tensor:
+    """|u(x) + v(x + u(x))| of the voxels of slices first..last-1 that land inside the backward grid, 1-D.
+
+    `back` holds v as (3, K, J, I). Positions go from voxels straight to the sampler's cube: no LPS in between, so
+    float32 is exact to some 1e-5 voxels however far from the origin the patient lies.
+    """
+    import torch
+
+    from Tell2RegLib.sampling import cube_matrix, sample
+
+    u = torch.from_numpy(np.array(forward.vectors_kji[first:last], dtype=np.float32))
+    lps_to_cube = cube_matrix(back_grid.size_xyz) @ back_grid.lps_to_index_matrix
+    at_i, at_j, at_k, at_0 = torch.from_numpy((lps_to_cube @ forward.grid.index_to_lps_matrix)[:3].T.astype(np.float32))
+    k, j, i = (torch.arange(*ends)[:, None] for ends in ((first, last), (0, u.shape[1]), (0, u.shape[2])))
+    start = ((k * at_k + at_0)[:, None] + j * at_j)[:, :, None] + i * at_i
+    cube = (start + u @ torch.from_numpy(lps_to_cube[:3, :3].T.astype(np.float32))).reshape(-1, 3)
+    end = torch.tensor([1.0 if n > 1 else -1.0 for n in back_grid.size_xyz])
+    inside = ((cube >= -1.0 - 1e-5) & (cube <= end + 1e-5)).all(dim=1)
+    x, y, z = u.reshape(-1, 3).T + sample(back, cube)
+    return (x * x + y * y + z * z)[inside].sqrt()
+
+
+def _check_vectors(vectors_kji: NDArray, grid: Grid) -> None:
+    if vectors_kji.shape != (*grid.shape_kji, 3):
+        raise GeometryError(f"The field has shape {vectors_kji.shape}, but its grid needs {(*grid.shape_kji, 3)}.")
+
+
+# --- slabs ---
+
+
+def _slab_ranges(shape_kji: Sequence[int], voxels: int = _SLAB_VOXELS) -> Iterator[tuple[int, int]]:
+    """First slice and end of each slab of about so many voxels."""
+    step = max(1, voxels // (shape_kji[1] * shape_kji[2]))
+    for first in range(0, shape_kji[0], step):
+        yield first, min(first + step, shape_kji[0])
+
+
+def _slabs(vectors_kji: NDArray) -> Iterator[NDArray]:
+    return (vectors_kji[first:last] for first, last in _slab_ranges(vectors_kji.shape))
+
+
+def _planar(vectors_kji: NDArray) -> VoxelVectors:
+    """(K, J, I, 3) as a contiguous float32 (3, K, J, I)."""
+    return np.ascontiguousarray(np.moveaxis(vectors_kji, -1, 0), dtype=np.float32)
+
+
+def _slab_jacobian(vectors_kji: NDArray, first: int, last: int, axes: Floats) -> VoxelVectors:
+    """det J of slices first..last-1."""
+    low = max(first - 1, 0)
+    halo = _planar(vectors_kji[low : last + 1])
+    inner = slice(first - low, last - low)
+    slab = halo[:, inner]
+    columns = [_central(slab, 3), _central(slab, 2), _central(halo, 1)[:, inner]]
+    for number, column in enumerate(columns):
+        column += axes[:, number].astype(np.float32)[:, None, None, None]
+    return _triple(*columns) / np.float32(np.linalg.det(axes))
+
+
+def _central(planar: VoxelVectors, axis: int) -> VoxelVectors:
+    """Differences per voxel step along an axis: central inside, one-sided at both ends, zero on a single voxel."""
+    result = np.zeros_like(planar)
+    if planar.shape[axis] > 1:
+        values, out = np.moveaxis(planar, axis, 0), np.moveaxis(result, axis, 0)
+        np.subtract(values[2:], values[:-2], out=out[1:-1])
+        out[1:-1] *= np.float32(0.5)
+        out[0], out[-1] = values[1] - values[0], values[-1] - values[-2]
+    return result
+
+
+def _triple(a: NDArray, b: NDArray, c: NDArray) -> VoxelVectors:
+    """det of the matrix with columns a, b, c, each (3, ...)."""
+    return a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+
+
+def _edges(planar: VoxelVectors, axis: int, step_mm: Floats) -> VoxelVectors:
+    """Where x + u takes the cell edges along an axis: (3, ...), one fewer along the axis (a single voxel keeps one)."""
+    step = step_mm.astype(np.float32)[:, None, None, None]
+    difference = np.diff(planar, axis=axis + 1) if planar.shape[axis + 1] > 1 else np.zeros_like(planar)
+    difference += step
+    return difference
+
+
+def _smallest_corner(edges_kji: Sequence[VoxelVectors], points_kji: Sequence[int]) -> float:
+    """Smallest triple product of the three edges that meet at a corner, over all cells and their eight corners."""
+    cells = [edges_kji[axis].shape[axis + 1] for axis in range(3)]
+    smallest = np.inf
+    for corner in np.ndindex(*(min(n, 2) for n in points_kji)):
+        at = [slice(offset, offset + n) for offset, n in zip(corner, cells, strict=True)]
+        along_k = edges_kji[0][:, :, at[1], at[2]]
+        along_j = edges_kji[1][:, at[0], :, at[2]]
+        along_i = edges_kji[2][:, at[0], at[1], :]
+        smallest = min(smallest, float(_triple(along_i, along_j, along_k).min()))
+    return smallest
