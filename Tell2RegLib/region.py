@@ -60,7 +60,9 @@ class Region:
             GeometryError: the mask is not on the grid.
         """
         if mask_kji.shape != grid.shape_kji:
-            raise GeometryError(f"The mask of '{name}' has shape {mask_kji.shape}, but its grid needs {grid.shape_kji}.")
+            raise GeometryError(
+                f"The mask of '{name}' has shape {mask_kji.shape}, but its grid needs {grid.shape_kji}."
+            )
         mask = mask_kji.astype(bool, copy=False)
         box = bounding_box(mask)
         if box is None:

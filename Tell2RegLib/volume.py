@@ -6,9 +6,11 @@ Space is LPS mm, arrays are (k, j, i): docs/coordinates.md.
 
 from __future__ import annotations
 
+import gzip
 import logging
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,7 +47,8 @@ class Volume:
     def __post_init__(self) -> None:
         if self.array_kji.shape != self.grid.shape_kji:
             raise GeometryError(
-                f"The array of '{self.name}' has shape {self.array_kji.shape}, but its grid needs {self.grid.shape_kji}."
+                f"The array of '{self.name}' has shape {self.array_kji.shape}, "
+                f"but its grid needs {self.grid.shape_kji}."
             )
         view = self.array_kji.view()
         view.setflags(write=False)
@@ -99,7 +102,11 @@ def from_simpleitk(image: sitk.Image, name: str = "volume") -> Volume:
     low, high = array.min(), array.max()
     if low == high:
         log.warning("'%s' is constant: every voxel is %s. Nothing can be seen in it.", name, low)
-    return Volume(array, grid_of(image), name)
+    try:
+        grid = grid_of(image)
+    except GeometryError as error:
+        raise GeometryError(f"'{name}' cannot be placed in space: {error}") from error
+    return Volume(array, grid, name)
 
 
 def _as_3d_scalar(image: sitk.Image, name: str) -> sitk.Image:
@@ -161,7 +168,32 @@ def read_image(path: str | Path) -> sitk.Image:
     if path.is_dir():
         return _read_dicom_folder(path)
     with _itk_errors_as(f"'{path}' cannot be read as an image"):
-        return sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path))
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        _check_nifti_is_whole(path, image)
+    return image
+
+
+def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
+    """ITK fills what is missing at the end of a NIfTI file with zeros, without a word."""
+    if image.GetNumberOfComponentsPerPixel() != 1 or not image.HasMetaDataKey("bitpix"):
+        return
+    needed = int(float(image.GetMetaData("vox_offset")))
+    needed += image.GetNumberOfPixels() * int(image.GetMetaData("bitpix")) // 8
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    held = _unpacked_size(path) if packed else path.stat().st_size
+    if held < needed:
+        raise InputError(f"'{path}' is cut off: it holds {held} of {needed} bytes. Copy or download it again.")
+
+
+def _unpacked_size(path: Path) -> int:
+    """Bytes in a gzip file, up to where it breaks off."""
+    size = 0
+    with suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.open(path) as stream:
+        while chunk := stream.read(1 << 20):
+            size += len(chunk)
+    return size
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:

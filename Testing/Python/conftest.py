@@ -1,0 +1,92 @@
+"""Fixtures for every test: no network, and geometry that hides nothing.
+
+`a_hostile_grid` is never a cube: three sizes, three spacings, an origin, and directions that are oblique, flipped,
+permuted or left-handed. What holds on a symmetric grid alone is not shown to hold.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from Tell2RegLib.grid import Grid
+
+# The same examples on every run, however slow the machine: a failure here is a failure everywhere.
+settings.register_profile("tell2reg", derandomize=True, deadline=None)
+settings.load_profile("tell2reg")
+
+
+class NetworkForbidden(AssertionError):
+    """A test, or the code under it, wanted to reach another machine."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Every connection to anything but this machine fails the test that asked for it."""
+    real = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+    real_lookup = socket.getaddrinfo
+
+    def local(address: object) -> bool:
+        return not isinstance(address, tuple) or str(address[0]) in {"127.0.0.1", "::1", "localhost"}
+
+    def guard(name: str):
+        def connect(self: socket.socket, address: object):
+            if not local(address):
+                raise NetworkForbidden(f"A test tried to connect to {address!r}.")
+            return real[name](self, address)
+
+        return connect
+
+    def lookup(host: object, *args: object, **kwargs: object):
+        if host not in (None, "127.0.0.1", "::1", "localhost"):
+            raise NetworkForbidden(f"A test tried to look up {host!r}.")
+        return real_lookup(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in real:
+            patch.setattr(socket.socket, name, guard(name))
+        patch.setattr(socket, "getaddrinfo", lookup)
+        yield
+
+
+def rotation(axis_xyz: tuple[float, float, float], degrees: float) -> np.ndarray:
+    """3 x 3 matrix that turns about an axis (Rodrigues)."""
+    x, y, z = np.asarray(axis_xyz) / np.linalg.norm(axis_xyz)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.deg2rad(degrees)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _grid(direction: np.ndarray) -> Grid:
+    return Grid((4, 3, 2), (1.0, 2.0, 3.0), (10.0, 20.0, -30.0), tuple(direction.ravel()))
+
+
+HOSTILE_GRIDS = {
+    "axis-aligned": _grid(np.eye(3)),
+    "oblique": _grid(rotation((1, 2, 3), 25)),
+    "flipped": _grid(np.diag([-1.0, -1.0, 1.0])),
+    "left-handed": _grid(np.diag([1.0, 1.0, -1.0])),
+    "sagittal": _grid(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])),
+    "oblique and left-handed": _grid(rotation((3, -1, 2), 40) @ np.diag([1.0, -1.0, 1.0])),
+}
+
+
+@pytest.fixture(params=HOSTILE_GRIDS.values(), ids=HOSTILE_GRIDS.keys())
+def a_hostile_grid(request: pytest.FixtureRequest) -> Grid:
+    """4 x 3 x 2 voxels of 1 x 2 x 3 mm, away from the origin, in every kind of direction."""
+    return request.param
+
+
+@pytest.fixture
+def values_of():
+    """An array on a grid whose every voxel is told from all others: value = 100 i + 10 j + k."""
+
+    def make(grid: Grid, dtype: type = np.float32) -> np.ndarray:
+        k, j, i = np.meshgrid(*(np.arange(n) for n in grid.shape_kji), indexing="ij")
+        return (100 * i + 10 * j + k).astype(dtype)
+
+    return make
