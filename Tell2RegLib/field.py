@@ -51,9 +51,9 @@ class DisplacementField:
 
         points = np.asarray(points_lps_mm, dtype=np.float64)
         index = np.clip(self.grid.lps_to_index(points), 0, np.asarray(self.grid.size_xyz) - 1)
-        kji = np.moveaxis(index, -1, 0)[::-1]
+        kji = index.reshape(-1, 3).T[::-1]
         parts = [map_coordinates(self.vectors_kji[..., c], kji, np.float64, order=1, mode="nearest") for c in range(3)]
-        return np.stack(parts, axis=-1)
+        return np.stack(parts, axis=-1).reshape(points.shape)
 
 
 def identity_field(grid: Grid) -> DisplacementField:
@@ -157,4 +157,3 @@ def _solve(sampler, y, displacement, back, tolerance_mm: float, steps: int):  # 
         scale[good] = torch.clamp(scale[good] * 1.5, max=1.0)
         scale[todo[~better]] *= 0.5
     return x - y
-
