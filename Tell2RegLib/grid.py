@@ -91,7 +91,7 @@ class Grid:
     @cached_property
     def lps_to_index_matrix(self) -> Floats:
         """4 x 4 matrix from (x, y, z, 1) to (i, j, k, 1)."""
-        matrix = np.linalg.inv(self.index_to_lps_matrix)
+        matrix = np.linalg.inv(self.index_to_lps_matrix).astype(np.float64)
         matrix.setflags(write=False)
         return matrix
 

@@ -95,8 +95,8 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
     to_field.SetOutputDirection(fixed_grid.direction)
     to_field.SetOutputPixelType(sitk.sitkVectorFloat32)
     field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
-    affine = _first_affine(itk)
-    affine = fit_affine(field) if affine is None else affine
+    found = _first_affine(itk)
+    affine = fit_affine(field) if found is None else found
     return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
 
 
