@@ -48,7 +48,9 @@ class Transform:
     @property
     def inverse(self) -> Transform:
         """The same map, the other way round: fixed and moving change places."""
-        return Transform(self.kind, self.moving_to_fixed, self.fixed_to_moving, np.linalg.inv(self.affine_lps).astype(float))
+        return Transform(
+            self.kind, self.moving_to_fixed, self.fixed_to_moving, np.linalg.inv(self.affine_lps).astype(float)
+        )
 
     def apply_to_points(self, points_lps_mm: ArrayLike) -> Floats:
         """Points (..., 3) of the fixed patient, mapped to the moving one; use `.inverse` for a plan on the moving.
