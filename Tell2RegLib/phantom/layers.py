@@ -367,6 +367,7 @@ def _prostate_layers(subject: Subject) -> list[Layer]:
 
 
 def axes_of(prostate: Prostate) -> np.ndarray:
+    """Directions of the gland's half axes, as columns."""
     return rotation(x_deg=prostate.lean_deg, z_deg=prostate.turn_deg)
 
 
