@@ -45,7 +45,7 @@ def dice(a: Region, b: Region) -> float:
     if np.any(stop <= start):
         return 0.0
     both = np.count_nonzero(_part(a, start, stop) & _part(b, start, stop))
-    return 2.0 * both / (np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
+    return 2.0 * float(both) / float(np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
 
 
 def volume_ratio(a: Region, b: Region) -> float:
