@@ -266,7 +266,7 @@ def _bones(draw: _Draw) -> Bones:
     )
 
 
-PROSTATE_FILL = 1.0
+PROSTATE_FILL = 0.917
 """Volume of the gland's shape against the ellipsoid of its half axes (measured)."""
 
 

@@ -80,9 +80,10 @@ def layers_of(subject: Subject) -> tuple[Layer, ...]:
 
 def _surface_layers(body: Body) -> list[Layer]:
     """Fat under the skin, skin and air, painted from the inside out over whatever reaches there."""
-    return [Layer(_outside(_fascia_shape(body)), (Band(0.0, Tissue.FAT),)), Layer(_outside(_body_shape(body)), _SKIN)]
+    return [Layer(_outside(_fascia_shape(body)), _FASCIA), Layer(_outside(_body_shape(body)), _SKIN)]
 
 
+_FASCIA = (Band(-0.5, Tissue.FIBROUS, 2.2), Band(0.5, Tissue.FAT))
 _SKIN = (Band(-2.0, Tissue.SKIN), Band(0.0, Tissue.AIR))
 
 
@@ -274,6 +275,7 @@ def _cavity_layers(subject: Subject) -> list[Layer]:
 def _levator(prostate: Prostate, side: float) -> Shape:
     """One half of the pelvic floor: a thin funnel beside prostate and rectum, down to the anal canal."""
     middle = np.float32(prostate.centre[1] + prostate.radii[1])
+    front = np.float32(prostate.centre[1] - 0.45 * prostate.radii[1])
     wide, deep = np.float32(prostate.radii[0] - 2), np.float32(prostate.radii[1] + 13)
 
     def distance(x: Array, y: Array, z: Array) -> Array:
@@ -282,7 +284,8 @@ def _levator(prostate: Prostate, side: float) -> Shape:
         across, along = np.float32(8) + wide * root, np.float32(14) + deep * root
         u, v = x / across, (y - middle - np.float32(3)) / along
         sheet = np.abs(np.sqrt(u * u + v * v) - 1) * across - np.float32(1.6)
-        return np.maximum(sheet, np.maximum(z - np.float32(-6), np.float32(0.5) - np.float32(side) * x))
+        ends = np.maximum(z - np.float32(-6), np.float32(0.5) - np.float32(side) * x)
+        return np.maximum(sheet, np.maximum(ends, front - y))
 
     return Shape(distance, (-45, -60, -110), (45, 110, 0))
 

@@ -90,7 +90,7 @@ def draw_warp(subject: Subject, rng: np.random.Generator) -> KnownWarp:
     """A transform fixed -> moving that neither a rigid nor an affine one can match: organs move on their own."""
     linear = rotation(*rng.uniform(-5, 5, 3)) @ np.diag(rng.uniform(0.95, 1.05, 3))
     direction = rng.normal(size=3) * [1.0, 0.8, 0.9]
-    shift = direction / np.linalg.norm(direction) * rng.uniform(8.5, 12.0)
+    shift = direction / np.linalg.norm(direction) * rng.uniform(8.0, 11.0)
     gland = subject.from_anatomy([subject.prostate.centre])[0]
     return KnownWarp(tuple(_draw_pushes(subject, gland, rng)), affine_about(gland, linear, shift))
 
@@ -101,15 +101,15 @@ def _draw_pushes(subject: Subject, gland: Floats, rng: np.random.Generator) -> l
     bladder, front = subject.bladder.centre, subject.bones.symphysis
     back = subject.prostate.centre[1] + subject.prostate.radii[1] + 14
     places: list[tuple[tuple[float, float, float], float, tuple[float, float], float]] = [
-        (bladder, 5.0, (-0.22, 0.22), 34.0),
-        ((x, back, z), 5.0, (-0.20, 0.20), 26.0),
-        ((x, y, z), 5.0, (-0.12, 0.12), 30.0),
-        ((x + 18, y, z - 10), 4.0, (-0.05, 0.05), 18.0),
-        ((x - 18, y, z + 8), 4.0, (-0.05, 0.05), 18.0),
-        ((60.0, 10.0, -10.0), 4.0, (0.0, 0.0), 34.0),
-        ((-60.0, 10.0, -10.0), 4.0, (0.0, 0.0), 34.0),
-        (front, 3.0, (0.0, 0.0), 30.0),
-        ((0.0, 40.0, 40.0), 6.0, (-0.1, 0.1), 34.0),
+        (bladder, 8.0, (-0.22, 0.22), 36.0),
+        ((x, back, z), 8.0, (-0.20, 0.20), 28.0),
+        ((x, y, z), 8.0, (-0.12, 0.12), 32.0),
+        ((x + 18, y, z - 10), 5.0, (-0.05, 0.05), 19.0),
+        ((x - 18, y, z + 8), 5.0, (-0.05, 0.05), 19.0),
+        ((60.0, 10.0, -10.0), 6.0, (0.0, 0.0), 36.0),
+        ((-60.0, 10.0, -10.0), 6.0, (0.0, 0.0), 36.0),
+        (front, 4.0, (0.0, 0.0), 30.0),
+        ((0.0, 40.0, 40.0), 8.0, (-0.1, 0.1), 36.0),
     ]
     pushes = []
     for place, largest, (low, high), reach in places:

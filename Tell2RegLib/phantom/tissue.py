@@ -47,8 +47,8 @@ class Tissue(IntEnum):
 _LOOK: dict[Tissue, tuple[float, float, float, float, float]] = {
     Tissue.AIR: (2, 0.0, 0.0, 0.0, 0.0),
     Tissue.SKIN: (210, 0.2, 0.10, 0.05, 0.0),
-    Tissue.FAT: (600, 0.12, 0.03, 0.04, 0.16),
-    Tissue.PELVIC_FAT: (520, 0.12, 0.05, 0.09, 0.42),
+    Tissue.FAT: (570, 0.05, 0.03, 0.04, 0.16),
+    Tissue.PELVIC_FAT: (530, 0.04, 0.05, 0.09, 0.42),
     Tissue.MUSCLE: (105, 0.18, 0.14, 0.12, -0.55),
     Tissue.LEVATOR: (135, 0.18, 0.12, 0.10, 0.0),
     Tissue.CORTEX: (28, 0.2, 0.0, 0.0, 0.0),
@@ -100,6 +100,9 @@ def draw_contrast(rng: np.random.Generator) -> Contrast:
     brightness = [
         float(look[0] * gain * (1 + look[1] * rng.uniform(-1, 1))) for look in (_LOOK[tissue] for tissue in Tissue)
     ]
+    fat = rng.uniform(0.85, 1.15)
+    for tissue in (Tissue.FAT, Tissue.PELVIC_FAT):
+        brightness[tissue] *= fat
     # A surface array sees what is near it: brighter in front, behind and a little to one side.
     bias = rng.normal(0, [0.05, 0.05, 0.06, 0.02, 0.02, 0.02])
     near = [rng.uniform(0.00, 0.06), rng.uniform(0.05, 0.25), rng.uniform(-0.12, -0.02)]
