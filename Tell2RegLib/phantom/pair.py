@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Grid
 from Tell2RegLib.phantom.anatomy import Prostate, Subject, check_seed, make_subject
-from Tell2RegLib.phantom.layers import axes_of, place_in_gland, prostate_shape, transition_shape
+from Tell2RegLib.phantom.gland import axes_of, place_in_gland, prostate_shape, transition_shape
 from Tell2RegLib.phantom.render import PhantomVolume, default_grid, render
 from Tell2RegLib.phantom.shapes import rotation
 from Tell2RegLib.phantom.warp import KnownWarp, Push, affine_about
@@ -136,7 +136,7 @@ def _nearest_inside(subject: Subject, share: tuple[float, float, float], zone: s
     """The scanner point nearest to a wished place that is deep enough in the gland and in its zone."""
     prostate: Prostate = subject.prostate
     wished = np.asarray(place_in_gland(prostate, share))
-    steps = np.linspace(-1.2, 1.2, 41)
+    steps = np.linspace(-1.1, 1.1, 29)
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     own = np.asarray(prostate.centre) + (lattice * prostate.radii) @ axes_of(prostate).T
     points = subject.from_anatomy(own[np.linalg.norm(own - wished, axis=1) < 16])

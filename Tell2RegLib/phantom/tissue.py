@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, auto
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,24 +134,36 @@ class Texture:
     """Smooth random textures, fixed in the anatomy: defined at every point, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng([seed, 2])
-        noise = rng.standard_normal((_LATTICE,) * 3, dtype=np.float32)
-        smooth = ndimage.gaussian_filter(noise, 2.6, mode="wrap")
-        self._lattice = (smooth / smooth.std()).ravel()
+        self._lattice = _lattice()
+        self._offset = np.random.default_rng([seed, 2]).integers(0, _LATTICE, (3, 3))
 
     def at(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
         """Fine grain, medium mottle (both of unit variance) and dark strands (0..1) at points, (N,) each."""
-        fine = self._sample(x, y, z, _FINE_MM)
-        medium = self._sample(y, z, x, _MEDIUM_MM)
-        coarse = self._sample(z, x, y, _COARSE_MM)
+        fine = self._sample(x, y, z, _FINE_MM, 0)
+        medium = self._sample(y, z, x, _MEDIUM_MM, 1)
+        coarse = self._sample(z, x, y, _COARSE_MM, 2)
         patches = np.clip(np.float32(0.45) + np.float32(0.6) * coarse, 0, 1.3)
         strands = np.exp(medium * medium * np.float32(-7)) * patches
         return fine, medium, strands
 
-    def _sample(self, x: Array, y: Array, z: Array, pitch_mm: float) -> Array:
-        scale, positive = np.float32(1 / pitch_mm), np.float32(1 << 16)
-        i, j, k = ((p * scale + positive).astype(np.int32) & (_LATTICE - 1) for p in (x, y, z))
+    def _sample(self, x: Array, y: Array, z: Array, pitch_mm: float, texture: int) -> Array:
+        scale = np.float32(1 / pitch_mm)
+        # Far from 0, so that truncation rounds down everywhere.
+        offset = (self._offset[texture] + (1 << 14)).astype(np.float32)
+        i, j, k = (
+            (p * scale + shift).astype(np.int32) & (_LATTICE - 1) for p, shift in zip((x, y, z), offset, strict=True)
+        )
         return self._lattice[(k * _LATTICE + j) * _LATTICE + i]
+
+
+@lru_cache(maxsize=1)
+def _lattice() -> Array:
+    """One block of smooth noise of unit variance that repeats without a seam; every patient starts elsewhere in it."""
+    noise = np.random.default_rng(2).standard_normal((_LATTICE,) * 3, dtype=np.float32)
+    smooth = ndimage.gaussian_filter(noise, 2.6, mode="wrap")
+    lattice: Array = (smooth / smooth.std()).ravel()
+    lattice.setflags(write=False)
+    return lattice
 
 
 def tissue_values(tissue: Tissue, brightness: float, texture: tuple[Array, Array, Array]) -> Array:

@@ -23,6 +23,7 @@ from Tell2RegLib.phantom import (
     centred_grid,
     default_grid,
     make_pair,
+    make_plan,
     make_subject,
     render,
 )
@@ -30,7 +31,7 @@ from Tell2RegLib.phantom.pair import draw_warp
 from Tell2RegLib.phantom.shapes import rotation
 
 SMALL = centred_grid((96, 80, 48), (3.0, 3.0, 3.0))
-COARSE = centred_grid((72, 60, 36), (4.0, 4.0, 4.0))
+COARSE = centred_grid((58, 48, 29), (5.0, 5.0, 5.0))
 OBLIQUE = centred_grid((90, 84, 40), (3.0, 2.8, 3.8), rotation(12, -8, 10))
 LEFT_HANDED = centred_grid((48, 96, 80), (3.0, 3.0, 3.0), rotation(0, 0, 6)[:, [2, 0, 1]] * [-1, -1, -1])
 FLIPPED = centred_grid((96, 80, 48), (3.0, 3.0, 3.0), np.diag([-1.0, -1.0, -1.0]))
@@ -116,7 +117,7 @@ def test_every_organ_is_in_one_piece(seed: int) -> None:
         assert largest >= (0.35 if pair_of_organs else 0.97) * region.box_kji.sum(), region.name
 
 
-# mL; men between 50 and 80: textbook and atlas ranges, a little widened for 4 mm voxels
+# mL; men between 50 and 80: textbook and atlas ranges, a little widened for 5 mm voxels
 RANGES_ML = {
     "prostate": (17, 98),
     "transition zone": (5, 65),
@@ -150,7 +151,7 @@ def mean_signal(phantom: PhantomVolume, name: str) -> float:
     return float(phantom.volume.array_kji[inner].mean())
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_tissues_have_the_order_of_brightness_of_t2(seed: int) -> None:
     phantom = seen(seed)
     urine = float(np.percentile(phantom.volume.array_kji[phantom.region("bladder").mask_kji()], 75))
@@ -363,11 +364,9 @@ def test_targets_lie_3_mm_inside_the_gland_on_both_scans(seed: int) -> None:
         assert labels_at(pair.fixed, np.array([target.fixed_lps_mm]))[0] in (1, 2), target.name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seeds)
 def test_targets_are_named_for_their_side_and_lie_where_the_warp_says(seed: int) -> None:
-    from Tell2RegLib.phantom import make_plan
-
     subject, warp = make_subject(seed), a_warp(seed)
     gland = subject.from_anatomy([subject.prostate.centre])[0]
     plan = make_plan(subject, warp)
