@@ -15,7 +15,7 @@ from scipy.ndimage import correlate1d, distance_transform_edt, gaussian_filter, 
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from Tell2RegLib import metrics
+from Tell2RegLib import jacobian, metrics
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.field import DisplacementField, affine_displacements, identity_field
 from Tell2RegLib.grid import Grid
@@ -274,8 +274,8 @@ def test_an_affine_map_has_its_determinant_everywhere_even_at_the_border(grid: G
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = linear, (5.0, -3.0, 11.0)
     vectors = affine_displacements(matrix, grid)
-    np.testing.assert_allclose(metrics.jacobian_determinant(vectors, grid), np.linalg.det(linear), atol=2e-3)
-    assert metrics.strict_min_jacobian(vectors, grid) == pytest.approx(np.linalg.det(linear), abs=2e-3)
+    np.testing.assert_allclose(jacobian.jacobian_determinant(vectors, grid), np.linalg.det(linear), atol=2e-3)
+    assert jacobian.strict_min_jacobian(vectors, grid) == pytest.approx(np.linalg.det(linear), abs=2e-3)
 
 
 @every_grid
@@ -283,23 +283,23 @@ def test_jacobian_is_numpys_on_rough_fields(grid: Grid) -> None:
     vectors = a_rough_field(0, grid)
     expected = jacobian_by_numpy(vectors, grid)
     assert expected.min() < -0.5  # it does fold
-    np.testing.assert_allclose(metrics.jacobian_determinant(vectors, grid), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(jacobian.jacobian_determinant(vectors, grid), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_jacobian_does_not_depend_on_how_the_volume_is_cut_into_slabs() -> None:
     grid = Grid((130, 120, 40), SPACING, ORIGIN, tuple(OBLIQUE.ravel()))
-    assert len(list(metrics._slab_ranges(grid.shape_kji))) > 2
+    assert len(list(jacobian.slab_ranges(grid.shape_kji))) > 2
     vectors = a_rough_field(1, grid)
     expected = jacobian_by_numpy(vectors, grid)
-    np.testing.assert_allclose(metrics.jacobian_determinant(vectors, grid), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(jacobian.jacobian_determinant(vectors, grid), expected, rtol=1e-4, atol=1e-3)
     small = Grid((130, 120, 41), SPACING, ORIGIN, tuple(OBLIQUE.ravel()))
     fold = np.zeros((*small.shape_kji, 3), np.float32)
-    for slab_border, _ in list(metrics._slab_ranges((40, 120, 130)))[1:]:
+    for slab_border, _ in list(jacobian.slab_ranges((40, 120, 130)))[1:]:
         fold[:] = 0.0
         fold[slab_border, 60, 60] = 0.7 * SPACING[2] * OBLIQUE[:, 2]
-        assert metrics.strict_min_jacobian(fold, small) == pytest.approx(0.3, abs=1e-4)
+        assert jacobian.strict_min_jacobian(fold, small) == pytest.approx(0.3, abs=1e-4)
         fold *= -1
-        assert metrics.strict_min_jacobian(fold, small) == pytest.approx(0.3, abs=1e-4)
+        assert jacobian.strict_min_jacobian(fold, small) == pytest.approx(0.3, abs=1e-4)
 
 
 @orthogonal_grid
@@ -310,7 +310,7 @@ def test_jacobian_is_simpleitks_inside(grid: Grid) -> None:
     field = to_simpleitk(turned.astype(np.float64), Grid(SIZE, SPACING))
     expected = array_of(sitk.DisplacementFieldJacobianDeterminant(field))
     inside = (slice(1, -1),) * 3  # at the border ITK takes half of the one-sided difference
-    measured = metrics.jacobian_determinant(vectors, grid)
+    measured = jacobian.jacobian_determinant(vectors, grid)
     np.testing.assert_allclose(measured[inside], expected[inside], rtol=1e-4, atol=1e-4)
 
 
@@ -324,7 +324,7 @@ def a_wave(points: NDArray) -> NDArray:
 def test_jacobian_of_a_closed_form_map_is_its_derivative(direction: NDArray) -> None:
     grid = Grid((60, 50, 40), (0.4, 0.5, 0.6), (-7.0, 3.0, 12.0), tuple(direction.ravel()))
     points = grid.voxel_centres_lps_mm()
-    measured = metrics.jacobian_determinant((a_wave(points) - points).astype(np.float32), grid)
+    measured = jacobian.jacobian_determinant((a_wave(points) - points).astype(np.float32), grid)
     rng = np.random.default_rng(0)
     for k, j, i in zip(*(rng.integers(1, n - 1, 40) for n in grid.shape_kji), strict=True):
         steps = points[k, j, i] + 1e-4 * np.concatenate([np.eye(3), -np.eye(3)])
@@ -338,8 +338,8 @@ def test_a_single_slice_has_the_determinant_of_its_plane() -> None:
     in_plane = np.eye(4)
     in_plane[:3, :3] = OBLIQUE @ np.diag([1.5, 0.5, 1.0]) @ OBLIQUE.T
     vectors = affine_displacements(in_plane, grid)
-    np.testing.assert_allclose(metrics.jacobian_determinant(vectors, grid), 0.75, atol=1e-4)
-    assert metrics.strict_min_jacobian(vectors, grid) == pytest.approx(0.75, abs=1e-4)
+    np.testing.assert_allclose(jacobian.jacobian_determinant(vectors, grid), 0.75, atol=1e-4)
+    assert jacobian.strict_min_jacobian(vectors, grid) == pytest.approx(0.75, abs=1e-4)
 
 
 def strict_by_loops(vectors_kji: NDArray, grid: Grid) -> float:
@@ -362,28 +362,28 @@ def test_strict_minimum_is_over_all_one_sided_differences(direction: NDArray) ->
     grid = Grid((5, 4, 6), SPACING, ORIGIN, tuple(direction.ravel()))
     for seed in range(3):
         vectors = a_rough_field(seed, grid, size_mm=0.7, smooth=0.5)
-        assert metrics.strict_min_jacobian(vectors, grid) == pytest.approx(strict_by_loops(vectors, grid), abs=1e-4)
+        assert jacobian.strict_min_jacobian(vectors, grid) == pytest.approx(strict_by_loops(vectors, grid), abs=1e-4)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(ALL_GRIDS), st.floats(0.1, 3.0))
 def test_strict_minimum_is_never_above_the_central_one(seed: int, grid: Grid, size_mm: float) -> None:
     vectors = a_rough_field(seed, grid, size_mm, smooth=0.8)
-    central = float(metrics.jacobian_determinant(vectors, grid).min())
-    assert metrics.strict_min_jacobian(vectors, grid) <= central + 1e-4
+    central = float(jacobian.jacobian_determinant(vectors, grid).min())
+    assert jacobian.strict_min_jacobian(vectors, grid) <= central + 1e-4
 
 
 def test_the_strict_check_sees_the_fold_that_central_differences_cannot() -> None:
     grid = Grid((8, 8, 8))
     vectors = np.zeros((8, 8, 8, 3), np.float32)
     vectors[:, :, ::2, 0] = 1.2  # every other voxel jumps over its neighbour
-    central = metrics.jacobian_determinant(vectors, grid)[:, :, 1:-1]
+    central = jacobian.jacobian_determinant(vectors, grid)[:, :, 1:-1]
     np.testing.assert_allclose(central, 1.0, atol=1e-6)
-    assert metrics.strict_min_jacobian(vectors, grid) == pytest.approx(-0.2, abs=1e-6)
+    assert jacobian.strict_min_jacobian(vectors, grid) == pytest.approx(-0.2, abs=1e-6)
 
 
 def test_jacobians_refuse_vectors_of_another_grid() -> None:
-    for measure in (metrics.jacobian_determinant, metrics.strict_min_jacobian):
+    for measure in (jacobian.jacobian_determinant, jacobian.strict_min_jacobian):
         with pytest.raises(GeometryError, match="shape"):
             measure(np.zeros((3, 4, 5, 3), np.float32), Grid((3, 4, 5)))
 

@@ -1,0 +1,172 @@
+"""Rigid and affine maps of region pairs: a start from moments, refined on soft masks (method.md section 7, step 1).
+
+The start lines up centroids, by Procrustes with a pull towards no rotation, so that one region, two regions and
+regions in a row are served too. The refinement is Gauss-Newton with damping on masks with a ramp, wide then narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.field import Check
+from Tell2RegLib.fitting.softmask import SoftMask, soft_mask
+from Tell2RegLib.grid import Floats, apply_affine
+from Tell2RegLib.region import Region, RegionPair
+
+MAX_POINTS = 20_000
+"""Sample points over all pairs: enough for twelve numbers."""
+STEPS = 30
+
+
+def moments_start(pairs: Sequence[RegionPair]) -> Floats:
+    """Rigid map (4 x 4, fixed to moving) from the regions' centroids, each pair with the same weight."""
+    fixed = np.array([pair.fixed.centroid_lps_mm() for pair in pairs])
+    moving = np.array([pair.moving.centroid_lps_mm() for pair in pairs])
+    fixed_centre, moving_centre = fixed.mean(axis=0), moving.mean(axis=0)
+    size = np.mean([_radius_mm(pair.fixed) ** 2 for pair in pairs])
+    covariance = (moving - moving_centre).T @ (fixed - fixed_centre) / len(pairs) + 0.5 * size * np.eye(3)
+    left, _, right = np.linalg.svd(covariance)
+    rotation = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+    return _about(rotation, fixed_centre, moving_centre)
+
+
+def rigid_and_affine(pairs: Sequence[RegionPair], check: Check | None = None) -> tuple[Floats, Floats]:
+    """The best rigid and the best affine map (4 x 4 each, fixed to moving, LPS mm) of accepted pairs.
+
+    Args:
+        pairs: at least one.
+        check: raises to cancel.
+    """
+    radius = float(np.mean([_radius_mm(pair.fixed) for pair in pairs]))
+    rigid = affine = moments_start(pairs)
+    for ramp_mm in (max(0.6 * radius, 2.0), max(0.2 * radius, 1.0)):
+        terms = _terms(pairs, ramp_mm)
+        rigid = _refine(rigid, terms, affine=False, check=check)
+        affine = _refine(rigid if ramp_mm > 0.5 * radius else affine, terms, affine=True, check=check)
+    return rigid, affine
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """One pair on its own sample points."""
+
+    points: Floats
+    """(P, 3), LPS mm, fixed space."""
+    target: Floats
+    """(P,), fixed occupancy."""
+    moving: SoftMask
+    gradient: NDArray[np.float32]
+    """(3, K, J, I), of the moving occupancy, per mm, LPS."""
+    weight: float
+    """Makes every pair count the same, whatever its size."""
+
+
+def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
+    terms = []
+    for pair in pairs:
+        fixed = soft_mask(pair.fixed, _pooling(pair.fixed, ramp_mm), ramp_mm)
+        moving = soft_mask(pair.moving, _pooling(pair.moving, ramp_mm), ramp_mm)
+        points = fixed.grid.voxel_centres_lps_mm().reshape(-1, 3)
+        target = fixed.image_kji.reshape(-1).astype(np.float64)
+        keep = max(1, points.shape[0] * len(pairs) // MAX_POINTS)
+        points, target = points[::keep], target[::keep]
+        terms.append(_Term(points, target, moving, _gradient(moving), 1.0 / max(target.sum(), 1e-6)))
+    return terms
+
+
+def _pooling(region: Region, ramp_mm: float) -> tuple[int, int, int]:
+    i, j, k = (max(1, int(round(ramp_mm / 2 / s))) for s in region.grid.spacing_mm)
+    return i, j, k
+
+
+def _gradient(mask: SoftMask) -> NDArray[np.float32]:
+    steps = np.stack([_difference(mask.image_kji, axis) for axis in (2, 1, 0)])
+    to_index = mask.grid.lps_to_index_matrix[:3, :3]
+    return np.tensordot(to_index.T, steps, axes=1).astype(np.float32)
+
+
+def _difference(image: NDArray, axis: int) -> NDArray:
+    return np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image)
+
+
+def _refine(start: Floats, terms: Sequence[_Term], *, affine: bool, check: Check | None) -> Floats:
+    """Damped Gauss-Newton over 6 or 12 numbers; never worse than its start."""
+    centre = np.concatenate([term.points[term.target > 0.5] for term in terms]).mean(axis=0)
+    scale = max(np.concatenate([term.points - centre for term in terms]).std(), 1e-3)
+    matrix, damping = start, 1e-3
+    loss, normal, slope = _linearise(matrix, terms, centre, scale, affine)
+    for _ in range(STEPS):
+        if check:
+            check()
+        damped = normal + damping * np.diag(np.diag(normal) + 1e-9 * np.trace(normal) + 1e-12)
+        step = np.linalg.solve(damped, -slope)
+        trial = _moved(matrix, step, centre, scale, affine)
+        trial_state = _linearise(trial, terms, centre, scale, affine)
+        if trial_state[0] < loss and np.linalg.det(trial[:3, :3]) > 0.05:
+            gain = loss - trial_state[0]
+            matrix, (loss, normal, slope), damping = trial, trial_state, damping / 4
+            if gain < 1e-3 * loss:
+                break
+        else:
+            damping *= 8
+            if damping > 1e6:
+                break
+    return matrix
+
+
+def _linearise(
+    matrix: Floats, terms: Sequence[_Term], centre: Floats, scale: float, affine: bool
+) -> tuple[float, Floats, Floats]:
+    """Loss, Gauss-Newton matrix and slope at a map."""
+    numbers = 12 if affine else 6
+    loss, normal, slope = 0.0, np.zeros((numbers, numbers)), np.zeros(numbers)
+    for term in terms:
+        value, gradient = _sample(term, apply_affine(matrix, term.points))
+        residual = value - term.target
+        local = (term.points - centre) / scale
+        turned = gradient @ matrix[:3, :3]
+        if affine:
+            jacobian = np.concatenate([(gradient[:, :, None] * local[:, None, :]).reshape(-1, 9), gradient], axis=1)
+        else:
+            jacobian = np.concatenate([np.cross(local, turned), gradient], axis=1)
+        loss += term.weight * float(residual @ residual)
+        normal += term.weight * (jacobian.T @ jacobian)
+        slope += term.weight * (jacobian.T @ residual)
+    return loss, normal, slope
+
+
+def _sample(term: _Term, points: Floats) -> tuple[Floats, Floats]:
+    from scipy.ndimage import map_coordinates
+
+    kji = np.moveaxis(term.moving.grid.lps_to_index(points), -1, 0)[::-1]
+    value = map_coordinates(term.moving.image_kji, kji, np.float64, order=1, mode="constant")
+    gradient = [map_coordinates(part, kji, np.float64, order=1, mode="constant") for part in term.gradient]
+    return value, np.stack(gradient, axis=-1)
+
+
+def _moved(matrix: Floats, step: Floats, centre: Floats, scale: float, affine: bool) -> Floats:
+    """The map after a step: 9 numbers of the linear part (or a rotation) about the centre, and a shift."""
+    from scipy.spatial.transform import Rotation
+
+    moved_centre = apply_affine(matrix, centre) + step[-3:]
+    if affine:
+        linear = matrix[:3, :3] + step[:9].reshape(3, 3) / scale
+    else:
+        linear = matrix[:3, :3] @ Rotation.from_rotvec(step[:3] / scale).as_matrix()
+    return _about(linear, centre, moved_centre)
+
+
+def _about(linear: Floats, centre: Floats, moved_centre: Floats) -> Floats:
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = moved_centre - linear @ centre
+    return matrix
+
+
+def _radius_mm(region: Region) -> float:
+    """Radius of the ball of the region's volume."""
+    return float((3 * region.volume_ml * 1000 / (4 * np.pi)) ** (1 / 3))

@@ -1,0 +1,125 @@
+"""What a registration leaves behind, as one frozen value: what is shown, saved and reported comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.metrics import FieldQuality
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import Volume
+
+SCHEMA_VERSION = 1
+"""Of result.json; grows when a key changes its meaning."""
+NOTICE = "For research use only. Not for clinical use."
+"""Shown wherever a result is shown."""
+
+
+@dataclass(frozen=True)
+class PairMetrics:
+    """How one pair agrees before and after; the 'after' of a rejected pair is measured too: it took no part.
+
+    Distances in mm, volumes in ml. `hd95` and `dice` compare the moving region, brought to fixed space, with the
+    fixed one; a value is None where the moved region left the fixed volume.
+    """
+
+    name: str
+    prompt: str
+    similarity: float | None
+    accepted: bool
+    reason: str
+    dice_before: float | None
+    dice_after: float | None
+    centroid_mm_before: float | None
+    centroid_mm_after: float | None
+    hd95_mm_before: float | None
+    hd95_mm_after: float | None
+    fixed_ml: float
+    moving_ml: float
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One point of a plan, carried from moving to fixed space.
+
+    Args:
+        name: as in the plan.
+        moving_lps_mm: where it was drawn, (3,).
+        fixed_lps_mm: where it was carried to by the fitted transform, (3,).
+        errors_mm: distance to its true place by kind ("before", "rigid", "affine", and the fitted kind), where the
+            true place is known; empty otherwise.
+    """
+
+    name: str
+    moving_lps_mm: Floats
+    fixed_lps_mm: Floats
+    errors_mm: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over accepted pairs; None where nothing could be measured."""
+
+    mean_dice_before: float | None
+    mean_dice_after: float | None
+    mean_centroid_mm_before: float | None
+    mean_centroid_mm_after: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The part of a result that exists only when there was something to fit.
+
+    Args:
+        transform: the fitted transform.
+        rigid_lps, affine_lps: 4 x 4 fixed to moving, results in their own right.
+        quality: of the fixed-to-moving field.
+        inverse_error_mm: (mean, max).
+        moving_in_fixed: the moving volume, resampled.
+        moving_regions_in_fixed: the pairs' moving regions in fixed space, same order as `pairs`; None where a
+            region left the fixed volume.
+    """
+
+    transform: Transform
+    rigid_lps: Floats
+    affine_lps: Floats
+    quality: FieldQuality
+    inverse_error_mm: tuple[float, float]
+    moving_in_fixed: Volume
+    moving_regions_in_fixed: tuple[Region | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RegistrationResult:
+    """Everything that a run of `register` found.
+
+    Args:
+        status: "ok" or "no_pairs".
+        reason: why there are no pairs; empty when all is well.
+        fixed, moving: the volumes.
+        pairs: accepted and rejected ones, in the order they are shown.
+        unpaired_fixed, unpaired_moving: regions that found no partner.
+        metrics: one per pair, in the same order.
+        summary: means over accepted pairs.
+        fitted: None when there was nothing to fit.
+        targets: the plan's points, when a plan was given.
+        timing_s: seconds per stage, and "total".
+        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
+    """
+
+    status: str
+    reason: str
+    fixed: Volume
+    moving: Volume
+    pairs: tuple[RegionPair, ...]
+    unpaired_fixed: tuple[Region, ...]
+    unpaired_moving: tuple[Region, ...]
+    metrics: tuple[PairMetrics, ...]
+    summary: Summary
+    fitted: Fitted | None
+    targets: tuple[Target, ...]
+    timing_s: Mapping[str, float]
+    provenance: Mapping[str, Any]
