@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine, roughness
@@ -28,6 +29,10 @@ WINDOW = 10
 LEAST_DETERMINANT = 0.3
 """Cells of the control lattice that shrink below this share of their volume are pushed back."""
 CRUSHING_WEIGHT = 30.0
+REACH = 3
+"""Voxels of the level that a mask may move before the active points are chosen anew."""
+REFOCUS = 10
+"""Steps between two choices of the active points."""
 Step = Callable[[int, int], None]
 """Called with (done, total) optimiser steps."""
 
@@ -114,6 +119,12 @@ class _Term:
     """(1, K, J, I)"""
     size: Tensor
     """Sum of both occupancies before deformation: the measure of the squared difference."""
+    shape_kji: tuple[int, int, int]
+    """Of the box: P = K * J * I."""
+    active: Tensor
+    """Which of the P points are sampled: those that a motion of `REACH` voxels can change."""
+    rest: Tensor
+    """(3,), what the other points add to the sums of value, value * target and (value - target)^2."""
 
 
 def _terms(
@@ -158,6 +169,9 @@ def _term(fixed_kji, fixed_grid, moving_kji, moving_grid, box, pair, affine_lps,
         torch.from_numpy(turn.astype(np.float32)),
         moving,
         flat.sum() + before.sum(),
+        box.shape_kji,
+        torch.arange(flat.numel()),
+        torch.zeros(3),
     )
 
 
@@ -170,6 +184,8 @@ def _on(term: _Term, device: str) -> _Term:
         turn=term.turn.to(device),
         moving=term.moving.to(device),
         size=term.size.to(device),
+        active=term.active.to(device),
+        rest=term.rest.to(device),
     )
 
 
@@ -242,6 +258,12 @@ class _Problem:
             return exponential(nodes, self.lattice.spacing_mm)
         return nodes
 
+    @torch.no_grad()
+    def focus(self, nodes: Tensor) -> None:
+        """Look again where the masks can change."""
+        u = self.displacement(nodes)
+        self.terms = [_focused(term, u) for term in self.terms]
+
     def loss(self, nodes: Tensor) -> Tensor:
         """Half soft Dice loss, half squared difference, mean over pairs; plus weighted roughness."""
         u = self.displacement(nodes)
@@ -252,13 +274,45 @@ class _Problem:
 
 
 def _term_loss(term: _Term, u: Tensor) -> Tensor:
+    cube = _cube(term, u).index_select(1, term.active)
+    value = sample(term.moving, cube.T, "zeros")[0]
+    target = term.target[term.active]
+    values, both, squares = (
+        torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.rest
+    )
+    dice = 2 * both / (values + term.target.sum() + 1e-6)
+    return 0.5 * (1 - dice) + 0.5 * squares / term.size
+
+
+def _cube(term: _Term, u: Tensor) -> Tensor:
+    """Where the box's points lead in the moving image's cube, (3, P)."""
     z, y, x = term.support
     local = torch.tensordot(term.turn, u[:, z, y, x], dims=1)
-    cube = evaluate(local, term.basis).reshape(3, -1) + term.home
-    value = sample(term.moving, cube.T, "zeros")[0]
-    dice = 2 * (value * term.target).sum() / (value.sum() + term.target.sum() + 1e-6)
-    difference = (value - term.target).square().sum() / term.size
-    return 0.5 * (1 - dice) + 0.5 * difference
+    return evaluate(local, term.basis).reshape(3, -1) + term.home
+
+
+def _focused(term: _Term, u: Tensor) -> _Term:
+    """The term with only those points active near which the fixed or the moved occupancy changes.
+
+    Elsewhere both are constant over more than `REACH` voxels: their gradient is zero and their share of the sums
+    stays what it is until the next look.
+    """
+    value = sample(term.moving, _cube(term, u).T, "zeros")[0]
+    both = torch.stack([term.target, value]).reshape(2, *term.shape_kji)
+    changes = (_spread(both) > -_spread(-both)).any(dim=0).reshape(-1)
+    away = ~changes
+    value, target = value[away], term.target[away]
+    rest = torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()])
+    return replace(term, active=torch.nonzero(changes).squeeze(1), rest=rest)
+
+
+def _spread(images: Tensor) -> Tensor:
+    """The largest value within `REACH` voxels along each axis, (C, K, J, I); axis by axis, which is the same."""
+    for axis in range(3):
+        width, padding = [1, 1, 1], [0, 0, 0]
+        width[axis], padding[axis] = 2 * REACH + 1, REACH
+        images = functional.max_pool3d(images, width, stride=1, padding=padding)
+    return images
 
 
 @dataclass(frozen=True)
@@ -286,6 +340,8 @@ def _descend(
     best, best_nodes = float("inf"), nodes.detach().clone()
     for number in range(settings.max_steps):
         progress(number)
+        if number % REFOCUS == 0:
+            problem.focus(nodes)
         optimiser.zero_grad()
         loss = problem.loss(nodes)
         loss.backward()

@@ -37,13 +37,13 @@ class FitSettings:
     """
 
     kind: str = "svf"
-    smoothness: float = 0.02
+    smoothness: float = 0.05
     bending: bool = False
     resolution_mm: float | None = None
     control_spacing: float = 3.0
     margin_mm: float = 20.0
-    max_steps: int = 200
-    tolerance: float = 2e-3
+    max_steps: int = 100
+    tolerance: float = 1e-2
     max_voxels: int = 4_000_000
     device: str = "cpu"
 
