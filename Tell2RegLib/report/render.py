@@ -1,0 +1,138 @@
+"""From a result to the HTML text of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from Tell2RegLib import __version__
+from Tell2RegLib.errors import OutputError
+from Tell2RegLib.grid import Floats, apply_affine
+from Tell2RegLib.jacobian import jacobian_determinant
+from Tell2RegLib.region import RegionPair, color_of
+from Tell2RegLib.report import words
+from Tell2RegLib.report.pictures import css_color
+from Tell2RegLib.report.planes import read_volume_at
+from Tell2RegLib.report.rows import picture_rows
+from Tell2RegLib.result import NOTICE, Fitted
+from Tell2RegLib.volume import Volume
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from Tell2RegLib.output import RegistrationResult
+
+
+def write_report(result: RegistrationResult, path: str | Path) -> None:
+    """Write the report as one HTML file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        Path(path).write_text(render_report(result), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"The report '{path}' cannot be written: {error.strerror}.") from error
+
+
+def render_report(result: RegistrationResult) -> str:
+    """The report as one HTML page with its pictures inside and nothing from outside."""
+    jacobian = _jacobian(result.fitted)
+    strain = [_range_inside(jacobian, pair) if jacobian and pair.accepted else None for pair in result.pairs]
+    colors = [pair.fixed.color or color_of(place) for place, pair in enumerate(result.pairs)]
+    shown = [(pair, color) for pair, color in zip(result.pairs, colors, strict=True) if pair.accepted]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        notice=NOTICE,
+        version=__version__,
+        result=result,
+        kind_words=words.KINDS[result.fitted.transform.kind] if result.fitted else "No transform",
+        figures=words.key_figures(result),
+        remarks=words.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
+        legend=[{"name": pair.name, "color": css_color(color)} for pair, color in shown],
+        rows=picture_rows(result, shown, jacobian),
+        pairs=[
+            {"metrics": metrics, "color": css_color(color) if metrics.accepted else None, "strain": inside}
+            for metrics, color, inside in zip(result.metrics, colors, strain, strict=True)
+        ],
+        show_words=any(pair.prompt not in ("", pair.name) for pair in result.pairs),
+        show_similarity=any(pair.similarity is not None for pair in result.pairs),
+        targets=_targets(result),
+        errors=words.mean_errors(result),
+        deformable=words.DEFORMABLE,
+        measures=words.measures(result),
+        timing=words.timing(result),
+        provenance=words.provenance(result),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent.parent / "templates"
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    environment.filters["number"] = words.number
+    return environment
+
+
+def _jacobian(fitted: Fitted | None) -> Volume | None:
+    if fitted is None:
+        return None
+    field = fitted.transform.fixed_to_moving
+    return Volume(jacobian_determinant(field.vectors_kji, field.grid), field.grid)
+
+
+def _range_inside(jacobian: Volume, pair: RegionPair) -> tuple[float, float] | None:
+    """Percentiles 2 and 98 of det J in the fixed region; None where the field does not reach it."""
+    inside = read_volume_at(jacobian, pair.fixed.points_lps_mm())
+    if not np.isfinite(inside).any():
+        return None
+    low, high = np.nanpercentile(inside, (2, 98))
+    return float(low), float(high)
+
+
+# --- targets ---
+
+
+def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
+    """Where each target was carried, how the linear transforms differ there, and the nearest accepted region."""
+    if result.fitted is None:
+        return []
+    rows = []
+    for target in result.targets:
+        region, away_mm = _nearest_region(result.pairs, target.fixed_lps_mm)
+        rows.append(
+            {
+                "name": target.name,
+                "carried_to": words.position(target.fixed_lps_mm.tolist()),
+                "moved_mm": float(np.linalg.norm(target.fixed_lps_mm - target.moving_lps_mm)),
+                "spread_mm": _spread_mm(result.fitted, target.moving_lps_mm, target.fixed_lps_mm),
+                "region": f"in {region}" if away_mm == 0 else f"{away_mm:.1f} mm from {region}",
+                "errors": target.errors_mm,
+            }
+        )
+    return rows
+
+
+def _spread_mm(fitted: Fitted, moving_lps_mm: Floats, carried_lps_mm: Floats) -> float:
+    """The largest distance between where rigid, affine and the fitted transform put a target."""
+    places = [apply_affine(np.linalg.inv(m), moving_lps_mm) for m in (fitted.rigid_lps, fitted.affine_lps)]
+    places.append(carried_lps_mm)
+    return max(float(np.linalg.norm(a - b)) for a in places for b in places)
+
+
+def _nearest_region(pairs: Sequence[RegionPair], point_lps_mm: Floats) -> tuple[str, float]:
+    """The accepted fixed region nearest to a point, the smallest of those that hold it, and the distance in mm."""
+    found = []
+    for pair in pairs:
+        if pair.accepted:
+            away = float(np.linalg.norm(pair.fixed.points_lps_mm() - point_lps_mm, axis=1).min())
+            half_voxel = float(np.linalg.norm(pair.fixed.grid.spacing_mm)) / 2
+            found.append((0.0 if away <= half_voxel else away, pair.fixed.volume_ml, pair.name))
+    away, _, name = min(found)
+    return name, away
