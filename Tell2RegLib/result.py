@@ -1,14 +1,13 @@
-"""What a registration leaves behind, as one frozen value: what is shown, saved and reported comes from here."""
+"""The parts of a registration's result: frozen values that are shown, saved and reported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import FieldQuality
-from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.region import Region
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
 
@@ -90,36 +89,3 @@ class Fitted:
     inverse_error_mm: tuple[float, float]
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class RegistrationResult:
-    """Everything that a run of `register` found.
-
-    Args:
-        status: "ok" or "no_pairs".
-        reason: why there are no pairs; empty when all is well.
-        fixed, moving: the volumes.
-        pairs: accepted and rejected ones, in the order they are shown.
-        unpaired_fixed, unpaired_moving: regions that found no partner.
-        metrics: one per pair, in the same order.
-        summary: means over accepted pairs.
-        fitted: None when there was nothing to fit.
-        targets: the plan's points, when a plan was given.
-        timing_s: seconds per stage, and "total".
-        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
-    """
-
-    status: str
-    reason: str
-    fixed: Volume
-    moving: Volume
-    pairs: tuple[RegionPair, ...]
-    unpaired_fixed: tuple[Region, ...]
-    unpaired_moving: tuple[Region, ...]
-    metrics: tuple[PairMetrics, ...]
-    summary: Summary
-    fitted: Fitted | None
-    targets: tuple[Target, ...]
-    timing_s: Mapping[str, float]
-    provenance: Mapping[str, Any]

@@ -43,7 +43,7 @@ class FitSettings:
     control_spacing: float = 3.0
     margin_mm: float = 20.0
     max_steps: int = 100
-    tolerance: float = 1e-2
+    tolerance: float = 2e-2
     max_voxels: int = 4_000_000
     device: str = "cpu"
 

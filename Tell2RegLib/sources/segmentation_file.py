@@ -23,9 +23,11 @@ from Tell2RegLib.region import Region, color_of
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
 """Segment tags that keep a region's prompt and score."""
 
+Tags = Mapping[str, str]
+
 
 def write_segmentation(
-    regions: Sequence[Region], path: str | Path, *, grid: Grid | None = None, tags: Mapping[str, str] | None = None
+    regions: Sequence[Region], path: str | Path, *, grid: Grid | None = None, tags: Tags | Sequence[Tags] = ()
 ) -> None:
     """Write regions as a Slicer segmentation, one segment per region in their order.
 
@@ -36,7 +38,7 @@ def write_segmentation(
         regions: all on one grid; none at all is fine when `grid` is given.
         path: what to write; must end in .seg.nrrd, by which Slicer knows it.
         grid: the grid of the file; that of the regions when None. They must lie on it.
-        tags: more tags, written on every segment.
+        tags: more tags for every segment, or one mapping per region.
 
     Raises:
         InputError: another ending, or neither regions nor grid.
@@ -51,9 +53,10 @@ def write_segmentation(
             raise InputError(f"'{path.name}' cannot be written: there are no regions and no grid.")
         grid = regions[0].grid
     layers, layer_of = _layers_for(regions, grid)
+    own_tags = [tags] * len(regions) if isinstance(tags, Mapping) else [*tags] or [{}] * len(regions)
     lines = _lattice_lines(layers, grid)
-    for number, region in enumerate(regions):
-        lines += _segment_lines(number, region, layer_of[number], grid, tags or {})
+    for number, (region, more) in enumerate(zip(regions, own_tags, strict=True)):
+        lines += _segment_lines(number, region, layer_of[number], grid, more)
     lines += [
         "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
         "Segmentation_ConversionParameters:=",

@@ -1,0 +1,361 @@
+"""A registration's result, as a value and as the folder that `register --out` leaves (docs/result-folder.md).
+
+The folder is written aside and moved into place when it is whole: an interrupted run leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.markups import write_points
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.report import write_report
+from Tell2RegLib.result import NOTICE, SCHEMA_VERSION, Fitted, PairMetrics, Summary, Target
+from Tell2RegLib.sources.label_map import write_segmentation
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.transform_files import read_field, write_field
+from Tell2RegLib.volume import Volume, write_volume
+
+FORWARD, BACKWARD = "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"
+RECORD = "result.json"
+FILES = (
+    FORWARD,
+    BACKWARD,
+    "moving_in_fixed.nrrd",
+    "fixed_regions.seg.nrrd",
+    "moving_regions.seg.nrrd",
+    "moving_regions_in_fixed.seg.nrrd",
+    "pairs.csv",
+    "targets.csv",
+    "targets_in_fixed.mrk.json",
+    RECORD,
+    "report.html",
+    "inputs",
+)
+"""Everything that a result folder may hold; `inputs` is left by the demo."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegistrationResult:
+    """Everything that a run of `register` found.
+
+    Args:
+        status: "ok" or "no_pairs".
+        reason: why there are no pairs; empty when all is well.
+        fixed, moving: the volumes.
+        pairs: accepted and rejected ones, in the order they are shown.
+        unpaired_fixed, unpaired_moving: regions that found no partner.
+        metrics: one per pair, in the same order.
+        summary: means over accepted pairs.
+        fitted: None when there was nothing to fit.
+        targets: the plan's points, when a plan was given.
+        timing_s: seconds per stage, and "total".
+        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
+    """
+
+    status: str
+    reason: str
+    fixed: Volume
+    moving: Volume
+    pairs: tuple[RegionPair, ...]
+    unpaired_fixed: tuple[Region, ...]
+    unpaired_moving: tuple[Region, ...]
+    metrics: tuple[PairMetrics, ...]
+    summary: Summary
+    fitted: Fitted | None
+    targets: tuple[Target, ...]
+    timing_s: Mapping[str, float]
+    provenance: Mapping[str, Any]
+
+    @property
+    def transform(self) -> Transform:
+        """The fitted transform.
+
+        Raises:
+            InputError: there is none, because no pair could be used.
+        """
+        if self.fitted is None:
+            raise InputError(f"This result has no transform: {self.reason}")
+        return self.fitted.transform
+
+    def record(self) -> dict[str, Any]:
+        """The content of result.json: plain values, numbers that are not finite as None."""
+        return _plain(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "notice": NOTICE,
+                "status": self.status,
+                "reason": self.reason,
+                "pairs": [asdict(metric) for metric in self.metrics],
+                "unpaired": {
+                    "fixed": [region.name for region in self.unpaired_fixed],
+                    "moving": [region.name for region in self.unpaired_moving],
+                },
+                "transform": None if self.fitted is None else _transform_record(self.fitted),
+                "summary": asdict(self.summary),
+                "targets": [_target_record(target) for target in self.targets],
+                "timing_s": dict(self.timing_s),
+                "provenance": dict(self.provenance),
+            }
+        )
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the result folder; see `writing_folder` for what may be overwritten.
+
+        Raises:
+            OutputError: the folder exists or cannot be written.
+        """
+        with writing_folder(folder, overwrite=overwrite) as aside:
+            write_result(self, aside)
+        return Path(folder)
+
+
+def write_result(result: RegistrationResult, folder: Path, step: Callable[[int, int], None] | None = None) -> None:
+    """Write every file of the result into an existing folder."""
+    jobs = _jobs(result, folder)
+    for number, job in enumerate(jobs):
+        if step:
+            step(number, len(jobs))
+        job()
+    if step:
+        step(len(jobs), len(jobs))
+
+
+def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
+    record = result.record()
+    fitted = result.fitted
+    jobs: list[Callable[[], None]] = [
+        lambda: _write_regions(result, folder),
+        lambda: _write_pairs(result.metrics, folder / "pairs.csv"),
+        lambda: write_report(result, folder / "report.html"),
+    ]
+    if fitted is not None:
+        jobs += [
+            lambda: write_field(fitted.transform.fixed_to_moving, folder / FORWARD),
+            lambda: write_field(fitted.transform.moving_to_fixed, folder / BACKWARD),
+            lambda: write_volume(fitted.moving_in_fixed, folder / "moving_in_fixed.nrrd"),
+        ]
+    if result.targets:
+        jobs.append(lambda: _write_targets(result.targets, folder))
+    jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2) + "\n"))
+    return jobs
+
+
+# --- records ---
+
+
+def _transform_record(fitted: Fitted) -> dict[str, Any]:
+    mean, largest = fitted.inverse_error_mm
+    return {
+        "kind": fitted.transform.kind,
+        **asdict(fitted.quality),
+        "inverse_error_mm": {"mean": mean, "max": largest},
+        "rigid_lps": fitted.rigid_lps.tolist(),
+        "affine_lps": fitted.affine_lps.tolist(),
+        "linear_part_lps": fitted.transform.affine_lps.tolist(),
+    }
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "moving_lps_mm": np.asarray(target.moving_lps_mm).tolist(),
+        "fixed_lps_mm": np.asarray(target.fixed_lps_mm).tolist(),
+        "error_mm": dict(target.errors_mm),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.floating, float)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+# --- files ---
+
+
+def _write_regions(result: RegistrationResult, folder: Path) -> None:
+    tags = [_tags(pair) for pair in result.pairs]
+    sides = {
+        "fixed_regions": ([pair.fixed for pair in result.pairs], result.unpaired_fixed, result.fixed),
+        "moving_regions": ([pair.moving for pair in result.pairs], result.unpaired_moving, result.moving),
+    }
+    for name, (regions, unpaired, volume) in sides.items():
+        named = [_named(region, pair) for region, pair in zip(regions, result.pairs, strict=True)]
+        every = [*named, *unpaired]
+        if every:
+            more = [{"Tell2Reg.Status": "unpaired"} for _ in unpaired]
+            write_segmentation(every, folder / f"{name}.seg.nrrd", grid=volume.grid, tags=[*tags, *more])
+    if result.fitted is None:
+        return
+    moved = zip(result.fitted.moving_regions_in_fixed, result.pairs, tags, strict=True)
+    kept = [(_named(region, pair), tag) for region, pair, tag in moved if region is not None]
+    if kept:
+        regions, kept_tags = zip(*kept, strict=True)
+        path = folder / "moving_regions_in_fixed.seg.nrrd"
+        write_segmentation(list(regions), path, grid=result.fixed.grid, tags=list(kept_tags))
+
+
+def _named(region: Region, pair: RegionPair) -> Region:
+    from dataclasses import replace
+
+    return replace(region, name=pair.name, color=pair.fixed.color)
+
+
+def _tags(pair: RegionPair) -> dict[str, str]:
+    tags = {"Tell2Reg.Status": "accepted" if pair.accepted else "rejected"}
+    if pair.prompt:
+        tags["Tell2Reg.Prompt"] = pair.prompt
+    if pair.similarity is not None:
+        tags["Tell2Reg.Similarity"] = f"{pair.similarity:.4f}"
+    return tags
+
+
+def _write_pairs(metrics: tuple[PairMetrics, ...], path: Path) -> None:
+    names = list(PairMetrics.__dataclass_fields__)
+    rows = [[_cell(asdict(metric)[name]) for name in names] for metric in metrics]
+    _write_csv(path, names, rows)
+
+
+def _write_targets(targets: tuple[Target, ...], folder: Path) -> None:
+    kinds = list(dict.fromkeys(kind for target in targets for kind in target.errors_mm))
+    header = ["name", "moving_x", "moving_y", "moving_z", "fixed_x", "fixed_y", "fixed_z"]
+    rows = [
+        [target.name, *map(_cell, (*target.moving_lps_mm, *target.fixed_lps_mm))]
+        + [_cell(target.errors_mm.get(kind)) for kind in kinds]
+        for target in targets
+    ]
+    _write_csv(folder / "targets.csv", [*header, *(f"error_mm_{kind}" for kind in kinds)], rows)
+    names = [target.name for target in targets]
+    write_points(folder / "targets_in_fixed.mrk.json", names, np.array([target.fixed_lps_mm for target in targets]))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return round(float(value), 4) if isinstance(value, (float, np.floating)) else value
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with _os_errors(path), path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def _write_text(path: Path, text: str) -> None:
+    with _os_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+
+
+# --- the folder ---
+
+
+def check_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+    """See before a long run whether its result can be written.
+
+    Raises:
+        OutputError: the folder holds a result and may not be overwritten, holds other files, or cannot be made.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in held if name not in FILES]
+    if foreign:
+        shown = ", ".join(f"'{name}'" for name in foreign[:3])
+        raise OutputError(f"The folder '{folder}' holds other files ({shown}); choose a new folder for the result.")
+    if held and not overwrite:
+        raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
+    with _os_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+
+
+@contextmanager
+def writing_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write into that takes the place of `folder` when all went well, and vanishes when not.
+
+    Only a folder that holds nothing but a result (`FILES`) is ever replaced.
+
+    Raises:
+        OutputError: see `check_folder`.
+    """
+    folder = Path(folder)
+    check_folder(folder, overwrite=overwrite)
+    with _os_errors(folder):
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield aside
+        with _os_errors(folder):
+            aside.chmod(0o777 & ~_umask())
+            _swap(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _swap(aside: Path, folder: Path) -> None:
+    if not folder.exists():
+        aside.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.replace(old)
+    try:
+        aside.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- reading back ---
+
+
+def read_result_transform(folder: str | Path) -> Transform:
+    """The transform that a result folder holds, with its inverse.
+
+    Raises:
+        InputError: no such folder, or no transform in it.
+    """
+    folder = Path(folder)
+    if not (folder / RECORD).is_file():
+        raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if record["transform"] is None:
+            raise InputError(f"The result in '{folder}' has no transform: {record['reason']}")
+        kind, linear = record["transform"]["kind"], np.array(record["transform"]["linear_part_lps"], dtype=np.float64)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error
+    return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

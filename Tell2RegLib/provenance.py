@@ -1,0 +1,60 @@
+"""Where a result comes from: versions, device, inputs with their hashes, parameters, date."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from Tell2RegLib import __version__
+
+PACKAGES = ("numpy", "scipy", "SimpleITK", "torch")
+
+
+def provenance(
+    *, device: str, parameters: Mapping[str, Any], inputs: Mapping[str, Path], prompts: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """What it takes to run a registration again, as plain values.
+
+    Args:
+        device: where it ran.
+        parameters: the settings, by name.
+        inputs: files or folders by the part they play ("fixed", "moving regions", ...).
+        prompts: the words, when there were any.
+    """
+    return {
+        "versions": _versions(),
+        "device": device,
+        "models": {},
+        "prompts": list(prompts),
+        "parameters": dict(parameters),
+        "inputs": [{"role": role, **_fingerprint(path)} for role, path in inputs.items()],
+        "seed": None,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"tell2reg": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # Slicer's own build may carry no metadata
+            found[name] = "unknown"
+    return found
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    """Name, size and SHA-256 of a file; of a folder, over its files in order of their names."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    digest, size = hashlib.sha256(), 0
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+    return {"name": path.name, "bytes": size, "sha256": digest.hexdigest()}
