@@ -49,6 +49,7 @@ def render_report(result: RegistrationResult) -> str:
     return template.render(
         notice=NOTICE,
         version=__version__,
+        date=words.date(result),
         result=result,
         kind_words=words.KINDS[result.fitted.transform.kind] if result.fitted else "No transform",
         figures=words.key_figures(result),
@@ -63,7 +64,6 @@ def render_report(result: RegistrationResult) -> str:
         show_similarity=any(pair.similarity is not None for pair in result.pairs),
         targets=_targets(result),
         errors=words.mean_errors(result),
-        deformable=words.DEFORMABLE,
         measures=words.measures(result),
         timing=words.timing(result),
         provenance=words.provenance(result),

@@ -103,8 +103,8 @@ def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
         ]
     errors = mean_errors(result)
     if errors:
-        first, *_, last = errors.values()
-        tiles.append(("mean error of targets", change(first, last, 1) + " mm"))
+        both = change(errors.get("before"), errors.get(fitted_kind(result)), 1)
+        tiles.append(("mean error of targets", both + " mm"))
     return [{"label": label, "value": value} for label, value in tiles]
 
 
@@ -129,10 +129,12 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
 def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
     if len(used) < 3:
         yield Remark(f"Only {counted(len(used), 'pair')} held the transform: away from it, it is a guess.", "look")
-    lost = [m.name for m in used if m.dice_after is None]
+    lost = [m.name for m in used if m.centroid_mm_after is None or m.dice_after is None]
     if lost:
-        yield Remark(f"Left the fixed volume, so nothing could be measured: {listed(lost)}.", "look")
-    known = [(m.name, m.dice_before or 0.0, m.dice_after) for m in used if m.dice_after is not None]
+        yield Remark(f"Carried out of the fixed volume: {listed(lost)}.", "look")
+    known = [
+        (m.name, m.dice_before or 0.0, m.dice_after) for m in used if m.dice_after is not None and m.name not in lost
+    ]
     worse = [name for name, before, after in known if after < before - 0.005]
     if worse:
         yield Remark(f"Agree less than before: {listed(worse)}.", "look")
@@ -177,28 +179,31 @@ def _about_strain(strain: Strain) -> Iterator[Remark]:
 
 
 def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
-    errors = mean_errors(result)
-    if not errors or result.fitted is None:
+    errors, kind = mean_errors(result), fitted_kind(result)
+    if kind not in errors or "before" not in errors:
         return
-    kind = list(errors)[-1]
     worst = max((t for t in result.targets if kind in t.errors_mm), key=lambda target: target.errors_mm[kind])
-    first, last = errors[next(iter(errors))], errors[kind]
-    text = f"Targets: {first:.1f} mm off before, {last:.1f} mm after; worst"
-    yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if last < first else "look")
+    text = f"Targets: {errors['before']:.1f} mm off before, {errors[kind]:.1f} mm after; worst"
+    good = errors[kind] < errors["before"]
+    yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if good else "look")
 
 
 # --- targets ---
 
 
+def fitted_kind(result: RegistrationResult) -> str:
+    """The key of target errors that belongs to the fitted transform."""
+    kind = result.fitted.transform.kind if result.fitted else "before"
+    return "deformable" if kind in DEFORMABLE else kind
+
+
 def mean_errors(result: RegistrationResult) -> dict[str, float]:
-    """Mean target error by kind, in the order before, rigid, affine, the fitted kind; empty when no truth is known."""
-    kinds = list(dict.fromkeys(kind for target in result.targets for kind in target.errors_mm))
-    order = ("before", "rigid", "affine")
-    kinds.sort(key=lambda kind: order.index(kind) if kind in order else len(order))
+    """Mean target error by kind, in the order before, rigid, affine, deformable; empty when no truth is known."""
     means = {}
-    for kind in kinds:
+    for kind in ("before", "rigid", "affine", "deformable"):
         known = [target.errors_mm[kind] for target in result.targets if kind in target.errors_mm]
-        means[kind] = sum(known) / len(known)
+        if known:
+            means[kind] = sum(known) / len(known)
     return means
 
 
@@ -254,18 +259,30 @@ def timing(result: RegistrationResult) -> list[dict[str, str]]:
     return [{"name": name.replace("_", " "), "value": f"{seconds:.1f} s"} for name, seconds in stages]
 
 
-def provenance(result: RegistrationResult) -> list[dict[str, Any]]:
-    """Everything that is needed to do it again, flattened to name and value."""
-    return list(_flat("", result.provenance))
+def provenance(result: RegistrationResult) -> list[dict[str, str]]:
+    """Everything that is needed to do it again: a line per input, one for all versions, one for all parameters."""
+    lines = []
+    for name, value in result.provenance.items():
+        if name == "inputs":
+            lines += [(str(part.get("role", "input")), _all(part, leave_out="role")) for part in value]
+        else:
+            lines.append((name.replace("_", " "), _all(value) if isinstance(value, Mapping) else _plain(value)))
+    return [{"name": name, "value": value} for name, value in lines if value]
 
 
-def _flat(name: str, value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _flat(f"{name} {key}".strip(), part)
-    elif isinstance(value, (list, tuple)) and any(isinstance(part, Mapping) for part in value):
-        for count, part in enumerate(value, 1):
-            yield from _flat(f"{name} {count}", part)
-    elif value not in (None, "", [], ()):
-        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        yield {"name": name.replace("_", " "), "value": text, "code": "sha256" in name}
+def _all(values: Mapping[str, Any], leave_out: str = "") -> str:
+    """'kind svf, smoothness 0.02, ...'; a name needs no label."""
+    parts = [(key, _plain(value)) for key, value in values.items() if key != leave_out]
+    return ", ".join(text if key == "name" else f"{key.replace('_', ' ')} {text}" for key, text in parts if text)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    return "" if value is None or value == {} else str(value)
+
+
+def date(result: RegistrationResult) -> str:
+    """'2030-01-02 03:04 UTC', from an ISO date in UTC; other dates as they are."""
+    text = str(result.provenance.get("date", ""))
+    return text[:16].replace("T", " ") + " UTC" if text.endswith("+00:00") else text

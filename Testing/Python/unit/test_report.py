@@ -219,7 +219,13 @@ def a_result(grid: Grid, pairs: tuple[RegionPair, ...], **more: object) -> Regis
             Target("base", CENTRE, CENTRE - [8, 0, 0]),
         ),
         timing_s={"fit": 12.34, "total": 20.0},
-        provenance={"date": "2030-01-02", "inputs": [{"name": "fixed <em>.nii.gz", "sha256": "ab" * 32}], "seed": 0},
+        provenance={
+            "date": "2030-01-02T03:04:05+00:00",
+            "inputs": [{"role": "fixed", "name": "fixed <em>.nii.gz", "bytes": 7, "sha256": "ab" * 32}],
+            "parameters": {"kind": "affine", "margin_mm": 20.0},
+            "prompts": [],
+            "seed": None,
+        },
     )
     return dataclasses.replace(result, **more)
 
@@ -302,7 +308,15 @@ def test_the_notice_stands_first_and_last(a_report: str) -> None:
 
 def test_numbers_of_the_result_are_in_the_report(a_report: str) -> None:
     text = Page(a_report).text
-    for shown in ("1 of 2", "0.50 → 0.90", "8.0 → 0.5 mm", "12.3 s", "ab" * 32, "2030-01-02", "Affine transform"):
+    for shown in (
+        "1 of 2",
+        "0.50 → 0.90",
+        "8.0 → 0.5 mm",
+        "12.3 s",
+        "ab" * 32,
+        "2030-01-02 03:04 UTC",
+        "Affine transform",
+    ):
         assert shown in text
     assert "Left out of the fit" in text
 
@@ -335,7 +349,7 @@ def test_what_could_not_be_measured_is_a_dash(an_oblique_grid: Grid) -> None:
     lost = dataclasses.replace(result, metrics=(told(pair, after=None),))
     text = Page(render_report(lost)).text
     assert "0.50 → –" in text
-    assert "Left the fixed volume" in text
+    assert "Carried out of the fixed volume: gland" in text
 
 
 def test_the_same_result_gives_the_same_report(an_oblique_grid: Grid) -> None:
@@ -409,12 +423,22 @@ def test_positions_are_told_in_the_patients_directions() -> None:
 
 def test_mean_errors_keep_the_order_of_the_method() -> None:
     grid = scan_grid((1, 0, 0, 0, 1, 0, 0, 0, 1))
-    errors = {"svf": 1.0, "affine": 2.0, "rigid": 3.0, "before": 4.0}
+    errors = {"deformable": 1.0, "affine": 2.0, "rigid": 3.0, "before": 4.0}
     result = a_result(grid, (a_pair(grid),), targets=(Target("x", CENTRE, CENTRE, errors), Target("y", CENTRE, CENTRE)))
-    assert words.mean_errors(result) == {"before": 4.0, "rigid": 3.0, "affine": 2.0, "svf": 1.0}
-    assert list(words.mean_errors(result)) == ["before", "rigid", "affine", "svf"]
+    assert words.mean_errors(result) == {"before": 4.0, "rigid": 3.0, "affine": 2.0, "deformable": 1.0}
+    assert list(words.mean_errors(result)) == ["before", "rigid", "affine", "deformable"]
 
 
 @pytest.mark.parametrize(("names", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
 def test_lists_read_like_a_sentence(names: list[str], text: str) -> None:
     assert words.listed(names) == text
+
+
+def test_provenance_is_a_line_per_input_and_one_for_all_parameters() -> None:
+    grid = scan_grid((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    lines = {line["name"]: line["value"] for line in words.provenance(a_result(grid, ()))}
+    assert lines == {
+        "date": "2030-01-02T03:04:05+00:00",
+        "fixed": "fixed <em>.nii.gz, bytes 7, sha256 " + "ab" * 32,
+        "parameters": "kind affine, margin mm 20.0",
+    }
