@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class RegistrationResult:
 
     def record(self) -> dict[str, Any]:
         """The content of result.json: plain values, numbers that are not finite as None."""
-        return _plain(
+        return plain(
             {
                 "schema_version": SCHEMA_VERSION,
                 "notice": NOTICE,
@@ -177,12 +177,12 @@ def _target_record(target: Target) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (np.floating, float)):
         return float(value) if np.isfinite(value) else None
     if isinstance(value, np.integer):
@@ -210,14 +210,11 @@ def _write_regions(result: RegistrationResult, folder: Path) -> None:
     moved = zip(result.fitted.moving_regions_in_fixed, result.pairs, tags, strict=True)
     kept = [(_named(region, pair), tag) for region, pair, tag in moved if region is not None]
     if kept:
-        regions, kept_tags = zip(*kept, strict=True)
         path = folder / "moving_regions_in_fixed.seg.nrrd"
-        write_segmentation(list(regions), path, grid=result.fixed.grid, tags=list(kept_tags))
+        write_segmentation([region for region, _ in kept], path, grid=result.fixed.grid, tags=[tag for _, tag in kept])
 
 
 def _named(region: Region, pair: RegionPair) -> Region:
-    from dataclasses import replace
-
     return replace(region, name=pair.name, color=pair.fixed.color)
 
 

@@ -73,7 +73,9 @@ def register(
     truth = _truth(plan, plan_truth)
     with clock.stage("pair"):
         pairs, reason = _pairs(fixed_regions, moving_regions)
-    fitted, fit_result, metrics = None, None, ()
+    fitted: Fitted | None = None
+    fit_result: FitResult | None = None
+    metrics: tuple[PairMetrics, ...] = ()
     if pairs:
         with clock.stage("fit"):
             fit_result = fit(pairs, settings, progress=progress, check=clock.check)
@@ -234,12 +236,11 @@ def _targets(fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndar
     final = fit_result.transform.inverse.apply_to_points(points)
     if fit_result.transform.kind not in carried:
         carried["deformable"] = final
-    targets = []
-    for number, name in enumerate(plan.names):
-        errors = {
-            kind: float(target_registration_error_mm(places[number], truth[name])[0])
-            for kind, places in carried.items()
-            if name in truth
-        }
-        targets.append(Target(name, points[number], final[number], errors))
-    return tuple(targets)
+    errors: dict[str, np.ndarray] = {}
+    if truth:
+        true_points = np.array([truth[name] for name in plan.names])
+        errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
+    return tuple(
+        Target(name, points[number], final[number], {kind: float(error[number]) for kind, error in errors.items()})
+        for number, name in enumerate(plan.names)
+    )

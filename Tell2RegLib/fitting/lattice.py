@@ -57,7 +57,7 @@ class Lattice:
         mask[2:-2, 2:-2, 2:-2] = 1.0
         return mask
 
-    def basis(self, positions_mm: NDArray[np.float64], axis: int) -> Tensor:
+    def basis(self, positions_mm: NDArray, axis: int) -> Tensor:
         """Weights (P, N) of this axis' nodes at positions (P,) along it, in mm from the fixed grid's first voxel."""
         count = self.size_xyz[axis]
         offset = np.abs((np.asarray(positions_mm)[:, None] - self.start_mm[axis]) / self.spacing_mm - np.arange(count))

@@ -103,7 +103,7 @@ def _refine(start: Floats, terms: Sequence[_Term], *, affine: bool, check: Check
         if check:
             check()
         damped = normal + damping * np.diag(np.diag(normal) + 1e-9 * np.trace(normal) + 1e-12)
-        step = np.linalg.solve(damped, -slope)
+        step: Floats = np.linalg.solve(damped, -slope).astype(np.float64)
         trial = _moved(matrix, step, centre, scale, affine)
         trial_state = _linearise(trial, terms, centre, scale, affine)
         if trial_state[0] < loss and np.linalg.det(trial[:3, :3]) > 0.05:

@@ -1,0 +1,169 @@
+"""Carry a file through a transform: volumes, label maps, segmentations, points, surface models.
+
+Everything goes from moving to fixed space, as the plan does; `inverse` turns that round. Positions in files are LPS
+or RAS as their formats say; here they are LPS mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from Tell2RegLib.carry import carry_region
+from Tell2RegLib.errors import InputError, NothingFound, OutputError
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.markups import read_points, write_points
+from Tell2RegLib.sources.label_map import read_regions
+from Tell2RegLib.sources.segmentation_file import write_segmentation
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import read_volume, write_volume
+
+POINT_ENDINGS = (".mrk.json", ".csv", ".fcsv")
+MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
+SEGMENTATION_ENDING = ".seg.nrrd"
+
+
+def apply_file(
+    transform: Transform, source: str | Path, target: str | Path, *, inverse: bool = False, nearest: bool = False
+) -> str:
+    """Carry one file from moving to fixed space (from fixed to moving when `inverse`).
+
+    Args:
+        transform: of a registration.
+        source: a volume, label map, `.seg.nrrd`, point list (.mrk.json, .fcsv, .csv) or surface (.vtk, .vtp, .stl,
+            .ply, .obj).
+        target: where to write it; never the source itself.
+        inverse: from fixed to moving instead.
+        nearest: take the nearest voxel of a volume (label maps) instead of interpolating.
+
+    Returns:
+        One sentence about what was done.
+
+    Raises:
+        InputError: a file that cannot be read, or one kind of file to be written as another.
+        OutputError: the target cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    if not source.exists():
+        raise InputError(f"There is no file '{source}'. Check the path.")
+    if target.exists() and source.resolve() == target.resolve():
+        raise OutputError(f"'{target}' is the input itself; choose another name for the result.")
+    if not target.parent.is_dir():
+        raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
+    way = transform.inverse if inverse else transform
+    name = source.name.lower()
+    if name.endswith(POINT_ENDINGS):
+        return _apply_to_points(way, source, target)
+    if name.endswith(MODEL_ENDINGS):
+        return _apply_to_model(way, source, target)
+    if name.endswith(SEGMENTATION_ENDING):
+        return _apply_to_segmentation(way, source, target)
+    return _apply_to_volume(way, source, target, nearest)
+
+
+def _apply_to_points(way: Transform, source: Path, target: Path) -> str:
+    points = read_points(source)
+    moved = way.inverse.apply_to_points(points.points_lps_mm)
+    keeps = source.name.lower().endswith(".mrk.json") and target.name.lower().endswith(".mrk.json")
+    write_points(target, points.names, moved, template=source if keeps else None)
+    return f"{len(points)} point(s) carried to '{target}'."
+
+
+def _apply_to_segmentation(way: Transform, source: Path, target: Path) -> str:
+    regions = read_regions(source)
+    carried = [moved for moved in (carry_region(region, way) for region in regions) if moved is not None]
+    if not carried:
+        raise NothingFound(f"No segment of '{source}' lands inside the volume it was to be carried to.")
+    write_segmentation(carried, target, grid=way.fixed_to_moving.grid)
+    lost = len(regions) - len(carried)
+    return f"{len(carried)} segment(s) carried to '{target}'" + (f"; {lost} fell outside." if lost else ".")
+
+
+def _apply_to_volume(way: Transform, source: Path, target: Path, nearest: bool) -> str:
+    write_volume(way.resample(read_volume(source), nearest=nearest), target)
+    return f"'{source.name}' resampled to '{target}' ({'nearest voxel' if nearest else 'linear'})."
+
+
+# --- surface models ---
+
+
+def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
+    if not target.name.lower().endswith(MODEL_ENDINGS):
+        raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
+    vtk = _vtk()
+    surface = _read_surface(source, vtk)
+    signs = _signs(source)
+    back = way.inverse.apply_to_points
+    points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    moved: Floats = back(points * signs) * signs
+    fresh = vtk.Points()
+    fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
+    surface.SetPoints(fresh)
+    # Normals belong to the old shape.
+    surface.GetPointData().SetNormals(None)
+    surface.GetCellData().SetNormals(None)
+    _write_surface(surface, target, signs, vtk)
+    return f"A surface of {len(points)} points carried to '{target}'."
+
+
+class _Vtk:
+    """The few classes of VTK that read and write surfaces; no rendering library is loaded."""
+
+    def __init__(self) -> None:
+        from vtkmodules import vtkCommonCore, vtkIOGeometry, vtkIOLegacy, vtkIOPLY, vtkIOXML
+        from vtkmodules.util import numpy_support
+
+        self.numpy_support = numpy_support
+        self.Points = vtkCommonCore.vtkPoints
+        self.readers: dict[str, Callable] = {
+            ".vtk": vtkIOLegacy.vtkPolyDataReader,
+            ".vtp": vtkIOXML.vtkXMLPolyDataReader,
+            ".stl": vtkIOGeometry.vtkSTLReader,
+            ".ply": vtkIOPLY.vtkPLYReader,
+            ".obj": vtkIOGeometry.vtkOBJReader,
+        }
+        self.writers: dict[str, Callable] = {
+            ".vtk": vtkIOLegacy.vtkPolyDataWriter,
+            ".vtp": vtkIOXML.vtkXMLPolyDataWriter,
+            ".stl": vtkIOGeometry.vtkSTLWriter,
+            ".ply": vtkIOPLY.vtkPLYWriter,
+            ".obj": vtkIOGeometry.vtkOBJWriter,
+        }
+
+
+def _vtk() -> _Vtk:
+    try:
+        return _Vtk()
+    except ImportError as error:
+        raise InputError(f"Surface models need the package vtk, which cannot be loaded: {error}.") from error
+
+
+def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
+    reader = vtk.readers[source.suffix.lower()]()
+    reader.SetFileName(str(source))
+    errors: list[str] = []
+    reader.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
+    reader.Update()
+    surface = reader.GetOutput()
+    if errors or surface is None or surface.GetNumberOfPoints() == 0:
+        raise InputError(f"'{source}' holds no surface that can be read.")
+    return surface
+
+
+def _write_surface(surface, target: Path, signs: Floats, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
+    writer = vtk.writers[target.suffix.lower()]()
+    if hasattr(writer, "SetHeader") and target.suffix.lower() in (".vtk", ".stl"):
+        writer.SetHeader(f"Tell2Reg SPACE={'RAS' if signs[0] < 0 else 'LPS'}")
+    writer.SetFileName(str(target))
+    writer.SetInputData(surface)
+    if not writer.Write() or not target.is_file():
+        raise OutputError(f"'{target}' cannot be written. Check the folder, its permissions and the free space.")
+
+
+def _signs(source: Path) -> Floats:
+    """1 or -1 per axis to LPS: Slicer writes SPACE=RAS or SPACE=LPS into a model's header, and means LPS without."""
+    with source.open("rb") as stream:
+        head = stream.read(4096)
+    return np.array([-1.0, -1.0, 1.0]) if b"SPACE=RAS" in head else np.ones(3)

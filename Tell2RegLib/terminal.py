@@ -1,0 +1,127 @@
+"""How the terminal talks: progress on stderr, tables or JSON on stdout, one sentence for an error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from Tell2RegLib.errors import Cancelled, Tell2RegError
+from Tell2RegLib.result import NOTICE
+
+stdout = Console(soft_wrap=True)
+stderr = Console(stderr=True, soft_wrap=True)
+
+WORDS = {
+    "make": "Make the demo pair",
+    "read": "Read",
+    "pair": "Pair the regions",
+    "fit": "Fit the transform",
+    "measure": "Measure",
+    "write": "Write and draw the report",
+}
+
+
+@contextmanager
+def told(debug: bool) -> Iterator[None]:
+    """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
+        force=True,
+    )
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled) as error:
+        _say("Cancelled; nothing was written.")
+        raise typer.Exit(130) from error
+    except Tell2RegError as error:
+        _fail(str(error), error, debug)
+    except MemoryError as error:
+        _fail("There is not enough memory. Use fewer regions or a coarser --resolution.", error, debug)
+    except OSError as error:
+        _fail(f"{error.strerror or error}" + (f": '{error.filename}'." if error.filename else "."), error, debug)
+    except typer.Exit:
+        raise
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
+
+
+def _fail(sentence: str, error: BaseException, debug: bool) -> None:
+    if debug:
+        raise error
+    _say(sentence)
+    raise typer.Exit(1) from error
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+
+
+class Bars:
+    """One line per stage with a bar and the time left, on stderr; nothing when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(WORDS.get(stage, stage), total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+
+
+def print_json(value: Any) -> None:
+    """Machine-readable output: one JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table for people on stdout; numbers with two digits, a dash where there is none."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    stdout.print(table)
+
+
+def print_notice() -> None:
+    """The research-only notice, with every result that is shown."""
+    stdout.print(NOTICE, style="bold")
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
