@@ -97,7 +97,7 @@ def register(
         Path | None, typer.Option("--fixed-points", help="True places of the plan, where known.")
     ] = None,
     transform: Kind = "svf",
-    smoothness: Smoothness = 0.05,
+    smoothness: Smoothness = 0.3,
     resolution: Resolution = None,
     device: Device = "auto",
     overwrite: Overwrite = False,

@@ -37,7 +37,7 @@ class FitSettings:
     """
 
     kind: str = "svf"
-    smoothness: float = 0.05
+    smoothness: float = 0.3
     bending: bool = False
     resolution_mm: float | None = None
     control_spacing: float = 3.0
