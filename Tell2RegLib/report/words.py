@@ -186,6 +186,10 @@ def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
     text = f"Targets: {errors['before']:.1f} mm off before, {errors[kind]:.1f} mm after; worst"
     good = errors[kind] < errors["before"]
     yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if good else "look")
+    best = min(errors, key=lambda name: errors[name])
+    if errors[best] < errors[kind] - 0.05:
+        what = "no transform at all" if best == "before" else f"the {best} transform"
+        yield Remark(f"For these targets {what} is better: {errors[best]:.1f} mm.", "look")
 
 
 # --- targets ---

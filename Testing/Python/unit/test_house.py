@@ -130,6 +130,29 @@ def test_importing_the_library_loads_nothing_heavy_and_asks_no_network() -> None
     assert not heavy & set(done.stdout.split())
 
 
+# --- the panel in Slicer ---
+
+
+def commands_of_the_panel() -> list[str]:
+    tree = ast.parse((ROOT / "Tell2Reg" / "Tell2Reg.py").read_text(encoding="utf-8"))
+    assigned = [
+        node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS"
+    ]
+    return list(ast.literal_eval(assigned[0].value))
+
+
+@pytest.mark.parametrize("line", commands_of_the_panel())
+def test_every_command_that_the_panel_offers_exists_with_these_options(line: str) -> None:
+    import typer
+
+    from Tell2RegLib.cli import app
+
+    name, command, *words = line.split()
+    assert name == "tell2reg"
+    known = typer.main.get_command(app).commands[command]
+    known.make_context(command, list(words))
+
+
 # --- the tests themselves ---
 
 

@@ -410,6 +410,14 @@ def test_what_is_wrong_is_said_in_words(changes: dict, text: str, remarks_of: Ca
     assert text in remarks_of(**changes)["look"]
 
 
+def test_a_simpler_transform_that_serves_the_targets_better_is_named() -> None:
+    grid = scan_grid((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    errors = {"before": 8.0, "rigid": 2.0, "affine": 3.5}
+    result = a_result(grid, (a_pair(grid),) * 3, targets=(Target("x", CENTRE, CENTRE, errors),))
+    texts = [remark.text for remark in words.remarks(result, {})]
+    assert "For these targets the rigid transform is better: 2.0 mm." in texts
+
+
 def test_a_trace_of_folding_is_not_rounded_to_none() -> None:
     assert words.percent(0.004) == "< 0.01 %"
     assert words.percent(0.0) == "0 %"
