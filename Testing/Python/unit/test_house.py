@@ -78,6 +78,15 @@ def test_version_changelog_and_citation_agree() -> None:
 # --- who may know whom (the layers themselves are in pyproject.toml, checked by lint-imports) ---
 
 
+def test_the_layers_in_the_documentation_are_those_that_are_checked() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    checked = [set(re.findall(r"\w+", layer)) for layer in reversed(contract["layers"])]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.split("## Who may know whom")[1].split("The layers stand")[0]
+    lines = [line for line in section.splitlines() if line.startswith("    ")]
+    assert [set(re.findall(r"\w+", line)) - {"planned"} for line in lines] == checked
+
+
 def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
     """Top-level name of every import, and whether it stands at file scope (so that it runs at import)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -166,8 +175,7 @@ def test_a_test_cannot_reach_another_machine() -> None:
 def test_what_is_required_is_also_pinned() -> None:
     """constraints.txt knows every requirement, so that an old clone still installs what it was tested with."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    required = project["dependencies"] + extras["dev"] + extras["slicer-tests"]
+    required = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     pinned = {
         line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
     }
