@@ -39,8 +39,10 @@ class DisplacementField:
             raise GeometryError(
                 f"A displacement field of shape {self.vectors_kji.shape} does not fit its grid {self.grid.shape_kji}."
             )
-        view = self.vectors_kji.astype(np.float32, copy=False).view()
-        if not np.isfinite(view.sum(dtype=np.float64)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            view = self.vectors_kji.astype(np.float32, copy=False).view()
+            finite = np.isfinite(view.sum(dtype=np.float64))
+        if not finite:
             raise GeometryError("The displacement field holds NaN or infinite vectors.")
         view.setflags(write=False)
         object.__setattr__(self, "vectors_kji", view)

@@ -6,7 +6,7 @@ resamples the moving volume into fixed space; points drawn on the moving volume 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -39,11 +39,7 @@ class Transform:
     affine_lps: Floats
 
     def __post_init__(self) -> None:
-        matrix = np.array(self.affine_lps, dtype=np.float64)
-        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
-            raise GeometryError(f"The affine part of a transform must be an invertible 4 x 4 matrix, not {matrix}.")
-        matrix.setflags(write=False)
-        object.__setattr__(self, "affine_lps", matrix)
+        object.__setattr__(self, "affine_lps", invertible(self.affine_lps))
 
     @property
     def inverse(self) -> Transform:
@@ -81,16 +77,43 @@ class Transform:
         grid = grid or self.fixed_to_moving.grid
         resampler = sitk.ResampleImageFilter()
         set_reference(resampler, grid)
-        resampler.SetTransform(to_sitk_transform(self))
+        resampler.SetTransform(to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._seen_on(grid)))
         resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
         resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
         image = to_simpleitk(volume.array_kji, volume.grid)
         return Volume(array_of(resampler.Execute(image)).astype(volume.array_kji.dtype), grid, volume.name)
 
+    def _seen_on(self, grid: Grid) -> Transform:
+        """The same map with its forward field on another grid; good for resampling, where only that is looked at."""
+        if self.kind in ("rigid", "affine"):
+            return self
+        points = grid.voxel_centres_lps_mm()
+        field = DisplacementField((self.apply_to_points(points) - points).astype(np.float32), grid)
+        return replace(self, fixed_to_moving=field)
+
+
+def invertible(matrix_4x4: ArrayLike) -> Floats:
+    """A checked, read-only copy of an affine matrix.
+
+    Raises:
+        GeometryError: not 4 x 4, not finite, or singular.
+    """
+    matrix = np.array(matrix_4x4, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+        raise GeometryError(
+            f"The affine part of a transform must be an invertible 4 x 4 matrix, not {matrix.tolist()}."
+        )
+    matrix.setflags(write=False)
+    return matrix
+
 
 def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_grid: Grid) -> Transform:
-    """A rigid or affine map as a Transform with fields of its own."""
-    matrix = np.asarray(matrix_lps, dtype=np.float64)
+    """A rigid or affine map as a Transform with fields of its own.
+
+    Raises:
+        GeometryError: a matrix that cannot be inverted.
+    """
+    matrix = invertible(matrix_lps)
     forward = DisplacementField(affine_displacements(matrix, fixed_grid), fixed_grid)
     backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), moving_grid), moving_grid)
     return Transform(kind, forward, backward, matrix)
