@@ -139,6 +139,19 @@ def test_importing_the_library_loads_nothing_heavy_and_asks_no_network() -> None
     assert not heavy & set(done.stdout.split())
 
 
+PACKAGE_OF = {"PIL": "pillow"}
+"""Import names that are not the package's name."""
+IN_SLICER_OR_AN_EXTRA = {"slicer", "qt", "vtk", "vtkmodules", "transformers", "groundingdino", "segment_anything"}
+
+
+def test_what_is_required_is_what_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = {re.split(r"[<>=]", line)[0].lower() for line in project["dependencies"]}
+    imported = {name for path in LIBRARY_FILES for name, _ in imports_of(path)} - IN_SLICER_OR_AN_EXTRA
+    others = imported - set(sys.stdlib_module_names) - {"Tell2RegLib", "Tell2Reg"}
+    assert {PACKAGE_OF.get(name, name).lower() for name in others} == required
+
+
 # --- the panel in Slicer ---
 
 
