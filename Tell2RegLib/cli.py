@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +49,7 @@ def tell2reg(
 def demo(
     out: Out = Path("tell2reg-demo"),
     seed: Annotated[int, typer.Option("--seed", help="Which synthetic pair.")] = 7,
-    transform: Kind = "svf",
+    transform: Kind = FitSettings.kind,
     device: Device = "auto",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -96,8 +97,8 @@ def register(
     fixed_points: Annotated[
         Path | None, typer.Option("--fixed-points", help="True places of the plan, where known.")
     ] = None,
-    transform: Kind = "svf",
-    smoothness: Smoothness = 0.3,
+    transform: Kind = FitSettings.kind,
+    smoothness: Smoothness = 0.5,
     resolution: Resolution = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -111,9 +112,17 @@ def register(
         from Tell2RegLib.pipeline import register as run
 
         settings = FitSettings(kind=transform, smoothness=smoothness, resolution_mm=resolution, device=device)
-        with writing_folder(out, overwrite=overwrite) as aside:
-            inputs, files = _read(bars, fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
-            result = run(settings=settings, inputs=files, progress=bars, **inputs)
+        files = {
+            "fixed": fixed,
+            "moving": moving,
+            "fixed regions": fixed_regions,
+            "moving regions": moving_regions,
+            "moving points": moving_points,
+            "fixed points": fixed_points,
+        }
+        given = {role: path for role, path in files.items() if path is not None}
+        with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
+            result = run(settings=settings, inputs=given, progress=bars, **_read(bars, given))
             write_result(result, aside, lambda done, total: bars("write", done, total))
         if result.status != "ok":
             raise NothingFound(f"{result.reason} The regions that were read are in '{out}'.")
@@ -217,45 +226,36 @@ def _show(result: Any, out: Path, as_json: bool) -> None:
 
 def _show_field(field: dict[str, Any]) -> None:
     error = field["inverse_error_mm"]
+    inverse = f"mean {error['mean']:.3f} mm, max {error['max']:.2f} mm" if error["mean"] is not None else "unknown"
     stdout.print(
         f"Field:   {field['kind']}, {field['folding_percent']:.4g} % folded, largest displacement "
-        f"{field['max_displacement_mm']:.1f} mm, inverse error mean {error['mean']:.3f} mm, max {error['max']:.2f} mm"
+        f"{field['max_displacement_mm']:.1f} mm, inverse error {inverse}"
     )
 
 
-def _read(
-    bars: Bars,
-    fixed: Path,
-    moving: Path,
-    fixed_regions: Path,
-    moving_regions: Path,
-    moving_points: Path | None,
-    fixed_points: Path | None,
-) -> tuple[dict[str, Any], dict[str, Path]]:
+def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
     from Tell2RegLib.markups import read_points
     from Tell2RegLib.sources.label_map import read_regions
     from Tell2RegLib.volume import read_volume
 
-    files = {
+    bars("read", 0, 4)
+    fixed = read_volume(files["fixed"])
+    bars("read", 1, 4)
+    moving = read_volume(files["moving"])
+    bars("read", 2, 4)
+    fixed_regions = read_regions(files["fixed regions"], fixed.grid)
+    bars("read", 3, 4)
+    moving_regions = read_regions(files["moving regions"], moving.grid)
+    plan, truth = (read_points(files[role]) if role in files else None for role in ("moving points", "fixed points"))
+    bars("read", 4, 4)
+    return {
         "fixed": fixed,
         "moving": moving,
-        "fixed regions": fixed_regions,
-        "moving regions": moving_regions,
-        "moving points": moving_points,
-        "fixed points": fixed_points,
+        "fixed_regions": fixed_regions,
+        "moving_regions": moving_regions,
+        "plan": plan,
+        "plan_truth": truth,
     }
-    bars("read", 0, 4)
-    inputs: dict[str, Any] = {"fixed": read_volume(fixed)}
-    bars("read", 1, 4)
-    inputs["moving"] = read_volume(moving)
-    bars("read", 2, 4)
-    inputs["fixed_regions"] = read_regions(fixed_regions, inputs["fixed"].grid)
-    bars("read", 3, 4)
-    inputs["moving_regions"] = read_regions(moving_regions, inputs["moving"].grid)
-    inputs["plan"] = read_points(moving_points) if moving_points else None
-    inputs["plan_truth"] = read_points(fixed_points) if fixed_points else None
-    bars("read", 4, 4)
-    return inputs, {role: path for role, path in files.items() if path is not None}
 
 
 def main() -> None:

@@ -37,14 +37,14 @@ class FitSettings:
     """
 
     kind: str = "svf"
-    smoothness: float = 0.3
+    smoothness: float = 0.5
     bending: bool = False
     resolution_mm: float | None = None
     control_spacing: float = 3.0
     margin_mm: float = 20.0
     max_steps: int = 100
     tolerance: float = 2e-2
-    max_voxels: int = 4_000_000
+    max_voxels: int = 1_500_000
     device: str = "cpu"
 
     def __post_init__(self) -> None:
