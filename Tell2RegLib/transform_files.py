@@ -7,6 +7,8 @@ take as LPS. ITK transforms: .h5, .hdf5, .tfm, .txt.
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,8 @@ import SimpleITK as sitk
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.field import DisplacementField, invert_field
 from Tell2RegLib.grid import Floats, Grid
-from Tell2RegLib.transform import Transform, affine_transform, to_sitk_transform
-from Tell2RegLib.volume import array_of, grid_of, read_image, to_simpleitk, write_image
+from Tell2RegLib.transform import Transform, affine_transform, invertible, to_sitk_transform
+from Tell2RegLib.volume import array_of, grid_of, read_image, to_simpleitk, whole_file, write_image
 
 FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 ITK_ENDINGS = (".h5", ".hdf5", ".tfm", ".txt")
@@ -63,10 +65,13 @@ def write_transform(transform: Transform, path: str | Path) -> None:
     if path.name.lower().endswith(FIELD_ENDINGS):
         write_field(transform.fixed_to_moving, path)
         return
-    try:
-        sitk.WriteTransform(to_sitk_transform(transform), str(path))
-    except RuntimeError as error:
-        raise OutputError(f"'{path}' cannot be written. Check the free space and the folder's permissions.") from error
+    with whole_file(path):
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            _reserve(path, transform.fixed_to_moving.vectors_kji.size * 8)
+        itk = to_sitk_transform(transform)
+        sitk.WriteTransform(itk, str(path))
+        if path.suffix.lower() in (".tfm", ".txt") and not _text_is_whole(path, itk):
+            raise RuntimeError("ITK writes text to a full disk without a word.")
 
 
 def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Transform:
@@ -83,7 +88,7 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
     path = Path(path)
     if path.name.lower().endswith(FIELD_ENDINGS):
         field = read_field(path)
-        affine = fit_affine(field)
+        affine = invertible(fit_affine(field))
         return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
     itk = _read_itk(path)
     if itk.IsLinear():
@@ -94,9 +99,12 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
     to_field.SetOutputOrigin(fixed_grid.origin_lps_mm)
     to_field.SetOutputDirection(fixed_grid.direction)
     to_field.SetOutputPixelType(sitk.sitkVectorFloat32)
-    field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
+    try:
+        field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
+    except RuntimeError as error:
+        raise InputError(f"'{path}' cannot be used as a map of points; is the file whole?") from error
     found = _first_affine(itk)
-    affine = fit_affine(field) if found is None else found
+    affine = invertible(fit_affine(field) if found is None else found)
     return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
 
 
@@ -105,18 +113,46 @@ def fit_affine(field: DisplacementField) -> Floats:
     step = tuple(slice(None, None, 4 if n > 8 else 1) for n in field.grid.shape_kji)
     k, j, i = np.meshgrid(*(np.arange(n)[s] for n, s in zip(field.grid.shape_kji, step, strict=True)), indexing="ij")
     points = field.grid.index_to_lps(np.stack([i, j, k], axis=-1)).reshape(-1, 3)
-    images = points + field.vectors_kji[step].reshape(-1, 3)
+    shifts = field.vectors_kji[step].reshape(-1, 3).astype(np.float64)
     centre = points.mean(axis=0)
-    linear, *_ = np.linalg.lstsq(points - centre, images - images.mean(axis=0), rcond=None)
+    # Displacements, not images: along an axis of one voxel, of which nothing is known, the map is then the identity.
+    linear, *_ = np.linalg.lstsq(points - centre, shifts - shifts.mean(axis=0), rcond=None)
     matrix = np.eye(4)
-    matrix[:3, :3] = linear.T
-    matrix[:3, 3] = images.mean(axis=0) - linear.T @ centre
+    matrix[:3, :3] += linear.T
+    matrix[:3, 3] = shifts.mean(axis=0) - linear.T @ centre
     return matrix
 
 
 def _check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
     if not Path(path).name.lower().endswith(endings):
         raise OutputError(f"'{path}' has no ending of a transform file; use one of {', '.join(endings)}.")
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Fail before HDF5 does: a disk that fills up under it takes the whole process down."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("ab") as stream:
+        end = stream.tell()
+        try:
+            os.posix_fallocate(stream.fileno(), end, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+                raise
+        finally:
+            stream.truncate(end)
+
+
+def _text_is_whole(path: Path, itk: sitk.Transform) -> bool:
+    """Every transform ends with a line of fixed parameters."""
+    number = 1
+    if itk.GetTransformEnum() == sitk.sitkComposite:
+        number = sitk.CompositeTransform(itk).GetNumberOfTransforms()
+    line, found = b"", 0
+    with path.open("rb") as stream:
+        for line in stream:
+            found += line.startswith(b"FixedParameters:")
+    return found == number and line.endswith(b"\n")
 
 
 def _read_itk(path: Path) -> sitk.Transform:

@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 CLIP_PERCENTILES = (0.5, 99.5)
 """Intensity window of the 8-bit slices (method.md section 3)."""
 
+NIFTI_COLOURS = ("128", "2304")
+"""NIfTI's data types RGB and RGBA: the bits of a value are those of all its components."""
+
+NIFTI_HEADER = 352
+"""Bytes before the values in a NIfTI file as ITK writes it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -176,10 +182,12 @@ def read_image(path: str | Path) -> sitk.Image:
 
 def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
     """ITK fills what is missing at the end of a NIfTI file with zeros, without a word."""
-    if image.GetNumberOfComponentsPerPixel() != 1 or not image.HasMetaDataKey("bitpix"):
+    if not image.HasMetaDataKey("bitpix"):
         return
-    needed = int(float(image.GetMetaData("vox_offset")))
-    needed += image.GetNumberOfPixels() * int(image.GetMetaData("bitpix")) // 8
+    values = image.GetNumberOfPixels()
+    if image.GetMetaData("datatype") not in NIFTI_COLOURS:
+        values *= image.GetNumberOfComponentsPerPixel()
+    needed = int(float(image.GetMetaData("vox_offset"))) + values * int(image.GetMetaData("bitpix")) // 8
     with path.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
     held = _unpacked_size(path) if packed else path.stat().st_size
@@ -226,17 +234,63 @@ def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -
     """Write an image; the file's ending chooses the format.
 
     Raises:
-        OutputError: the folder is missing or read-only, the disk is full, the ending is unknown.
+        OutputError: the folder is missing or read-only, the disk is full, the ending is unknown. What was written by
+            then is removed.
     """
     path = Path(path)
+    with whole_file(path):
+        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
+        if path.name.lower().endswith((".nii", ".nii.gz")) and not _nifti_is_whole(path, image):
+            raise RuntimeError("ITK writes NIfTI to a full disk without a word.")
+        if compress and path.suffix.lower() == ".nrrd" and not _packed_is_whole(path, image):
+            raise RuntimeError("ITK loses the end of a NRRD file on a full disk without a word.")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[None]:
+    """Let ITK write a file; where it fails, remove what it has written, and say so.
+
+    Raises:
+        OutputError: the folder is missing, or ITK (or the caller) raised RuntimeError or OSError.
+    """
     if not path.parent.is_dir():
         raise OutputError(f"'{path}' cannot be written: the folder '{path.parent}' does not exist.")
+    data_files = [path.with_suffix(ending) for ending in (".raw", ".raw.gz", ".zraw")]
+    files = [path, *(data_files if path.suffix.lower() in (".nhdr", ".mhd") else [])]
+    before = [_stamp(file) for file in files]
     try:
-        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
-    except RuntimeError as error:
+        yield
+    except (RuntimeError, OSError) as error:
+        for file, stamp in zip(files, before, strict=True):
+            if file.is_file() and _stamp(file) != stamp:
+                file.unlink()
         raise OutputError(
             f"'{path}' cannot be written. Check the file's ending, the free space and the folder's permissions."
         ) from error
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes whenever a file is written."""
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+def _nifti_is_whole(path: Path, image: sitk.Image) -> bool:
+    """Whether a NIfTI file just written holds all of the image; gzip ends with the size of what it holds."""
+    values = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    needed = NIFTI_HEADER + values * image.GetSizeOfPixelComponent()
+    if not path.name.lower().endswith(".gz"):
+        return path.stat().st_size >= needed
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 4))
+        return stream.read() == (needed % 2**32).to_bytes(4, "little")
+
+
+def _packed_is_whole(path: Path, image: sitk.Image) -> bool:
+    """Whether a compressed NRRD file just written ends with the size of the image's values, as gzip does."""
+    needed = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * image.GetSizeOfPixelComponent()
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        return stream.read() == (needed % 2**32).to_bytes(4, "little")
 
 
 def write_volume(volume: Volume, path: str | Path) -> None:
