@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from Tell2RegLib.markups import PointList, write_points
+from Tell2RegLib.output import DEMO_FILES
 from Tell2RegLib.phantom import make_pair
 from Tell2RegLib.region import Region
 from Tell2RegLib.sources.segmentation_file import write_segmentation
@@ -51,14 +52,7 @@ def _organs(regions: tuple[Region, ...]) -> tuple[Region, ...]:
 def write_demo_pair(pair: DemoPair, folder: Path) -> dict[str, Path]:
     """Write the demo pair as the files a user would have; returns them by the part they play."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
-        "fixed": folder / "fixed.nrrd",
-        "moving": folder / "moving.nrrd",
-        "fixed regions": folder / "fixed_regions.seg.nrrd",
-        "moving regions": folder / "moving_regions.seg.nrrd",
-        "moving points": folder / "plan_on_moving.mrk.json",
-        "fixed points": folder / "plan_true_places_on_fixed.mrk.json",
-    }
+    files = {role: folder / name for role, name in DEMO_FILES.items()}
     write_volume(pair.fixed, files["fixed"])
     write_volume(pair.moving, files["moving"])
     write_segmentation(pair.fixed_regions, files["fixed regions"])

@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,15 @@ FILES = (
     "inputs",
 )
 """Everything that a result folder may hold; `inputs` is left by the demo."""
+DEMO_FILES = {
+    "fixed": "fixed.nrrd",
+    "moving": "moving.nrrd",
+    "fixed regions": "fixed_regions.seg.nrrd",
+    "moving regions": "moving_regions.seg.nrrd",
+    "moving points": "plan_on_moving.mrk.json",
+    "fixed points": "plan_true_places_on_fixed.mrk.json",
+}
+"""What the demo leaves in `inputs`, by the part each file plays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +158,7 @@ def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
         ]
     if result.targets:
         jobs.append(lambda: _write_targets(result.targets, folder))
-    jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2) + "\n"))
+    jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
     return jobs
 
 
@@ -273,47 +282,79 @@ def _os_errors(path: Path) -> Iterator[None]:
 # --- the folder ---
 
 
-def check_folder(folder: str | Path, *, overwrite: bool = False) -> None:
-    """See before a long run whether its result can be written.
+def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> None:
+    """See before a long run whether its result can be written; missing folders above it are made.
+
+    Args:
+        folder: where the result is to be.
+        overwrite: whether a result that is there already may be replaced.
+        needed: the files and folders that the run reads: they must not lie in what is replaced.
 
     Raises:
         OutputError: the folder holds a result and may not be overwritten, holds other files, or cannot be made.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
+    with _os_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
+        _check_content(folder, overwrite)
+        if folder.is_mount():
+            raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
+        own = folder.resolve()
+        for path in needed:
+            if own in path.resolve().parents or own == path.resolve():
+                raise OutputError(f"'{path}' lies in the result folder '{folder}', which is replaced; choose another.")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+
+
+def _check_content(folder: Path, overwrite: bool) -> None:
     held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     foreign = [name for name in held if name not in FILES]
+    if "inputs" in held:
+        own = set(DEMO_FILES.values())
+        inside = folder / "inputs"
+        foreign += sorted(f"inputs/{path.name}" for path in inside.iterdir() if path.name not in own)
+    if held and not foreign and RECORD not in held:
+        foreign = held
     if foreign:
         shown = ", ".join(f"'{name}'" for name in foreign[:3])
         raise OutputError(f"The folder '{folder}' holds other files ({shown}); choose a new folder for the result.")
     if held and not overwrite:
         raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
-    with _os_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        os.rmdir(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
 
 
 @contextmanager
-def writing_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Iterator[Path]:
     """A folder to write into that takes the place of `folder` when all went well, and vanishes when not.
 
-    Only a folder that holds nothing but a result (`FILES`) is ever replaced.
+    Only a folder that holds nothing but a result is ever replaced.
+
+    Args:
+        folder, overwrite, needed: see `check_folder`.
 
     Raises:
         OutputError: see `check_folder`.
     """
     folder = Path(folder)
-    check_folder(folder, overwrite=overwrite)
-    with _os_errors(folder):
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    own = folder.resolve()  # a link stays a link; what it leads to is replaced
+    made = [parent for parent in own.parents if not parent.exists()]
     try:
-        yield aside
+        check_folder(folder, overwrite=overwrite, needed=needed)
         with _os_errors(folder):
-            aside.chmod(0o777 & ~_umask())
-            _swap(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            aside = Path(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+        try:
+            yield aside
+            with _os_errors(folder):
+                aside.chmod(0o777 & ~_umask())
+                _swap(aside, own)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def _swap(aside: Path, folder: Path) -> None:
@@ -321,13 +362,16 @@ def _swap(aside: Path, folder: Path) -> None:
         aside.rename(folder)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.replace(old)
     try:
+        folder.replace(old / "result")
         aside.rename(folder)
-    except OSError:
-        old.rename(folder)
+    except BaseException:  # Ctrl-C too: one of the two results is always in place
+        if not folder.exists():
+            (old / "result").rename(folder)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:
@@ -350,9 +394,10 @@ def read_result_transform(folder: str | Path) -> Transform:
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if record["transform"] is None:
-            raise InputError(f"The result in '{folder}' has no transform: {record['reason']}")
-        kind, linear = record["transform"]["kind"], np.array(record["transform"]["linear_part_lps"], dtype=np.float64)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        found, reason = record["transform"], record["reason"]
+        kind, linear = ("", np.eye(4)) if found is None else (found["kind"], np.array(found["linear_part_lps"], float))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error
+    if found is None:
+        raise InputError(f"The result in '{folder}' has no transform: {reason}")
     return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

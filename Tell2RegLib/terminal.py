@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -42,7 +44,8 @@ def told(debug: bool) -> Iterator[None]:
     )
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
-        yield
+        with _stopped_like_ctrl_c():
+            yield
     except (KeyboardInterrupt, Cancelled) as error:
         _say("Cancelled; nothing was written.")
         raise typer.Exit(130) from error
@@ -58,6 +61,26 @@ def told(debug: bool) -> Iterator[None]:
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """Being ended from outside (SIGTERM, or SIGHUP when the terminal closes) cleans up as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    found = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        found = []
+    own = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]  # nohup stays in force
+    for number in own:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(sentence: str, error: BaseException, debug: bool) -> None:
