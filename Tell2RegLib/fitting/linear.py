@@ -109,7 +109,7 @@ def _refine(start: Floats, terms: Sequence[_Term], *, affine: bool, check: Check
         if trial_state[0] < loss and np.linalg.det(trial[:3, :3]) > 0.05:
             gain = loss - trial_state[0]
             matrix, (loss, normal, slope), damping = trial, trial_state, damping / 4
-            if gain < 1e-3 * loss:
+            if gain < 1e-4 * loss:
                 break
         else:
             damping *= 8
