@@ -42,7 +42,7 @@ def told(debug: bool) -> Iterator[None]:
         handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
         force=True,
     )
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    _hush_itk(not debug)
     try:
         with _stopped_like_ctrl_c():
             yield
@@ -61,6 +61,13 @@ def told(debug: bool) -> Iterator[None]:
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
+
+
+def _hush_itk(quiet: bool) -> None:
+    """ITK's own warnings are lines of C++; what matters of them is told in words."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(not quiet)
 
 
 @contextmanager
