@@ -18,11 +18,16 @@ from Tell2RegLib.markups import read_points, write_points
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.sources.segmentation_file import write_segmentation
 from Tell2RegLib.transform import Transform
-from Tell2RegLib.volume import read_volume, write_volume
+from Tell2RegLib.volume import read_volume, whole_file, write_volume
 
 POINT_ENDINGS = (".mrk.json", ".csv", ".fcsv")
 MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 SEGMENTATION_ENDING = ".seg.nrrd"
+VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+"""Formats that keep the direction of the axes and every type of number."""
+
+SPACE = "SPACE"
+"""What Slicer calls a model's frame, in comments and in the field data of .vtp files."""
 
 
 def apply_file(
@@ -48,7 +53,7 @@ def apply_file(
     source, target = Path(source), Path(target)
     if not source.exists():
         raise InputError(f"There is no file '{source}'. Check the path.")
-    if target.exists() and source.resolve() == target.resolve():
+    if target.exists() and source.samefile(target):
         raise OutputError(f"'{target}' is the input itself; choose another name for the result.")
     if not target.parent.is_dir():
         raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
@@ -82,6 +87,9 @@ def _apply_to_segmentation(way: Transform, source: Path, target: Path) -> str:
 
 
 def _apply_to_volume(way: Transform, source: Path, target: Path, nearest: bool) -> str:
+    name = target.name.lower()
+    if not name.endswith(VOLUME_ENDINGS) or name.endswith(SEGMENTATION_ENDING):
+        raise InputError(f"A volume can be written as {', '.join(VOLUME_ENDINGS)}, not as '{target.name}'.")
     write_volume(way.resample(read_volume(source), nearest=nearest), target)
     return f"'{source.name}' resampled to '{target}' ({'nearest voxel' if nearest else 'linear'})."
 
@@ -94,17 +102,17 @@ def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
         raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
     vtk = _vtk()
     surface = _read_surface(source, vtk)
-    signs = _signs(source)
+    signs = _signs(source, surface)
     back = way.inverse.apply_to_points
     points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    moved: Floats = back(points * signs) * signs
+    moved: Floats = back(points * signs)
     fresh = vtk.Points()
     fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
     surface.SetPoints(fresh)
     # Normals belong to the old shape.
     surface.GetPointData().SetNormals(None)
     surface.GetCellData().SetNormals(None)
-    _write_surface(surface, target, signs, vtk)
+    _write_surface(surface, target, vtk)
     return f"A surface of {len(points)} points carried to '{target}'."
 
 
@@ -117,6 +125,7 @@ class _Vtk:
 
         self.numpy_support = numpy_support
         self.Points = vtkCommonCore.vtkPoints
+        self.StringArray = vtkCommonCore.vtkStringArray
         self.readers: dict[str, Callable] = {
             ".vtk": vtkIOLegacy.vtkPolyDataReader,
             ".vtp": vtkIOXML.vtkXMLPolyDataReader,
@@ -142,9 +151,8 @@ def _vtk() -> _Vtk:
 
 def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
     reader = vtk.readers[source.suffix.lower()]()
+    errors = _heard_errors(reader)
     reader.SetFileName(str(source))
-    errors: list[str] = []
-    reader.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
     reader.Update()
     surface = reader.GetOutput()
     if errors or surface is None or surface.GetNumberOfPoints() == 0:
@@ -152,18 +160,43 @@ def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
     return surface
 
 
-def _write_surface(surface, target: Path, signs: Floats, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
+def _heard_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
+    """Errors of a VTK reader or writer; heard, they are not printed. Those of its pipeline come by another object."""
+    errors: list[str] = []
+    for speaker in (algorithm, algorithm.GetExecutive()):
+        speaker.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
+    return errors
+
+
+def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
+    """Write in LPS, and say so where the format can."""
+    space = vtk.StringArray()
+    space.SetName(SPACE)
+    space.InsertNextValue("LPS")
+    surface.GetFieldData().RemoveArray(SPACE)
+    if target.suffix.lower() == ".vtp":
+        surface.GetFieldData().AddArray(space)
     writer = vtk.writers[target.suffix.lower()]()
-    if hasattr(writer, "SetHeader") and target.suffix.lower() in (".vtk", ".stl"):
-        writer.SetHeader(f"Tell2Reg SPACE={'RAS' if signs[0] < 0 else 'LPS'}")
+    errors = _heard_errors(writer)
+    if target.suffix.lower() in (".vtk", ".stl"):
+        writer.SetHeader(f"Tell2Reg {SPACE}=LPS")
+        writer.SetFileTypeToBinary()
+    elif target.suffix.lower() == ".ply":
+        writer.AddComment(f"{SPACE}=LPS")
     writer.SetFileName(str(target))
     writer.SetInputData(surface)
-    if not writer.Write() or not target.is_file():
-        raise OutputError(f"'{target}' cannot be written. Check the folder, its permissions and the free space.")
+    # VTK writes some formats on a full disk without a word, and crashes on others; as text a number is longest.
+    with whole_file(target, reserve=4096 + 3 * 1024 * surface.GetActualMemorySize()):
+        if not writer.Write() or errors or not target.is_file():
+            raise RuntimeError("VTK could not write.")
 
 
-def _signs(source: Path) -> Floats:
-    """1 or -1 per axis to LPS: Slicer writes SPACE=RAS or SPACE=LPS into a model's header, and means LPS without."""
-    with source.open("rb") as stream:
-        head = stream.read(4096)
-    return np.array([-1.0, -1.0, 1.0]) if b"SPACE=RAS" in head else np.ones(3)
+def _signs(source: Path, surface) -> Floats:  # type: ignore[no-untyped-def]
+    """1 or -1 per axis to LPS: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
+    field = surface.GetFieldData().GetAbstractArray(SPACE)
+    if field is not None and field.GetNumberOfValues() == 1:
+        ras = str(field.GetValue(0)) == "RAS"
+    else:
+        with source.open("rb") as stream:
+            ras = f"{SPACE}=RAS".encode() in stream.read(4096)
+    return np.array([-1.0, -1.0, 1.0]) if ras else np.ones(3)

@@ -89,7 +89,7 @@ def _point_rows(transform: Transform, fixed: PointList, moving: PointList) -> li
 
 
 def _matched(fixed: PointList, moving: PointList) -> tuple[np.ndarray, np.ndarray]:
-    if set(fixed.names) == set(moving.names) and len(set(fixed.names)) == len(fixed.names):
+    if sorted(fixed.names) == sorted(moving.names) and len(set(fixed.names)) == len(fixed):
         place = {name: number for number, name in enumerate(fixed.names)}
         return fixed.points_lps_mm[[place[name] for name in moving.names]], moving.points_lps_mm
     if len(fixed) != len(moving):

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Floats
+from Tell2RegLib.volume import whole_file
 
 Json = dict[str, Any]
 
@@ -232,12 +233,8 @@ def write_points(
     else:
         needed = ".mrk.json or .csv" if template is None else ".mrk.json, as its template"
         raise InputError(f"'{path.name}' cannot be written as a list of points: its name must end in {needed}.")
-    try:
+    with whole_file(path):
         path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written. Check the folder, its permissions and the free space."
-        ) from error
 
 
 def _table(points: PointList) -> str:

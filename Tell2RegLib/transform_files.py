@@ -7,8 +7,6 @@ take as LPS. ITK transforms: .h5, .hdf5, .tfm, .txt.
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +63,9 @@ def write_transform(transform: Transform, path: str | Path) -> None:
     if path.name.lower().endswith(FIELD_ENDINGS):
         write_field(transform.fixed_to_moving, path)
         return
-    with whole_file(path):
-        if path.suffix.lower() in (".h5", ".hdf5"):
-            _reserve(path, transform.fixed_to_moving.vectors_kji.size * 8)
+    # A disk that fills up under HDF5 takes the whole process down.
+    reserve = transform.fixed_to_moving.vectors_kji.size * 8 if path.suffix.lower() in (".h5", ".hdf5") else 0
+    with whole_file(path, reserve):
         itk = to_sitk_transform(transform)
         sitk.WriteTransform(itk, str(path))
         if path.suffix.lower() in (".tfm", ".txt") and not _text_is_whole(path, itk):
@@ -126,21 +124,6 @@ def fit_affine(field: DisplacementField) -> Floats:
 def _check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
     if not Path(path).name.lower().endswith(endings):
         raise OutputError(f"'{path}' has no ending of a transform file; use one of {', '.join(endings)}.")
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Fail before HDF5 does: a disk that fills up under it takes the whole process down."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("ab") as stream:
-        end = stream.tell()
-        try:
-            os.posix_fallocate(stream.fileno(), end, size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-                raise
-        finally:
-            stream.truncate(end)
 
 
 def _text_is_whole(path: Path, itk: sitk.Transform) -> bool:

@@ -6,8 +6,11 @@ Space is LPS mm, arrays are (k, j, i): docs/coordinates.md.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import logging
+import os
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -247,11 +250,15 @@ def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[None]:
-    """Let ITK write a file; where it fails, remove what it has written, and say so.
+def whole_file(path: Path, reserve: int = 0) -> Iterator[None]:
+    """Let ITK or VTK write a file; where it fails, remove what it has written, and say so.
+
+    Args:
+        path: the file that the body of the `with` writes.
+        reserve: so many bytes must be free: for writers that do not notice a full disk, or crash on it.
 
     Raises:
-        OutputError: the folder is missing, or ITK (or the caller) raised RuntimeError or OSError.
+        OutputError: the folder is missing, the space too, or the body raised RuntimeError or OSError.
     """
     if not path.parent.is_dir():
         raise OutputError(f"'{path}' cannot be written: the folder '{path.parent}' does not exist.")
@@ -259,6 +266,8 @@ def whole_file(path: Path) -> Iterator[None]:
     files = [path, *(data_files if path.suffix.lower() in (".nhdr", ".mhd") else [])]
     before = [_stamp(file) for file in files]
     try:
+        if reserve:
+            _reserve(path.parent, reserve)
         yield
     except (RuntimeError, OSError) as error:
         for file, stamp in zip(files, before, strict=True):
@@ -267,6 +276,20 @@ def whole_file(path: Path) -> Iterator[None]:
         raise OutputError(
             f"'{path}' cannot be written. Check the file's ending, the free space and the folder's permissions."
         ) from error
+
+
+def _reserve(folder: Path, size: int) -> None:
+    """Raise OSError where so many bytes cannot be written."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+            else:
+                for _ in range(0, size, 1 << 20):
+                    stream.write(bytes(1 << 20))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # disks that cannot tell
+            raise
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

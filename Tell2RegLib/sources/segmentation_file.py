@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.errors import GeometryError, InputError, OutputError
+from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.grid import Grid
 from Tell2RegLib.region import Region, color_of
+from Tell2RegLib.volume import whole_file
 
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
 """Segment tags that keep a region's prompt and score."""
@@ -64,12 +65,8 @@ def write_segmentation(
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
     ]
     values = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
-    try:
+    with whole_file(path):
         path.write_bytes(("\n".join(lines) + "\n\n").encode("utf-8", "replace") + _gzip(values.tobytes()))
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written. Check the folder, its permissions and the free space."
-        ) from error
 
 
 def _layers_for(regions: Sequence[Region], grid: Grid) -> tuple[list[NDArray], list[int]]:
