@@ -91,8 +91,8 @@ def invert_field(
 ) -> DisplacementField:
     """The inverse of a field, on another grid: for y of that grid, x + u(x) = y is solved for x.
 
-    Starts from a guess and repeats x <- x - A^-1 (x + u(x) - y), which converges where the field differs from its
-    affine part A by less than a stretch of two; a step is halved where it does not bring the residual down.
+    Starts from a guess and repeats x <- x - A^-1 (x + u(x) - y), which converges where the field is near its affine
+    part A; what is left then takes Newton steps with the field's own slope. A step is halved where it does not help.
 
     Args:
         forward: the field to invert. Beyond its grid it goes on as in `Transform` (affine part, border residual).
@@ -146,16 +146,37 @@ def _solve(sampler, y, displacement, back, tolerance_mm: float, steps: int):  # 
     residual = x + sampler(x) - y
     norm = residual.norm(dim=1)
     scale = torch.ones_like(norm)
-    for _ in range(steps):
+    for number in range(steps):
         todo = torch.nonzero(norm > tolerance_mm).squeeze(1)
         if todo.numel() == 0:
             break
-        trial = x[todo] - scale[todo, None] * (residual[todo] @ inverse_linear)
+        if number < steps // 3:
+            step = residual[todo] @ inverse_linear
+        else:
+            step = _newton_step(sampler, x[todo], residual[todo])
+        trial = x[todo] - scale[todo, None] * step
         trial_residual = trial + sampler(trial) - y[todo]
         trial_norm = trial_residual.norm(dim=1)
         better = trial_norm < norm[todo]
         good = todo[better]
         x[good], residual[good], norm[good] = trial[better], trial_residual[better], trial_norm[better]
-        scale[good] = torch.clamp(scale[good] * 1.5, max=1.0)
+        scale[good] = torch.clamp(scale[good] * 2, max=1.0)
         scale[todo[~better]] *= 0.5
+        if number == steps // 3:
+            scale.fill_(1.0)
     return x - y
+
+
+def _newton_step(sampler, x, residual, reach_mm: float = 0.05):  # type: ignore[no-untyped-def]
+    """J^-1 residual, with the slope of x + u(x) from central differences; a step of at most 2 mm."""
+    import torch
+
+    columns = []
+    for axis in range(3):
+        shift = torch.zeros(3)
+        shift[axis] = reach_mm
+        columns.append((sampler(x + shift) - sampler(x - shift)) / (2 * reach_mm) + shift / reach_mm)
+    slope = torch.stack(columns, dim=2)
+    slope = slope + 1e-6 * torch.eye(3)
+    step = torch.linalg.solve_ex(slope, residual[:, :, None])[0][:, :, 0].nan_to_num(0.0, 0.0, 0.0)
+    return step * torch.clamp(2.0 / step.norm(dim=1, keepdim=True).clamp(min=1e-9), max=1.0)
