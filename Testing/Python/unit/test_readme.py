@@ -1,0 +1,85 @@
+"""README and user guide: every command and option in them exists, and the example in Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from Tell2RegLib.cli import app
+from Testing.Python.small import ROOT, write_small_pair
+
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/user-guide.md")}
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def command_lines(page: str) -> list[str]:
+    """Lines of code, and inline code, that call tell2reg with options."""
+    blocks = re.findall(r"^    (tell2reg .*)$", page, re.MULTILINE)
+    inline = re.findall(r"`[^`\n]*?(tell2reg \w+ --[^`\n]*)`", page)
+    return [line.replace("\\", "/") for line in blocks + inline]
+
+
+LINES = [(name, line) for name, page in PAGES.items() for line in command_lines(page)]
+
+
+@pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line[:60]}" for page, line in LINES])
+def test_every_command_line_can_be_typed(page: str, line: str) -> None:
+    _, command, *words = shlex.split(line)
+    if line == "tell2reg apply --inverse":  # named, not shown
+        words += ["--transform", "x", "--input", "x", "--out", "x"]
+    COMMANDS[command].make_context(command, words)
+
+
+def test_the_table_of_commands_is_complete_and_true() -> None:
+    rows = re.findall(r"^\| `tell2reg (\w+)` \|.*\|(.*)\|$", PAGES["README.md"], re.MULTILINE)
+    assert {name for name, _ in rows} == set(COMMANDS)
+    for name, options in rows:
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert set(re.findall(r"`(--[a-z-]+)`", options)) <= known, name
+
+
+def test_every_option_that_is_named_anywhere_exists() -> None:
+    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    for name, page in PAGES.items():
+        assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", page)) <= known | {"--help"}, name
+
+
+def test_windows_has_the_same_commands_as_make() -> None:
+    """What `make demo` and `make test` call is what the other column of the table calls."""
+    recipes = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)/", "").replace("$(OUT)", "out")
+    row = {
+        found[1]: found[2].replace("\\", "/")
+        for found in re.finditer(r"^\| [^|]+ \| `make (\w+)` \| `\.venv.Scripts.([^`]*)` \|$", PAGES["README.md"], re.M)
+    }
+    assert set(row) == {"demo", "test"}
+    for target, line in row.items():
+        assert re.search(rf"^{target}:", recipes, re.MULTILINE)
+        assert f"@{line}" in recipes, line
+
+
+def test_links_lead_to_files() -> None:
+    for name, page in PAGES.items():
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page):
+            assert ((ROOT / name).parent / link).is_file(), f"{name}: {link}"
+
+
+def test_the_result_folder_in_the_readme_is_the_one_of_the_contract() -> None:
+    from Tell2RegLib.output import FILES
+
+    assert {name for name in FILES if f"`{name}`" in PAGES["README.md"]} == set(FILES) - {"inputs"}
+
+
+@pytest.mark.slow
+def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
+    assert len(blocks) == 1
+    write_small_pair(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(blocks[0], "README.md", "exec"), names)
+    assert names["in_fixed"].shape == (2, 3)
+    assert (tmp_path / "result" / "report.html").is_file()
