@@ -19,7 +19,7 @@ demo: $(VENV)/.for-use ## register the built-in pair of synthetic pelves and wri
 	@echo "Open $(CURDIR)/$(OUT)/demo/report.html"
 
 test: lint ## the checks of `make lint`, then every test (see docs/developer-guide.md)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two processes of one thread each
 
 lint: $(VENV)/.for-tests ## style, types and who may import whom
 	@$(BIN)/ruff check .
