@@ -1,0 +1,90 @@
+"""The tools in the order of the table: ours first, then what a user would otherwise take."""
+
+from __future__ import annotations
+
+from Testing.Bench import ants_tool, elastix_tool, research_loop, simpleitk_tools
+from Testing.Bench.cases import Case
+from Testing.Bench.outcome import Outcome, Tool
+
+
+def _load_ours() -> None:
+    import torch
+
+    from Tell2RegLib.fitting import fit
+
+    _ = torch.zeros(1), fit
+
+
+def _ours(case: Case, kind: str) -> Outcome:
+    from Tell2RegLib.fitting.fit import fit
+    from Tell2RegLib.fitting.settings import FitSettings
+
+    transform = fit(case.pairs, FitSettings(kind=kind)).transform
+    return Outcome(transform.fixed_to_moving, transform.moving_to_fixed)
+
+
+TOOLS: dict[str, Tool] = {
+    "ours": Tool(
+        "**Tell2Reg, velocity field** (default)",
+        "Tell2RegLib",
+        "Tell2RegLib",
+        "`fit(pairs)` with its default settings.",
+        _load_ours,
+        lambda case: _ours(case, "svf"),
+    ),
+    "ours-affine": Tool(
+        "Tell2Reg, affine",
+        "Tell2RegLib",
+        "Tell2RegLib",
+        '`fit(pairs, FitSettings(kind="affine"))`.',
+        _load_ours,
+        lambda case: _ours(case, "affine"),
+    ),
+    "demons": Tool(
+        "SimpleITK demons",
+        "SimpleITK",
+        "SimpleITK",
+        "`DiffeomorphicDemonsRegistrationFilter`, field smoothed by 1 voxel, 200, 100 and 20 iterations at a quarter, "
+        "half and full size; on a clipped distance map (one region) or on one grey level per region, smoothed "
+        "(several: the filter takes one picture per side).",
+        lambda: None,
+        simpleitk_tools.demons,
+    ),
+    "bspline": Tool(
+        "SimpleITK B-spline",
+        "SimpleITK",
+        "SimpleITK",
+        "`ImageRegistrationMethod`, mean squares of the same pictures, 6 then 12 cells per axis, L-BFGS, 5,000 samples "
+        "(its time grows with samples times control points; more of either took minutes without a better overlap).",
+        lambda: None,
+        simpleitk_tools.bspline,
+    ),
+    "elastix": Tool(
+        "elastix B-spline",
+        "itk",
+        "itk-elastix",
+        "One clipped distance map per region, multi-metric mean squares, three resolutions of 500 adaptive stochastic "
+        "steps of at most 0.25 mm, 3,000 samples within 15 mm of the regions, control points 12 mm apart at the end. "
+        "Longer steps fold.",
+        elastix_tool.load,
+        elastix_tool.elastix,
+    ),
+    "syn": Tool(
+        "ANTs SyN",
+        "ants",
+        "antspyx",
+        "`ants.registration`, SyN from the affine start, one mean-squares metric per region's mask, 100, 70 and 20 "
+        "iterations on 1/8, 1/4 and 1/2 of the size.",
+        ants_tool.load,
+        ants_tool.syn,
+    ),
+    "loop": Tool(
+        "Research loop, 10,000 Adam steps",
+        "torch",
+        "torch",
+        "A free displacement per voxel, as the published code optimises it: Dice and 100 times bending energy, Adam "
+        "with a rate of 1e-3, no linear start.",
+        _load_ours,
+        research_loop.research_loop,
+    ),
+}
