@@ -35,6 +35,8 @@ def sample(image: Tensor, cube_xyz: Tensor, padding: str = "border") -> Tensor:
     Returns:
         (C, P).
     """
+    if image.is_cuda and image.requires_grad and padding == "border":
+        return RepeatableSample.apply(image, cube_xyz)
     points = cube_xyz.shape[0]
     parts = torch.get_num_threads() if image.device.type == "cpu" and points > 4096 else 1
     short = -points % parts
@@ -44,6 +46,49 @@ def sample(image: Tensor, cube_xyz: Tensor, padding: str = "border") -> Tensor:
         image.expand(parts, -1, -1, -1, -1), blocks, mode="bilinear", padding_mode=padding, align_corners=True
     )
     return values.reshape(parts, image.shape[0], -1).transpose(0, 1).reshape(image.shape[0], -1)[:, :points]
+
+
+class RepeatableSample(torch.autograd.Function):
+    """`sample` with border padding whose gradient is the same on every run, on CUDA too.
+
+    Torch's own CUDA kernel adds to the image's gradient in no fixed order; here index_add_ does, which torch's
+    deterministic mode puts in order.
+    """
+
+    @staticmethod
+    def forward(ctx, image: Tensor, cube_xyz: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        """Values (C, P); arguments as in `sample`."""
+        ctx.save_for_backward(image, cube_xyz)
+        values = functional.grid_sample(
+            image[None], cube_xyz[None, None, None], mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return values.reshape(image.shape[0], -1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+        """Gradients of the image and of the points."""
+        image, cube_xyz = ctx.saved_tensors
+        shaped = gradient.reshape(1, image.shape[0], 1, 1, -1).contiguous()
+        # Modes: 0 is bilinear, 1 is border; only the points' gradient is asked of this kernel.
+        _, to_points = torch.ops.aten.grid_sampler_3d_backward(
+            shaped, image[None], cube_xyz[None, None, None], 0, 1, True, [False, True]
+        )
+        return _scattered(gradient, image, cube_xyz), to_points.reshape(cube_xyz.shape)
+
+
+def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
+    """What each voxel gets of the gradient (C, P): the eight corners around each point, by trilinear weight."""
+    size_xyz = torch.tensor(image.shape[:0:-1], device=image.device)
+    index = ((cube_xyz + 1) / 2 * (size_xyz - 1)).clamp(min=torch.zeros_like(size_xyz), max=size_xyz - 1)
+    low = index.floor().long().clamp(max=(size_xyz - 2).clamp(min=0))
+    share = index - low
+    flat = image.new_zeros((image.shape[0], image[0].numel()))
+    for corner in range(8):
+        offset = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=image.device)
+        weight = torch.where(offset > 0, share, 1 - share).prod(dim=1)
+        i, j, k = torch.minimum(low + offset, size_xyz - 1).unbind(dim=1)
+        flat.index_add_(1, (k * image.shape[2] + j) * image.shape[3] + i, gradient * weight)
+    return flat.reshape(image.shape)
 
 
 class FieldSampler:

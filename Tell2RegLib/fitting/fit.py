@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,6 +140,9 @@ def _deterministic() -> Iterator[None]:
     before, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Torch warns of this kernel whatever is asked of it; sampling.py asks only for its repeatable half.
+            warnings.filterwarnings("ignore", "grid_sampler_3d_backward_cuda")
+            yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn)

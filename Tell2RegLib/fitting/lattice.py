@@ -93,7 +93,7 @@ def refine(nodes: Tensor) -> Tensor:
 def _refine_axis(nodes: Tensor) -> Tensor:
     padded = torch.cat([nodes[:1], nodes, nodes[-1:]])
     old = (padded[:-2] + 6 * padded[1:-1] + padded[2:]) / 8
-    fine = torch.empty((2 * nodes.shape[0] - 1, *nodes.shape[1:]))
+    fine = nodes.new_empty((2 * nodes.shape[0] - 1, *nodes.shape[1:]))
     fine[::2] = old
     fine[1::2] = (nodes[:-1] + nodes[1:]) / 2
     return fine
