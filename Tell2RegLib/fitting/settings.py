@@ -40,10 +40,10 @@ class FitSettings:
     smoothness: float = 0.5
     bending: bool = False
     resolution_mm: float | None = None
-    control_spacing: float = 3.0
+    control_spacing: float = 4.0
     margin_mm: float = 20.0
     max_steps: int = 100
-    tolerance: float = 2e-2
+    tolerance: float = 3e-2
     max_voxels: int = 1_500_000
     device: str = "cpu"
 
