@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ def fit(
         matrix = rigid if settings.kind == "rigid" else affine
         tell(total)
         return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), rigid, affine, (), device)
-    with _deterministic():
+    with _deterministic() if device != "cpu" else nullcontext():
         transform, losses = _deformable(accepted, affine, settings, device, moving_grid, tell, check)
     tell(total)
     return FitResult(transform, rigid, affine, losses, device)
@@ -134,7 +134,10 @@ def _sampled_at(field: DisplacementField, displacement: np.ndarray, grid: Grid) 
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Torch's deterministic algorithms, for the time of a fit; the caller's own setting comes back."""
+    """Torch's deterministic algorithms, for the time of a fit; the caller's own setting comes back.
+
+    Not needed on the CPU, where what the fit uses repeats itself anyway and asking loads torch's compiler (seconds).
+    """
     import torch
 
     before, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
