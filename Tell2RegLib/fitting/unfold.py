@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,12 @@ from Tell2RegLib.jacobian import folded_voxels
 
 LEAST_JACOBIAN = 0.02
 """No voxel may shrink to less than this share of what the affine map makes of it, by any one-sided differences."""
-ROUNDS = 40
+ROUNDS = 60
 """Rounds of local smoothing before the whole deformation is scaled down instead."""
+ROUNDS_PER_REACH = 15
+"""Rounds before the nodes that are smoothed reach one spacing further."""
+SHARE = 0.4
+"""How far a round goes towards the smoothed nodes: a little at a time, to change no more than is needed."""
 
 
 def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid) -> NDArray[np.float32]:
@@ -40,14 +45,14 @@ def unfolded(
     """
     least = LEAST_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
     nodes, backward = found.forward, found.backward
-    for number in range(1000):
+    for number in itertools.count():
         if check:
             check()
         field = _followed_by_affine(lps_displacements(found.lattice, nodes, grid), affine_lps, grid)
         folded = folded_voxels(field, grid, least)
         if not folded.any():
             break
-        weight = _around(folded, grid, found.lattice) if number < ROUNDS else None
+        weight = _around(folded, grid, found.lattice, 1 + number // ROUNDS_PER_REACH) if number < ROUNDS else None
         nodes = _calmer(nodes, weight)
         backward = None if backward is None else _calmer(backward, weight)
     return replace(found, forward=nodes, backward=backward), DisplacementField(field, grid)
@@ -58,18 +63,18 @@ def _followed_by_affine(local: NDArray[np.float32], affine_lps: Floats, grid: Gr
     return local @ linear.T + affine_displacements(affine_lps, grid)
 
 
-def _around(folded: NDArray[np.bool_], grid: Grid, lattice: Lattice) -> Tensor:
-    """1 on the nodes within two spacings of a folded voxel, 0 elsewhere, (Z, Y, X)."""
+def _around(folded: NDArray[np.bool_], grid: Grid, lattice: Lattice, reach: int) -> Tensor:
+    """`SHARE` on the nodes within so many spacings of a folded voxel, 0 elsewhere, (Z, Y, X)."""
     mask = torch.zeros(lattice.shape_kji)
     positions = np.argwhere(folded)[:, ::-1] * np.asarray(grid.spacing_mm)
     index = np.unique(np.round((positions - lattice.start_mm) / lattice.spacing_mm).astype(int), axis=0)
     index = np.clip(index, 0, np.asarray(lattice.size_xyz) - 1)
     mask[index[:, 2], index[:, 1], index[:, 0]] = 1.0
-    return torch.nn.functional.max_pool3d(mask[None], 5, stride=1, padding=2)[0]
+    return SHARE * torch.nn.functional.max_pool3d(mask[None], 2 * reach + 1, stride=1, padding=reach)[0]
 
 
 def _calmer(nodes: Tensor, weight: Tensor | None) -> Tensor:
-    """Nodes smoothed by (1, 2, 1)/4 where the weight is 1; all of them scaled down when there is no weight."""
+    """Nodes smoothed by (1, 2, 1)/4 as far as the weight says; all of them scaled down when there is no weight."""
     if weight is None:
         return nodes * 0.9
     smooth = nodes
