@@ -34,6 +34,15 @@ class Outline:
     dashed: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A point of the plan on a plane: column and row in pixels."""
+
+    name: str
+    x: float
+    y: float
+
+
 # --- pixels ---
 
 
@@ -96,8 +105,13 @@ def change_colors(values: Grey, most: float) -> NDArray[np.uint8]:
 # --- SVG ---
 
 
-def picture(plane: Plane, pixels: NDArray[np.uint8], what: str, outlines: Sequence[Outline] = ()) -> str:
-    """One picture: pixels, outlines, patient directions, a scale bar. `what` is told to readers who cannot see it."""
+def picture(
+    plane: Plane, pixels: NDArray[np.uint8], what: str, outlines: Sequence[Outline] = (), marks: Sequence[Mark] = ()
+) -> str:
+    """One picture: pixels, outlines, marks, patient directions, a scale bar.
+
+    `what` is told to readers who cannot see it.
+    """
     width, height = plane.width, plane.height
     size = height / 18  # the pictures of a row are shown equally high
     parts = [
@@ -105,6 +119,7 @@ def picture(plane: Plane, pixels: NDArray[np.uint8], what: str, outlines: Sequen
         f"<title>{escape(what)}</title>",
         f'<image width="{width}" height="{height}" href="{_jpeg(pixels)}"/>',
         *(_outline_svg(outline, size) for outline in outlines),
+        *(_mark_svg(mark, size) for mark in marks),
         *_letters_svg(plane, size),
         _scale_bar_svg(plane, size),
         "</svg>",
@@ -153,6 +168,16 @@ def _outline_svg(outline: Outline, size: float) -> str:
         f'<g fill="none" stroke-linejoin="round"><title>{escape(outline.name)}</title>'
         f'<path d="{path}" stroke="#000" stroke-opacity=".55" stroke-width="{size * 0.26:.2f}"{dash}/>'
         f'<path d="{path}" stroke="{css_color(outline.color)}" stroke-width="{size * 0.14:.2f}"{dash}/></g>'
+    )
+
+
+def _mark_svg(mark: Mark, size: float) -> str:
+    arm = size * 0.45
+    cross = f"M{mark.x - arm:.1f} {mark.y:.1f}h{2 * arm:.1f}M{mark.x:.1f} {mark.y - arm:.1f}v{2 * arm:.1f}"
+    return (
+        f'<g class="mark"><title>{escape(mark.name)}</title>'
+        f'<path d="{cross}" stroke="#000" stroke-width="{size * 0.3:.2f}"/>'
+        f'<path d="{cross}" stroke="#ff4fd8" stroke-width="{size * 0.15:.2f}"/></g>'
     )
 
 

@@ -48,6 +48,16 @@ class Plane:
     letters: str
     position: str
 
+    def pixels_of(self, point_lps_mm: Floats) -> tuple[float, float, float]:
+        """Column and row of a point as SVG counts them (a pixel's centre at one half), and its distance in mm."""
+        origin = self.points_lps_mm[0, 0]
+        across = self.points_lps_mm[0, 1] - origin
+        down = self.points_lps_mm[1, 0] - origin
+        offset = np.asarray(point_lps_mm, dtype=np.float64) - origin
+        away = np.cross(across, down) / self.pixel_mm**2
+        scale = self.pixel_mm**2
+        return float(offset @ across / scale + 0.5), float(offset @ down / scale + 0.5), float(abs(offset @ away))
+
     @property
     def width(self) -> int:
         """Pixels per row."""
@@ -59,10 +69,13 @@ class Plane:
         return int(self.points_lps_mm.shape[0])
 
 
-def planes_through(pairs: Sequence[RegionPair], fixed_grid: Grid) -> tuple[Plane, ...]:
-    """Axial, coronal and sagittal planes that cut as much of the pairs' fixed regions as one plane can.
+def planes_through(
+    pairs: Sequence[RegionPair], fixed_grid: Grid, targets_lps_mm: Floats | None = None
+) -> tuple[Plane, ...]:
+    """Axial, coronal and sagittal planes through the middle of the plan's targets, (P, 3) in fixed space.
 
-    They show the box around all regions plus a margin, within the fixed volume; all of the volume without regions.
+    Without a plan they cut as much of the pairs' fixed regions as one plane can. They show
+    the box around all regions plus a margin, within the fixed volume; all of the volume without regions.
     """
     corners = fixed_grid.corners_lps_mm()
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -73,6 +86,8 @@ def planes_through(pairs: Sequence[RegionPair], fixed_grid: Grid) -> tuple[Plane
         centre = _busiest_point([pair.fixed for pair in pairs])
         use = stop - start > MARGIN_MM
         low, high = np.where(use, start, low), np.where(use, stop, high)
+    if targets_lps_mm is not None and len(targets_lps_mm):
+        centre = np.clip(np.median(targets_lps_mm, axis=0), low, high)
     pixel_mm = max(float((high - low).max()) / LONGEST_SIDE_PX, FINEST_PIXEL_MM)
     return tuple(_plane(view, low, high, centre, pixel_mm) for view in _VIEWS)
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.region import Color, RegionPair
 from Tell2RegLib.report import pictures
-from Tell2RegLib.report.pictures import Grey, Outline
+from Tell2RegLib.report.pictures import Grey, Mark, Outline
 from Tell2RegLib.report.planes import Plane, planes_through, read_region_at, read_volume_at
 from Tell2RegLib.volume import Volume
 
 if TYPE_CHECKING:
     from Tell2RegLib.output import RegistrationResult
 
+NEAR_MM = 5.0
+"""A target is drawn on a plane that passes it at most this far."""
 Shown = Sequence[tuple[RegionPair, Color]]
 Row = dict[str, Any]
 Outlines = Sequence[Sequence[Outline]]
@@ -32,7 +34,8 @@ def picture_rows(result: RegistrationResult, shown: Shown, jacobian: Volume | No
         shown: accepted pairs and their colours.
         jacobian: det J on the fixed grid; None without a transform.
     """
-    planes = planes_through([pair for pair, _ in shown], result.fixed.grid)
+    targets = np.array([target.fixed_lps_mm for target in result.targets]).reshape(-1, 3)
+    planes = planes_through([pair for pair, _ in shown], result.fixed.grid, targets)
     here = [plane.points_lps_mm for plane in planes]
     fixed = [read_volume_at(result.fixed, points) for points in here]
     before = [read_volume_at(result.moving, points) for points in here]
@@ -48,10 +51,13 @@ def picture_rows(result: RegistrationResult, shown: Shown, jacobian: Volume | No
     there = [result.fitted.transform.apply_to_points(points) for points in here]
     after = [read_volume_at(result.moving, points) for points in there]
     after_grey = _grey(after, pictures.window_of(after))
+    marks = [_marks(result, plane) for plane in planes]
     text = "The moving volume and its regions, brought into fixed space."
+    if any(marks):
+        text += f" Crosses: targets of the plan within {NEAR_MM:g} mm of the plane, where they were carried to."
     return [
         *rows,
-        _row("Moving volume, after", text, planes, after_grey, _both(own, _outlines(shown, there, "moving"))),
+        _row("Moving volume, after", text, planes, after_grey, _both(own, _outlines(shown, there, "moving")), marks),
         *_checkerboard_rows(planes, fixed_grey, before_grey, after_grey),
         _displacement_row(planes, there, own),
         _change_row(planes, jacobian, own),
@@ -79,16 +85,29 @@ def _outlines(shown: Shown, points: Sequence[Floats], side: str) -> list[list[Ou
     ]
 
 
+def _marks(result: RegistrationResult, plane: Plane) -> list[Mark]:
+    placed = [(target.name, *plane.pixels_of(target.fixed_lps_mm)) for target in result.targets]
+    return [Mark(name, x, y) for name, x, y, away in placed if away <= NEAR_MM]
+
+
 def _both(first: Outlines, second: Outlines) -> list[list[Outline]]:
     return [[*a, *b] for a, b in zip(first, second, strict=True)]
 
 
-def _row(title: str, text: str, planes: Sequence[Plane], pixels: Pixels, outlines: Outlines | None = None) -> Row:
+def _row(
+    title: str,
+    text: str,
+    planes: Sequence[Plane],
+    pixels: Pixels,
+    outlines: Outlines | None = None,
+    marks: Sequence[Sequence[Mark]] | None = None,
+) -> Row:
     from markupsafe import Markup
 
     items = []
-    for plane, image, lines in zip(planes, pixels, outlines or [()] * len(planes), strict=True):
-        svg = pictures.picture(plane, image, f"{title}, {plane.name}, {plane.position}", lines)
+    none: Any = [()] * len(planes)
+    for plane, image, lines, points in zip(planes, pixels, outlines or none, marks or none, strict=True):
+        svg = pictures.picture(plane, image, f"{title}, {plane.name}, {plane.position}", lines, points)
         # Shares of the row's width that make all pictures of a row equally high.
         share = f"{plane.width / plane.height:.3f}"
         items.append({"svg": Markup(svg), "caption": f"{plane.name}, {plane.position}", "share": share})

@@ -23,7 +23,7 @@ def load() -> None:
 
 
 def syn(case: Case) -> Outcome:
-    """SyN from the affine start, four levels, and the inverse warp that it always gives."""
+    """SyN from the affine start, three levels down to half the size, and the inverse warp that it always gives."""
     import ants
 
     fixed, moving = ([_ants_image(getattr(pair, side)) for pair in case.pairs] for side in ("fixed", "moving"))
@@ -37,6 +37,7 @@ def syn(case: Case) -> Outcome:
             type_of_transform="SyNOnly",
             initial_transform=[start],
             syn_metric="meansquares",
+            grad_step=0.1,
             reg_iterations=(100, 70, 20, 0),
             multivariate_extras=others or None,
             outprefix=str(Path(folder) / "syn_"),

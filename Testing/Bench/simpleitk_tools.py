@@ -122,6 +122,6 @@ def bspline(case: Case) -> Outcome:
     method.SetShrinkFactorsPerLevel([2, 1])
     method.SetSmoothingSigmasPerLevel([2, 1])
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsLBFGS2(numberOfIterations=60)
+    method.SetOptimizerAsLBFGS2(numberOfIterations=30)
     method.Execute(fixed, moving)
     return Outcome(field_of(sitk.CompositeTransform([start, spline]), case.fixed_grid))
