@@ -129,10 +129,14 @@ def _positions(grid: Grid):  # type: ignore[no-untyped-def]
     """A function that gives the LPS positions of voxels first..last (flat), as a float32 tensor."""
     import torch
 
+    rows = torch.from_numpy(grid.index_to_lps_matrix[:3].T.copy())
+    columns, lines = grid.size_xyz[0], grid.size_xyz[1]
+
     def positions(first: int, last: int):  # type: ignore[no-untyped-def]
-        flat = np.arange(first, last)
-        k, j, i = np.unravel_index(flat, grid.shape_kji)
-        return torch.from_numpy(grid.index_to_lps(np.stack([i, j, k], axis=-1)).astype(np.float32))
+        flat = torch.arange(first, last)
+        i, j, k = flat % columns, flat // columns % lines, flat // (columns * lines)
+        parts = (i[:, None] * rows[0]).add_(j[:, None] * rows[1]).add_(k[:, None] * rows[2]).add_(rows[3])
+        return parts.float()
 
     return positions
 

@@ -27,6 +27,7 @@ WORDS = {
     "make": "Make the demo pair",
     "read": "Read",
     "pair": "Pair the regions",
+    "start": "Load PyTorch",
     "fit": "Fit the transform",
     "measure": "Measure",
     "write": "Write and draw the report",

@@ -13,9 +13,12 @@ from Tell2RegLib.errors import GeometryError, NothingFound
 from Tell2RegLib.field import Check, DisplacementField, affine_displacements, invert_field
 from Tell2RegLib.fitting.linear import rigid_and_affine
 from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress, choose_device
-from Tell2RegLib.grid import Floats, Grid
-from Tell2RegLib.region import RegionPair
+from Tell2RegLib.grid import Floats, Grid, apply_affine
+from Tell2RegLib.region import RegionPair, bounding_box
 from Tell2RegLib.transform import Transform, affine_transform
+
+AFFINE_WITHIN_MM = 1e-4
+"""A field this near its affine part is taken for affine when it is inverted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +103,43 @@ def _deformable(pairs, affine, settings, device, moving_grid, tell, check):  # t
     found = fit_deformation(pairs, affine, settings, device, lambda done, of: tell(10 + 70 * done // of), check)
     found, forward = unfolded(found, affine, grid, check)
     tell(85)
-    guess = None if found.backward is None else _inverse_guess(found, affine, grid, moving_grid)
-    backward = invert_field(forward, moving_grid, affine, guess, check=check)
+    backward = _inverse(found, forward, affine, grid, moving_grid, check)
     return Transform(settings.kind, forward, backward, affine), found.losses
+
+
+def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, check: Check | None):  # type: ignore[no-untyped-def]
+    """The inverse on the moving grid: solved where the field bends, the inverse affine map everywhere else."""
+    back = np.linalg.inv(affine)
+    vectors = affine_displacements(back, moving_grid)
+    part = _bent_part(forward, affine, moving_grid)
+    if part is not None:
+        crop = moving_grid.crop([s.start for s in part[::-1]], [s.stop - s.start for s in part[::-1]])
+        guess = None if found.backward is None else _inverse_guess(found, affine, grid, crop)
+        vectors[part] = invert_field(forward, crop, affine, guess, check=check).vectors_kji
+    return DisplacementField(vectors, moving_grid)
+
+
+def _bent_part(field: DisplacementField, affine: Floats, moving_grid: Grid) -> tuple[slice, slice, slice] | None:
+    """The box of moving voxels that the field reaches where it is not affine; None when there is none.
+
+    Where the field bends up to the fixed grid's border, it goes on bending beyond: then no voxel is left out.
+    """
+    away = np.abs(field.vectors_kji - affine_displacements(affine, field.grid)).max(axis=-1) > AFFINE_WITHIN_MM
+    box = bounding_box(away)
+    if box is None:
+        return None
+    touches = any(s.start == 0 or s.stop == n for s, n in zip(box, field.grid.shape_kji, strict=True))
+    if touches:
+        k, j, i = moving_grid.shape_kji
+        return slice(0, k), slice(0, j), slice(0, i)
+    bent = field.grid.crop([s.start - 1 for s in box[::-1]], [s.stop - s.start + 2 for s in box[::-1]])
+    index = moving_grid.lps_to_index(apply_affine(affine, bent.corners_lps_mm()))
+    low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, moving_grid.size_xyz)
+    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, moving_grid.size_xyz)
+    if np.any(high <= low):
+        return None
+    along_i, along_j, along_k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return along_k, along_j, along_i
 
 
 def _inverse_guess(found, affine: Floats, grid: Grid, moving_grid: Grid) -> np.ndarray:  # type: ignore[no-untyped-def]

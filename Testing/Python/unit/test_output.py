@@ -180,7 +180,7 @@ def test_result_json_has_exactly_the_keys_of_the_contract(record: dict[str, Any]
     assert record["schema_version"] == 1
     assert record["status"] == "ok"
     assert record["notice"] == NOTICE
-    assert {"pair", "fit", "measure", "total"} <= set(record["timing_s"])
+    assert {"pair", "start", "fit", "measure", "total"} <= set(record["timing_s"])
     assert record["timing_s"]["total"] >= record["timing_s"]["fit"] > 0
 
 

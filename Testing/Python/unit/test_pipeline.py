@@ -65,7 +65,7 @@ def test_every_kind_brings_the_regions_together(kind: str, results: Callable[[st
     assert result.summary.mean_dice_before < 0.6
     assert result.summary.mean_dice_after > 0.8
     assert [metric.name for metric in result.metrics] == list(ORGANS)
-    assert {"pair", "fit", "measure", "total"} == set(result.timing_s)
+    assert {"pair", "start", "fit", "measure", "total"} == set(result.timing_s)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ddf"])
