@@ -54,9 +54,8 @@ TOOLS: dict[str, Tool] = {
         "SimpleITK B-spline",
         "SimpleITK",
         "SimpleITK",
-        "`ImageRegistrationMethod`, mean squares of the same pictures, 6 then 12 cells per axis, 30 steps of "
-        "L-BFGS each, "
-        "5,000 samples (its time grows with samples times control points).",
+        "`ImageRegistrationMethod`, mean squares of the same pictures, 10 cells per axis, at most 40 steps of L-BFGS-B at "
+        "a quarter and at half of the size, 3,000 samples (its time grows with samples times control points).",
         lambda: None,
         simpleitk_tools.bspline,
     ),
