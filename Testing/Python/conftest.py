@@ -6,6 +6,7 @@ permuted or left-handed. What holds on a symmetric grid alone is not shown to ho
 
 from __future__ import annotations
 
+import locale
 import socket
 from collections.abc import Iterator
 
@@ -51,6 +52,16 @@ def no_network() -> Iterator[None]:
             patch.setattr(socket.socket, name, guard(name))
         patch.setattr(socket, "getaddrinfo", lookup)
         yield
+
+
+@pytest.fixture(autouse=True)
+def the_locale_stays() -> Iterator[None]:
+    """A library that leaves another locale behind breaks text somewhere else, far from here."""
+    found = locale.setlocale(locale.LC_ALL)
+    yield
+    left = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, found)
+    assert left == found
 
 
 def rotation(axis_xyz: tuple[float, float, float], degrees: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import locale
 import logging
 import struct
 from collections.abc import Callable
@@ -179,6 +180,7 @@ def test_a_file_of_every_format_comes_back_in_its_place(
 def write_dicom(folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.3680043.2.1125.1") -> None:
     """A series as a scanner would leave it, with slices whose file names are in no order."""
     folder.mkdir(exist_ok=True)
+    own_locale = locale.setlocale(locale.LC_ALL)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     direction = np.reshape(image.GetDirection(), (3, 3))
@@ -199,6 +201,7 @@ def write_dicom(folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.
             piece.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"IM{(k * 5) % 7}_{series_uid[-1]}.dcm"))
         writer.Execute(piece)
+    locale.setlocale(locale.LC_ALL, own_locale)  # GDCM writes in its own and leaves it
 
 
 def dicom_grid() -> Grid:
