@@ -54,8 +54,8 @@ TOOLS: dict[str, Tool] = {
         "SimpleITK B-spline",
         "SimpleITK",
         "SimpleITK",
-        "`ImageRegistrationMethod`, mean squares of the same pictures, 10 cells per axis, at most 40 steps of L-BFGS-B at "
-        "a quarter and at half of the size, 3,000 samples (its time grows with samples times control points).",
+        "`ImageRegistrationMethod`, mean squares of the same pictures, 10 cells per axis, at most 40 steps of L-BFGS-B "
+        "at a quarter and at half of the size, 3,000 samples (its time grows with samples times control points).",
         lambda: None,
         simpleitk_tools.bspline,
     ),
@@ -66,7 +66,7 @@ TOOLS: dict[str, Tool] = {
         "Mean squares of the same pictures, three resolutions of 300 adaptive stochastic steps of at most "
         "0.25 mm, 3,000 "
         "samples within 15 mm of the regions, control points 12 mm apart at the end. Longer steps fold; one metric per "
-        "region takes several times as long for one or two hundredths of Dice.",
+        "region took three times as long for one to two hundredths of Dice on a tiny case.",
         elastix_tool.load,
         elastix_tool.elastix,
     ),
@@ -76,7 +76,7 @@ TOOLS: dict[str, Tool] = {
         "antspyx",
         "`ants.registration`, SyN from the affine start, one mean-squares metric per region's mask, gradient step 0.1, "
         "at most 100, 70 and 20 iterations at an eighth, a quarter and half of the size. Iterations at full size, "
-        "smaller smoothing, distance maps, cross correlation and mutual information gave no better overlap.",
+        "smaller smoothing, distance maps, cross correlation and mutual information were no better on the gland.",
         ants_tool.load,
         ants_tool.syn,
     ),
