@@ -384,6 +384,11 @@ def test_wrong_usage_of_the_real_command() -> None:
 # --- 130 ---
 
 
+def _as_in_a_terminal() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and children inherit that: these tests must not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def told_on_a_terminal(words: list[str], until: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start the command with a terminal as its stderr; yields when its progress shows a word, then when it ended."""
     import pty
@@ -397,6 +402,7 @@ def told_on_a_terminal(words: list[str], until: str) -> Iterator[tuple[subproces
         stdout=subprocess.DEVNULL,
         stderr=theirs,
         start_new_session=True,
+        preexec_fn=_as_in_a_terminal,
     )
     os.close(theirs)
     text, told, end = "", False, time.monotonic() + 120
