@@ -15,11 +15,12 @@ def _load_ours() -> None:
     _ = torch.zeros(1), fit
 
 
-def _ours(case: Case, kind: str) -> Outcome:
+def _ours(case: Case, kind: str, smoothness: float | None = None) -> Outcome:
     from Tell2RegLib.fitting.fit import fit
     from Tell2RegLib.fitting.settings import FitSettings
 
-    transform = fit(case.pairs, FitSettings(kind=kind)).transform
+    settings = FitSettings(kind=kind) if smoothness is None else FitSettings(kind=kind, smoothness=smoothness)
+    transform = fit(case.pairs, settings).transform
     return Outcome(transform.fixed_to_moving, transform.moving_to_fixed)
 
 
@@ -31,6 +32,14 @@ TOOLS: dict[str, Tool] = {
         "`fit(pairs)` with its default settings.",
         _load_ours,
         lambda case: _ours(case, "svf"),
+    ),
+    "ours-supple": Tool(
+        "Tell2Reg, smoothness 0.01",
+        "Tell2RegLib",
+        "Tell2RegLib",
+        "`fit(pairs, FitSettings(smoothness=0.01))`: overlap before everything, as the research loop has it.",
+        _load_ours,
+        lambda case: _ours(case, "svf", 0.01),
     ),
     "ours-affine": Tool(
         "Tell2Reg, affine",
