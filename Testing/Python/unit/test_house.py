@@ -141,7 +141,10 @@ def test_importing_the_library_loads_nothing_heavy_and_asks_no_network() -> None
 
 PACKAGE_OF = {"PIL": "pillow"}
 """Import names that are not the package's name."""
-IN_SLICER_OR_AN_EXTRA = {"slicer", "qt", "vtk", "vtkmodules", "transformers", "groundingdino", "segment_anything"}
+IN_SLICER_OR_AN_EXTRA = {
+    *("slicer", "qt", "vtk", "vtkmodules"),
+    *("transformers", "groundingdino", "segment_anything", "safetensors", "torchvision"),
+}
 
 
 def test_what_is_required_is_what_is_imported() -> None:

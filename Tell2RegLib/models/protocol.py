@@ -1,0 +1,96 @@
+"""What the networks promise to whoever uses them: boxes from words, masks and embeddings from boxes.
+
+Slices are 8-bit grey, (S, J, I). Pixel positions are continuous: pixel i covers i to i + 1, so a box around pixels
+3..7 of a row is (3, ..., 8, ...). Nothing here imports torch: any other model can stand behind these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Slices = NDArray[np.uint8]
+Step = Callable[[int, int], None]
+"""Called with (done, total) slices; raises Cancelled to stop."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A place on one slice where a prompt was found.
+
+    Args:
+        slice_index: which of the slices.
+        prompt: the user's words.
+        xyxy_px: left, top, right, bottom in pixels of the slice as it was given.
+        score: how sure the detector is, 0..1: the largest token probability of the phrase.
+        phrase: the tokens of the caption that answered, joined; may be a part of the prompt.
+    """
+
+    slice_index: int
+    prompt: str
+    xyxy_px: tuple[float, float, float, float]
+    score: float
+    phrase: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Image features of slices, computed once and used for every box and prototype.
+
+    Args:
+        features: (S, C, H, W), float16 or float32; row and column 0 lie at the slice's top left.
+        covered_hw: how many rows and columns of H x W the slice covers, as fractions of features; the rest is padding.
+        slice_hw: rows and columns of the slices.
+        model: name and content hash of what made them, so that embeddings of two models are never compared.
+    """
+
+    features: NDArray
+    covered_hw: tuple[float, float]
+    slice_hw: tuple[int, int]
+    model: str
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A box turned into a mask.
+
+    Args:
+        box: what it was made from.
+        mask: (J, I) bool, of the slice as it was given.
+        quality: overlap with the truth that the segmenter itself expects, 0..1.
+    """
+
+    box: Box
+    mask: NDArray[np.bool_]
+    quality: float
+
+
+class Detector(Protocol):
+    """Words to boxes."""
+
+    name: str
+
+    def detect(self, slices: Slices, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
+        """Every box above the detector's thresholds, by slice, then prompt, then falling score."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Boxes to masks, slices to embeddings."""
+
+    name: str
+
+    def embed(self, slices: Slices, *, step: Step | None = None) -> Embeddings:
+        """Features of every slice."""
+        ...
+
+    def segment(self, embeddings: Embeddings, boxes: Sequence[Box], *, step: Step | None = None) -> tuple[Mask, ...]:
+        """One mask a box, in the order of the boxes; an empty mask where the network sees nothing."""
+        ...
