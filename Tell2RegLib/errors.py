@@ -6,6 +6,7 @@
     ├── NothingFound                     no regions or no pairs: a result, told plainly
     ├── OutputError                      a result that could not be written
     ├── ResourceError                    a device or memory that is not there
+    ├── ModelError                       a model is missing, damaged or not what it should be
     └── Cancelled                        the user stopped the run
 
 Every message is one sentence or two: what is wrong, with which value or file, and what to do.
@@ -34,6 +35,10 @@ class OutputError(Tell2RegError):
 
 class ResourceError(Tell2RegError):
     """A device or memory that the run needs is not there."""
+
+
+class ModelError(Tell2RegError):
+    """A model is missing, damaged or not what it should be."""
 
 
 class Cancelled(Tell2RegError):
