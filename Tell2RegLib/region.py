@@ -29,6 +29,7 @@ class Region:
         prompt: the words that found it; empty when it was drawn or read.
         score: how sure the source is, 0..1; None when it does not say.
         color: red, green, blue in 0..1; None when the source gives none.
+        prototype: (C,), what the region looks like to a network, kept read-only; None when no network saw it.
 
     Use `Region.from_mask` to make one from a mask of the whole volume.
     """
@@ -40,6 +41,7 @@ class Region:
     prompt: str = ""
     score: float | None = None
     color: Color | None = None
+    prototype: NDArray | None = None
 
     def __post_init__(self) -> None:
         stop = np.add(self.start_kji, self.box_kji.shape)
@@ -50,6 +52,15 @@ class Region:
         box = self.box_kji.view()
         box.setflags(write=False)
         object.__setattr__(self, "box_kji", box)
+        if self.prototype is not None:
+            self._keep_prototype(self.prototype)
+
+    def _keep_prototype(self, values: NDArray) -> None:
+        prototype = np.asarray(values).view()
+        if prototype.ndim != 1 or not np.isfinite(prototype).all():
+            raise InputError(f"The prototype of the region '{self.name}' must be a list of finite numbers.")
+        prototype.setflags(write=False)
+        object.__setattr__(self, "prototype", prototype)
 
     @classmethod
     def from_mask(cls, name: str, mask_kji: NDArray, grid: Grid, **more: object) -> Region:
