@@ -116,7 +116,7 @@ def invert_field(
     sampler = FieldSampler(forward, affine)
     result = torch.from_numpy(np.array(start, np.float32)).reshape(-1, 3)
     slab = 1 << 20
-    positions = _positions(grid)
+    positions = voxel_positions(grid)
     for first in range(0, result.shape[0], slab):
         if check:
             check()
@@ -125,7 +125,7 @@ def invert_field(
     return DisplacementField(result.reshape(*grid.shape_kji, 3).numpy(), grid)
 
 
-def _positions(grid: Grid):  # type: ignore[no-untyped-def]
+def voxel_positions(grid: Grid):  # type: ignore[no-untyped-def]
     """A function that gives the LPS positions of voxels first..last (flat), as a float32 tensor."""
     import torch
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine, roughness
@@ -298,21 +297,33 @@ def _focused(term: _Term, u: Tensor) -> _Term:
     stays what it is until the next look.
     """
     value = sample(term.moving, _cube(term, u).T, "zeros")[0]
-    both = torch.stack([term.target, value]).reshape(2, *term.shape_kji)
-    changes = (_spread(both) > -_spread(-both)).any(dim=0).reshape(-1)
+    changes = (_near_changes(value, term.shape_kji) | _near_changes(term.target, term.shape_kji)).reshape(-1)
     away = ~changes
     value, target = value[away], term.target[away]
     rest = torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()])
     return replace(term, active=torch.nonzero(changes).squeeze(1), rest=rest)
 
 
-def _spread(images: Tensor) -> Tensor:
-    """The largest value within `REACH` voxels along each axis, (C, K, J, I); axis by axis, which is the same."""
+def _near_changes(values: Tensor, shape_kji: tuple[int, int, int]) -> Tensor:
+    """Where an image (P,) is not constant within `REACH` voxels along each axis, (K, J, I)."""
+    image = values.reshape(shape_kji)
+    changes = torch.zeros(shape_kji, dtype=torch.bool, device=image.device)
     for axis in range(3):
-        width, padding = [1, 1, 1], [0, 0, 0]
-        width[axis], padding[axis] = 2 * REACH + 1, REACH
-        images = functional.max_pool3d(images, width, stride=1, padding=padding)
-    return images
+        steps = image.diff(dim=axis) != 0
+        changes.narrow(axis, 0, steps.shape[axis]).logical_or_(steps)
+        changes.narrow(axis, 1, steps.shape[axis]).logical_or_(steps)
+    for axis in range(3):
+        changes = _spread(changes, axis)
+    return changes
+
+
+def _spread(mask: Tensor, axis: int) -> Tensor:
+    """True within `REACH` voxels along an axis of where the mask is."""
+    wide, size = mask.clone(), mask.shape[axis]
+    for step in range(1, min(REACH, size - 1) + 1):
+        wide.narrow(axis, step, size - step).logical_or_(mask.narrow(axis, 0, size - step))
+        wide.narrow(axis, 0, size - step).logical_or_(mask.narrow(axis, step, size - step))
+    return wide
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from Tell2RegLib.errors import GeometryError, NothingFound
-from Tell2RegLib.field import Check, DisplacementField, affine_displacements, invert_field
+from Tell2RegLib.field import Check, DisplacementField, affine_displacements, invert_field, voxel_positions
 from Tell2RegLib.fitting.linear import rigid_and_affine
 from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress, choose_device
 from Tell2RegLib.grid import Floats, Grid, apply_affine
-from Tell2RegLib.region import RegionPair, bounding_box
+from Tell2RegLib.region import RegionPair
 from Tell2RegLib.transform import Transform, affine_transform
 
-AFFINE_WITHIN_MM = 1e-4
-"""A field this near its affine part is taken for affine when it is inverted."""
+if TYPE_CHECKING:
+    from Tell2RegLib.fitting.lattice import Lattice
+    from Tell2RegLib.fitting.unfold import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,29 +114,29 @@ def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, chec
     """The inverse on the moving grid: solved where the field bends, the inverse affine map everywhere else."""
     back = np.linalg.inv(affine)
     vectors = affine_displacements(back, moving_grid)
-    part = _bent_part(forward, affine, moving_grid)
+    part = _bent_part(found.lattice, affine, grid, moving_grid)
     if part is not None:
         crop = moving_grid.crop([s.start for s in part[::-1]], [s.stop - s.start for s in part[::-1]])
-        guess = None if found.backward is None else _inverse_guess(found, affine, grid, crop)
+        guess = None if found.backward is None else _inverse_guess(found, vectors[part], grid, crop)
         vectors[part] = invert_field(forward, crop, affine, guess, check=check).vectors_kji
     return DisplacementField(vectors, moving_grid)
 
 
-def _bent_part(field: DisplacementField, affine: Floats, moving_grid: Grid) -> tuple[slice, slice, slice] | None:
-    """The box of moving voxels that the field reaches where it is not affine; None when there is none.
+def _bent_part(lattice: Lattice, affine: Floats, grid: Grid, moving_grid: Grid) -> Part | None:
+    """The box of moving voxels that the bent part of the field reaches; None when there is none.
 
-    Where the field bends up to the fixed grid's border, it goes on bending beyond: then no voxel is left out.
+    Where the field bends up to the fixed grid's border, it goes on bending beyond: there the box reaches as far as the
+    moving voxels do.
     """
-    away = np.abs(field.vectors_kji - affine_displacements(affine, field.grid)).max(axis=-1) > AFFINE_WITHIN_MM
-    box = bounding_box(away)
-    if box is None:
-        return None
-    touches = any(s.start == 0 or s.stop == n for s, n in zip(box, field.grid.shape_kji, strict=True))
-    if touches:
-        k, j, i = moving_grid.shape_kji
-        return slice(0, k), slice(0, j), slice(0, i)
-    bent = field.grid.crop([s.start - 1 for s in box[::-1]], [s.stop - s.start + 2 for s in box[::-1]])
-    index = moving_grid.lps_to_index(apply_affine(affine, bent.corners_lps_mm()))
+    from Tell2RegLib.fitting.unfold import reached_part
+
+    box = reached_part(lattice, grid)[::-1]
+    low, high = np.array([[s.start - 1.0, s.stop] for s in box]).T
+    seen = grid.lps_to_index(apply_affine(np.linalg.inv(affine), moving_grid.corners_lps_mm()))
+    low = np.where(low < 0, np.minimum(low, seen.min(axis=0)), low)
+    high = np.where(high >= grid.size_xyz, np.maximum(high, seen.max(axis=0)), high)
+    corners = grid.index_to_lps(np.array(list(itertools.product(*zip(low, high, strict=True)))))
+    index = moving_grid.lps_to_index(apply_affine(affine, corners))
     low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, moving_grid.size_xyz)
     high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, moving_grid.size_xyz)
     if np.any(high <= low):
@@ -142,31 +145,22 @@ def _bent_part(field: DisplacementField, affine: Floats, moving_grid: Grid) -> t
     return along_k, along_j, along_i
 
 
-def _inverse_guess(found, affine: Floats, grid: Grid, moving_grid: Grid) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """x = exp(-v)(A^-1 y) as displacements on the moving grid: nearly the inverse already."""
-    from Tell2RegLib.fitting.unfold import lps_displacements
-
-    back = np.linalg.inv(affine)
-    local = DisplacementField(lps_displacements(found.lattice, found.backward, grid), grid)
-    guess = affine_displacements(back, moving_grid)
-    return guess + _sampled_at(local, guess, moving_grid)
-
-
-def _sampled_at(field: DisplacementField, displacement: np.ndarray, grid: Grid) -> np.ndarray:
-    """Values of a field where a displacement leads the voxels of a grid, (K, J, I, 3); slice by slice."""
+def _inverse_guess(found, undone: np.ndarray, grid: Grid, moving_grid: Grid) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """x = exp(-v)(A^-1 y) as displacements on the moving grid, from those of A^-1: nearly the inverse already."""
     import torch
 
+    from Tell2RegLib.fitting.unfold import lps_displacements, part_grid, reached_part
     from Tell2RegLib.sampling import FieldSampler
 
-    sampler = FieldSampler(field, np.eye(4))
-    out = np.empty_like(displacement)
-    k, j, i = (np.arange(n) for n in grid.shape_kji)
-    for number in k:
-        rows, columns = np.meshgrid(j, i, indexing="ij")
-        points = grid.index_to_lps(np.stack([columns, rows, np.full_like(rows, number)], axis=-1))
-        moved = torch.from_numpy((points + displacement[number]).astype(np.float32)).reshape(-1, 3)
-        out[number] = sampler(moved).reshape(*rows.shape, 3).numpy()
-    return out
+    part = reached_part(found.lattice, grid)
+    local = DisplacementField(lps_displacements(found.lattice, found.backward, grid, part), part_grid(grid, part))
+    sampler = FieldSampler(local, np.eye(4))
+    guess = np.empty_like(undone)
+    positions, size = voxel_positions(moving_grid), moving_grid.size_xyz[0] * moving_grid.size_xyz[1]
+    for number, plane in enumerate(undone):
+        moved = positions(number * size, (number + 1) * size) + torch.from_numpy(plane).reshape(-1, 3)
+        guess[number] = plane + sampler(moved).reshape(plane.shape).numpy()
+    return guess
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class FitSettings:
     control_spacing: float = 4.0
     margin_mm: float = 20.0
     max_steps: int = 100
-    tolerance: float = 4e-2
+    tolerance: float = 8e-2
     max_voxels: int = 1_500_000
     device: str = "cpu"
 

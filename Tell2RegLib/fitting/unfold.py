@@ -26,9 +26,31 @@ SHARE = 0.4
 """How far a round goes towards the smoothed nodes: a little at a time, to change no more than is needed."""
 
 
-def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid) -> NDArray[np.float32]:
-    """Spline nodes (mm along the grid's axes) as displacements (K, J, I, 3) in LPS mm on the grid."""
-    axes = [np.arange(n) * s for n, s in zip(grid.size_xyz, grid.spacing_mm, strict=True)]
+Part = tuple[slice, slice, slice]
+"""A box of voxels along k, j, i."""
+
+
+def reached_part(lattice: Lattice, grid: Grid) -> Part:
+    """The voxels of the fixed grid on which the lattice's nodes can act, and one voxel more where there is one.
+
+    The two outer layers of nodes are zero, so no spline reaches beyond the first and the last node.
+    """
+    start, spacing = np.asarray(lattice.start_mm), np.asarray(grid.spacing_mm)
+    last = start + (np.asarray(lattice.size_xyz) - 1) * lattice.spacing_mm
+    low = np.clip(np.floor(start / spacing).astype(int) - 1, 0, grid.size_xyz)
+    high = np.clip(np.ceil(last / spacing).astype(int) + 2, low, grid.size_xyz)
+    i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return k, j, i
+
+
+def part_grid(grid: Grid, part: Part) -> Grid:
+    """The grid of a box of voxels."""
+    return grid.crop([s.start for s in part[::-1]], [s.stop - s.start for s in part[::-1]])
+
+
+def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid, part: Part) -> NDArray[np.float32]:
+    """Spline nodes (mm along the grid's axes) as displacements (K, J, I, 3) in LPS mm on a box of the grid."""
+    axes = [np.arange(box.start, box.stop) * s for box, s in zip(part[::-1], grid.spacing_mm, strict=True)]
     basis = (lattice.basis(axes[2], 2), lattice.basis(axes[1], 1), lattice.basis(axes[0], 0))
     direction = torch.from_numpy(np.reshape(grid.direction, (3, 3)).astype(np.float32))
     turned = torch.tensordot(direction, nodes, dims=1)
@@ -45,28 +67,26 @@ def unfolded(
     """
     least = LEAST_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
     nodes, backward = found.forward, found.backward
+    field = affine_displacements(affine_lps, grid)
+    part = reached_part(found.lattice, grid)
+    crop, linear, without = part_grid(grid, part), affine_lps[:3, :3].astype(np.float32), field[part].copy()
     for number in itertools.count():
         if check:
             check()
-        field = _followed_by_affine(lps_displacements(found.lattice, nodes, grid), affine_lps, grid)
-        folded = folded_voxels(field, grid, least)
+        field[part] = without + lps_displacements(found.lattice, nodes, grid, part) @ linear.T
+        folded = folded_voxels(field[part], crop, least)
         if not folded.any():
             break
-        weight = _around(folded, grid, found.lattice, 1 + number // ROUNDS_PER_REACH) if number < ROUNDS else None
+        places = (np.argwhere(folded) + [box.start for box in part])[:, ::-1] * np.asarray(grid.spacing_mm)
+        weight = _around(places, found.lattice, 1 + number // ROUNDS_PER_REACH) if number < ROUNDS else None
         nodes = _calmer(nodes, weight)
         backward = None if backward is None else _calmer(backward, weight)
     return replace(found, forward=nodes, backward=backward), DisplacementField(field, grid)
 
 
-def _followed_by_affine(local: NDArray[np.float32], affine_lps: Floats, grid: Grid) -> NDArray[np.float32]:
-    linear = affine_lps[:3, :3].astype(np.float32)
-    return local @ linear.T + affine_displacements(affine_lps, grid)
-
-
-def _around(folded: NDArray[np.bool_], grid: Grid, lattice: Lattice, reach: int) -> Tensor:
-    """`SHARE` on the nodes within so many spacings of a folded voxel, 0 elsewhere, (Z, Y, X)."""
+def _around(positions: Floats, lattice: Lattice, reach: int) -> Tensor:
+    """`SHARE` on the nodes within so many spacings of folded places (P, 3), mm along the axes; 0 elsewhere."""
     mask = torch.zeros(lattice.shape_kji)
-    positions = np.argwhere(folded)[:, ::-1] * np.asarray(grid.spacing_mm)
     index = np.unique(np.round((positions - lattice.start_mm) / lattice.spacing_mm).astype(int), axis=0)
     index = np.clip(index, 0, np.asarray(lattice.size_xyz) - 1)
     mask[index[:, 2], index[:, 1], index[:, 0]] = 1.0
