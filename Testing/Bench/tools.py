@@ -15,12 +15,11 @@ def _load_ours() -> None:
     _ = torch.zeros(1), fit
 
 
-def _ours(case: Case, kind: str, smoothness: float | None = None) -> Outcome:
+def _ours(case: Case, kind: str, **settings: float) -> Outcome:
     from Tell2RegLib.fitting.fit import fit
     from Tell2RegLib.fitting.settings import FitSettings
 
-    settings = FitSettings(kind=kind) if smoothness is None else FitSettings(kind=kind, smoothness=smoothness)
-    transform = fit(case.pairs, settings).transform
+    transform = fit(case.pairs, FitSettings(kind=kind, **settings)).transform  # type: ignore[arg-type]
     return Outcome(transform.fixed_to_moving, transform.moving_to_fixed)
 
 
@@ -34,12 +33,13 @@ TOOLS: dict[str, Tool] = {
         lambda case: _ours(case, "svf"),
     ),
     "ours-supple": Tool(
-        "Tell2Reg, smoothness 0.01",
+        "Tell2Reg, overlap first",
         "Tell2RegLib",
         "Tell2RegLib",
-        "`fit(pairs, FitSettings(smoothness=0.01))`: overlap before everything, as the research loop has it.",
+        "`FitSettings(smoothness=0.02, control_spacing=2, tolerance=0.06)`: overlap before all else, as the research loop "
+        "has it.",
         _load_ours,
-        lambda case: _ours(case, "svf", 0.01),
+        lambda case: _ours(case, "svf", smoothness=0.02, control_spacing=2.0, tolerance=0.06),
     ),
     "ours-affine": Tool(
         "Tell2Reg, affine",
