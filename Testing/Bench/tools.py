@@ -36,8 +36,8 @@ TOOLS: dict[str, Tool] = {
         "Tell2Reg, overlap first",
         "Tell2RegLib",
         "Tell2RegLib",
-        "`FitSettings(smoothness=0.02, control_spacing=2, tolerance=0.06)`: overlap before all else, as the research loop "
-        "has it.",
+        "`FitSettings(smoothness=0.02, control_spacing=2, tolerance=0.06)`: overlap before all else, "
+        "as the research loop has it.",
         _load_ours,
         lambda case: _ours(case, "svf", smoothness=0.02, control_spacing=2.0, tolerance=0.06),
     ),
