@@ -88,7 +88,7 @@ def assign(
     columns = sorted(range(len(moving)), key=lambda j: identity(moving[j]))
     sorted_fixed, sorted_moving = [fixed[i] for i in rows], [moving[j] for j in columns]
     values, allowed = values[np.ix_(rows, columns)], allowed[np.ix_(rows, columns)]
-    found: Indices = _optimal(values, allowed) if method == "optimal" else np.argwhere(allowed).tolist()
+    found = _optimal(values, allowed) if method == "optimal" else [(int(i), int(j)) for i, j in np.argwhere(allowed)]
     return [(rows[i], columns[j]) for i, j in _largest_first(found, values, sorted_fixed, sorted_moving)]
 
 

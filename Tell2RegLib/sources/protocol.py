@@ -1,0 +1,174 @@
+"""What a source of regions by words promises, and what it hands over: regions, and the story of how they were found.
+
+Another model is added by a class with `find` (docs/plugins.md); nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+from numpy.typing import NDArray
+
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask
+from Tell2RegLib.region import Region
+from Tell2RegLib.volume import Volume
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+Check = Callable[[], None]
+"""Called often; raises Cancelled to stop."""
+
+Fate = Literal[
+    "kept", "no_box", "spans_slice", "no_mask", "mask_small", "mask_large", "in_larger", "speck", "small", "beyond_most"
+]
+"""What became of a box: it is part of a region, or this is why not."""
+
+FATE_WORDS: Mapping[Fate, str] = {
+    "kept": "part of a region",
+    "no_box": "without an area on the slice",
+    "spans_slice": "as wide or as high as the slice",
+    "no_mask": "nothing segmented",
+    "mask_small": "mask too small",
+    "mask_large": "mask too large",
+    "in_larger": "mask inside a larger one",
+    "speck": "seen on too few slices",
+    "small": "region too small",
+    "beyond_most": "more regions than asked for",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A box, and what became of it.
+
+    Args:
+        box: on slice `box.slice_index` of `Found.slices`.
+        fate: "kept", or which filter dropped it.
+        mask: what was segmented in it; None when it was dropped before.
+        prototype: (C,), what the mask looks like to the network; None when it was dropped before linking.
+        region: number of the region in `Found.regions` that it is part of; None when it is part of none.
+    """
+
+    box: Box
+    fate: Fate = "kept"
+    mask: Mask | None = None
+    prototype: NDArray | None = None
+    region: int | None = None
+
+
+@dataclass(frozen=True)
+class PromptCount:
+    """What a prompt gave, in numbers.
+
+    Args:
+        prompt: the user's words.
+        slices: how many slices were looked at.
+        slices_without: on how many of them the detector saw nothing.
+        boxes: how many boxes the detector gave.
+        dropped: how many of them each filter dropped; filters that dropped none are left out.
+        masks: how many masks are part of a region.
+        regions: how many regions came out.
+    """
+
+    prompt: str
+    slices: int
+    slices_without: int
+    boxes: int
+    dropped: Mapping[Fate, int]
+    masks: int
+    regions: int
+
+    def in_words(self) -> str:
+        """One sentence for the user.
+
+        >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).in_words()
+        "'bladder': no region; 3 boxes on 2 of 30 slices, dropped: 2 (mask too small), 1 (seen on too few slices)."
+        """
+        if not self.boxes:
+            return f"'{self.prompt}': nothing was found on any of the {self.slices} slices."
+        found = "no region" if not self.regions else _counted(self.regions, "region")
+        seen = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
+        why = ", ".join(f"{count} ({FATE_WORDS[fate]})" for fate, count in self.dropped.items())
+        return f"'{self.prompt}': {found}; {seen}{f', dropped: {why}' if why else ''}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else noun + ('es' if noun.endswith('x') else 's')}"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a source found in one volume.
+
+    Args:
+        source: the name of the source.
+        prompts: the words, in the user's order.
+        regions: on the volume's own grid, with prompts, scores and, where a network saw them, prototypes; their names
+            are all different.
+        slices: the 8-bit slices that the source looked at, on the working grid; None for sources without slices.
+        looked_at: which of them.
+        findings: every box by slice, prompt and falling score.
+        embeddings: features of the slices in `looked_at`; None when none were needed.
+    """
+
+    source: str
+    prompts: tuple[str, ...]
+    regions: tuple[Region, ...] = ()
+    slices: Volume | None = None
+    looked_at: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    embeddings: Embeddings | None = None
+
+    @property
+    def counts(self) -> tuple[PromptCount, ...]:
+        """What each prompt gave, in the order of the prompts."""
+        return tuple(self._count(prompt) for prompt in self.prompts)
+
+    def _count(self, prompt: str) -> PromptCount:
+        own = [finding for finding in self.findings if finding.box.prompt == prompt]
+        fates = Counter(finding.fate for finding in own)
+        return PromptCount(
+            prompt=prompt,
+            slices=len(self.looked_at),
+            slices_without=len(self.looked_at) - len({finding.box.slice_index for finding in own}),
+            boxes=len(own),
+            dropped={fate: fates[fate] for fate in get_args(Fate) if fate != "kept" and fates[fate]},
+            masks=fates["kept"],
+            regions=sum(region.prompt == prompt for region in self.regions),
+        )
+
+    def in_words(self) -> tuple[str, ...]:
+        """What each prompt gave, a sentence each; nothing found is said, not raised."""
+        if self.looked_at:
+            return tuple(count.in_words() for count in self.counts)
+        return tuple(
+            f"'{c.prompt}': {_counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in self.counts
+        )
+
+
+@runtime_checkable
+class RegionSource(Protocol):
+    """Words and a volume to regions."""
+
+    name: str
+
+    def find(
+        self,
+        volume: Volume,
+        prompts: Sequence[str],
+        *,
+        progress: Progress | None = None,
+        check: Check | None = None,
+    ) -> Found:
+        """The regions that the words find; none at all is a result.
+
+        Args:
+            volume: any geometry.
+            prompts: the user's words, none empty, none twice.
+            progress: called with (stage, done, total).
+            check: called often; raises Cancelled to stop.
+        """
+        ...
