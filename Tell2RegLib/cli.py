@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from Tell2RegLib import __version__
+from Tell2RegLib import __version__, models_cli
 from Tell2RegLib.fitting.settings import KINDS, FitSettings
 from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(models_cli.app, name="models")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a problem.")]

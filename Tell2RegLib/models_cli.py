@@ -1,0 +1,300 @@
+"""The commands `tell2reg models`: which models there are, and how they come and go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
+
+from Tell2RegLib.errors import Cancelled
+from Tell2RegLib.terminal import print_json, print_table, stderr, stdout, told
+
+if TYPE_CHECKING:
+    from Tell2RegLib.models.catalog import Model
+    from Tell2RegLib.models.store import Record, Store
+
+app = typer.Typer(
+    help="The models that find regions by words: list, install, verify, import, remove. For research use only.",
+    no_args_is_help=True,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a problem.")]
+
+WORDS = {"download": "Download", "verify": "Verify", "copy": "Copy", "wait": "Wait for another process"}
+
+
+@app.command("list")
+def list_models(as_json: Json = False, debug: Debug = False) -> None:
+    """Show every model and every set: what is installed, how large, under which licence."""
+    with told(debug):
+        from Tell2RegLib.models.store import Store
+
+        store = Store()
+        record = _listing(store)
+    if as_json:
+        print_json(record)
+        return
+    head = ["model", "status", "size", "memory", "licence"]
+    rows = [[m["name"], m["status"], m["size"], f"{m['memory_gb']:g} GB", m["licence"]] for m in record["models"]]
+    print_table("Models", head, rows)
+    rows = [[s["name"], s["status"], s["size"], " + ".join(s["models"]), s["purpose"]] for s in record["sets"]]
+    print_table("Sets", ["set", "status", "size", "models", "for"], rows)
+    stdout.print(f"Folder: {record['folder']}", markup=False)
+    _notice(store)
+
+
+@app.command()
+def install(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models or sets.")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Download models or sets, as far as they are not there yet, and check them."""
+    with told(debug), _kept(), ByteBars() as bars:
+        from Tell2RegLib.models.download import install as run
+        from Tell2RegLib.models.store import Store
+
+        store = Store()
+        models = _unique(store, names)
+        done = {}
+        for model in models:
+            bars.title = model.name
+            done[model.name] = run(store, model, progress=bars)
+    _show_files(store, models, done, as_json)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models or sets; all that are installed, if none.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Hash the files of models again and compare with what they should be."""
+    with told(debug), ByteBars() as bars:
+        from Tell2RegLib.errors import ModelError
+        from Tell2RegLib.models.store import Store
+
+        store = Store()
+        models = _unique(store, names) if names else [m for m in store.catalog.models if store.status(m) != "missing"]
+        done, problems = {}, []
+        for model in models:
+            bars.title = model.name
+            try:
+                done[model.name] = store.verify(model, bars, again=True)
+            except ModelError as error:
+                problems.append(str(error))
+        if not as_json:
+            _show_files(store, [model for model in models if model.name in done], done, as_json)
+        else:
+            print_json({**_files(store, models, done), "problems": problems})
+        if problems:
+            raise ModelError(" ".join(problems))
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that was brought by hand.")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Which model it must be.")] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Take it as that model although its hash is not known.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy a model's file into the folder of models: for places without internet."""
+    with told(debug), ByteBars() as bars:
+        from Tell2RegLib.models.importing import import_file
+        from Tell2RegLib.models.store import Store
+
+        store = Store()
+        bars.title = file.name
+        found = import_file(store, file, name=name, unverified=unverified, progress=bars)
+    _show_files(store, [found.model], {found.model.name: found.record}, as_json)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model or a set; models of other sets stay.")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Delete the files of a model, or of a set as far as no other installed set needs them."""
+    with told(debug):
+        from Tell2RegLib.models.store import Store, readable
+
+        store = Store()
+        models = _to_remove(store, name)
+        freed = sum(store.remove(model) for model in models)
+    if as_json:
+        print_json({"status": "ok", "removed": [model.name for model in models], "bytes": freed})
+        return
+    stdout.print(
+        f"Removed {', '.join(model.name for model in models)}: {readable(freed)} are free again.", markup=False
+    )
+
+
+@app.command("where")
+def where_models(
+    folder: Annotated[
+        Path | None, typer.Option("--set", metavar="DIR", help="Keep models there from now on; none is moved.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show, or choose, the folder of models."""
+    with told(debug):
+        from Tell2RegLib.models.folder import VARIABLE, choose, where
+
+        if folder is not None:
+            choose(folder)
+        now, why = where()
+    if as_json:
+        print_json({"status": "ok", "folder": str(now), "chosen_by": why})
+        return
+    stdout.print(str(now), markup=False)
+    stderr.print(f"Chosen by {why}.", markup=False)
+    if folder is not None and VARIABLE in why:
+        stderr.print(f"Your choice is kept, and holds once {VARIABLE} is not set.", markup=False)
+
+
+# --- what is shown ---
+
+
+class ByteBars:
+    """One line per step with bytes, speed and time left, on stderr; nothing when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            SpeedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __enter__(self) -> ByteBars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        key = (self.title, stage)
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(f"{WORDS.get(stage, stage)} {self.title}", total=total or None)
+        self._progress.update(self._tasks[key], completed=done, total=total or None)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """A download that is stopped goes on later, and the user should know."""
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled) as error:
+        sys.stderr.write("Cancelled; what has come so far is kept, and the same command goes on from there.\n")
+        raise typer.Exit(130) from error
+
+
+def _unique(store: Store, names: list[str]) -> list[Model]:
+    return list({model.name: model for name in names for model in store.catalog.members(name)}.values())
+
+
+def _to_remove(store: Store, name: str) -> list[Model]:
+    """The models that a name stands for; of a set, those that are there and that no other installed set needs."""
+    from Tell2RegLib.errors import ModelError
+
+    members = [model for model in store.catalog.members(name) if store.files(model)]
+    if name not in {one.name for one in store.catalog.sets}:
+        return list(store.catalog.members(name))
+    others = [one for one in store.catalog.sets if one.name != name]
+    whole = [one for one in others if all(store.status(store.catalog.model(m)) != "missing" for m in one.members)]
+    needed = {member for one in whole for member in one.members}
+    found = [model for model in members if model.name not in needed and model.kind != "shipped"]
+    if not found:
+        raise ModelError(f"Nothing of the set '{name}' can be removed: it is not installed, or other sets need it.")
+    return found
+
+
+def _listing(store: Store) -> dict[str, Any]:
+    models = [_entry(store, model) for model in store.catalog.models]
+    status = {one["name"]: one["status"] for one in models}
+    sets = [
+        {
+            "name": one.name,
+            "models": list(one.members),
+            "status": _of_set([status[member] for member in one.members]),
+            "size": _size(sum(store.size(store.catalog.model(member)) for member in one.members)),
+            "purpose": one.purpose,
+        }
+        for one in store.catalog.sets
+    ]
+    return {"models": models, "sets": sets, "folder": str(store.folder), "notice": store.catalog.notice}
+
+
+def _of_set(found: list[str]) -> str:
+    for status in ("missing", "damaged"):
+        if status in found:
+            return status
+    return "installed"
+
+
+def _entry(store: Store, model: Model) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    size = store.size(model)
+    path = store.path(model)
+    return {**asdict(model), "status": store.status(model), "size_bytes": size, "size": _size(size), "path": str(path)}
+
+
+def _size(size: int) -> str:
+    from Tell2RegLib.models.store import readable
+
+    return readable(size)
+
+
+def _files(store: Store, models: list[Model], done: dict[str, Record]) -> dict[str, Any]:
+    entries = [
+        {**_entry(store, model), "sha256_found": done[model.name].sha256 if model.name in done else None}
+        for model in models
+    ]
+    return {"status": "ok" if len(done) == len(models) else "failed", "models": entries, "notice": store.catalog.notice}
+
+
+def _show_files(store: Store, models: list[Model], done: dict[str, Record], as_json: bool) -> None:
+    if as_json:
+        print_json(_files(store, models, done))
+        return
+    for model in models:
+        status, record = store.status(model), done[model.name]
+        stdout.print(
+            f"{model.name}: {status}, {_size(record.bytes)}, {model.licence}, about {model.memory_gb:g} GB of memory, "
+            f"SHA-256 {record.sha256[:12]}..., {store.path(model)}",
+            markup=False,
+        )
+        if model.sha256 is None or status == "unverified":
+            stdout.print(f"  {_caution(model, status)}", markup=False)
+    _notice(store)
+
+
+def _caution(model: Model, status: str) -> str:
+    if status == "unverified":
+        return "Its hash is not in the catalogue; you chose to trust it."
+    return model.hash_origin
+
+
+def _notice(store: Store) -> None:
+    stdout.print(store.catalog.notice, style="bold")
