@@ -1,7 +1,8 @@
 """GroundingDINO as a Detector: each caption read once, each slice looked at once, whatever the number of prompts.
 
-In fp32 the same boxes and scores as the package's `predict`. In 16 bits, where a device is faster with them, run the
-backbone and the large products of the encoder; words, their fusion with the image, the decoder and the boxes stay in 32.
+In fp32 the same boxes and scores as the package's `predict`. In 16 bits, where a device is faster with them, run
+the backbone and the large products of the encoder; words, their fusion with the image, the decoder and the boxes stay
+in 32.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ class GroundingDinoDetector:
     Args:
         network: a groundingdino GroundingDINO with its weights and its tokenizer.
         config: what it was built from; its input size and normalisation are used.
-        name: of the model, for people and for the record.
+        title: of the model in words; `name` adds all that boxes depend on.
         device, precision: see `inference.choose`.
         box_threshold: boxes whose best token is at most that probable are dropped, 0..1.
         text_threshold: tokens above it make up `Box.phrase`, 0..1.
         joined: all prompts in one caption: faster, but they influence one another. Each box then belongs to the prompt
             of its best token. Otherwise each prompt is a caption of its own, as in the paper.
         batch: slices at once; None: as memory allows.
-        content: hash of the weights if it is known; otherwise it is computed when first needed.
+        content: SHA-256 of the weights where it is known already; otherwise it is computed, a second a gigabyte.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class GroundingDinoDetector:
         network: Any,
         config: DetectorConfig,
         *,
-        name: str = "GroundingDINO",
+        title: str = "GroundingDINO",
         device: str = "auto",
         precision: Precision = "auto",
         box_threshold: float = THRESHOLD,
@@ -61,7 +62,7 @@ class GroundingDinoDetector:
         for kind, threshold in (("box", box_threshold), ("text", text_threshold)):
             if not 0 <= threshold <= 1:
                 raise InputError(f"A {kind} threshold of {threshold} cannot be used: take a value from 0 to 1.")
-        self.name = name
+        self.title = title
         self.compute = choose(device, precision)
         self.network = network.eval().to(self.compute.device)
         self.config = config
@@ -69,7 +70,11 @@ class GroundingDinoDetector:
         self.text_threshold = text_threshold
         self.joined = joined
         self.batch = batch
-        self._content = content
+        self.content = content or content_hash(network)
+        self.name = (
+            f"{title} {self.content[:12]}, boxes above {box_threshold:g}, text above {text_threshold:g}, "
+            f"{'one caption' if joined else 'a caption each'}, {self.compute.format}"
+        )
         self._texts: dict[str, Text] = {}
         self._levels: dict[tuple[tuple[int, int], ...], Levels] = {}
 
@@ -96,15 +101,8 @@ class GroundingDinoDetector:
             ModelError: they are not of such a network.
         """
         network = build_detector(config, tokenizer)
-        load_official(network, tensors, what=options.get("name", "GroundingDINO"), source=source)
+        load_official(network, tensors, what=options.get("title", "GroundingDINO"), source=source)
         return cls(network, config, **options)
-
-    @property
-    def content(self) -> str:
-        """SHA-256 of the weights."""
-        if self._content is None:
-            self._content = content_hash(self.network)
-        return self._content
 
     def detect(self, slices: Slices, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
         """Every box above the thresholds, by slice, then prompt, then falling score.
@@ -131,7 +129,7 @@ class GroundingDinoDetector:
 
         bytes_each = BYTES_PER_PIXEL * hw[0] * hw[1]
         size = batch_size(self.compute, bytes_each=bytes_each, pixels_each=hw[0] * hw[1], wanted=self.batch)
-        found = in_batches(len(slices), size, work, what=f"Detection by {self.name}", step=step)
+        found = in_batches(len(slices), size, work, what=f"Detection by {self.title}", step=step)
         order = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
         boxes = [box for boxes in found for box in boxes]
         return tuple(sorted(boxes, key=lambda box: (box.slice_index, order[box.prompt], -box.score)))

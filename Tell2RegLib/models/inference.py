@@ -39,6 +39,11 @@ class Compute:
         """Whether products are in 16 bits; what loses quality by that stays in 32 all the same."""
         return self.dtype != torch.float32
 
+    @property
+    def format(self) -> str:
+        """The number format by its short name."""
+        return next(name for name, dtype in FORMATS.items() if dtype == self.dtype)
+
     def halved(self) -> contextlib.AbstractContextManager[object]:
         """Within it, matrix products are in `dtype`."""
         if not self.is_half:

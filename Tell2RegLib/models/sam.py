@@ -39,26 +39,26 @@ class SamSegmenter:
 
     Args:
         network: a segment_anything Sam with its weights.
-        name: of the model, for people and for `Embeddings.model`.
+        title: of the model in words; `name` adds all that embeddings and masks depend on.
         device, precision: see `inference.choose`.
         image_size: side of the network's input in pixels. None: the network's own, but 512 on a CPU for slices of up
             to 512 pixels. Slices that are to be compared need the same.
         batch: slices at once; None: as memory allows.
-        content: hash of the weights if it is known; otherwise it is computed when first needed.
+        content: SHA-256 of the weights where it is known already; otherwise it is computed, a second a gigabyte.
     """
 
     def __init__(
         self,
         network: Any,
         *,
-        name: str = "SAM",
+        title: str = "SAM",
         device: str = "auto",
         precision: Precision = "auto",
         image_size: int | None = None,
         batch: int | None = None,
         content: str | None = None,
     ) -> None:
-        self.name = name
+        self.title = title
         self.compute = choose(device, precision)
         self.network = network.eval().to(self.compute.device)
         self.patch = int(network.image_encoder.patch_embed.proj.kernel_size[0])
@@ -66,7 +66,9 @@ class SamSegmenter:
             raise InputError(f"An image size of {image_size} cannot be used: take a multiple of {self.patch}.")
         self.image_size = image_size
         self.batch = batch
-        self._content = content
+        self.content = content or content_hash(network)
+        wanted = f"{image_size} px" if image_size else f"{self.compute.device.type} size"
+        self.name = f"{title} {self.content[:12]}, {wanted}, {self.compute.format}"
         self._encoders: dict[int, SamEncoder] = {}
 
     @classmethod
@@ -85,19 +87,12 @@ class SamSegmenter:
             ModelError: they are not of such a network.
         """
         network = build_segmenter(config)
-        load_official(network, tensors, what=options.get("name", "SAM"), source=source)
+        load_official(network, tensors, what=options.get("title", "SAM"), source=source)
         return cls(network, **options)
-
-    @property
-    def content(self) -> str:
-        """SHA-256 of the weights."""
-        if self._content is None:
-            self._content = content_hash(self.network)
-        return self._content
 
     def model(self, image_size: int) -> str:
         """What `Embeddings.model` says of embeddings made at an input size."""
-        return f"{self.name} {self.content[:16]} at {image_size}"
+        return f"{self.title} {self.content[:12]}, {image_size} px"
 
     def size_for(self, slice_hw: tuple[int, int]) -> int:
         """Side of the network's input for slices of a size."""
@@ -129,7 +124,9 @@ class SamSegmenter:
         def work(start: int, stop: int) -> None:
             features[start:stop] = self._encode(slices[start:stop], size).cpu().numpy()
 
-        for _ in in_batches(len(slices), self._slices_at_once(size), work, what=f"Embedding by {self.name}", step=step):
+        for _ in in_batches(
+            len(slices), self._slices_at_once(size), work, what=f"Embedding by {self.title}", step=step
+        ):
             pass
         used = long_side_size(slice_hw, size)
         covered = (used[0] / self.patch, used[1] / self.patch)
@@ -172,7 +169,7 @@ class SamSegmenter:
             return self._decode(embeddings, boxes[start:stop], size)
 
         at_once = self._boxes_at_once(embeddings)
-        found = in_batches(len(boxes), at_once, work, what=f"Segmentation by {self.name}", step=step)
+        found = in_batches(len(boxes), at_once, work, what=f"Segmentation by {self.title}", step=step)
         return tuple(mask for masks in found for mask in masks)
 
     def _size_of(self, embeddings: Embeddings) -> int:
