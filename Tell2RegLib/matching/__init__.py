@@ -15,6 +15,18 @@ from __future__ import annotations
 
 from Tell2RegLib.matching.names import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
+from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.matching.similarity import Method, pairs_by_similarity
+from Tell2RegLib.matching.words import left_alone, match_found, match_regions
 
-__all__ = ["Method", "pairs_by_name", "pairs_by_similarity", "unpaired"]
+__all__ = [
+    "GeometrySettings",
+    "MatchSettings",
+    "Method",
+    "left_alone",
+    "match_found",
+    "match_regions",
+    "pairs_by_name",
+    "pairs_by_similarity",
+    "unpaired",
+]
