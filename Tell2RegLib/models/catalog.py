@@ -98,7 +98,8 @@ class Catalog:
         for model in self.models:
             if model.name == name:
                 return model
-        raise self._unknown(name)
+        names = ", ".join(model.name for model in self.models)
+        raise ModelError(f"There is no model '{name}'. Choose one of: {names}.")
 
     def set(self, name: str) -> ModelSet:
         """The set of that name.
@@ -121,11 +122,10 @@ class Catalog:
         for one in self.sets:
             if one.name == name:
                 return tuple(self.model(member) for member in one.members)
-        return (self.model(name),)
-
-    def _unknown(self, name: str) -> ModelError:
-        names = ", ".join([one.name for one in self.sets] + [one.name for one in self.models])
-        return ModelError(f"There is no model and no set '{name}'. Choose one of: {names}.")
+        if name in {model.name for model in self.models}:
+            return (self.model(name),)
+        names = ", ".join([one.name for one in self.sets] + [model.name for model in self.models])
+        raise ModelError(f"There is no model and no set '{name}'. Choose one of: {names}.")
 
 
 @cache
