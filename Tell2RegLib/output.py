@@ -22,8 +22,18 @@ from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.markups import write_points
 from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.report import write_report
-from Tell2RegLib.result import NOTICE, SCHEMA_VERSION, Fitted, PairMetrics, Summary, Target
+from Tell2RegLib.result import (
+    NOTICE,
+    SCHEMA_VERSION,
+    Fitted,
+    PairMetrics,
+    PromptResult,
+    Summary,
+    Target,
+    WordsResult,
+)
 from Tell2RegLib.sources.label_map import write_segmentation
+from Tell2RegLib.sources.protocol import PromptCount
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.transform_files import read_field, write_field
 from Tell2RegLib.volume import Volume, write_volume
@@ -72,6 +82,9 @@ class RegistrationResult:
         targets: the plan's points, when a plan was given.
         timing_s: seconds per stage, and "total".
         provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
+        words: what the prompts found; None when the regions were given.
+        truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
+            truth is unknown.
     """
 
     status: str
@@ -87,6 +100,8 @@ class RegistrationResult:
     targets: tuple[Target, ...]
     timing_s: Mapping[str, float]
     provenance: Mapping[str, Any]
+    words: WordsResult | None = None
+    truth: tuple[PairMetrics, ...] = ()
 
     @property
     def transform(self) -> Transform:
@@ -115,6 +130,8 @@ class RegistrationResult:
                 "transform": None if self.fitted is None else _transform_record(self.fitted),
                 "summary": asdict(self.summary),
                 "targets": [_target_record(target) for target in self.targets],
+                "words": [_prompt_record(row) for row in self.words.prompts] if self.words else [],
+                "truth": [asdict(metric) for metric in self.truth],
                 "timing_s": dict(self.timing_s),
                 "provenance": dict(self.provenance),
             }
@@ -175,6 +192,15 @@ def _transform_record(fitted: Fitted) -> dict[str, Any]:
         "affine_lps": fitted.affine_lps.tolist(),
         "linear_part_lps": fitted.transform.affine_lps.tolist(),
     }
+
+
+def _prompt_record(row: PromptResult) -> dict[str, Any]:
+    sides = {side: {**asdict(count), "in_words": count.in_words()} for side, count in _sides(row)}
+    return {**asdict(row), **sides}
+
+
+def _sides(row: PromptResult) -> tuple[tuple[str, PromptCount], ...]:
+    return ("fixed", row.fixed), ("moving", row.moving)
 
 
 def _target_record(target: Target) -> dict[str, Any]:

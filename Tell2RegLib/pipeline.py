@@ -2,134 +2,186 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from Tell2RegLib.carry import carry_region, place_region
-from Tell2RegLib.errors import Cancelled, GeometryError, InputError, NothingFound
+from Tell2RegLib.errors import GeometryError, InputError, NothingFound
+from Tell2RegLib.finding import FINDING_STAGES, find_regions
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
-from Tell2RegLib.grid import Grid
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching import pairs_by_name, unpaired
-from Tell2RegLib.metrics import (
-    centroid_distance_mm,
-    dice,
-    field_quality,
-    hausdorff95_mm,
-    inverse_error_mm,
-    target_registration_error_mm,
+from Tell2RegLib.matching.settings import MatchSettings
+from Tell2RegLib.matching.words import match_found
+from Tell2RegLib.measuring import (
+    measured,
+    measured_as_they_lie,
+    summary,
+    targets,
+    true_pairs,
+    true_places,
+    words_result,
 )
+from Tell2RegLib.memory import Memory, region_key, volume_key
 from Tell2RegLib.output import RegistrationResult
 from Tell2RegLib.provenance import provenance
 from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import Fitted, PairMetrics, Summary, Target
+from Tell2RegLib.result import Fitted, PairMetrics
+from Tell2RegLib.sources.protocol import Found
+from Tell2RegLib.stages import Clock
 from Tell2RegLib.volume import Volume
+from Tell2RegLib.words import Words, words_by_models
 
 STAGES = ("pair", "start", "fit", "measure")
+"""Of a run with given regions."""
+WORD_STAGES = ("models", *FINDING_STAGES, *STAGES)
+"""Of a run with words."""
 
 
 def register(
     fixed: Volume,
     moving: Volume,
     *,
-    fixed_regions: Sequence[Region],
-    moving_regions: Sequence[Region],
+    prompts: Sequence[str] | None = None,
+    models: str = "demo",
+    device: str = "auto",
+    words: Words | None = None,
+    fixed_regions: Sequence[Region] | None = None,
+    moving_regions: Sequence[Region] | None = None,
     settings: FitSettings | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
+    true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
     inputs: Mapping[str, Path] | None = None,
+    memory: Memory | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RegistrationResult:
-    """Register two volumes by regions that both have under the same names.
+    """Register two volumes by the regions that the same words find in both, or by given regions of the same names.
 
     Args:
         fixed, moving: the volumes, any geometry.
-        fixed_regions, moving_regions: on the grids of their volumes; paired by name.
-        settings: of the fit; `FitSettings()` when None.
+        prompts: the words; the networks are those of `models`, on `device`.
+        models: a set of weights that is installed.
+        device: for the networks, and for the fit where `settings` is None.
+        words: the words with a source and settings of their own, instead of `prompts`.
+        fixed_regions, moving_regions: instead of words; on the grids of their volumes; paired by name.
+        settings: of the fit; the defaults on `device` when None.
         plan: points on the moving volume to carry to fixed space.
         plan_truth: their true places in fixed space, where known, by the same names.
+        true_regions: the true regions (fixed, moving) of a synthetic pair, to compare with what the words found.
         inputs: the files behind it all, for the record.
+        memory: what earlier runs found and is still valid; a new one when None.
         progress: called with (stage, done, total).
         cancelled: asked often; True stops the run.
 
     Returns:
-        The result; with status "no_pairs" and a reason when no name is in both.
+        The result; with status "no_pairs" and a reason when there is no pair to fit.
 
     Raises:
         GeometryError: regions that are not on their volume's grid.
-        InputError: a plan whose names do not fit its truth.
+        InputError: not one of prompts, words and regions; a plan whose names do not fit its truth.
+        ModelError: models that are not installed, or damaged.
         Cancelled: when `cancelled` said so.
     """
-    settings = settings or FitSettings()
-    clock = _Clock(progress, cancelled)
-    for side, volume, regions in (("fixed", fixed, fixed_regions), ("moving", moving, moving_regions)):
-        _check_regions(side, volume, regions)
-    truth = _truth(plan, plan_truth)
-    with clock.stage("pair"):
-        pairs, reason = _pairs(fixed_regions, moving_regions)
-    fitted: Fitted | None = None
-    fit_result: FitResult | None = None
-    metrics: tuple[PairMetrics, ...] = ()
-    if pairs:
-        with clock.stage("start"):
-            import torch  # noqa: F401  seconds, which are not the fit's
-        with clock.stage("fit"):
-            fit_result = fit(pairs, settings, progress=progress, check=clock.check)
-        with clock.stage("measure"):
-            fitted, metrics = _measured(fit_result, moving, pairs, clock)
-    left_fixed, left_moving = unpaired(pairs, fixed_regions, moving_regions)
-    device = fit_result.device if fit_result else "none"
-    return RegistrationResult(
-        status="ok" if pairs else "no_pairs",
-        reason=reason,
-        fixed=fixed,
-        moving=moving,
-        pairs=pairs,
-        unpaired_fixed=left_fixed,
-        unpaired_moving=left_moving,
-        metrics=metrics,
-        summary=_summary(metrics),
-        fitted=fitted,
-        targets=_targets(fit_result, plan, truth) if fit_result and plan else (),
-        timing_s=clock.timing(),
-        provenance=provenance(device=device, parameters=asdict(settings), inputs=inputs or {}),
+    given = fixed_regions is not None and moving_regions is not None
+    if [prompts is not None, words is not None, given].count(True) != 1:
+        raise InputError("Give either words to look for, or regions on both volumes.")
+    clock, memory = Clock(progress, cancelled), memory or Memory()
+    run = _Run(fixed, moving, settings or FitSettings(device=device), clock, memory)
+    true_places(plan, plan_truth)
+    if prompts is not None:
+        with clock.stage("models"):
+            words = words_by_models(prompts, models, device=device)
+    matched = _by_words(run, words) if words else _given(run, fixed_regions or (), moving_regions or ())
+    return run.finish(matched, plan, plan_truth, true_regions, inputs or {})
+
+
+def finish(
+    fixed: Volume,
+    moving: Volume,
+    pairs: Sequence[RegionPair],
+    *,
+    settings: FitSettings | None = None,
+    plan: PointList | None = None,
+    plan_truth: PointList | None = None,
+    inputs: Mapping[str, Path] | None = None,
+    memory: Memory | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> RegistrationResult:
+    """Fit, measure and carry the plan for pairs that were matched before and, perhaps, curated by a person since.
+
+    Args: see `register`; `pairs` on the grids of the volumes, rejected ones too.
+    """
+    _check_regions("fixed", fixed, [pair.fixed for pair in pairs])
+    _check_regions("moving", moving, [pair.moving for pair in pairs])
+    true_places(plan, plan_truth)
+    run = _Run(fixed, moving, settings or FitSettings(), Clock(progress, cancelled), memory or Memory())
+    return run.finish(_Matched(tuple(pairs)), plan, plan_truth, None, inputs or {})
+
+
+# --- regions and pairs ---
+
+
+@dataclass(frozen=True, eq=False)
+class _Matched:
+    """Pairs, and where they come from.
+
+    Args:
+        pairs: accepted and rejected ones.
+        fixed, moving: all regions of both sides.
+        reason: why there are no pairs.
+        found: what the words found.
+        words: the words and their settings.
+    """
+
+    pairs: tuple[RegionPair, ...]
+    fixed: Sequence[Region] = ()
+    moving: Sequence[Region] = ()
+    reason: str = ""
+    found: tuple[Found, Found] | None = None
+    words: Words | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What the record says of the words."""
+        if self.words is None:
+            return {}
+        own = getattr(self.words.source, "settings", None)
+        looking = {} if own is None else {"words": asdict(own)}
+        return {"source": self.words.source.name, **looking, "matching": asdict(self.words.matching)}
+
+
+def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> _Matched:
+    _check_regions("fixed", run.fixed, fixed_regions)
+    _check_regions("moving", run.moving, moving_regions)
+    with run.clock.stage("pair"):
+        try:
+            return _Matched(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
+        except NothingFound as nothing:
+            return _Matched((), fixed_regions, moving_regions, str(nothing))
+
+
+def _by_words(run: _Run, words: Words) -> _Matched:
+    volumes = (run.fixed, run.moving)
+    fixed, moving = find_regions(
+        words.source, volumes, words.prompts, clock=run.clock, memory=run.memory, store=words.store
     )
+    with run.clock.stage("pair"):
+        pairs = match_found(fixed, moving, words.matching)
+    reason = "" if pairs else _why_no_pairs(fixed, moving, words.matching)
+    return _Matched(pairs, fixed.regions, moving.regions, reason, (fixed, moving), words)
 
 
-class _Clock:
-    """Times stages and passes progress and cancel on."""
-
-    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
-        self._progress = progress
-        self._cancelled = cancelled
-        self._start = time.perf_counter()
-        self._seconds: dict[str, float] = {}
-
-    def check(self) -> None:
-        if self._cancelled and self._cancelled():
-            raise Cancelled
-
-    def tell(self, stage: str, done: int, total: int) -> None:
-        self.check()
-        if self._progress:
-            self._progress(stage, done, total)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        self.tell(name, 0, 1)
-        yield
-        self._seconds[name] = round(time.perf_counter() - start, 3)
-        self.tell(name, 1, 1)
-
-    def timing(self) -> dict[str, float]:
-        return {**self._seconds, "total": round(time.perf_counter() - self._start, 3)}
+def _why_no_pairs(fixed: Found, moving: Found, matching: MatchSettings) -> str:
+    for side, own in (("fixed", fixed), ("moving", moving)):
+        if not own.regions:
+            return f"Nothing was found in the {side} volume: {' '.join(own.in_words())} Try other words."
+    return (
+        f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
+        f"but no two look alike (similarity above {matching.threshold:g}). Try other words or a lower threshold."
+    )
 
 
 def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None:
@@ -141,108 +193,76 @@ def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None
             )
 
 
-def _pairs(fixed: Sequence[Region], moving: Sequence[Region]) -> tuple[tuple[RegionPair, ...], str]:
-    try:
-        return pairs_by_name(fixed, moving), ""
-    except NothingFound as nothing:
-        return (), str(nothing)
+# --- from pairs to a result ---
 
 
-# --- measuring ---
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """The second half of a run: pairs in, result out."""
+
+    fixed: Volume
+    moving: Volume
+    settings: FitSettings
+    clock: Clock
+    memory: Memory
+
+    def finish(
+        self,
+        matched: _Matched,
+        plan: PointList | None,
+        plan_truth: PointList | None,
+        true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
+        inputs: Mapping[str, Path],
+    ) -> RegistrationResult:
+        pairs, words = matched.pairs, matched.words
+        fit_result, fitted, metrics = self._fitted(pairs)
+        left_fixed, left_moving = unpaired(pairs, matched.fixed, matched.moving)
+        return RegistrationResult(
+            status="ok" if fit_result else "no_pairs",
+            reason=matched.reason if fit_result or not pairs else _why_none_is_used(pairs),
+            fixed=self.fixed,
+            moving=self.moving,
+            pairs=pairs,
+            unpaired_fixed=left_fixed,
+            unpaired_moving=left_moving,
+            metrics=metrics,
+            summary=summary(metrics),
+            fitted=fitted,
+            targets=targets(fit_result, plan, true_places(plan, plan_truth)) if fit_result and plan else (),
+            timing_s=self.clock.timing(),
+            provenance=provenance(
+                device=fit_result.device if fit_result else "none",
+                parameters={**asdict(self.settings), **matched.parameters()},
+                inputs=inputs,
+                prompts=words.prompts if words else (),
+                models=words.models if words else {},
+            ),
+            words=words_result(matched.found, pairs, true_regions),
+            truth=true_pairs(true_regions, fitted),
+        )
+
+    def _fitted(self, pairs: tuple[RegionPair, ...]) -> tuple[FitResult | None, Fitted | None, tuple[PairMetrics, ...]]:
+        if not any(pair.accepted for pair in pairs):
+            return None, None, measured_as_they_lie(pairs)
+        clock = self.clock
+        with clock.stage("start"):
+            import torch  # noqa: F401  seconds, which are not the fit's
+        key = (tuple((region_key(p.fixed), region_key(p.moving)) for p in pairs if p.accepted), self.settings)
+        with clock.stage("fit"):
+            fit_result = self.memory.get(
+                "fit", key, lambda: fit(pairs, self.settings, progress=clock.tell, check=clock.check), most=4
+            )
+        shown = tuple((region_key(p.fixed), region_key(p.moving), p.similarity, p.accepted, p.reason) for p in pairs)
+        with clock.stage("measure"):
+            fitted, metrics = self.memory.get(
+                "measure",
+                (key, shown, volume_key(self.moving)),
+                lambda: measured(fit_result, self.moving, pairs, clock),
+                most=2,
+            )
+        return fit_result, fitted, metrics
 
 
-def _measured(
-    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], clock: _Clock
-) -> tuple[Fitted, tuple[PairMetrics, ...]]:
-    transform = fit_result.transform
-    grid: Grid = transform.fixed_to_moving.grid
-    steps = len(pairs) + 3
-    carried, metrics = [], []
-    for number, pair in enumerate(pairs):
-        clock.tell("measure", number, steps)
-        after = carry_region(pair.moving, transform)
-        metrics.append(_pair_metrics(pair, place_region(pair.moving, grid), after))
-        carried.append(after)
-    clock.tell("measure", steps - 3, steps)
-    quality = field_quality(transform.fixed_to_moving)
-    clock.tell("measure", steps - 2, steps)
-    inverse_error = inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed)
-    clock.tell("measure", steps - 1, steps)
-    fitted = Fitted(
-        transform,
-        fit_result.rigid_lps,
-        fit_result.affine_lps,
-        quality,
-        inverse_error,
-        transform.resample(moving),
-        tuple(carried),
-    )
-    return fitted, tuple(metrics)
-
-
-def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None) -> PairMetrics:
-    return PairMetrics(
-        name=pair.name,
-        prompt=pair.prompt,
-        similarity=pair.similarity,
-        accepted=pair.accepted,
-        reason=pair.reason,
-        dice_before=_overlap(pair.fixed, before),
-        dice_after=_overlap(pair.fixed, after),
-        centroid_mm_before=centroid_distance_mm(pair.fixed, pair.moving),
-        centroid_mm_after=None if after is None else centroid_distance_mm(pair.fixed, after),
-        hd95_mm_before=None if before is None else hausdorff95_mm(pair.fixed, before),
-        hd95_mm_after=None if after is None else hausdorff95_mm(pair.fixed, after),
-        fixed_ml=pair.fixed.volume_ml,
-        moving_ml=pair.moving.volume_ml,
-    )
-
-
-def _overlap(fixed: Region, moved: Region | None) -> float:
-    """A region that left the fixed volume overlaps with nothing there: that is known."""
-    return 0.0 if moved is None else dice(fixed, moved)
-
-
-def _summary(metrics: Sequence[PairMetrics]) -> Summary:
-    accepted = [metric for metric in metrics if metric.accepted]
-    names = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after")
-    return Summary(**{f"mean_{name}": _mean([getattr(metric, name) for metric in accepted]) for name in names})
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-# --- plan ---
-
-
-def _truth(plan: PointList | None, truth: PointList | None) -> Mapping[str, np.ndarray]:
-    if truth is None:
-        return {}
-    if plan is None:
-        raise InputError("True target positions were given, but no plan to compare them with.")
-    missing = sorted(set(plan.names) - set(truth.names))
-    if missing:
-        raise InputError(f"The true positions lack the target(s) {', '.join(missing)} of the plan.")
-    return dict(zip(truth.names, truth.points_lps_mm, strict=True))
-
-
-def _targets(fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndarray]) -> tuple[Target, ...]:
-    points = plan.points_lps_mm
-    carried = {"before": points}
-    for kind in ("rigid", "affine"):
-        matrix = fit_result.rigid_lps if kind == "rigid" else fit_result.affine_lps
-        back = np.linalg.inv(matrix)
-        carried[kind] = points @ back[:3, :3].T + back[:3, 3]
-    final = fit_result.transform.inverse.apply_to_points(points)
-    if fit_result.transform.kind not in carried:
-        carried["deformable"] = final
-    errors: dict[str, np.ndarray] = {}
-    if truth:
-        true_points = np.array([truth[name] for name in plan.names])
-        errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
-    return tuple(
-        Target(name, points[number], final[number], {kind: float(error[number]) for kind, error in errors.items()})
-        for number, name in enumerate(plan.names)
-    )
+def _why_none_is_used(pairs: Sequence[RegionPair]) -> str:
+    first = f"'{pairs[0].name}': {pairs[0].reason}" if pairs[0].reason else f"'{pairs[0].name}' was rejected"
+    return f"None of the {len(pairs)} pair(s) may be used ({first}). Accept at least one, or try other words."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,11 +12,16 @@ from typing import Any
 
 from Tell2RegLib import __version__
 
-PACKAGES = ("numpy", "scipy", "SimpleITK", "torch")
+PACKAGES = ("numpy", "scipy", "SimpleITK", "torch", "groundingdino-py", "segment-anything", "transformers")
 
 
 def provenance(
-    *, device: str, parameters: Mapping[str, Any], inputs: Mapping[str, Path], prompts: tuple[str, ...] = ()
+    *,
+    device: str,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    prompts: Sequence[str] = (),
+    models: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What it takes to run a registration again, as plain values.
 
@@ -25,11 +30,12 @@ def provenance(
         parameters: the settings, by name.
         inputs: files or folders by the part they play ("fixed", "moving regions", ...).
         prompts: the words, when there were any.
+        models: SHA-256 of the weights by their names, when there were any.
     """
     return {
         "versions": _versions(),
         "device": device,
-        "models": {},
+        "models": dict(models or {}),
         "prompts": list(prompts),
         "parameters": dict(parameters),
         "inputs": [{"role": role, **_fingerprint(path)} for role, path in inputs.items()],

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import FieldQuality
 from Tell2RegLib.region import Region
+from Tell2RegLib.sources.protocol import Found, PromptCount
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
 
 SCHEMA_VERSION = 1
 """Of result.json; grows when a key changes its meaning."""
+DETECTED_DICE = 0.5
+"""A true region counts as found by a prompt from this overlap on."""
 NOTICE = "For research use only. Not for clinical use."
 """Shown wherever a result is shown."""
 
@@ -38,6 +41,41 @@ class PairMetrics:
     hd95_mm_after: float | None
     fixed_ml: float
     moving_ml: float
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """What a prompt gave: one row of the paper's Table 2.
+
+    Args:
+        prompt: the user's words.
+        fixed, moving: slices, boxes, masks and regions on each side.
+        pairs: how many of the pairs hold a region of this prompt.
+        accepted: how many of those the fit used.
+        detection_ratio: share of the true regions of this name, on both sides, that a region of this prompt covers
+            with a Dice of at least `DETECTED_DICE`; None where the truth is unknown.
+    """
+
+    prompt: str
+    fixed: PromptCount
+    moving: PromptCount
+    pairs: int
+    accepted: int
+    detection_ratio: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class WordsResult:
+    """What the words found in both volumes.
+
+    Args:
+        fixed, moving: slices, boxes, masks, regions and the story of each.
+        prompts: one row per prompt, in the user's order.
+    """
+
+    fixed: Found
+    moving: Found
+    prompts: tuple[PromptResult, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,7 +153,10 @@ class Found:
 class RegionSource(Protocol):
     """Words and a volume to regions."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the source is called."""
+        ...
 
     def find(
         self,

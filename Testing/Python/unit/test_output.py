@@ -26,6 +26,7 @@ from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.markups import read_points
 from Tell2RegLib.output import FILES, RegistrationResult, plain, read_result_transform, writing_folder
 from Tell2RegLib.pipeline import register
+from Tell2RegLib.provenance import PACKAGES
 from Tell2RegLib.result import NOTICE
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.transform_files import read_field
@@ -67,7 +68,7 @@ TRANSFORM = {
 SUMMARY = {f"mean_{what}_{when}": MAYBE for what in ("dice", "centroid_mm") for when in ("before", "after")}
 TARGET = {"name": str, "moving_lps_mm": [NUMBER], "fixed_lps_mm": [NUMBER], "error_mm": dict}
 PROVENANCE = {
-    "versions": dict.fromkeys(("tell2reg", "python", "system", "numpy", "scipy", "SimpleITK", "torch"), str),
+    "versions": dict.fromkeys(("tell2reg", "python", "system", *PACKAGES), str),
     "device": str,
     "models": dict,
     "prompts": [str],
@@ -75,6 +76,24 @@ PROVENANCE = {
     "inputs": [{"role": str, "name": str, "bytes": int, "sha256": str}],
     "seed": MAYBE,
     "date": str,
+}
+COUNT = {
+    "prompt": str,
+    "slices": int,
+    "slices_without": int,
+    "boxes": int,
+    "dropped": dict,
+    "masks": int,
+    "regions": int,
+    "in_words": str,
+}
+PROMPT = {
+    "prompt": str,
+    "fixed": COUNT,
+    "moving": COUNT,
+    "pairs": int,
+    "accepted": int,
+    "detection_ratio": MAYBE,
 }
 SCHEMA = {
     "schema_version": int,
@@ -86,6 +105,8 @@ SCHEMA = {
     "transform": TRANSFORM,
     "summary": SUMMARY,
     "targets": [TARGET],
+    "words": [PROMPT],
+    "truth": [PAIR],
     "timing_s": dict,
     "provenance": PROVENANCE,
 }

@@ -1,0 +1,188 @@
+"""What a fit did: each pair before and after, the field's quality, where a plan's targets go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from Tell2RegLib.carry import carry_region
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.fitting import FitResult
+from Tell2RegLib.grid import Grid
+from Tell2RegLib.markups import PointList
+from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.metrics import (
+    centroid_distance_mm,
+    dice,
+    field_quality,
+    hausdorff95_mm,
+    inverse_error_mm,
+    target_registration_error_mm,
+)
+from Tell2RegLib.occupancy import place_region
+from Tell2RegLib.region import Region, RegionPair, plain_name
+from Tell2RegLib.result import DETECTED_DICE, Fitted, PairMetrics, PromptResult, Summary, Target, WordsResult
+from Tell2RegLib.sources.protocol import Found
+from Tell2RegLib.stages import Clock
+from Tell2RegLib.volume import Volume
+
+
+def measured(
+    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], clock: Clock
+) -> tuple[Fitted, tuple[PairMetrics, ...]]:
+    """What a fit made of the volume and of every pair, the rejected ones too."""
+    transform = fit_result.transform
+    grid: Grid = transform.fixed_to_moving.grid
+    steps = len(pairs) + 3
+    carried, metrics = [], []
+    for number, pair in enumerate(pairs):
+        clock.tell("measure", number, steps)
+        after = carry_region(pair.moving, transform)
+        metrics.append(_pair_metrics(pair, place_region(pair.moving, grid), after))
+        carried.append(after)
+    clock.tell("measure", steps - 3, steps)
+    quality = field_quality(transform.fixed_to_moving)
+    clock.tell("measure", steps - 2, steps)
+    inverse_error = inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed)
+    clock.tell("measure", steps - 1, steps)
+    fitted = Fitted(
+        transform,
+        fit_result.rigid_lps,
+        fit_result.affine_lps,
+        quality,
+        inverse_error,
+        transform.resample(moving),
+        tuple(carried),
+    )
+    return fitted, tuple(metrics)
+
+
+def measured_as_they_lie(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]:
+    """The pairs before any fit; what comes after one is unknown."""
+    placed = [(pair, place_region(pair.moving, pair.fixed.grid)) for pair in pairs]
+    return tuple(replace(_pair_metrics(pair, before, None), dice_after=None) for pair, before in placed)
+
+
+def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None) -> PairMetrics:
+    return PairMetrics(
+        name=pair.name,
+        prompt=pair.prompt,
+        similarity=pair.similarity,
+        accepted=pair.accepted,
+        reason=pair.reason,
+        dice_before=_overlap(pair.fixed, before),
+        dice_after=_overlap(pair.fixed, after),
+        centroid_mm_before=centroid_distance_mm(pair.fixed, pair.moving),
+        centroid_mm_after=None if after is None else centroid_distance_mm(pair.fixed, after),
+        hd95_mm_before=None if before is None else hausdorff95_mm(pair.fixed, before),
+        hd95_mm_after=None if after is None else hausdorff95_mm(pair.fixed, after),
+        fixed_ml=pair.fixed.volume_ml,
+        moving_ml=pair.moving.volume_ml,
+    )
+
+
+def _overlap(fixed: Region, moved: Region | None) -> float:
+    """A region that left the fixed volume overlaps with nothing there: that is known."""
+    return 0.0 if moved is None else dice(fixed, moved)
+
+
+def summary(metrics: Sequence[PairMetrics]) -> Summary:
+    """Means over accepted pairs."""
+    accepted = [metric for metric in metrics if metric.accepted]
+    names = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after")
+    return Summary(**{f"mean_{name}": _mean([getattr(metric, name) for metric in accepted]) for name in names})
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+# --- words and truth ---
+
+
+def words_result(
+    found: tuple[Found, Found] | None,
+    pairs: Sequence[RegionPair],
+    true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
+) -> WordsResult | None:
+    """One row per prompt, as in the paper's Table 2; None without words."""
+    if found is None:
+        return None
+    rows = []
+    for fixed, moving in zip(found[0].counts, found[1].counts, strict=True):
+        own = [pair for pair in pairs if fixed.prompt in (pair.fixed.prompt, pair.moving.prompt)]
+        ratio = None if true_regions is None else detection_ratio(fixed.prompt, found, true_regions)
+        rows.append(PromptResult(fixed.prompt, fixed, moving, len(own), sum(pair.accepted for pair in own), ratio))
+    return WordsResult(*found, tuple(rows))
+
+
+def detection_ratio(
+    prompt: str, found: tuple[Found, Found], true_regions: tuple[Sequence[Region], Sequence[Region]]
+) -> float | None:
+    """Share of the true regions of a prompt that one of its regions covers; None when there are no such true regions.
+
+    A true region is of a prompt when its name holds all of the prompt's words, in their order: "femoral head" asks for
+    "left femoral head" and "right femoral head".
+    """
+    hits = []
+    for own, truth in zip(found, true_regions, strict=True):
+        regions = [region for region in own.regions if region.prompt == prompt]
+        for true in truth:
+            if f" {plain_name(prompt)} " in f" {plain_name(true.name)} ":
+                hits.append(any(dice(true, region) >= DETECTED_DICE for region in regions))
+    return sum(hits) / len(hits) if hits else None
+
+
+def true_pairs(
+    true_regions: tuple[Sequence[Region], Sequence[Region]] | None, fitted: Fitted | None
+) -> tuple[PairMetrics, ...]:
+    """The true regions of the same names, carried by the fitted transform: what the words could not see."""
+    if true_regions is None or fitted is None:
+        return ()
+    return tuple(
+        _pair_metrics(pair, place_region(pair.moving, pair.fixed.grid), carry_region(pair.moving, fitted.transform))
+        for pair in pairs_by_name(*true_regions)
+    )
+
+
+# --- plan ---
+
+
+def true_places(plan: PointList | None, truth: PointList | None) -> Mapping[str, np.ndarray]:
+    """The true place (3,) of every target of the plan by its name; empty when it is unknown.
+
+    Raises:
+        InputError: a truth without a plan, or one that lacks a target.
+    """
+    if truth is None:
+        return {}
+    if plan is None:
+        raise InputError("True target positions were given, but no plan to compare them with.")
+    missing = sorted(set(plan.names) - set(truth.names))
+    if missing:
+        raise InputError(f"The true positions lack the target(s) {', '.join(missing)} of the plan.")
+    return dict(zip(truth.names, truth.points_lps_mm, strict=True))
+
+
+def targets(fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndarray]) -> tuple[Target, ...]:
+    """The plan carried to fixed space, with the errors of every transform where the truth is known."""
+    points = plan.points_lps_mm
+    carried = {"before": points}
+    for kind in ("rigid", "affine"):
+        matrix = fit_result.rigid_lps if kind == "rigid" else fit_result.affine_lps
+        back = np.linalg.inv(matrix)
+        carried[kind] = points @ back[:3, :3].T + back[:3, 3]
+    final = fit_result.transform.inverse.apply_to_points(points)
+    if fit_result.transform.kind not in carried:
+        carried["deformable"] = final
+    errors: dict[str, np.ndarray] = {}
+    if truth:
+        true_points = np.array([truth[name] for name in plan.names])
+        errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
+    return tuple(
+        Target(name, points[number], final[number], {kind: float(error[number]) for kind, error in errors.items()})
+        for number, name in enumerate(plan.names)
+    )

@@ -1,0 +1,87 @@
+"""From the files of a set to networks that run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from Tell2RegLib.errors import ModelError
+
+if TYPE_CHECKING:
+    from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+    from Tell2RegLib.models.sam import SamSegmenter
+    from Tell2RegLib.models.sets import ModelFiles
+
+SHIPPED = "demo"
+"""The architecture of the weights that come with the project."""
+PACKAGES = ("groundingdino", "segment_anything", "safetensors", "torchvision", "transformers")
+
+
+def load_detector(files: ModelFiles, *, device: str = "auto", **options: Any) -> GroundingDinoDetector:
+    """GroundingDINO with the weights of a set.
+
+    Args:
+        files: see `model_files`.
+        device: see `inference.choose`.
+        options: of `GroundingDinoDetector`.
+
+    Raises:
+        ModelError: the file is not of such a network, or a package is missing.
+    """
+    _check_packages()
+    from Tell2RegLib.models import detector_network
+    from Tell2RegLib.models.checkpoint import read_tensors
+    from Tell2RegLib.models.demo_weights import demo_detector
+    from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+
+    content, _, _ = files.sha256.values()
+    if files.detector_architecture == SHIPPED:
+        return demo_detector(device, content=content, **options)
+    configs = {"swin-t": detector_network.SWIN_T, "swin-b": detector_network.SWIN_B}
+    return GroundingDinoDetector.from_tensors(
+        read_tensors(files.detector),
+        configs[files.detector_architecture],
+        detector_network.build_tokenizer(files.vocabulary),
+        source=f"'{files.detector}'",
+        title=f"GroundingDINO {files.detector_architecture}",
+        device=device,
+        content=content,
+        **options,
+    )
+
+
+def load_segmenter(files: ModelFiles, *, device: str = "auto", **options: Any) -> SamSegmenter:
+    """SAM with the weights of a set; arguments and errors as in `load_detector`."""
+    _check_packages()
+    from Tell2RegLib.models import segmenter_network
+    from Tell2RegLib.models.checkpoint import read_tensors
+    from Tell2RegLib.models.demo_weights import demo_segmenter
+    from Tell2RegLib.models.sam import SamSegmenter
+
+    _, _, content = files.sha256.values()
+    if files.segmenter_architecture == SHIPPED:
+        return demo_segmenter(device, content=content, **options)
+    configs = {
+        "vit-b": segmenter_network.VIT_B,
+        "vit-l": segmenter_network.VIT_L,
+        "vit-h": segmenter_network.VIT_H,
+    }
+    return SamSegmenter.from_tensors(
+        read_tensors(files.segmenter),
+        configs[files.segmenter_architecture],
+        source=f"'{files.segmenter}'",
+        title=f"SAM {files.segmenter.stem}",
+        device=device,
+        content=content,
+        **options,
+    )
+
+
+def _check_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ModelError(
+            f"To look for words, the packages {', '.join(missing)} are missing: install Tell2RegLib with its extra "
+            "'networks', as in `pip install 'Tell2RegLib[networks]'`."
+        )
