@@ -88,5 +88,5 @@ def _caption(prompts: tuple[str, ...], tokenizer: Any) -> Caption:
         end = begin + len(piece) + 1
         inside = [index for index, (start, stop) in enumerate(offsets) if start >= begin and begin < stop <= end]
         spans.append((inside[0], inside[-1] + 1))
-        begin = end
+        begin = end + 1
     return Caption(text, prompts, tuple(ids), tuple(spans))

@@ -33,7 +33,9 @@ def demo_detector(device: str = "auto", **options: Any) -> GroundingDinoDetector
     """
     path = resource_path(f"{FOLDER}/detector.safetensors")
     about = read_metadata(path)
-    thresholds = {name: float(about[name]) for name in ("box_threshold", "text_threshold") if name in about}
+    thresholds: dict[str, Any] = {
+        name: float(about[name]) for name in ("box_threshold", "text_threshold") if name in about
+    }
     config = DetectorConfig.from_fields(_config(about, path))
     tokenizer = build_tokenizer(resource_path(f"{FOLDER}/vocab.txt"))
     given: dict[str, Any] = {

@@ -72,13 +72,12 @@ def encode_text(network: Any, tokens: Any) -> Text:
     mask, position, _ = generate_masks_with_special_tokens_and_transfer_map(
         tokens, network.specical_tokens, network.tokenizer
     )
-    told = network.bert(
-        input_ids=tokens["input_ids"],
-        token_type_ids=tokens["token_type_ids"],
-        attention_mask=mask,
-        position_ids=position,
+    bert = network.bert
+    words = bert.embeddings(
+        input_ids=tokens["input_ids"], token_type_ids=tokens["token_type_ids"], position_ids=position
     )
-    features = network.feat_map(told["last_hidden_state"])
+    barred = torch.zeros_like(mask, dtype=words.dtype).masked_fill(~mask, torch.finfo(words.dtype).min)
+    features = network.feat_map(bert.encoder(words, attention_mask=barred[:, None])[0])
     return Text(features, get_sine_pos_embed(position[..., None], num_pos_feats=256, exchange_xy=False), mask)
 
 
