@@ -166,7 +166,7 @@ def _judge_answer(error: urllib.error.HTTPError, part: Part) -> None:
     if error.code in AGAIN:
         raise Interrupted(f"answers {error.code} {error.reason}")
     if 300 <= error.code < 400:
-        raise Refused("leads round in a circle")
+        raise Refused("leads round in a circle, or to no address of the web")
     raise Refused(f"answers {error.code} {error.reason}")
 
 
@@ -217,9 +217,9 @@ def _opened(path: Path, mode: str) -> IO[bytes]:
 
 
 def _copy(response: Any, stream: IO[bytes], start: int, wanted: int | None, part: Part) -> None:
-    done = start
+    done, end = start, None if response.length is None else start + response.length
     part.progress(done, wanted or 0)
-    while block := response.read(BLOCK):
+    while done != end and (block := response.read1(BLOCK)):
         if wanted is not None and done + len(block) > wanted:
             stream.close()
             part.discard()
