@@ -92,10 +92,12 @@ def verify(
                 done[model.name] = store.verify(model, bars, again=True)
             except ModelError as error:
                 problems.append(str(error))
-        if not as_json:
-            _show_files(store, [model for model in models if model.name in done], done, as_json)
-        else:
+        if as_json:
             print_json({**_files(store, models, done), "problems": problems})
+        elif done:
+            _show_files(store, [model for model in models if model.name in done], done, as_json)
+        elif not problems:
+            stdout.print("No model is installed, so there is nothing to verify.")
         if problems:
             raise ModelError(" ".join(problems))
 
