@@ -64,7 +64,8 @@ class Alignment:
         distance_mm: (N, M) from where a fixed region's centroid goes to that of a moving one.
         tolerance_mm: (N, M) what is allowed.
         volume_ratio: (N, M) moving to fixed, at the scale of all.
-        agrees: (N, M) whether place and size agree, with this alignment or with one that is nearly as good.
+        fits: (N, M) whether place and size agree with this alignment.
+        agrees: (N, M) the same, with this alignment or with one that is nearly as good.
         discrepancy: (N, M) in place or in size, whichever is larger: 0 none, 1 all that is allowed or more.
         support: how many pairs, one to one, agree with it.
     """
@@ -72,6 +73,7 @@ class Alignment:
     distance_mm: Floats
     tolerance_mm: Floats
     volume_ratio: Floats
+    fits: NDArray[np.bool_]
     agrees: NDArray[np.bool_]
     discrepancy: Floats
     support: int
@@ -97,10 +99,11 @@ def align(
     refined = _refined(proposals.only(best), judge, fixed, moving, settings)
     rivals = proposals.only(np.flatnonzero(scores >= scores[best] - NEARLY_AS_GOOD))
     distance, ratio = judge.distances(refined)[0], judge.ratios(refined)[0]
-    agrees = judge.agrees(refined)[0] | judge.agrees(rivals).any(axis=0)
+    fits = judge.agrees(refined)[0]
+    agrees = fits | judge.agrees(rivals).any(axis=0)
     size = np.abs(np.log(ratio)) / max(np.log(settings.most_volume_ratio), 1e-9)
     discrepancy = np.minimum(np.maximum(distance / judge.tolerance, size), 1)
-    return Alignment(distance, judge.tolerance, ratio, agrees, discrepancy, len(judge.explained(refined)))
+    return Alignment(distance, judge.tolerance, ratio, fits, agrees, discrepancy, len(judge.explained(refined)))
 
 
 @dataclass(frozen=True, eq=False)

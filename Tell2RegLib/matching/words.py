@@ -168,13 +168,14 @@ def _numbered(pairs: Sequence[RegionPair]) -> tuple[RegionPair, ...]:
 def _why(sides: _Sides, i: int, j: int, chosen: Indices, alignment: Alignment) -> str:
     """Why a pair of the second round was made."""
     if (i, j) in chosen:
-        return "lies where the other pairs say"
-    for a, b in chosen:
-        if (a == i) != (b == j):
-            other = sides.moving[b].name if a == i else sides.fixed[a].name
-            looks = f"'{other}' was paired first ({sides.values[a, b]:.2f})"
-            return f"paired by its place: {looks}, but lies {alignment.distance_mm[a, b]:.0f} mm off"
-    return "paired by its place"
+        return "lies where the other pairs say" if alignment.fits[i, j] and alignment.support > 1 else UNCHECKED
+    first = next(((a, b) for a, b in chosen if a == i), None) or next(((a, b) for a, b in chosen if b == j), None)
+    if first is None:
+        return "paired by its place"
+    a, b = first
+    gap = alignment.distance_mm[a, b]
+    other = f"'{sides.moving[b].name}'" if a == i else f"'{sides.fixed[a].name}' of the fixed volume"
+    return f"paired by its place: the first choice was {other} ({sides.values[a, b]:.2f}), {gap:.0f} mm off"
 
 
 def _why_off(sides: _Sides, i: int, j: int, alignment: Alignment) -> str:

@@ -152,3 +152,17 @@ def test_the_first_colours_are_all_different_and_all_are_colours() -> None:
     colors = [color_of(n) for n in range(40)]
     assert len(set(colors[:24])) == 24
     assert all(0 <= channel <= 1 for color in colors for channel in color)
+
+
+def test_a_region_keeps_what_it_looks_like_and_nobody_can_change_it(a_region: Region) -> None:
+    seen = dataclasses.replace(a_region, prototype=np.array([0.5, -1.0]))
+    assert a_region.prototype is None
+    with pytest.raises(ValueError, match="read-only"):
+        seen.prototype[0] = 3
+    assert dataclasses.replace(seen, name="other").prototype is not None
+
+
+@pytest.mark.parametrize("wrong", [np.ones((2, 2)), np.array([1.0, np.nan])])
+def test_a_prototype_that_cannot_be_compared_is_refused(a_region: Region, wrong: np.ndarray) -> None:
+    with pytest.raises(InputError, match="'prostate' must be a list of finite numbers"):
+        dataclasses.replace(a_region, prototype=wrong)
