@@ -17,7 +17,8 @@ class GeometrySettings:
     """When a pair is taken to lie at another place than the other pairs say; all ours.
 
     Args:
-        tolerance_mm: centroids may be so far off, because organs move on their own: in the phantoms, up to 12 mm.
+        tolerance_mm: centroids may be so far off, because organs move on their own: up to 6 mm in the phantoms, and
+            more in patients.
         tolerance_radii: and so many of the region's own radii more, because where a region is cut moves its centroid.
         most_turn_deg: bodies lie alike: no larger rotation between the volumes is considered, so no half turn that
             would swap left and right.
