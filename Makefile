@@ -8,7 +8,7 @@ OUT := out
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -29,6 +29,10 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 
 bench: $(VENV)/.for-bench ## compare with other registration tools on the built-in pairs
 	@$(BIN)/python -m Testing.Bench.run
+
+weights: $(VENV)/.for-use ## teach the demo networks again and score them (an hour and a half on two cores)
+	@$(INSTALL) -e ".[networks]"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m Tell2RegLib.training all --cache $(OUT)/training
 
 clean: ## delete results and caches (.venv stays: delete that folder to start over)
 	@rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

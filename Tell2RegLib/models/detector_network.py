@@ -103,7 +103,7 @@ DEMO = DetectorConfig(
     depths=(2, 2, 2, 1),
     num_heads=(2, 4, 6, 12),
     window_size=6,
-    pretrain_size_px=144,
+    pretrain_size_px=112,
     absolute_position=True,
     drop_path=0.0,
     num_feature_levels=3,
@@ -118,10 +118,10 @@ DEMO = DetectorConfig(
     bert_num_attention_heads=2,
     bert_intermediate_size=128,
     bert_max_position_embeddings=256,
-    short_side_px=120,
-    long_side_px=200,
+    short_side_px=96,
+    long_side_px=160,
 )
-"""The network of the demo weights: about 2 mm a pixel on a 240 mm slice."""
+"""The network of the demo weights: about 2.5 mm a pixel on a slice of 240 mm."""
 
 
 def build_tokenizer(vocabulary: str | Path) -> Any:

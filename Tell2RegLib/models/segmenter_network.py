@@ -69,16 +69,16 @@ VIT_H = SegmenterConfig(embed_dim=1280, depth=32, num_heads=16, global_attn_inde
 DEMO = SegmenterConfig(
     embed_dim=96,
     depth=4,
-    num_heads=4,
-    global_attn_indexes=(1, 3),
-    window_size=7,
-    image_size_px=224,
+    num_heads=3,
+    global_attn_indexes=(2,),
+    window_size=8,
+    image_size_px=192,
     patch_size_px=8,
     out_chans=128,
     decoder_mlp_dim=128,
     iou_head_hidden_dim=128,
 )
-"""The network of the demo weights: about 1.3 mm a pixel on a slice 288 mm wide."""
+"""The network of the demo weights: 1.5 mm a pixel on a slice of 288 mm."""
 
 
 def build_segmenter(config: SegmenterConfig) -> Any:

@@ -1,0 +1,76 @@
+"""Makes the demo weights again: `python -m Tell2RegLib.training [detector | segmenter | export | score | all]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from Tell2RegLib.resources import resource_path
+from Tell2RegLib.training.data import HELD_OUT, TRAINING, VALIDATION, SliceSet, load_slices
+from Tell2RegLib.training.loop import Schedule
+
+log = logging.getLogger("Tell2RegLib.training")
+
+DETECTOR = Schedule(steps=2600, batch=6, rate=8e-4, every=300)
+SEGMENTER = Schedule(steps=2400, batch=4, rate=8e-4, every=300)
+LEARNT_FROM, CHOSEN_BY, JUDGED_BY = TRAINING[:136], VALIDATION[:8], HELD_OUT[:12]
+
+
+def _slices(cache: Path) -> tuple[SliceSet, SliceSet]:
+    log.info("Rendering what %s lacks of %d subjects.", cache, len(LEARNT_FROM) + len(CHOSEN_BY))
+    return load_slices(LEARNT_FROM, cache / "slices"), load_slices(CHOSEN_BY, cache / "slices")
+
+
+def _detector(cache: Path) -> None:
+    from Tell2RegLib.training.detector import train_detector
+
+    train_detector(*_slices(cache), DETECTOR, cache / "detector.pt")
+
+
+def _segmenter(cache: Path) -> None:
+    from Tell2RegLib.training.segmenter import train_segmenter
+
+    train_segmenter(*_slices(cache), SEGMENTER, cache / "segmenter.pt")
+
+
+def _export(cache: Path) -> None:
+    import torch
+
+    from Tell2RegLib.training.export import export_detector, export_segmenter
+
+    folder = resource_path("DemoWeights")
+    read = {name: torch.load(cache / f"{name}.pt", weights_only=True) for name in ("detector", "segmenter")}
+    export_detector(read["detector"], _slices(cache)[1], folder / "detector.safetensors")
+    export_segmenter(read["segmenter"], folder / "segmenter.safetensors")
+
+
+def _score(_: Path) -> None:
+    from Tell2RegLib.training.score import score, table, write_scores
+
+    numbers = score(JUDGED_BY)
+    write_scores(numbers, resource_path("DemoWeights"))
+    log.info("%s", table(numbers))
+
+
+STEPS = {"detector": _detector, "segmenter": _segmenter, "export": _export, "score": _score}
+
+
+def main() -> None:
+    """Run one step, or all of them."""
+    import torch
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(prog="python -m Tell2RegLib.training", description=__doc__)
+    parser.add_argument("step", nargs="?", default="all", choices=[*STEPS, "all"])
+    parser.add_argument("--cache", type=Path, default=Path("out/training"), help="scratch folder, about 1 GB")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)  # the same sums in the same order; train both networks side by side to use two cores
+    for name, step in STEPS.items():
+        if asked.step in (name, "all"):
+            log.info("%s ...", name)
+            step(asked.cache)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Teaching the demo segmenter to fill a box with the phantom's organ in it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.models.segmenter_network import DEMO, SegmenterConfig, build_segmenter
+from Tell2RegLib.training.augment import augmented
+from Tell2RegLib.training.boxes import boxes_of
+from Tell2RegLib.training.data import SliceSet
+from Tell2RegLib.training.loop import Schedule, train
+from Tell2RegLib.training.words import PROMPTS, draw_slices
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+GROUPS: dict[str, tuple[int, ...]] = {name: groups[0] for name, groups in PROMPTS.items() if len(groups) == 1}
+"""Organ -> its labels."""
+
+LEAST_SHARE = 0.0008
+"""Cuts that cover less of a slice are not taught."""
+
+MASKS = 4
+"""Organs taught on each slice of a batch, at most."""
+
+
+def new_segmenter(config: SegmenterConfig = DEMO, seed: int = 1) -> Any:
+    """An untaught segmenter; the same seed is always the same network."""
+    import torch
+
+    torch.manual_seed(seed)
+    network = build_segmenter(config)
+    with torch.no_grad():
+        network.image_encoder.pos_embed.normal_(std=0.02)
+    return network
+
+
+def padded(pictures: Tensor, config: SegmenterConfig = DEMO) -> Tensor:
+    """Grey slices (B, 1, H, W) in 0..255 at the input's size -> (B, 3, side, side), as Sam.preprocess does."""
+    import torch
+    import torch.nn.functional as F
+
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (config.pixel_mean, config.pixel_std))
+    rows, columns = pictures.shape[2:]
+    return F.pad((pictures - mean) / std, (0, config.image_size_px - columns, 0, config.image_size_px - rows))
+
+
+def mask_logits(network: Any, features: Tensor, owners: Tensor, boxes_px: Tensor) -> tuple[Tensor, Tensor]:
+    """Sam's single mask for boxes on several slices at once.
+
+    Args:
+        network: Sam.
+        features: (B, C, E, E) of the slices.
+        owners: (P,) which slice each box is on.
+        boxes_px: (P, 4) corners in pixels of the network's input.
+
+    Returns:
+        Logits (P, 4 E, 4 E), and the overlap with the truth that the network expects (P,).
+    """
+    import torch
+
+    decoder, prompts = network.mask_decoder, network.prompt_encoder
+    sparse, dense = prompts(points=None, boxes=boxes_px, masks=None)
+    fixed = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([fixed.expand(len(boxes_px), -1, -1), sparse], dim=1)
+    place = prompts.get_dense_pe().expand(len(boxes_px), -1, -1, -1)
+    hidden, image = decoder.transformer(features[owners] + dense, place, tokens)
+    image = image.transpose(1, 2).reshape(len(boxes_px), *features.shape[1:])
+    fine = decoder.output_upscaling(image)
+    weights = decoder.output_hypernetworks_mlps[0](hidden[:, 1])
+    return torch.einsum("pc,pchw->phw", weights, fine), decoder.iou_prediction_head(hidden[:, 0])[:, 0]
+
+
+def segmenter_loss(logits: Tensor, expected: Tensor, wanted: Tensor, boxes_px: Tensor) -> Tensor:
+    """Cross entropy for a box's area, soft Dice, and how well the expected overlap meets the real one.
+
+    Args:
+        logits: (P, h, w), of the low resolution.
+        expected: (P,) overlap.
+        wanted: (P, H, W) share of each pixel inside the organ, without the input's padding.
+        boxes_px: (P, 4) the boxes that were given.
+    """
+    import torch.nn.functional as F
+
+    side = DEMO.image_size_px
+    rows, columns = wanted.shape[1:]
+    full = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0, :rows, :columns]
+    area = ((boxes_px[:, 2] - boxes_px[:, 0]) * (boxes_px[:, 3] - boxes_px[:, 1])).clamp(min=16)
+    entropy = F.binary_cross_entropy_with_logits(full, wanted, reduction="none").sum((1, 2)) / area
+    share = full.sigmoid()
+    both = (share * wanted).sum((1, 2))
+    dice = 1 - 2 * both / (share.sum((1, 2)) + wanted.sum((1, 2))).clamp(min=1)
+    ours, theirs = full > 0, wanted > 0.5
+    overlap = (ours & theirs).sum((1, 2)) / (ours | theirs).sum((1, 2)).clamp(min=1)
+    return (entropy + dice).mean() + 0.2 * F.mse_loss(expected, overlap)
+
+
+def _drawn_groups(rng: np.random.Generator, labels: Tensor) -> list[tuple[int, ...]]:
+    area = np.bincount(labels.numpy().ravel(), minlength=11) / labels.numel()
+    seen = [group for group in GROUPS.values() if area[list(group)].sum() >= LEAST_SHARE]
+    return [seen[n] for n in rng.permutation(len(seen))[:MASKS]]
+
+
+def _shaken(boxes: Tensor, rng: np.random.Generator) -> Tensor:
+    """Boxes (P, 4) as a detector would give them: every side off by up to 12 % of the box; some exact."""
+    import torch
+
+    size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    amount = rng.uniform(-0.12, 0.12, boxes.shape) * (rng.random((len(boxes), 1)) < 0.7)
+    return boxes + size * torch.from_numpy(amount.astype(np.float32))
+
+
+def _lesson(rng: np.random.Generator, slices: SliceSet, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pictures (B, 1, H, W), owners (P,), corner boxes (P, 4) 0..1 and masks (P, H, W) of one batch."""
+    import torch
+    import torch.nn.functional as F
+
+    chosen = draw_slices(rng, slices.area, count)
+    pictures, labels = augmented(slices.square[chosen], slices.labels[chosen], rng)
+    owners, boxes, masks = [], [], []
+    for n, one in enumerate(labels):
+        groups = _drawn_groups(rng, one)
+        owners += [n] * len(groups)
+        boxes.append(boxes_of(one, groups))
+        masks += [torch.stack([one == value for value in group]).any(0) for group in groups]
+    wanted = F.interpolate(torch.stack(masks)[:, None].float(), pictures.shape[2:], mode="area")[:, 0]
+    return pictures, torch.tensor(owners), torch.cat(boxes), wanted
+
+
+def train_segmenter(training: SliceSet, validation: SliceSet, schedule: Schedule, out: Path) -> Any:
+    """A taught segmenter; `out` holds its weights at every checkpoint (see `loop.train`)."""
+    import torch
+
+    network = new_segmenter(seed=schedule.seed)
+    rows, columns = training.square.shape[1:]
+    scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
+
+    def loss_of(rng: np.random.Generator, step: int) -> Tensor:
+        pictures, owners, boxes, wanted = _lesson(rng, training, schedule.batch)
+        boxes_px = _shaken(boxes, rng) * scale
+        logits, expected = mask_logits(network, network.image_encoder(padded(pictures)), owners, boxes_px)
+        return segmenter_loss(logits, expected, wanted, boxes_px)
+
+    def score(taught: torch.nn.Module) -> dict[str, Any]:
+        return {"dice": dice_by_organ(taught, validation, np.arange(0, len(validation), 9))}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages, about PyTorch's future
+        train(network, loss_of, schedule, out, score)
+    return network
+
+
+def dice_by_organ(network: Any, slices: SliceSet, indices: NDArray, least_share: float = 0.002) -> dict[str, float]:
+    """Mean Dice per organ over slices (at 1 mm) where it covers at least this share, from its true box."""
+    import torch
+    import torch.nn.functional as F
+
+    rows, columns = slices.square.shape[1:]
+    scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
+    found: dict[str, list[float]] = {name: [] for name in GROUPS}
+    for index in indices:
+        here = [n for n, group in GROUPS.items() if slices.area[index, list(group)].sum() >= least_share]
+        if not here:
+            continue
+        labels = torch.from_numpy(slices.labels[index])
+        boxes = boxes_of(labels, [GROUPS[name] for name in here]) * scale
+        with torch.inference_mode():
+            features = network.image_encoder(padded(torch.from_numpy(slices.square[index]).float()[None, None]))
+            logits, _ = mask_logits(network, features, torch.zeros(len(here), dtype=torch.long), boxes)
+            side = (network.image_encoder.img_size,) * 2
+            full = F.interpolate(logits[:, None], side, mode="bilinear", align_corners=False)[..., :rows, :columns]
+            masks = F.interpolate(full, labels.shape, mode="bilinear", align_corners=False)[:, 0] > 0
+        for name, mask in zip(here, masks, strict=True):
+            true = torch.stack([labels == value for value in GROUPS[name]]).any(0)
+            found[name].append(float(2 * (mask & true).sum() / (mask.sum() + true.sum())))
+    return {name: round(float(np.mean(values)), 4) for name, values in found.items() if values}

@@ -1,0 +1,232 @@
+"""What the demo detector is taught to read: prompts, what they mean on a slice, and words that mean nothing to it."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRESENT_SHARE = 0.002
+"""An organ that covers less of a slice than this (1.4 cm2) is neither taught nor scored there, as present or absent."""
+
+PROMPTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
+    "prostate": ((1, 2),),
+    "bladder": ((3,),),
+    "rectum": ((4,),),
+    "left femoral head": ((5,),),
+    "right femoral head": ((6,),),
+    "femoral head": ((5,), (6,)),
+    "pubic symphysis": ((7,),),
+    "left obturator internus": ((8,),),
+    "right obturator internus": ((9,),),
+    "obturator internus": ((8,), (9,)),
+    "seminal vesicles": ((10,),),
+}
+"""Words -> the boxes they ask for, each around the union of some labels."""
+
+SYNONYMS: Mapping[str, str] = {
+    "prostate gland": "prostate",
+    "the prostate": "prostate",
+    "urinary bladder": "bladder",
+    "femoral heads": "femoral head",
+    "symphysis": "pubic symphysis",
+    "seminal vesicle": "seminal vesicles",
+    "obturator internus muscle": "obturator internus",
+    "left obturator internus muscle": "left obturator internus",
+    "right obturator internus muscle": "right obturator internus",
+}
+
+NOT_HERE = [
+    "cat",
+    "bird",
+    "fish",
+    "house",
+    "car",
+    "road",
+    "hand",
+    "foot",
+    "eye",
+    "nose",
+    "ear",
+    "heart",
+    "lung",
+    "brain",
+    "bone",
+    "skin",
+    "tooth",
+    "tongue",
+    "skull",
+    "neck",
+    "knee",
+    "elbow",
+    "shoulder",
+    "wrist",
+    "finger",
+    "thumb",
+    "toe",
+    "rib",
+    "spine",
+    "sternum",
+    "clavicle",
+    "scapula",
+    "humerus",
+    "radius",
+    "ulna",
+    "tibia",
+    "fibula",
+    "patella",
+    "sacrum",
+    "coccyx",
+    "ilium",
+    "ischium",
+    "uterus",
+    "ovary",
+    "testis",
+    "penis",
+    "ureter",
+    "urethra",
+    "colon",
+    "stomach",
+    "pancreas",
+    "gallbladder",
+    "duodenum",
+    "jejunum",
+    "ileum",
+    "appendix",
+    "thyroid",
+    "thymus",
+    "adrenal",
+    "vein",
+    "nerve",
+    "lymph",
+    "node",
+    "tumor",
+    "lesion",
+    "cyst",
+    "stone",
+    "needle",
+    "catheter",
+    "marker",
+    "coil",
+    "stent",
+    "screw",
+    "table",
+    "sky",
+    "water",
+    "sun",
+    "moon",
+    "person",
+    "man",
+    "woman",
+    "child",
+    "face",
+    "hair",
+    "leaf",
+    "grass",
+    "flower",
+    "stone",
+    "wall",
+    "door",
+    "window",
+    "cup",
+    "zone",
+    "region",
+    "organ",
+    "thing",
+    "something",
+    "anything",
+    "image",
+    "slice",
+    "left",
+    "right",
+]
+"""Words that must give no box; none of `UNSEEN_WORDS` among them."""
+
+UNSEEN_WORDS = ("dog", "liver", "kidney", "hole", "spleen", "tree", "aorta", "left kidney")
+"""Words that are never taught, to score how the detector takes words it does not know."""
+
+
+def meaning(prompt: str) -> tuple[tuple[int, ...], ...]:
+    """Groups of labels that the words ask for; none for words without a meaning here."""
+    return PROMPTS.get(SYNONYMS.get(prompt, prompt), ())
+
+
+def truth(prompt: str, area: NDArray[np.float32]) -> tuple[tuple[int, ...], ...] | None:
+    """The groups of labels to be found on a slice, or None where an organ shows no more than a sliver.
+
+    Args:
+        prompt: any words.
+        area: (11,) share of the slice that each label covers.
+
+    >>> area = np.zeros(11, dtype=np.float32); area[[5, 6, 7]] = 0.02, 0.01, 0.0001
+    >>> truth("femoral head", area), truth("bladder", area), truth("pubic symphysis", area), truth("dog", area)
+    (((5,), (6,)), (), None, ())
+    """
+    shares = [(group, float(area[list(group)].sum())) for group in meaning(prompt)]
+    if any(0 < share < PRESENT_SHARE for _, share in shares):
+        return None
+    return tuple(group for group, share in shares if share > 0)
+
+
+def draw_nonsense(rng: np.random.Generator) -> str:
+    """Words that mean nothing here: known words, letters at random, either behind a side."""
+    if rng.random() < 0.5:
+        words = str(rng.choice(NOT_HERE))
+    else:
+        words = "".join(rng.choice(list(string.ascii_lowercase), size=int(rng.integers(2, 9))))
+    if words not in ("left", "right") and rng.random() < 0.2:
+        words = f"{rng.choice(['left', 'right'])} {words}"
+    return "bone" if words in UNSEEN_WORDS else words
+
+
+def draw_prompt(rng: np.random.Generator, name: str | None = None) -> str:
+    """A prompt of `PROMPTS` (that one, if named), now and then in other words."""
+    name = str(rng.choice(list(PROMPTS))) if name is None else name
+    others = [other for other, same in SYNONYMS.items() if same == name]
+    return str(rng.choice(others)) if others and rng.random() < 0.15 else name
+
+
+def draw_captions(rng: np.random.Generator, area: NDArray[np.float32], count: int, joined: float) -> list[list[str]]:
+    """Captions for one slice, each a list of prompts: what is there, what is not, and nonsense.
+
+    Args:
+        rng: where chance comes from.
+        area: (11,) share of the slice that each label covers.
+        count: how many captions.
+        joined: share of captions that join several prompts.
+    """
+    known = {name: truth(name, area) for name in PROMPTS}
+    there = [name for name, groups in known.items() if groups]
+    absent = [name for name, groups in known.items() if groups == ()]
+    captions = []
+    for _ in range(count):
+        if rng.random() < joined:
+            asked = [*there, *absent]
+            names = rng.permutation(asked)[: int(rng.integers(2, 7))].tolist()
+            caption = [draw_prompt(rng, name) for name in names]
+            if rng.random() < 0.3 or not caption:
+                caption.insert(int(rng.integers(0, len(caption) + 1)), draw_nonsense(rng))
+        else:
+            chance = rng.random()
+            if there and chance < 0.62:
+                caption = [draw_prompt(rng, str(rng.choice(there)))]
+            elif absent and chance < 0.85:
+                caption = [draw_prompt(rng, str(rng.choice(absent)))]
+            else:
+                caption = [draw_nonsense(rng)]
+        captions.append(caption)
+    return captions
+
+
+def draw_slices(rng: np.random.Generator, area: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Indices of slices: most hold a prompt drawn evenly, so that small organs are seen as often as large ones."""
+    chosen = []
+    names = list(PROMPTS)
+    for _ in range(count):
+        groups = PROMPTS[names[int(rng.integers(len(names)))]]
+        holds = np.flatnonzero(area[:, list(groups[0])].sum(axis=1) >= PRESENT_SHARE)
+        anywhere = rng.random() < 0.25 or holds.size == 0
+        chosen.append(int(rng.integers(len(area)) if anywhere else rng.choice(holds)))
+    return np.array(chosen)
