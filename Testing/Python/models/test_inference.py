@@ -179,7 +179,9 @@ def test_deformable_sums_are_the_packages_also_outside_of_the_image() -> None:
     locations[0, 0] = 1e6
     weights = torch.rand(2, 9, 4, 3, 4)
     expected = multi_scale_deformable_attn_pytorch(value, torch.tensor(shapes), locations, weights)
-    torch.testing.assert_close(deformable_sample(value, shapes, locations, weights), expected, atol=1e-5, rtol=1e-5)
+    sizes = torch.tensor([[(width, height)] for height, width in shapes])
+    found = deformable_sample(value, shapes, locations * sizes - 0.5, weights)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_words_and_image_hear_what_the_package_lets_them_hear() -> None:
