@@ -19,7 +19,7 @@ class ModelFiles:
         name: of the set.
         detector, vocabulary, segmenter: where they are.
         detector_architecture, segmenter_architecture: which networks they fit ("swin-t", ..., "demo").
-        sha256: model name -> hash, for the provenance of a result.
+        sha256: model name -> hash, in the order detector, vocabulary, segmenter; for the provenance of a result.
         unverified: names of the models whose hash the catalogue does not know.
     """
 

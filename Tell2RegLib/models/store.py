@@ -104,7 +104,8 @@ class Store:
         """
         path = self.path(model)
         if not path.is_file():
-            raise ModelError(f"The model '{model.name}' is not installed: run `tell2reg models install {model.name}`.")
+            missing = "missing from this installation" if model.kind == "shipped" else "not installed"
+            raise ModelError(f"The model '{model.name}' is {missing}. {_mend(model)}")
         known = self._record(path)
         record = known if known is not None and not again else self._hash(model, path, known, progress)
         if judge(model, record) == "damaged":
@@ -285,4 +286,4 @@ def _record_file(path: Path) -> Path:
 def _mend(model: Model) -> str:
     if model.kind == "shipped":
         return "Install Tell2Reg again."
-    return f"Run `tell2reg models install {model.name}` to get it again."
+    return f"Run `tell2reg models install {model.name}`."

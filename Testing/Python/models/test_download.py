@@ -536,7 +536,7 @@ def test_what_is_shipped_needs_no_server(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(stores, "resource_path", lambda name: tmp_path / name)
     store = Store(tmp_path / "models")
     model: Model = store.catalog.model("demo-vocabulary")
-    with pytest.raises(ModelError, match="not installed"):
+    with pytest.raises(ModelError, match="missing from this installation. Install Tell2Reg again"):
         install(store, model)
     (tmp_path / "DemoWeights").mkdir()
     (tmp_path / model.file).write_bytes(DATA)

@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_is_told(a_user: Path, tmp_path: Path) -> None:
 
 def test_a_model_goes_from_missing_to_verified(a_store: Store, sam: Model) -> None:
     assert a_store.status(sam) == "missing"
-    with pytest.raises(ModelError, match=r"not installed: run `tell2reg models install sam-vit-b`"):
+    with pytest.raises(ModelError, match=r"not installed\. Run `tell2reg models install sam-vit-b`"):
         a_store.verify(sam)
     put(a_store, sam)
     assert a_store.status(sam) == "installed"
