@@ -12,7 +12,17 @@ from pathlib import Path
 from Tell2RegLib.errors import ModelError, OutputError
 from Tell2RegLib.models.catalog import Model
 from Tell2RegLib.models.content import check_content, look_into, told
-from Tell2RegLib.models.store import BLOCK, Progress, Record, Store, check_space, fits, hash_file
+from Tell2RegLib.models.store import (
+    BLOCK,
+    COPY,
+    Progress,
+    Record,
+    Store,
+    check_space,
+    fits,
+    hash_file,
+    stale_copies,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +99,8 @@ def _by_content(store: Store, file: Path, record: Record, asked: Model | None, u
 def _copied(store: Store, model: Model, file: Path, record: Record, progress: Progress | None) -> Imported:
     path = store.path(model)
     with store.locked(model):
+        for stale in stale_copies(path):
+            stale.unlink(missing_ok=True)
         if not (path.exists() and path.samefile(file)):
             check_space(path.parent, record.bytes, model.title)
             _copy(file, path, record, progress)
@@ -98,7 +110,7 @@ def _copied(store: Store, model: Model, file: Path, record: Record, progress: Pr
 
 def _copy(file: Path, path: Path, record: Record, progress: Progress | None) -> None:
     """Copy to a temporary name, see that the very same bytes have arrived, and move into place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".import")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=COPY)
     aside = Path(name)
     try:
         digest, done = hashlib.sha256(), 0

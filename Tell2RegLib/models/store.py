@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20
 
+COPY = ".import"
+"""Ending of a copy that is not whole yet."""
+
 SPARE = 16 << 20
 """Bytes that stay free on a disk."""
 
@@ -87,9 +90,9 @@ class Store:
         return path.stat().st_size if path.is_file() else model.about_bytes
 
     def files(self, model: Model) -> list[Path]:
-        """What there is of a model in the folder: its file, its record, what was left of a download."""
+        """What there is of a model in the folder: its file, its record, what was left of a download or an import."""
         path = self.path(model)
-        return [file for file in (path, _record_file(path), *part_files(path)) if file.is_file()]
+        return [file for file in (path, _record_file(path), *part_files(path), *stale_copies(path)) if file.is_file()]
 
     def verify(self, model: Model, progress: Progress | None = None, *, again: bool = False) -> Record:
         """The record of a model's file, hashed now unless it is remembered.
@@ -277,6 +280,11 @@ def readable(size: int) -> str:
 def part_files(path: Path) -> tuple[Path, Path]:
     """What a download keeps until it is whole: the bytes so far, and where they come from."""
     return path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.json")
+
+
+def stale_copies(path: Path) -> list[Path]:
+    """What was left of imports whose process was killed; of running ones too, unless the lock is held."""
+    return list(path.parent.glob(f".{path.name}.*{COPY}"))
 
 
 def _record_file(path: Path) -> Path:

@@ -367,6 +367,18 @@ def test_an_import_that_is_cancelled_leaves_nothing(a_store: Store, tmp_path: Pa
     assert left(a_store) == []
 
 
+def test_what_a_killed_import_has_left_goes_with_the_next_one(a_store: Store, sam: Model, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(DATA)
+    a_store.folder.mkdir()
+    stale = a_store.folder / f".{sam.file}.abcd.import"
+    stale.write_bytes(DATA[:9])
+    import_file(a_store, tmp_path / "x")
+    assert sorted(left(a_store)) == [sam.file, f"{sam.file}.json"]
+    stale.write_bytes(DATA[:9])
+    a_store.remove(sam)
+    assert left(a_store) == []
+
+
 def test_an_import_to_a_full_disk_is_told(a_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_bytes(DATA)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA)))
