@@ -43,7 +43,7 @@ class Model:
         licence, licence_origin: under which terms, and who says so.
         citation: what to cite.
         purpose: what it is for.
-        memory_gb: roughly what a run with it takes, slice by slice, in 32 bits: an estimate.
+        memory_gb: roughly what loading and running it takes, one slice at a time, in 32 bits on a CPU: an estimate.
     """
 
     name: str

@@ -96,7 +96,7 @@ def test_the_list_says_what_there_is(here: Store) -> None:
     assert (paper["status"], paper["size"]) == ("missing", "3.5 GB")
     sam = next(model for model in listing["models"] if model["name"] == "sam-vit-h")
     assert sam["licence"] == "Apache-2.0"
-    assert sam["memory_gb"] == 8
+    assert sam["memory_gb"] == 7
     assert sam["size"] == "2.6 GB"
     assert sam["citation"]
     assert listing["folder"] == str(here.folder)
@@ -104,7 +104,7 @@ def test_the_list_says_what_there_is(here: Store) -> None:
     assert shown.exit_code == 0
     for model in listing["models"]:
         assert model["name"] in shown.stdout
-    for text in ("missing", "2.6 GB", "8 GB", "Apache-2.0", "CC-BY-4.0", "research use only", str(here.folder)):
+    for text in ("missing", "2.6 GB", "7 GB", "Apache-2.0", "CC-BY-4.0", "research use only", str(here.folder)):
         assert text in shown.stdout, text
     assert not here.folder.exists(), "looking changes nothing"
 
@@ -117,7 +117,7 @@ def test_a_set_is_installed_verified_and_removed(here: Store, a_server: Server) 
     shown = run("install", "fast", "sam-vit-b")
     assert shown.exit_code == 0
     assert len(a_server.asked) == 3
-    assert shown.stdout.count("sam-vit-b: verified, 300 kB, Apache-2.0, about 4 GB of memory") == 1
+    assert shown.stdout.count("sam-vit-b: verified, 300 kB, Apache-2.0, about 2 GB of memory") == 1
     assert "research use only" in shown.stdout
     assert next(one for one in told("list")["sets"] if one["name"] == "fast")["status"] == "installed"
     checked = run("verify")
