@@ -168,7 +168,7 @@ def _numbered(pairs: Sequence[RegionPair]) -> tuple[RegionPair, ...]:
 def _why(sides: _Sides, i: int, j: int, chosen: Indices, alignment: Alignment) -> str:
     """Why a pair of the second round was made."""
     if (i, j) in chosen:
-        return "lies where the other pairs say" if alignment.fits[i, j] and alignment.support > 1 else UNCHECKED
+        return _where(i, j, alignment)
     first = next(((a, b) for a, b in chosen if a == i), None) or next(((a, b) for a, b in chosen if b == j), None)
     if first is None:
         return "paired by its place"
@@ -176,6 +176,16 @@ def _why(sides: _Sides, i: int, j: int, chosen: Indices, alignment: Alignment) -
     gap = alignment.distance_mm[a, b]
     other = f"'{sides.moving[b].name}'" if a == i else f"'{sides.fixed[a].name}' of the fixed volume"
     return f"paired by its place: the first choice was {other} ({sides.values[a, b]:.2f}), {gap:.0f} mm off"
+
+
+def _where(i: int, j: int, alignment: Alignment) -> str:
+    """Where a pair of both rounds lies."""
+    if alignment.support < 2:
+        return UNCHECKED
+    if alignment.fits[i, j]:
+        return "lies where the other pairs say"
+    gap = alignment.distance_mm[i, j]
+    return f"its place is in doubt: {gap:.0f} mm from where most pairs say, but another placement is nearly as good"
 
 
 def _why_off(sides: _Sides, i: int, j: int, alignment: Alignment) -> str:

@@ -151,6 +151,18 @@ def test_a_pair_at_another_place_is_listed_last_and_off_and_not_deleted() -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("x", "accepted", "told"),
+    [(24, True, "lies where"), (29, True, "its place is in doubt: 28 mm from where most"), (36, False, "switched off")],
+)
+def test_between_right_and_wrong_the_place_is_said_to_be_in_doubt(x: float, accepted: bool, told: str) -> None:
+    moving = a_pelvis()
+    moving[0] = a_block("prostate", (x, 6, -10), LOOKS["prostate"])
+    pair = next(pair for pair in match_regions(a_pelvis(), moving) if pair.name == "prostate")
+    assert pair.accepted == accepted
+    assert told in pair.reason
+
+
 def test_a_region_of_another_size_is_no_partner() -> None:
     fixed, moving = a_pelvis(), a_pelvis()
     moving[1] = a_block("bladder", PLACES["bladder"], LOOKS["bladder"], side_mm=36)
