@@ -20,6 +20,9 @@ from Tell2RegLib.report.planes import Plane
 Grey = NDArray[np.float32]
 """Values of a picture, (rows, columns), NaN where there is nothing."""
 
+Pixels = NDArray[np.uint8]
+"""Grey (rows, columns) or colours (rows, columns, 3)."""
+
 _EMPTY = 24
 """Grey level of places outside the volume: not black, so that it is told from dark tissue."""
 
@@ -41,6 +44,16 @@ class Mark:
     name: str
     x: float
     y: float
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A box with words: left, top, right, bottom in pixels."""
+
+    text: str
+    xyxy_px: tuple[float, float, float, float]
+    color: Color
+    dashed: bool = False
 
 
 # --- pixels ---
@@ -106,9 +119,14 @@ def change_colors(values: Grey, most: float) -> NDArray[np.uint8]:
 
 
 def picture(
-    plane: Plane, pixels: NDArray[np.uint8], what: str, outlines: Sequence[Outline] = (), marks: Sequence[Mark] = ()
+    plane: Plane,
+    pixels: Pixels,
+    what: str,
+    outlines: Sequence[Outline] = (),
+    marks: Sequence[Mark] = (),
+    tags: Sequence[Tag] = (),
 ) -> str:
-    """One picture: pixels, outlines, marks, patient directions, a scale bar.
+    """One picture: pixels, outlines, boxes, marks, patient directions, a scale bar.
 
     `what` is told to readers who cannot see it.
     """
@@ -119,6 +137,7 @@ def picture(
         f"<title>{escape(what)}</title>",
         f'<image width="{width}" height="{height}" href="{_jpeg(pixels)}"/>',
         *(_outline_svg(outline, size) for outline in outlines),
+        *_tags_svg(tags, size, width),
         *(_mark_svg(mark, size) for mark in marks),
         *_letters_svg(plane, size),
         _scale_bar_svg(plane, size),
@@ -171,6 +190,49 @@ def _outline_svg(outline: Outline, size: float) -> str:
     )
 
 
+def _tags_svg(tags: Sequence[Tag], size: float, width: int) -> list[str]:
+    """Boxes, then their words, each where it covers the words before it least."""
+    font = size * 0.62
+    boxes = [_box_svg(tag, size) for tag in tags]
+    taken: list[tuple[float, float, float]] = []
+    words = []
+    for tag in tags:
+        if tag.text:
+            x, y, long = _place_of_words(tag, font, width, taken)
+            taken.append((x, y, long))
+            words.append(
+                f'<text x="{x:.1f}" y="{y:.1f}" font-size="{font:.1f}" stroke-width="{font * 0.2:.2f}" '
+                f'fill="{css_color(tag.color)}" class="tag">{escape(tag.text)}</text>'
+            )
+    return [*boxes, *words]
+
+
+def _box_svg(tag: Tag, size: float) -> str:
+    left, top, right, bottom = tag.xyxy_px
+    dash = f' stroke-dasharray="{size * 0.3:.1f} {size * 0.25:.1f}"' if tag.dashed else ""
+    return (
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" fill="none" '
+        f'stroke="{css_color(tag.color)}" stroke-width="{size * 0.1:.2f}"{dash}/>'
+    )
+
+
+def _place_of_words(
+    tag: Tag, font: float, width: int, taken: Sequence[tuple[float, float, float]]
+) -> tuple[float, float, float]:
+    """Left end, base line and length of a box's words: above it, below, or inside."""
+    left, top, _, bottom = tag.xyxy_px
+    long = font * 0.56 * len(tag.text)
+    x = min(max(left, 0.0), max(width - long, 0.0))
+    lines = [top - font * 0.3, bottom + font, top + font, bottom - font * 0.3, top - font * 1.4, bottom + 2.1 * font]
+
+    def covered(y: float) -> float:
+        near = [(a, n) for a, b, n in taken if abs(b - y) < font * 1.05]
+        return sum(max(0.0, min(x + long, a + n) - max(x, a)) for a, n in near)
+
+    y = min((line for line in lines if line > font), key=covered, default=bottom + font)
+    return x, y, long
+
+
 def _mark_svg(mark: Mark, size: float) -> str:
     arm = size * 0.45
     cross = f"M{mark.x - arm:.1f} {mark.y:.1f}h{2 * arm:.1f}M{mark.x:.1f} {mark.y - arm:.1f}v{2 * arm:.1f}"
@@ -185,7 +247,8 @@ def _letters_svg(plane: Plane, size: float) -> list[str]:
     width, height, gap = plane.width, plane.height, size * 0.9
     places = ((gap, height / 2), (width - gap, height / 2), (width / 2, gap), (width / 2, height - gap))
     return [
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size * 1.25:.1f}" class="letter">{letter}</text>'
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size * 1.25:.1f}" stroke-width="{size * 0.18:.2f}" '
+        f'class="letter">{letter}</text>'
         for letter, (x, y) in zip(plane.letters, places, strict=True)
     ]
 
@@ -197,6 +260,7 @@ def _scale_bar_svg(plane: Plane, size: float) -> str:
     return (
         f'<path d="M{x:.1f} {y:.1f}h{length:.1f}" stroke="#000" stroke-width="{size * 0.4:.1f}"/>'
         f'<path d="M{x:.1f} {y:.1f}h{length:.1f}" stroke="#fff" stroke-width="{size * 0.2:.1f}"/>'
-        f'<text x="{x + length / 2:.1f}" y="{y - size * 0.8:.1f}" font-size="{size * 0.95:.1f}" class="letter">'
+        f'<text x="{x + length / 2:.1f}" y="{y - size * 0.8:.1f}" font-size="{size * 0.95:.1f}" '
+        f'stroke-width="{size * 0.14:.2f}" class="letter">'
         f"{length_mm} mm</text>"
     )

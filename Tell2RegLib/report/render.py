@@ -15,6 +15,7 @@ from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.jacobian import jacobian_determinant
 from Tell2RegLib.region import RegionPair, color_of
 from Tell2RegLib.report import words
+from Tell2RegLib.report.found import found_rows
 from Tell2RegLib.report.pictures import css_color
 from Tell2RegLib.report.planes import read_volume_at
 from Tell2RegLib.report.rows import picture_rows
@@ -62,6 +63,8 @@ def render_report(result: RegistrationResult) -> str:
         ],
         show_words=any(pair.prompt not in ("", pair.name) for pair in result.pairs),
         show_similarity=any(pair.similarity is not None for pair in result.pairs),
+        words=words.prompt_rows(result),
+        found_rows=found_rows(result),
         targets=_targets(result),
         errors=words.mean_errors(result),
         measures=words.measures(result),

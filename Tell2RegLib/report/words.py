@@ -110,6 +110,27 @@ def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
     return [{"label": label, "value": value} for label, value in tiles]
 
 
+# --- words ---
+
+
+def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
+    """One row per prompt, as in the paper's Table 2, with a sentence per side; empty when the regions were given."""
+    if result.words is None:
+        return []
+    return [
+        {
+            "prompt": row.prompt,
+            "fixed": row.fixed,
+            "moving": row.moving,
+            "pairs": row.pairs,
+            "accepted": row.accepted,
+            "ratio": "–" if row.detection_ratio is None else f"{100 * row.detection_ratio:.0f} %",
+            "notes": [f"{side}: {count.in_words()}" for side, count in (("Fixed", row.fixed), ("Moving", row.moving))],
+        }
+        for row in result.words.prompts
+    ]
+
+
 # --- remarks ---
 
 
@@ -118,6 +139,7 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
     if result.fitted is None:
         return [Remark(result.reason or "No pair of regions could be used, so there is no transform.", "look")]
     found = [
+        *_about_words(result),
         *_about_pairs([m for m in result.metrics if m.accepted]),
         *_about_rejected([m.name for m in result.metrics if not m.accepted]),
         *_about_transform(result.fitted),
@@ -126,6 +148,15 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         Remark(EXTRAPOLATION, "note"),
     ]
     return sorted(found, key=lambda remark: ("good", "look", "note").index(remark.kind))
+
+
+def _about_words(result: RegistrationResult) -> Iterator[Remark]:
+    if result.words is None:
+        return
+    unused = [row.prompt for row in result.words.prompts if not row.accepted]
+    if unused:
+        quoted = listed([f"'{prompt}'" for prompt in unused])
+        yield Remark(f"No pair that was used came from {quoted}: see what the words found.", "look")
 
 
 def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,51 +16,21 @@ from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.measuring import detection_ratio
 from Tell2RegLib.memory import Memory
 from Tell2RegLib.models.embedding_store import EmbeddingStore
-from Tell2RegLib.output import RegistrationResult
-from Tell2RegLib.phantom import PhantomPair, centred_grid, make_pair
 from Tell2RegLib.pipeline import WORD_STAGES, finish, register
-from Tell2RegLib.sources.grounded_sam import GroundedSam
-from Tell2RegLib.sources.settings import WordsSettings
 from Tell2RegLib.stages import Clock
-from Tell2RegLib.words import Words
-from Testing.Python.simulated_networks import SimulatedNetworks, simulated_pelvis, without_calls
+from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
 
-SPACING_MM = 4.0
-PROMPTS = ("prostate", "bladder", "femoral head")
-QUICK = FitSettings(kind="affine")
 BENT = FitSettings(resolution_mm=8.0, max_steps=5)
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """A pair, networks that know it, and what was found so far."""
-
-    pair: PhantomPair
-    networks: SimulatedNetworks
-
-    def words(self, *prompts: str, **settings: object) -> Words:
-        own = WordsSettings(spacing_mm=SPACING_MM, **settings)  # type: ignore[arg-type]
-        return Words(prompts=prompts, source=GroundedSam(self.networks, self.networks, own))
-
-    def run(self, words: Words, **more: object) -> RegistrationResult:
-        given = {"settings": QUICK, **more}
-        return register(self.pair.fixed.volume, self.pair.moving.volume, words=words, **given)  # type: ignore[arg-type]
-
-    @property
-    def calls(self) -> dict[str, int]:
-        return self.networks.calls
 
 
 @pytest.fixture(scope="module")
 def made() -> Bench:
-    grid = centred_grid((72, 60, 26), (4.0, 4.0, 5.5))
-    pair = make_pair(11, grid, grid)
-    return Bench(pair, simulated_pelvis(pair.fixed, pair.moving, spacing_mm=SPACING_MM))
+    return a_bench()
 
 
 @pytest.fixture
 def bench(made: Bench) -> Bench:
-    return replace(made, networks=without_calls(made.networks))
+    return made.fresh()
 
 
 # --- what is used again ---
