@@ -1,0 +1,197 @@
+"""One network in one way of running it, in a process of its own: seconds, memory and arithmetic, as JSON on stdout.
+
+    python -m Testing.Bench.networks_measure CASE ours|package DEVICE SLICES PROMPTS
+
+Weights are random and of full size: they change the answers, not the time. The clock runs from 8-bit slices in memory
+to boxes or embeddings in memory; building the network is not counted. On a GPU a batch is run before it starts.
+Arithmetic is counted as it was done: we do fewer products for detection, and a few more for SAM's folded positions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from Testing.Bench.measure import Row, peak_mb, reset_peak_mb
+
+VOCABULARY = Path(__file__).resolve().parents[2] / "Resources" / "DemoWeights" / "vocab.txt"
+PROMPTS = ("prostate", "bladder", "rectum", "left femoral head", "right femoral head", "pubic symphysis")
+SLICE_HW = (200, 200)
+"""The method's own slices."""
+
+MATRIX = {"cpu": 2048, "cuda": 8192}
+"""Side of the product that stands for what the hardware can do."""
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    """A network to run.
+
+    Args:
+        title: for the table.
+        network: name of its config in detector_network or segmenter_network.
+        detects: GroundingDINO if true, SAM otherwise.
+        image_size: SAM's input where it is not the network's own; the package cannot do that and runs its own.
+    """
+
+    title: str
+    network: str
+    detects: bool
+    image_size: int | None = None
+
+
+CASES = {
+    "dino-swin-t": NetworkCase("GroundingDINO Swin-T", "SWIN_T", True),
+    "dino-swin-b": NetworkCase("GroundingDINO Swin-B", "SWIN_B", True),
+    "sam-vit-b-512": NetworkCase("SAM ViT-B, input 512", "VIT_B", False, 512),
+    "sam-vit-b": NetworkCase("SAM ViT-B", "VIT_B", False),
+    "sam-vit-l": NetworkCase("SAM ViT-L", "VIT_L", False),
+    "sam-vit-h": NetworkCase("SAM ViT-H", "VIT_H", False),
+    "dino-demo": NetworkCase("GroundingDINO of the demo", "DEMO", True),
+    "sam-demo": NetworkCase("SAM of the demo", "DEMO", False),
+}
+
+
+def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
+    """Run a case and say how it went."""
+    import torch
+
+    case = CASES[name]
+    pixels = np.random.default_rng(0).integers(0, 256, (slices, *SLICE_HW), dtype=np.uint8)
+    asked = PROMPTS[:prompts]
+    started = time.perf_counter()
+    run, number_format = (_ours if who == "ours" else _package)(case, device, asked)
+    built = time.perf_counter() - started
+    cuda = device.startswith("cuda")
+    if cuda:
+        run(pixels[: min(slices, 32)])
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    before = reset_peak_mb()
+    started = time.perf_counter()
+    run(pixels)
+    if cuda:
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    memory = torch.cuda.max_memory_allocated() / 1e6 if cuda else peak_mb() - before
+    each = _operations(run, pixels[:1])
+    return {
+        "case": name,
+        "who": who,
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "format": number_format,
+        "slices": slices,
+        "prompts": prompts if case.detects else 0,
+        "seconds": seconds,
+        "build_seconds": built,
+        "memory_mb": memory,
+        "teraflop_each": each,
+        "share_of_peak": each * slices / seconds / _teraflops(device, number_format),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _ours(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[Callable[[np.ndarray], Any], str]:
+    network, config = _network(case)
+    if case.detects:
+        from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+
+        detector = GroundingDinoDetector(network, config, device=device, content="random")
+        return lambda slices: detector.detect(slices, prompts), detector.compute.format
+    from Tell2RegLib.models.sam import SamSegmenter
+
+    size = case.image_size or config.image_size_px
+    segmenter = SamSegmenter(network, device=device, image_size=size, content="random")
+    return segmenter.embed, segmenter.compute.format
+
+
+def _package(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[Callable[[np.ndarray], Any], str]:
+    """As the packages' examples do it: a slice and a prompt at a time, in fp32."""
+    network, config = _network(case)
+    network.to(device)
+    if not case.detects:
+        from segment_anything import SamPredictor
+
+        predictor = SamPredictor(network)
+
+        def embed(slices: np.ndarray) -> None:
+            for grey in slices:
+                predictor.set_image(np.repeat(grey[..., None], 3, axis=-1))
+                predictor.get_image_embedding().cpu()
+
+        return embed, "fp32"
+    return lambda slices: _predict_each(network, config, slices, prompts, device), "fp32"
+
+
+def _predict_each(network: Any, config: Any, slices: np.ndarray, prompts: tuple[str, ...], device: str) -> None:
+    """groundingdino.util.inference's `predict`, whose module needs OpenCV, up to the boxes."""
+    import groundingdino.datasets.transforms as T
+    import torch
+    from PIL import Image
+
+    steps = [T.RandomResize([config.short_side_px], max_size=config.long_side_px), T.ToTensor()]
+    transform = T.Compose([*steps, T.Normalize(config.pixel_mean, config.pixel_std)])
+    for grey in slices:
+        image, _ = transform(Image.fromarray(np.repeat(grey[..., None], 3, axis=-1)), None)
+        for prompt in prompts:
+            with torch.no_grad():
+                answer = network(image.to(device)[None], captions=[prompt + "."])
+            answer["pred_logits"].cpu().sigmoid()
+            answer["pred_boxes"].cpu()
+
+
+def _network(case: NetworkCase) -> tuple[Any, Any]:
+    from Tell2RegLib.models import detector_network, segmenter_network
+
+    if case.detects:
+        config = getattr(detector_network, case.network)
+        return detector_network.build_detector(config, detector_network.build_tokenizer(VOCABULARY)), config
+    config = getattr(segmenter_network, case.network)
+    return segmenter_network.build_segmenter(config), config
+
+
+def _operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
+    """Tera floating point operations of one slice, as torch counts products."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run(one)
+    return counter.get_total_flops() / 1e12
+
+
+def _teraflops(device: str, number_format: str) -> float:
+    """What a large matrix product reaches here, in the same number format."""
+    import torch
+
+    from Tell2RegLib.models.inference import FORMATS
+
+    kind = device.split(":")[0]
+    matrix = torch.rand(MATRIX[kind], MATRIX[kind], device=device, dtype=FORMATS[number_format])
+    best = float("inf")
+    for _ in range(4):
+        started = time.perf_counter()
+        float((matrix @ matrix)[0, 0])  # reading a number waits for the device
+        best = min(best, time.perf_counter() - started)
+    return 2 * MATRIX[kind] ** 3 / best / 1e12
+
+
+def main(case: str, who: str, device: str, slices: str, prompts: str) -> None:
+    """Run and print; whatever the packages print goes to stderr."""
+    warnings.simplefilter("ignore")
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    row = measure(case, who, device, int(slices), int(prompts))
+    os.write(answer, json.dumps(row).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:6])
