@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from Tell2RegLib import __version__, models_cli
 from Tell2RegLib.fitting.settings import KINDS, FitSettings
+from Tell2RegLib.shown import show_field, show_result
+from Tell2RegLib.stages import FINDING_STAGES
 from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
 
+if TYPE_CHECKING:
+    from Tell2RegLib.matching.settings import MatchSettings
+    from Tell2RegLib.words import Words
+
 app = typer.Typer(
-    help="Register two medical volumes by regions that both have. For research use only, not for clinical use.",
+    help="Register two volumes by what the same words find in both. For research use only, not for clinical use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +37,19 @@ Kind = Annotated[str, typer.Option("--transform", help=f"One of {', '.join(KINDS
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Smoothness = Annotated[float, typer.Option("--smoothness", help="Larger is stiffer.")]
 Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
+Prompts = Annotated[
+    list[str] | None, typer.Option("--prompt", help="Words to look for in both volumes; may be repeated.")
+]
+Models = Annotated[str, typer.Option("--models", help="Set of weights; see 'tell2reg models list'.")]
+BoxThreshold = Annotated[
+    float | None, typer.Option("--box-threshold", help="Boxes must score above it, 0 to 1; as suits the models.")
+]
+Spacing = Annotated[float, typer.Option("--spacing", help="Voxels of the slices that the networks see, mm.")]
+SliceStep = Annotated[int, typer.Option("--slice-step", help="Look at every n-th slice only; the rest is filled in.")]
+Source = Annotated[str, typer.Option("--source", help="Who looks for the words; plug-ins add others.")]
+KeepEmbeddings = Annotated[
+    Path | None, typer.Option("--keep-embeddings", help="Folder that keeps encoded slices for later runs (4 GB).")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -44,41 +64,48 @@ def tell2reg(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Register two medical volumes by regions that both have. For research use only, not for clinical use."""
+    """Register two volumes by what the same words find in both. For research use only, not for clinical use."""
 
 
 @app.command()
 def demo(
     out: Out = Path("tell2reg-demo"),
     seed: Annotated[int, typer.Option("--seed", help="Which synthetic pair.")] = 7,
+    prompts: Prompts = None,
+    true_regions: Annotated[
+        bool, typer.Option("--true-regions", help="Take the pair's true regions instead of looking for words.")
+    ] = False,
     transform: Kind = FitSettings.kind,
     device: Device = "auto",
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Register a synthetic pair of pelves with a known warp and carry its biopsy plan over."""
-    with told(debug), Bars() as bars:
-        from Tell2RegLib.demo import make_demo_pair, write_demo_pair
+    """Register a synthetic pair of pelves with a known warp by words, and carry its biopsy plan over."""
+    if true_regions and prompts:
+        raise typer.BadParameter("--true-regions needs no words: leave out --prompt.")
+    with told(debug), Bars(_stages("make", not true_regions)) as bars:
+        from Tell2RegLib.demo import PROMPTS, make_demo_pair, write_demo_pair
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
-        settings = FitSettings(kind=transform, device=device)
         with writing_folder(out, overwrite=overwrite) as aside:
             bars("make", 0, 1)
             pair = make_demo_pair(seed)
             files = write_demo_pair(pair, aside / "inputs")
             bars("make", 1, 1)
+            regions = (pair.fixed_regions, pair.moving_regions)
+            by_words = {"prompts": prompts or PROMPTS, "device": device, "true_regions": regions}
+            given = {"fixed_regions": regions[0], "moving_regions": regions[1]}
             result = run(
                 pair.fixed,
                 pair.moving,
-                fixed_regions=pair.fixed_regions,
-                moving_regions=pair.moving_regions,
-                settings=settings,
+                settings=FitSettings(kind=transform, device=device),
                 plan=pair.plan,
                 plan_truth=pair.plan_truth,
                 inputs=files,
                 progress=bars,
+                **(given if true_regions else by_words),  # type: ignore[arg-type]
             )
             write_result(result, aside, lambda done, total: bars("write", done, total))
     _show(result, out, as_json)
@@ -88,11 +115,25 @@ def demo(
 def register(
     fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: an image file or a DICOM folder.")],
     moving: Annotated[Path, typer.Option("--moving", help="Moving volume.")],
-    fixed_regions: Annotated[
-        Path, typer.Option("--fixed-regions", help="Label map, .seg.nrrd or folder of masks on the fixed volume.")
-    ],
-    moving_regions: Annotated[Path, typer.Option("--moving-regions", help="The same on the moving volume.")],
     out: Out,
+    prompts: Prompts = None,
+    fixed_regions: Annotated[
+        Path | None,
+        typer.Option("--fixed-regions", help="Instead of words: label map, .seg.nrrd or folder of masks, fixed."),
+    ] = None,
+    moving_regions: Annotated[
+        Path | None, typer.Option("--moving-regions", help="The same on the moving volume.")
+    ] = None,
+    models: Models = "demo",
+    paper_mode: Annotated[
+        bool, typer.Option("--paper-mode", help="As in the paper: slice by slice, any words, no check of places.")
+    ] = False,
+    threshold: Annotated[float, typer.Option("--threshold", help="A pair must look so much alike (cosine).")] = 0.8,
+    box_threshold: BoxThreshold = None,
+    spacing: Spacing = 1.0,
+    slice_step: SliceStep = 1,
+    source: Source = "grounded_sam",
+    keep_embeddings: KeepEmbeddings = None,
     moving_points: Annotated[
         Path | None, typer.Option("--moving-points", help="A plan on the moving volume to carry over.")
     ] = None,
@@ -107,28 +148,89 @@ def register(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Register two volumes by the regions that both have under the same names."""
-    with told(debug), Bars() as bars:
+    """Register two volumes by what the same words find in both, or by given regions of the same names."""
+    _check_either(prompts, fixed_regions, moving_regions)
+    files = {
+        "fixed": fixed,
+        "moving": moving,
+        "fixed regions": fixed_regions,
+        "moving regions": moving_regions,
+        "moving points": moving_points,
+        "fixed points": fixed_points,
+    }
+    given = {role: path for role, path in files.items() if path is not None}
+    with told(debug), Bars(_stages("read", bool(prompts))) as bars:
         from Tell2RegLib.errors import NothingFound
+        from Tell2RegLib.matching.settings import MatchSettings
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
         settings = FitSettings(kind=transform, smoothness=smoothness, resolution_mm=resolution, device=device)
-        files = {
-            "fixed": fixed,
-            "moving": moving,
-            "fixed regions": fixed_regions,
-            "moving regions": moving_regions,
-            "moving points": moving_points,
-            "fixed points": fixed_points,
-        }
-        given = {role: path for role, path in files.items() if path is not None}
         with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
-            result = run(settings=settings, inputs=given, progress=bars, **_read(bars, given))
+            more = _read(bars, given)
+            if prompts:
+                matching = replace(MatchSettings.paper() if paper_mode else MatchSettings(), threshold=threshold)
+                looking = _Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
+                more["words"] = looking.words(bars, prompts, matching)
+            result = run(settings=settings, inputs=given, progress=bars, **more)
             write_result(result, aside, lambda done, total: bars("write", done, total))
         if result.status != "ok":
-            raise NothingFound(f"{result.reason} The regions that were read are in '{out}'.")
+            raise NothingFound(f"{result.reason} What was found is in '{out}'.")
     _show(result, out, as_json)
+
+
+@app.command()
+def regions(
+    volume: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
+    prompts: Annotated[list[str], typer.Option("--prompt", help="Words to look for; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", help="Segmentation to write, *.seg.nrrd.")],
+    models: Models = "demo",
+    box_threshold: BoxThreshold = None,
+    spacing: Spacing = 1.0,
+    slice_step: SliceStep = 1,
+    source: Source = "grounded_sam",
+    keep_embeddings: KeepEmbeddings = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find regions in one volume by words and write them as a segmentation that Slicer reads."""
+    with told(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
+        from Tell2RegLib.errors import InputError, NothingFound, OutputError
+        from Tell2RegLib.finding import find_regions
+        from Tell2RegLib.sources.segmentation_file import write_segmentation
+        from Tell2RegLib.stages import Clock
+        from Tell2RegLib.volume import read_volume
+
+        if not out.name.endswith(".seg.nrrd"):
+            raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
+        if out.exists() and not overwrite:
+            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        bars("read", 0, 1)
+        image = read_volume(volume)
+        bars("read", 1, 1)
+        looking = _Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
+        words = looking.words(bars, prompts, None)
+        (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
+        if not found.regions:
+            raise NothingFound(f"Nothing was found: {' '.join(found.in_words())} Try other words.")
+        write_segmentation(found.regions, out, grid=image.grid)
+    record = {
+        "status": "ok",
+        "output": str(out),
+        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
+        "messages": list(found.in_words()),
+    }
+    if as_json:
+        print_json(record)
+        return
+    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
+    print_table("Regions", ["region", "words", "score", "ml"], rows)
+    for sentence in found.in_words():
+        stdout.print(sentence, markup=False)
+    stdout.print(f"Written: {out}", markup=False)
+    print_notice()
 
 
 @app.command()
@@ -187,7 +289,7 @@ def evaluate(
     if as_json:
         print_json(report)
         return
-    _show_field(report["transform"])
+    show_field(report["transform"])
     for title, key in (("Labels", "labels"), ("Landmarks", "points")):
         if key in report:
             names = [name for name in report[key][0] if name != "fixed_lps_mm"]
@@ -195,44 +297,65 @@ def evaluate(
     print_notice()
 
 
-# --- what is shown ---
+# --- what is shown, looked for and read ---
 
 
 def _show(result: Any, out: Path, as_json: bool) -> None:
     record = result.record()
     if as_json:
         print_json({**record, "out": str(out)})
-        return
-    columns = (
-        "dice_before",
-        "dice_after",
-        "centroid_mm_before",
-        "centroid_mm_after",
-        "hd95_mm_before",
-        "hd95_mm_after",
-    )
-    head = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
-    rows = [[pair["name"], *(pair[name] for name in columns)] for pair in record["pairs"]]
-    print_table("Pairs", ["region", *head], rows)
-    if record["targets"] and record["targets"][0]["error_mm"]:
-        kinds = list(record["targets"][0]["error_mm"])
-        rows = [[target["name"], *(target["error_mm"][kind] for kind in kinds)] for target in record["targets"]]
-        means = [sum(row[n] for row in rows) / len(rows) for n in range(1, len(kinds) + 1)]
-        print_table("Target error, mm", ["target", *kinds], [*rows, ["mean", *means]])
-    _show_field(record["transform"])
-    seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in record["timing_s"].items())
-    stdout.print(f"Seconds: {seconds}")
-    stdout.print(f"Report:  {out / 'report.html'}", markup=False)
-    print_notice()
+    else:
+        show_result(record, out)
 
 
-def _show_field(field: dict[str, Any]) -> None:
-    error = field["inverse_error_mm"]
-    inverse = f"mean {error['mean']:.3f} mm, max {error['max']:.2f} mm" if error["mean"] is not None else "unknown"
-    stdout.print(
-        f"Field:   {field['kind']}, {field['folding_percent']:.4g} % folded, largest displacement "
-        f"{field['max_displacement_mm']:.1f} mm, inverse error {inverse}"
-    )
+def _stages(first: str, by_words: bool) -> tuple[str, ...]:
+    words = ("models", *FINDING_STAGES) if by_words else ()
+    return (first, *words, "pair", "start", "fit", "measure", "write")
+
+
+def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_regions: Path | None) -> None:
+    if prompts and (fixed_regions or moving_regions):
+        raise typer.BadParameter("Give either words (--prompt) or regions (--fixed-regions, --moving-regions).")
+    if not prompts and not (fixed_regions and moving_regions):
+        raise typer.BadParameter("Say what belongs together: --prompt, or both --fixed-regions and --moving-regions.")
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """The options of looking for words."""
+
+    models: str
+    source: str
+    device: str
+    box_threshold: float | None
+    spacing_mm: float
+    slice_step: int
+    keep_embeddings: Path | None
+
+    def words(self, bars: Bars, prompts: Sequence[str], matching: MatchSettings | None) -> Words:
+        """The words with their source, loaded."""
+        from Tell2RegLib.matching.settings import MatchSettings
+        from Tell2RegLib.models.embedding_store import EmbeddingStore
+        from Tell2RegLib.sources.registry import make_source
+        from Tell2RegLib.sources.settings import WordsSettings
+        from Tell2RegLib.words import Words, words_by_models
+
+        matching = matching or MatchSettings()
+        bars("models", 0, 1)
+        if self.source == "grounded_sam":
+            words = words_by_models(
+                prompts,
+                self.models,
+                device=self.device,
+                settings=WordsSettings(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
+                matching=matching,
+                box_threshold=self.box_threshold,
+                store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
+            )
+        else:
+            words = Words(prompts=tuple(prompts), source=make_source(self.source), matching=matching)
+        bars("models", 1, 1)
+        return words
 
 
 def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
@@ -245,19 +368,15 @@ def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
     bars("read", 1, 4)
     moving = read_volume(files["moving"])
     bars("read", 2, 4)
-    fixed_regions = read_regions(files["fixed regions"], fixed.grid)
-    bars("read", 3, 4)
-    moving_regions = read_regions(files["moving regions"], moving.grid)
-    plan, truth = (read_points(files[role]) if role in files else None for role in ("moving points", "fixed points"))
+    read: dict[str, Any] = {"fixed": fixed, "moving": moving}
+    if "fixed regions" in files:
+        read["fixed_regions"] = read_regions(files["fixed regions"], fixed.grid)
+        bars("read", 3, 4)
+        read["moving_regions"] = read_regions(files["moving regions"], moving.grid)
+    for name, role in (("plan", "moving points"), ("plan_truth", "fixed points")):
+        read[name] = read_points(files[role]) if role in files else None
     bars("read", 4, 4)
-    return {
-        "fixed": fixed,
-        "moving": moving,
-        "fixed_regions": fixed_regions,
-        "moving_regions": moving_regions,
-        "plan": plan,
-        "plan_truth": truth,
-    }
+    return read
 
 
 def main() -> None:

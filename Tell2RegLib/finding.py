@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from Tell2RegLib.models.embedding_store import EmbeddingStore
     from Tell2RegLib.models.protocol import Embeddings
 
-FINDING_STAGES = ("prepare", "detect", "embed", "segment")
 LARGE = 4
 """So many results of stages that hold whole volumes are kept: two pairs."""
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
-from Tell2RegLib.finding import FINDING_STAGES, find_regions
+from Tell2RegLib.finding import find_regions
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching import pairs_by_name, unpaired
 from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.matching.words import match_found
+from Tell2RegLib.matching.words import left_alone, match_found
 from Tell2RegLib.measuring import (
     measured,
     measured_as_they_lie,
@@ -29,7 +29,7 @@ from Tell2RegLib.provenance import provenance
 from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.result import Fitted, PairMetrics
 from Tell2RegLib.sources.protocol import Found
-from Tell2RegLib.stages import Clock
+from Tell2RegLib.stages import FINDING_STAGES, Clock
 from Tell2RegLib.volume import Volume
 from Tell2RegLib.words import Words, words_by_models
 
@@ -216,7 +216,10 @@ class _Run:
     ) -> RegistrationResult:
         pairs, words = matched.pairs, matched.words
         fit_result, fitted, metrics = self._fitted(pairs)
-        left_fixed, left_moving = unpaired(pairs, matched.fixed, matched.moving)
+        if matched.found is None:
+            left_fixed, left_moving = unpaired(pairs, matched.fixed, matched.moving)
+        else:
+            left_fixed, left_moving = left_alone(pairs, *matched.found)
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
             reason=matched.reason if fit_result or not pairs else _why_none_is_used(pairs),

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from Tell2RegLib.errors import Cancelled
 
+FINDING_STAGES = ("prepare", "detect", "embed", "segment")
+"""From words to regions, over all volumes."""
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 

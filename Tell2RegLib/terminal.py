@@ -26,12 +26,21 @@ stderr = Console(stderr=True, soft_wrap=True)
 WORDS = {
     "make": "Make the demo pair",
     "read": "Read",
+    "models": "Load the networks",
+    "prepare": "Cut slices",
+    "detect": "Look for the words",
+    "embed": "Encode slices",
+    "segment": "Outline what was found",
+    "find": "Look for the words",
     "pair": "Pair the regions",
     "start": "Load PyTorch",
     "fit": "Fit the transform",
     "measure": "Measure",
     "write": "Write and draw the report",
 }
+
+SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment": 6, "find": 40, "fit": 12}
+"""How long stages take compared with each other, roughly: for the time left of them all. Others count 2."""
 
 
 @contextmanager
@@ -103,9 +112,13 @@ def _say(sentence: str) -> None:
 
 
 class Bars:
-    """One line per stage with a bar and the time left, on stderr; nothing when stderr is no terminal."""
+    """One line per stage with a bar and the time left, on stderr; nothing when stderr is no terminal.
 
-    def __init__(self) -> None:
+    Args:
+        stages: all that will come, where it is known: then the first line is the whole run, with its time left.
+    """
+
+    def __init__(self, stages: Sequence[str] = ()) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<26}"),
             BarColumn(),
@@ -115,6 +128,9 @@ class Bars:
             console=stderr,
             disable=not stderr.is_terminal,
         )
+        self._shares = {stage: float(SHARES.get(stage, 2)) for stage in stages}
+        self._done = dict.fromkeys(stages, 0.0)
+        self._whole = self._progress.add_task("The whole run", total=sum(self._shares.values())) if stages else None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:
@@ -128,6 +144,17 @@ class Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(WORDS.get(stage, stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
+        if self._whole is not None and stage in self._done:
+            self._done[stage] = self._shares[stage] * done / max(total, 1)
+            self._progress.update(self._whole, completed=self.whole_done)
+
+    @property
+    def whole_done(self) -> float:
+        """How much of the whole run is done, in its own units: stages that were passed by count as done."""
+        begun = [number for number, stage in enumerate(self._done) if stage in self._tasks]
+        last = begun[-1] if begun else 0
+        passed = [self._shares[stage] for number, stage in enumerate(self._done) if number < last]
+        return sum(passed) + (list(self._done.values())[last] if begun else 0.0)
 
 
 def print_json(value: Any) -> None:

@@ -45,9 +45,9 @@ class GeometrySettings:
         for name in self.__dataclass_fields__:
             value, least = getattr(self, name), lowest.get(name, 2 if name == "least_support" else 0)
             if not (math.isfinite(value) and value >= least):
-                raise InputError(f"{name} is {value}, but it must be a number of at least {least}.")
+                raise InputError(f"'{name}' is {value}, but it must be a number of at least {least}.")
         if self.most_turn_deg >= 90:
-            raise InputError(f"most_turn_deg is {self.most_turn_deg}, but from 90 degrees on sides can be swapped.")
+            raise InputError(f"'most_turn_deg' is {self.most_turn_deg}, but from 90 degrees on sides can be swapped.")
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class MatchSettings:
     def __post_init__(self) -> None:
         for name, allowed in (("mode", get_args(Mode)), ("method", get_args(Method))):
             if getattr(self, name) not in allowed:
-                raise InputError(f"{name} is '{getattr(self, name)}', but it must be one of: {', '.join(allowed)}.")
+                raise InputError(f"'{name}' is '{getattr(self, name)}', but it must be one of: {', '.join(allowed)}.")
         if not -1 <= self.threshold < 1:
-            raise InputError(f"threshold is {self.threshold}, but a cosine lies between -1 and 1.")
+            raise InputError(f"'threshold' is {self.threshold}, but a cosine lies between -1 and 1.")
 
     @classmethod
     def paper(cls) -> MatchSettings:

@@ -43,7 +43,7 @@ class Embeddings:
 
     Args:
         features: (S, C, H, W), float16 or float32; row and column 0 lie at the slice's top left.
-        covered_hw: how many rows and columns of H x W the slice covers, as fractions of features; the rest is padding.
+        covered_hw: how many of the H rows and W columns the slice covers, such as (51.2, 64.0); the rest is padding.
         slice_hw: rows and columns of the slices.
         model: name and content hash of what made them, so that embeddings of two models are never compared.
     """

@@ -52,15 +52,15 @@ class WordsSettings:
         for name in ("spacing_mm", "slice_spacing_mm"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value}, but a spacing must be a positive number of millimetres.")
+                raise InputError(f"'{name}' is {value}, but a spacing must be a positive number of millimetres.")
         for name in ("box_margin", "mask_smallest", "mask_largest", "mask_overlap", "link_overlap"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but it is a share: give a number from 0 to 1.")
+                raise InputError(f"'{name}' is {getattr(self, name)}, but it is a share: give a number from 0 to 1.")
         if self.mask_smallest > self.mask_largest:
-            raise InputError(f"mask_smallest ({self.mask_smallest}) is above mask_largest ({self.mask_largest}).")
+            raise InputError(f"'mask_smallest' ({self.mask_smallest}) is above mask_largest ({self.mask_largest}).")
         for name, least in (("slice_step", 1), ("link_gap", 0), ("min_slices", 1), ("most_regions", 1)):
             value = getattr(self, name)
             if value is not None and (value != int(value) or value < least):
-                raise InputError(f"{name} is {value}, but it must be a whole number of at least {least}.")
+                raise InputError(f"'{name}' is {value}, but it must be a whole number of at least {least}.")
         if not (math.isfinite(self.min_volume_ml) and self.min_volume_ml >= 0):
-            raise InputError(f"min_volume_ml is {self.min_volume_ml}, but a volume cannot be negative.")
+            raise InputError(f"'min_volume_ml' is {self.min_volume_ml}, but a volume cannot be negative.")

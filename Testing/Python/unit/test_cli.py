@@ -27,8 +27,17 @@ from Testing.Python.small import ORGANS, PLAN, ROOT, Files, command, environment
 
 QUICK = ("--resolution", "9")
 COMMANDS = {
-    "demo": ["--out", "--seed", "--transform", "--device", "--overwrite", "--json", "--debug"],
+    "demo": [
+        *("--out", "--seed", "--prompt", "--true-regions", "--transform", "--device", "--overwrite", "--json"),
+        "--debug",
+    ],
+    "regions": [
+        *("--prompt", "--out", "--models", "--box-threshold", "--spacing", "--slice-step", "--source"),
+        *("--keep-embeddings", "--device", "--overwrite", "--json", "--debug"),
+    ],
     "register": [
+        *("--prompt", "--models", "--paper-mode", "--threshold", "--box-threshold", "--spacing", "--slice-step"),
+        *("--source", "--keep-embeddings"),
         *("--fixed", "--moving", "--fixed-regions", "--moving-regions", "--out", "--moving-points", "--fixed-points"),
         *("--transform", "--smoothness", "--resolution", "--device", "--overwrite", "--json", "--debug"),
     ],
@@ -353,6 +362,49 @@ def test_a_terminal_without_unicode_still_gets_its_tables(
     assert "L base" in run.stdout
 
 
+@pytest.fixture
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELL2REG_MODELS", str(tmp_path / "models"))
+
+
+@pytest.mark.usefixtures("no_models")
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["--models", "paper"], "tell2reg models install paper"),
+        (["--models", "fancy"], "fancy"),
+        (["--source", "nobody"], "nobody"),
+        (["--spacing", "0"], "spacing_mm"),
+        (["--slice-step", "0"], "slice_step"),
+        (["--threshold", "1.5"], "1.5"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_words_that_cannot_be_looked_for_are_told_in_one_sentence(
+    more: list[str], expected: str, files: Files, tmp_path: Path
+) -> None:
+    volumes = {name: files.inputs[name] for name in ("--fixed", "--moving")}
+    run = in_process("register", *options(volumes), "--prompt", "prostate", "--out", tmp_path / "out", *more)
+    assert run.exit_code == 1
+    assert expected in one_sentence(run.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_regions_are_written_as_a_segmentation_under_no_other_name(files: Files, tmp_path: Path) -> None:
+    run = in_process("regions", files.inputs["--fixed"], "--prompt", "prostate", "--out", tmp_path / "out.nrrd")
+    assert run.exit_code == 1
+    assert ".seg.nrrd" in one_sentence(run.stderr)
+
+
+def test_an_existing_segmentation_is_not_overwritten(files: Files, tmp_path: Path) -> None:
+    out = tmp_path / "mine.seg.nrrd"
+    out.write_text("mine")
+    run = in_process("regions", files.inputs["--fixed"], "--prompt", "prostate", "--out", out)
+    assert run.exit_code == 1
+    assert "--overwrite" in one_sentence(run.stderr)
+    assert out.read_text() == "mine"
+
+
 # --- 2 ---
 
 
@@ -365,6 +417,11 @@ def test_a_terminal_without_unicode_still_gets_its_tables(
         ["demo", "--colour"],
         ["demo", "--seed", "seven"],
         ["apply", "--input", "x"],
+        ["register", "--fixed", "a", "--moving", "b", "--out", "c"],
+        ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--fixed-regions", "d"],
+        ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--fixed-regions", "d", "--prompt", "e"],
+        ["demo", "--true-regions", "--prompt", "prostate"],
+        ["regions", "a", "--out", "b.seg.nrrd"],
     ],
     ids=" ".join,
 )
