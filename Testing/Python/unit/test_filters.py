@@ -103,14 +103,14 @@ def test_no_two_kept_masks_overlap_by_more_than_is_allowed(masks: list[Mask]) ->
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"spacing_mm": 0.0}, "spacing_mm is 0.0, but a spacing must be"),
-        ({"slice_spacing_mm": np.nan}, "slice_spacing_mm is nan"),
-        ({"mask_overlap": 1.2}, "mask_overlap is 1.2, but it is a share"),
-        ({"mask_smallest": 0.6}, r"mask_smallest \(0.6\) is above mask_largest \(0.5\)"),
-        ({"slice_step": 0}, "slice_step is 0, but it must be a whole number of at least 1"),
-        ({"min_slices": 1.5}, "min_slices is 1.5"),
-        ({"most_regions": 0}, "most_regions is 0"),
-        ({"min_volume_ml": -1.0}, "min_volume_ml is -1.0"),
+        ({"spacing_mm": 0.0}, "'spacing_mm' is 0.0, but a spacing must be"),
+        ({"slice_spacing_mm": np.nan}, "'slice_spacing_mm' is nan"),
+        ({"mask_overlap": 1.2}, "'mask_overlap' is 1.2, but it is a share"),
+        ({"mask_smallest": 0.6}, r"'mask_smallest' \(0.6\) is above mask_largest \(0.5\)"),
+        ({"slice_step": 0}, "'slice_step' is 0, but it must be a whole number of at least 1"),
+        ({"min_slices": 1.5}, "'min_slices' is 1.5"),
+        ({"most_regions": 0}, "'most_regions' is 0"),
+        ({"min_volume_ml": -1.0}, "'min_volume_ml' is -1.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_told(wrong: dict[str, float], told: str) -> None:
