@@ -47,12 +47,12 @@ $(BIN)/python:
 
 $(VENV)/.for-use: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Tell2Reg into $(VENV); the first time downloads PyTorch and takes some minutes."
-	@$(INSTALL) -e .
+	@$(INSTALL) -e ".[networks]"
 	@touch $@
 
 $(VENV)/.for-tests: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Tell2Reg and its test tools into $(VENV); the first time downloads PyTorch and takes some minutes."
-	@$(INSTALL) -e ".[dev,slicer-tests]"
+	@$(INSTALL) -e ".[dev,networks,slicer-tests]"
 	@touch $@ $(VENV)/.for-use
 
 $(VENV)/.for-bench: $(VENV)/.for-tests

@@ -150,7 +150,8 @@ class _Matched:
             return {}
         own = getattr(self.words.source, "settings", None)
         looking = {} if own is None else {"words": asdict(own)}
-        return {"source": self.words.source.name, **looking, "matching": asdict(self.words.matching)}
+        unknown = {"unverified_models": list(self.words.unverified)} if self.words.unverified else {}
+        return {"source": self.words.source.name, **looking, "matching": asdict(self.words.matching), **unknown}
 
 
 def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> _Matched:

@@ -26,6 +26,7 @@ class Words:
         matching: which regions are pairs.
         models: SHA-256 of the weights behind the source by their names, for the record.
         store: embeddings on disk, where they are to be kept.
+        unverified: names of the weights whose hash nobody knows.
     """
 
     prompts: Sequence[str]
@@ -33,6 +34,7 @@ class Words:
     matching: MatchSettings = field(default_factory=MatchSettings)
     models: Mapping[str, str] = field(default_factory=dict)
     store: EmbeddingStore | None = None
+    unverified: tuple[str, ...] = ()
 
 
 def words_by_models(
@@ -69,6 +71,7 @@ def words_by_models(
         matching=matching or MatchSettings(),
         models=files.sha256,
         store=store,
+        unverified=files.unverified,
     )
 
 

@@ -153,6 +153,9 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
 def _about_words(result: RegistrationResult) -> Iterator[Remark]:
     if result.words is None:
         return
+    unknown = result.provenance.get("parameters", {}).get("unverified_models")
+    if unknown:
+        yield Remark(f"Nobody vouches for these weights, their hash is unknown: {listed(unknown)}.", "look")
     unused = [row.prompt for row in result.words.prompts if not row.accepted]
     if unused:
         quoted = listed([f"'{prompt}'" for prompt in unused])
