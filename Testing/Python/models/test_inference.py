@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,10 @@ from Tell2RegLib.models.attention import relative_attention  # noqa: E402
 from Tell2RegLib.models.captions import phrase_of, plan_captions, prompt_of  # noqa: E402
 from Tell2RegLib.models.deformable import deformable_sample  # noqa: E402
 from Tell2RegLib.models.sam_decoder import to_slice  # noqa: E402
+from Tell2RegLib.models.swin import swin_features  # noqa: E402
 from Tell2RegLib.models.text_fusion import fuse  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
+    DETECTOR,
     small_detector,
     small_segmenter,
     small_tokenizer,
@@ -182,6 +186,21 @@ def test_deformable_sums_are_the_packages_also_outside_of_the_image() -> None:
     sizes = torch.tensor([[(width, height)] for height, width in shapes])
     found = deformable_sample(value, shapes, locations * sizes - 0.5, weights)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("hw", "size"), [((97, 83), 6), ((96, 120), 5), ((40, 40), 12)])
+def test_the_backbone_sees_what_the_packages_sees(hw: tuple[int, int], size: int) -> None:
+    from groundingdino.util.misc import NestedTensor
+
+    swin = small_detector(replace(DETECTOR, window_size=size, absolute_position=size == 6)).backbone[0]
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, *hw)
+    with torch.no_grad():
+        expected = swin(NestedTensor(images, torch.zeros(2, *hw, dtype=torch.bool)))
+        found = swin_features(swin, images)
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected.values(), strict=True):
+        torch.testing.assert_close(ours, theirs.tensors, atol=2e-5, rtol=1e-5)
 
 
 def test_words_and_image_hear_what_the_package_lets_them_hear() -> None:
