@@ -170,7 +170,9 @@ def register(
             more = _read(bars, given)
             if prompts:
                 matching = replace(MatchSettings.paper() if paper_mode else MatchSettings(), threshold=threshold)
-                looking = _Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
+                looking = _Looking(
+                    models, source, device, box_threshold, spacing, slice_step, keep_embeddings, paper_mode
+                )
                 more["words"] = looking.words(bars, prompts, matching)
             result = run(settings=settings, inputs=given, progress=bars, **more)
             write_result(result, aside, lambda done, total: bars("write", done, total))
@@ -331,6 +333,7 @@ class _Looking:
     spacing_mm: float
     slice_step: int
     keep_embeddings: Path | None
+    paper_mode: bool = False
 
     def words(self, bars: Bars, prompts: Sequence[str], matching: MatchSettings | None) -> Words:
         """The words with their source, loaded."""
@@ -341,13 +344,14 @@ class _Looking:
         from Tell2RegLib.words import Words, words_by_models
 
         matching = matching or MatchSettings()
+        own = WordsSettings.paper if self.paper_mode else WordsSettings
         bars("models", 0, 1)
         if self.source == "grounded_sam":
             words = words_by_models(
                 prompts,
                 self.models,
                 device=self.device,
-                settings=WordsSettings(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
+                settings=own(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
                 matching=matching,
                 box_threshold=self.box_threshold,
                 store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,

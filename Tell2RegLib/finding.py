@@ -163,7 +163,7 @@ class _Search:
         if embeddings is None or not findings:
             return findings
         source, own = self.source, self.source.settings
-        filters = (own.box_margin, own.mask_smallest, own.mask_largest, own.mask_overlap)
+        filters = (own.box_margin, own.box_overlap, own.mask_smallest, own.mask_largest, own.mask_overlap)
         key = (seen.slices, source.detector.name, source.segmenter.name, prompt, filters)
 
         def segment() -> tuple[Finding, ...]:

@@ -36,6 +36,35 @@ def box_fate(box: Box, slice_hw: tuple[int, int], settings: WordsSettings) -> Fa
     return "spans_slice" if wide >= least * width or high >= least * height else "kept"
 
 
+def box_fates(boxes: Sequence[Box], slice_hw: tuple[int, int], settings: WordsSettings) -> list[Fate]:
+    """What becomes of the boxes of one prompt on one slice, whatever their order.
+
+    First each alone (`box_fate`); then from the surest on, a box that shares `box_overlap` of the union with one that
+    is kept is dropped: the detector gives a place more than once. A share of 1 drops nothing.
+    """
+    fates = [box_fate(box, slice_hw, settings) for box in boxes]
+    if settings.box_overlap >= 1:
+        return fates
+    kept: list[int] = []
+    for n in sorted(range(len(boxes)), key=lambda n: (-boxes[n].score, boxes[n].xyxy_px)):
+        if fates[n] != "kept":
+            continue
+        if any(_share_of_union(boxes[n], boxes[m]) >= settings.box_overlap for m in kept):
+            fates[n] = "twice"
+        else:
+            kept.append(n)
+    return fates
+
+
+def _share_of_union(a: Box, b: Box) -> float:
+    def area(left: float, top: float, right: float, bottom: float) -> float:
+        return max(0.0, right - left) * max(0.0, bottom - top)
+
+    low, high = np.maximum(a.xyxy_px[:2], b.xyxy_px[:2]), np.minimum(a.xyxy_px[2:], b.xyxy_px[2:])
+    common = area(*low, *high)
+    return common / (area(*a.xyxy_px) + area(*b.xyxy_px) - common)
+
+
 def mask_fates(masks: Sequence[Mask], settings: WordsSettings) -> list[Fate]:
     """What becomes of the masks of one prompt on one slice, whatever their order.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, Slices, Step
 from Tell2RegLib.region import plain_name
-from Tell2RegLib.sources.filters import box_fate, mask_fates
+from Tell2RegLib.sources.filters import box_fates, mask_fates
 from Tell2RegLib.sources.protocol import Check, Finding, Found, Progress
 from Tell2RegLib.sources.prototypes import mask_prototype
 from Tell2RegLib.sources.regions import regions_of_findings
@@ -107,7 +108,12 @@ class GroundedSam:
     def filter_boxes(self, prepared: Prepared, boxes: Sequence[Box]) -> tuple[Finding, ...]:
         """What becomes of every box before the segmenter, by slice, prompt and falling score."""
         ordered = sorted(boxes, key=lambda box: (box.slice_index, box.prompt, -box.score, box.xyxy_px))
-        return tuple(Finding(box, box_fate(box, prepared.slice_hw, self.settings)) for box in ordered)
+        findings: list[Finding] = []
+        for _, group in groupby(ordered, key=lambda box: (box.slice_index, box.prompt)):
+            here = list(group)
+            fates = box_fates(here, prepared.slice_hw, self.settings)
+            findings += [Finding(box, fate) for box, fate in zip(here, fates, strict=True)]
+        return tuple(findings)
 
     def embed(self, prepared: Prepared, *, step: Step | None = None) -> Embeddings:
         """Features of the slices: the slow step, and the same for any words."""

@@ -22,7 +22,17 @@ Check = Callable[[], None]
 """Called often; raises Cancelled to stop."""
 
 Fate = Literal[
-    "kept", "no_box", "spans_slice", "no_mask", "mask_small", "mask_large", "in_larger", "speck", "small", "beyond_most"
+    "kept",
+    "no_box",
+    "spans_slice",
+    "twice",
+    "no_mask",
+    "mask_small",
+    "mask_large",
+    "in_larger",
+    "speck",
+    "small",
+    "beyond_most",
 ]
 """What became of a box: it is part of a region, or this is why not."""
 
@@ -30,6 +40,7 @@ FATE_WORDS: Mapping[Fate, str] = {
     "kept": "part of a region",
     "no_box": "without an area on the slice",
     "spans_slice": "as wide or as high as the slice",
+    "twice": "at the place of a surer box",
     "no_mask": "nothing segmented",
     "mask_small": "mask too small",
     "mask_large": "mask too large",

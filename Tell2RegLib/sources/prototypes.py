@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def mask_prototype(mask: NDArray[np.bool_], embeddings: Embeddings, number: int)
     return (total / inside.sum()).astype(np.float32)
 
 
-def _span(weights: Floats) -> slice:
+def _span(weights: NDArray) -> slice:
     where = np.flatnonzero(weights)
     return slice(int(where[0]), int(where[-1]) + 1)
 
@@ -64,9 +65,11 @@ def _share_of_cells(mask: NDArray[np.bool_], shape_hw: Sequence[int], covered_hw
     """How much of each cell (H, W) the mask covers, 0..1."""
     rows = _overlaps(mask.shape[0], shape_hw[0], covered_hw[0])
     columns = _overlaps(mask.shape[1], shape_hw[1], covered_hw[1])
-    return rows @ mask.astype(np.float64) @ columns.T
+    high, wide = _span(mask.sum(axis=1)), _span(mask.sum(axis=0))
+    return rows[:, high] @ mask[high, wide].astype(np.float64) @ columns[:, wide].T
 
 
+@lru_cache(maxsize=8)
 def _overlaps(pixels: int, cells: int, covered: float) -> Floats:
     """(cells, pixels): how much of a cell's length each pixel takes when all pixels share `covered` cells evenly.
 

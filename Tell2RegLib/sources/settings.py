@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from Tell2RegLib.errors import InputError
 
@@ -20,6 +21,8 @@ class WordsSettings:
         slice_step: look at every n-th slice only; what lies between is filled in (ours: 1).
         box_margin: a box that lacks less than this share of the slice's full width or height is dropped (research
             code: 20 of 1000 pixels).
+        box_overlap: of two boxes of one prompt on one slice that share this much of their union, the less sure is
+            dropped (ours: 0.7, since the detector often gives a place twice; 1 keeps all, as the paper does).
         mask_smallest, mask_largest: share of the slice's area that a mask must have (research code: 0.2 % and 50 %).
         mask_overlap: of two masks of one prompt on one slice that share this much of the smaller one's area, the
             smaller is dropped (research code: 0.8).
@@ -39,6 +42,7 @@ class WordsSettings:
     slice_spacing_mm: float | None = None
     slice_step: int = 1
     box_margin: float = 0.02
+    box_overlap: float = 0.7
     mask_smallest: float = 0.002
     mask_largest: float = 0.5
     mask_overlap: float = 0.8
@@ -53,7 +57,7 @@ class WordsSettings:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"'{name}' is {value}, but a spacing must be a positive number of millimetres.")
-        for name in ("box_margin", "mask_smallest", "mask_largest", "mask_overlap", "link_overlap"):
+        for name in ("box_margin", "box_overlap", "mask_smallest", "mask_largest", "mask_overlap", "link_overlap"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"'{name}' is {getattr(self, name)}, but it is a share: give a number from 0 to 1.")
         if self.mask_smallest > self.mask_largest:
@@ -64,3 +68,8 @@ class WordsSettings:
                 raise InputError(f"'{name}' is {value}, but it must be a whole number of at least {least}.")
         if not (math.isfinite(self.min_volume_ml) and self.min_volume_ml >= 0):
             raise InputError(f"'min_volume_ml' is {self.min_volume_ml}, but a volume cannot be negative.")
+
+    @classmethod
+    def paper(cls, **more: Any) -> WordsSettings:
+        """As in the paper: all boxes are segmented, and a region may be seen on a single slice."""
+        return cls(**{"box_overlap": 1.0, "min_slices": 1, **more})

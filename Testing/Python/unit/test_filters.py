@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.sources.filters import box_fate, mask_fates
+from Tell2RegLib.sources.filters import box_fate, box_fates, mask_fates
 from Tell2RegLib.sources.settings import WordsSettings
 
 SETTINGS = WordsSettings()
@@ -98,6 +98,30 @@ def test_no_two_kept_masks_overlap_by_more_than_is_allowed(masks: list[Mask]) ->
     for n, a in enumerate(kept):
         for b in kept[:n]:
             assert np.sum(a & b) < 0.8 * min(a.sum(), b.sum())
+
+
+def a_scored_box(xyxy: tuple[float, float, float, float], score: float) -> Box:
+    return Box(0, "bladder", xyxy, score)
+
+
+def test_of_two_boxes_at_one_place_the_surer_is_kept_even_when_it_is_smaller() -> None:
+    small, large = a_scored_box((10, 10, 30, 30), 0.8), a_scored_box((9, 9, 31, 31), 0.4)
+    elsewhere, spanning = a_scored_box((40, 10, 60, 30), 0.3), a_scored_box((0, 5, 100, 60), 0.9)
+    fates = box_fates([large, small, elsewhere, spanning], (100, 100), SETTINGS)
+    assert fates == ["twice", "kept", "kept", "spans_slice"]
+
+
+def test_the_paper_segments_every_box() -> None:
+    twins = [a_scored_box((10, 10, 30, 30), 0.8), a_scored_box((10, 10, 30, 30), 0.4)]
+    assert box_fates(twins, (100, 100), WordsSettings.paper()) == ["kept", "kept"]
+    assert WordsSettings.paper(spacing_mm=2.0).spacing_mm == 2.0
+
+
+@given(st.permutations(range(5)))
+def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -> None:
+    boxes = [a_scored_box((10.0 + 2 * n, 10, 40.0 + 2 * n, 40), 0.5 + 0.05 * (n % 3)) for n in range(5)]
+    fates = box_fates(boxes, (100, 100), SETTINGS)
+    assert box_fates([boxes[n] for n in order], (100, 100), SETTINGS) == [fates[n] for n in order]
 
 
 @pytest.mark.parametrize(
