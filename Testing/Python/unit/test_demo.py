@@ -113,7 +113,14 @@ def test_the_command_leaves_inputs_that_register_reads_again(
     roles = {f"--{role.replace(' ', '-')}": str(out / "inputs" / name) for role, name in DEMO_FILES.items()}
     again = CliRunner().invoke(
         app,
-        ["register", *(w for pair in roles.items() for w in pair), "--out", str(tmp_path / "again"), "--transform", "affine"],
+        [
+            "register",
+            *(w for pair in roles.items() for w in pair),
+            "--out",
+            str(tmp_path / "again"),
+            "--transform",
+            "affine",
+        ],
     )
     assert again.exit_code == 0, again.stderr
     for name in ("fixed_to_moving.nrrd", "moving_to_fixed.nrrd", "pairs.csv", "targets.csv"):
