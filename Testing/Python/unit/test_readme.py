@@ -76,11 +76,32 @@ def test_the_result_folder_in_the_readme_is_the_one_of_the_contract() -> None:
 
 @pytest.mark.slow
 def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With simulated networks instead of those that a user has to install first."""
+    from Tell2RegLib import pipeline
+    from Tell2RegLib.sources.segmentation_file import write_segmentation
+    from Tell2RegLib.volume import write_volume
+    from Testing.Python.by_words import a_bench
+
     blocks = re.findall(r"```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
     assert len(blocks) == 1
+    bench = a_bench()
     write_small_pair(tmp_path)
+    for side in ("fixed", "moving"):
+        scan = getattr(bench.pair, side)
+        write_volume(scan.volume, tmp_path / f"{side}.nrrd")
+        write_segmentation(scan.regions(), tmp_path / f"{side}.seg.nrrd")
+    asked = []
+
+    def simulated(prompts, models, *, device):  # type: ignore[no-untyped-def]
+        asked.append((tuple(prompts), models, device))
+        return bench.words(*prompts)
+
+    monkeypatch.setattr(pipeline, "words_by_models", simulated)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(blocks[0], "README.md", "exec"), names)
+    assert asked == [(("prostate", "bladder"), "fast", "auto")]
+    assert len(names["result"].pairs) == 2
     assert names["in_fixed"].shape == (2, 3)
     assert (tmp_path / "result" / "report.html").is_file()
+    assert len(names["by_regions"].pairs) >= 9
