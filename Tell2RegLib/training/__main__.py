@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from Tell2RegLib.resources import resource_path
 from Tell2RegLib.training.data import HELD_OUT, TRAINING, VALIDATION, SliceSet, load_slices
@@ -12,8 +14,18 @@ from Tell2RegLib.training.loop import Schedule
 
 log = logging.getLogger("Tell2RegLib.training")
 
-DETECTOR = Schedule(steps=2600, batch=6, rate=8e-4, every=300)
-SEGMENTER = Schedule(steps=2400, batch=4, rate=8e-4, every=300)
+DETECTOR = (
+    Schedule(steps=2600, batch=6, rate=8e-4, seed=1, every=300, until=600),
+    Schedule(steps=800, batch=6, rate=7e-4, seed=2, every=400),
+    Schedule(steps=1500, batch=6, rate=6e-4, seed=3, every=300),
+)
+
+SEGMENTER = (
+    Schedule(steps=2400, batch=4, rate=8e-4, seed=1, every=300),
+    Schedule(steps=700, batch=4, rate=5e-4, seed=2, every=350),
+)
+# Each schedule starts from the averaged weights of the one before.
+
 LEARNT_FROM, CHOSEN_BY, JUDGED_BY = TRAINING[:136], VALIDATION[:8], HELD_OUT[:12]
 
 
@@ -25,13 +37,22 @@ def _slices(cache: Path) -> tuple[SliceSet, SliceSet]:
 def _detector(cache: Path) -> None:
     from Tell2RegLib.training.detector import train_detector
 
-    train_detector(*_slices(cache), DETECTOR, cache / "detector.pt")
+    _in_turn(train_detector, DETECTOR, cache, "detector")
 
 
 def _segmenter(cache: Path) -> None:
     from Tell2RegLib.training.segmenter import train_segmenter
 
-    train_segmenter(*_slices(cache), SEGMENTER, cache / "segmenter.pt")
+    _in_turn(train_segmenter, SEGMENTER, cache, "segmenter")
+
+
+def _in_turn(train: Callable[..., Any], schedules: Sequence[Schedule], cache: Path, name: str) -> None:
+    """One schedule after the other; the last leaves `name`.pt."""
+    slices, start = _slices(cache), None
+    for n, schedule in enumerate(schedules, start=1):
+        out = cache / (f"{name}-{n}.pt" if n < len(schedules) else f"{name}.pt")
+        train(*slices, schedule, out, start)
+        start = out
 
 
 def _export(cache: Path) -> None:
@@ -41,7 +62,7 @@ def _export(cache: Path) -> None:
 
     folder = resource_path("DemoWeights")
     read = {name: torch.load(cache / f"{name}.pt", weights_only=True) for name in ("detector", "segmenter")}
-    export_detector(read["detector"], _slices(cache)[1], folder / "detector.safetensors")
+    export_detector(read["detector"], load_slices(CHOSEN_BY, cache / "slices"), folder / "detector.safetensors")
     export_segmenter(read["segmenter"], folder / "segmenter.safetensors")
 
 

@@ -65,13 +65,22 @@ def targets_of(
 
 
 def train_detector(
-    training: SliceSet, validation: SliceSet, schedule: Schedule, out: Path, config: DetectorConfig = DEMO
+    training: SliceSet, validation: SliceSet, schedule: Schedule, out: Path, start: Path | None = None
 ) -> torch.nn.Module:
-    """A taught detector; `out` holds its weights at every checkpoint (see `loop.train`)."""
+    """A taught detector; `out` holds its weights at every checkpoint (see `loop.train`).
+
+    At first most captions join several prompts, which teaches many words with one look; later most are single, as in
+    use. `start` are weights of an earlier run, which then counts as the first part.
+    """
+    import torch
+
+    config = DEMO
     network, tokenizer = new_detector(config, schedule.seed)
+    if start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True))
 
     def loss_of(rng: np.random.Generator, step: int) -> Tensor:
-        joined = 0.7 if step < schedule.steps * 0.3 else 0.3
+        joined = 0.7 if start is None and step < schedule.steps * 0.3 else 0.3
         chosen = draw_slices(rng, training.area, schedule.batch)
         pictures, labels = augmented(training.small[chosen], training.labels[chosen], rng)
         area = np.stack([np.bincount(one.ravel(), minlength=11) / one.size for one in labels.numpy()])

@@ -22,7 +22,7 @@ from Tell2RegLib.training.segmenter import new_segmenter
 if TYPE_CHECKING:
     import torch
 
-MOST_FALSE = 0.02
+MOST_FALSE = 0.04
 """Boxes per absent prompt and slice on the validation subjects, at the threshold that is stored."""
 
 
@@ -61,6 +61,7 @@ def _write(network: torch.nn.Module, path: Path, about: dict[str, str]) -> None:
             seen.add(value.data_ptr())
             stored[name] = _halved(value).contiguous()
     save_file(stored, path, metadata=about)
+    path.chmod(0o644)
 
 
 def _halved(value: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ class Schedule:
         seed: of everything drawn.
         every: steps between checkpoints.
         average: how much of the averaged weights stays at each step.
+        until: the step at which to end before the schedule does.
     """
 
     steps: int
@@ -35,6 +36,7 @@ class Schedule:
     seed: int = 1
     every: int = 250
     average: float = 0.998
+    until: int | None = None
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -72,7 +74,7 @@ def train(
     """Minimise a loss; `out` always holds the averaged weights of the last checkpoint, and a log beside it.
 
     Args:
-        network: changed in place; ends with the averaged weights.
+        network: changed in place; ends with the averaged weights. It may have been taught before.
         loss_of: (random numbers, step) -> the loss of one batch.
         schedule: how long and how fast.
         out: file of the checkpoint (torch.save); the log has its name and .jsonl.
@@ -89,7 +91,8 @@ def train(
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.with_suffix(".jsonl").open("w") as log:
         log.write(json.dumps(asdict(schedule)) + "\n")
-        for step in range(schedule.steps):
+        until = schedule.until or schedule.steps
+        for step in range(until):
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate_at(step)
             network.train()
@@ -100,7 +103,7 @@ def train(
             optimizer.step()
             average.add(network)
             losses.append(float(loss.detach()))
-            last = step + 1 == schedule.steps
+            last = step + 1 == until
             if last or (step + 1) % schedule.every == 0 or (step + 1) in (20, 100):
                 entry = {"step": step + 1, "loss": float(np.mean(losses[-100:]))}
                 entry["seconds"] = time.monotonic() - started

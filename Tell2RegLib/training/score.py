@@ -25,7 +25,7 @@ ASKED = (*PROMPTS, *SYNONYMS, *UNSEEN_WORDS)
 START, END = "<!-- scores: written by python -m Tell2RegLib.training score -->", "<!-- end of scores -->"
 
 
-def score(seeds: Iterable[int], every: int = 2) -> dict[str, Any]:
+def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
     """Recall, false boxes and Dice over the subjects of these seeds.
 
     Args:

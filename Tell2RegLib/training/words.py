@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,10 +220,11 @@ def draw_captions(rng: np.random.Generator, area: NDArray[np.float32], count: in
     return captions
 
 
-def draw_slices(rng: np.random.Generator, area: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Indices of slices: most hold a prompt drawn evenly, so that small organs are seen as often as large ones."""
+def draw_slices(
+    rng: np.random.Generator, area: NDArray[np.float32], count: int, names: Sequence[str] = tuple(PROMPTS)
+) -> NDArray[np.int64]:
+    """Indices of slices: most hold a prompt drawn evenly from these, so that small organs are seen as often."""
     chosen = []
-    names = list(PROMPTS)
     for _ in range(count):
         groups = PROMPTS[names[int(rng.integers(len(names)))]]
         holds = np.flatnonzero(area[:, list(groups[0])].sum(axis=1) >= PRESENT_SHARE)
