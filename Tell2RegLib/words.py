@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.matching.settings import MatchSettings
@@ -87,9 +87,12 @@ def grounded_sam(
     Raises:
         ModelError: a file does not hold what it should, or the packages to run it are missing.
     """
-    from Tell2RegLib.models.loading import load_detector, load_segmenter
+    from Tell2RegLib.models.loading import load_detector, load_segmenter, suited_region_score
 
     options = {} if box_threshold is None else {"box_threshold": box_threshold}
     detector = load_detector(files, device=device, **options)
     segmenter = load_segmenter(files, device=device)
-    return GroundedSam(detector, segmenter, settings or WordsSettings())
+    settings = settings or WordsSettings()
+    if settings.region_score is None:
+        settings = replace(settings, region_score=suited_region_score(files) if box_threshold is None else 0.0)
+    return GroundedSam(detector, segmenter, settings)

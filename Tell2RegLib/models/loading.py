@@ -76,6 +76,15 @@ def load_segmenter(files: ModelFiles, *, device: str = "auto", **options: Any) -
     )
 
 
+def suited_region_score(files: ModelFiles) -> float:
+    """The `region_score` that the weights of a detector come with; 0 where they say nothing."""
+    if files.detector_architecture != SHIPPED:
+        return 0.0
+    from Tell2RegLib.models.demo_weights import read_metadata
+
+    return float(read_metadata(files.detector).get("region_score", 0.0))
+
+
 def _check_packages() -> None:
     from importlib.util import find_spec
 

@@ -31,6 +31,7 @@ Fate = Literal[
     "mask_large",
     "in_larger",
     "speck",
+    "unsure",
     "small",
     "beyond_most",
 ]
@@ -46,6 +47,7 @@ FATE_WORDS: Mapping[Fate, str] = {
     "mask_large": "mask too large",
     "in_larger": "mask inside a larger one",
     "speck": "seen on too few slices",
+    "unsure": "nowhere sure enough",
     "small": "region too small",
     "beyond_most": "more regions than asked for",
 }

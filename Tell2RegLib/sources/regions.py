@@ -91,6 +91,9 @@ def _judged(
         if len(chain) < min(settings.min_slices, slices):
             dropped.append(("speck", None, chain))
             continue
+        if max(piece.score for piece in chain) < (settings.region_score or 0.0):
+            dropped.append(("unsure", None, chain))
+            continue
         region = _region(prompt, chain, working, grid)
         if region.volume_ml < settings.min_volume_ml:
             dropped.append(("small", None, chain))

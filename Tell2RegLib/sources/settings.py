@@ -8,6 +8,11 @@ from typing import Any
 
 from Tell2RegLib.errors import InputError
 
+_SHARES = (
+    *("box_margin", "box_overlap", "mask_smallest", "mask_largest", "mask_overlap", "link_overlap"),
+    "region_score",
+)
+
 
 @dataclass(frozen=True)
 class WordsSettings:
@@ -31,6 +36,9 @@ class WordsSettings:
         link_gap: so many slices in between may lack a mask (ours: one, a single miss of the detector).
         min_slices: a region must be seen on so many slices, or on all where fewer were looked at (ours: two, because
             false boxes seldom come twice at one place; 1 keeps specks).
+        region_score: a region must hold a box of at least this score; weaker boxes may continue a region, but not make
+            one, so that an organ is followed to its faint ends (ours; None: what suits the weights, where they say
+            so and their own box threshold is used; else 0, off).
         min_volume_ml: a region must be so large (ours: 0, since `mask_smallest` and `min_slices` see to it).
         most_regions: keep so many regions of a prompt, those with the largest score times volume; all when None (ours).
 
@@ -49,6 +57,7 @@ class WordsSettings:
     link_overlap: float = 0.5
     link_gap: int = 1
     min_slices: int = 2
+    region_score: float | None = None
     min_volume_ml: float = 0.0
     most_regions: int | None = None
 
@@ -57,8 +66,8 @@ class WordsSettings:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"'{name}' is {value}, but a spacing must be a positive number of millimetres.")
-        for name in ("box_margin", "box_overlap", "mask_smallest", "mask_largest", "mask_overlap", "link_overlap"):
-            if not 0 <= getattr(self, name) <= 1:
+        for name in _SHARES:
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise InputError(f"'{name}' is {getattr(self, name)}, but it is a share: give a number from 0 to 1.")
         if self.mask_smallest > self.mask_largest:
             raise InputError(f"'mask_smallest' ({self.mask_smallest}) is above mask_largest ({self.mask_largest}).")
@@ -72,4 +81,4 @@ class WordsSettings:
     @classmethod
     def paper(cls, **more: Any) -> WordsSettings:
         """As in the paper: all boxes are segmented, and a region may be seen on a single slice."""
-        return cls(**{"box_overlap": 1.0, "min_slices": 1, **more})
+        return cls(**{"box_overlap": 1.0, "min_slices": 1, "region_score": 0.0, **more})

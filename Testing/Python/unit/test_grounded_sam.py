@@ -245,3 +245,19 @@ def test_prompts_are_cleaned_and_asked_once(given: Sequence[str], expected: tupl
 def test_no_words_are_told(given: Sequence[str], told: str) -> None:
     with pytest.raises(InputError, match=told):
         cleaned_prompts(given)
+
+
+def test_weak_boxes_continue_a_region_but_do_not_make_one() -> None:
+    patient = a_patient()
+    networks = simulated([patient], WORDS, spacing_mm=2.0, blur=PERFECT)
+    sure = find(patient, ["prostate", "bladder"])
+    best = {prompt: max(f.box.score for f in sure.findings if f.box.prompt == prompt) for prompt in sure.prompts}
+    between = sum(best.values()) / 2
+    source = GroundedSam(networks, networks, replace(SETTINGS, region_score=between))
+    found = source.find(patient[0], ["prostate", "bladder"])
+    surer = max(best, key=best.__getitem__)
+    assert [region.prompt for region in found.regions] == [surer]
+    same = next(region for region in sure.regions if region.prompt == surer)
+    np.testing.assert_array_equal(found.regions[0].box_kji, same.box_kji)
+    assert {f.fate for f in found.findings if f.box.prompt != surer} == {"unsure"}
+    assert "nowhere sure enough" in " ".join(found.in_words())
