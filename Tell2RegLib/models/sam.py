@@ -24,8 +24,8 @@ from Tell2RegLib.models.sam_encoder import SamEncoder
 from Tell2RegLib.models.segmenter_network import SegmenterConfig, build_segmenter
 
 CPU_IMAGE_SIZE = 512
-"""Input side on a CPU for slices of at most that size: a ninth of the time of 1024, for slices that have no more
-detail to show. The embedding is 32 x 32 then."""
+"""Input side on a CPU for slices of at most that size: several times as fast as 1024 (docs/benchmarks.md), for slices
+that have no more detail to show. The embedding is 32 x 32 then."""
 
 ENCODER_COPIES = 30
 """Token features alive at once while a slice is encoded, roughly: hidden layer, queries, keys, values, windows."""
