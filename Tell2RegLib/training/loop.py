@@ -27,6 +27,7 @@ class Schedule:
         seed: of everything drawn.
         every: steps between checkpoints.
         average: how much of the averaged weights stays at each step.
+        near_misses: of the detector: share of slices that lack an organ which slices nearby hold, and are asked for it.
         until: the step at which to end before the schedule does.
     """
 
@@ -36,6 +37,7 @@ class Schedule:
     seed: int = 1
     every: int = 250
     average: float = 0.998
+    near_misses: float = 0.0
     until: int | None = None
 
     def rate_at(self, step: int) -> float:

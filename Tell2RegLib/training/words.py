@@ -220,6 +220,37 @@ def draw_captions(rng: np.random.Generator, area: NDArray[np.float32], count: in
     return captions
 
 
+NEAR_SLICES = 9
+"""An organ is nearly on a slice when it is on one that is at most so many away."""
+
+
+def near_misses(area: NDArray[np.float32], name: str) -> NDArray[np.int64]:
+    """Slices that lack an organ altogether though slices nearby hold it: where it is most often seen wrongly.
+
+    Args:
+        area: (S, 11) share of each label, the slices of a scan in order, scan after scan.
+        name: of `PROMPTS`.
+    """
+    share = area[:, [label for group in PROMPTS[name] for label in group]].sum(axis=1)
+    near = np.convolve(share >= PRESENT_SHARE, np.ones(2 * NEAR_SLICES + 1), mode="same") > 0
+    return np.flatnonzero(near & (share == 0))
+
+
+def draw_near_misses(
+    rng: np.random.Generator, area: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Indices of slices that nearly hold an organ, and its name."""
+    drawn: list[int] = []
+    names: list[str] = []
+    while len(drawn) < count:
+        name = str(rng.choice(list(PROMPTS)))
+        found = near_misses(area, name)
+        if found.size:
+            drawn.append(int(rng.choice(found)))
+            names.append(name)
+    return np.array(drawn, dtype=np.int64), names
+
+
 def draw_slices(
     rng: np.random.Generator, area: NDArray[np.float32], count: int, names: Sequence[str] = tuple(PROMPTS)
 ) -> NDArray[np.int64]:
