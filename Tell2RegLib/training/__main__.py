@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,12 @@ DETECTOR = (
 
 SEGMENTER = (
     Schedule(steps=2400, batch=4, rate=8e-4, seed=1, every=300),
-    Schedule(steps=700, batch=4, rate=5e-4, seed=2, every=350),
+    Schedule(steps=320, batch=4, rate=5e-4, seed=2, every=320),
+    Schedule(steps=480, batch=4, rate=5e-4, seed=3, every=480),
 )
+FOR_THE_DIFFICULT = 2
+"""Which of the segmenter's runs, from 1, dwells on small and ragged organs."""
+
 # Each schedule starts from the averaged weights of the one before.
 
 LEARNT_FROM, CHOSEN_BY, JUDGED_BY = TRAINING[:136], VALIDATION[:8], HELD_OUT[:12]
@@ -41,17 +45,23 @@ def _detector(cache: Path) -> None:
 
 
 def _segmenter(cache: Path) -> None:
-    from Tell2RegLib.training.segmenter import train_segmenter
+    from Tell2RegLib.training.segmenter import DIFFICULT, train_segmenter
 
-    _in_turn(train_segmenter, SEGMENTER, cache, "segmenter")
+    _in_turn(train_segmenter, SEGMENTER, cache, "segmenter", {FOR_THE_DIFFICULT: {"first": DIFFICULT}})
 
 
-def _in_turn(train: Callable[..., Any], schedules: Sequence[Schedule], cache: Path, name: str) -> None:
-    """One schedule after the other; the last leaves `name`.pt."""
+def _in_turn(
+    train: Callable[..., Any],
+    schedules: Sequence[Schedule],
+    cache: Path,
+    name: str,
+    options: Mapping[int, Mapping[str, Any]] | None = None,
+) -> None:
+    """One schedule after the other; the last leaves `name`.pt. Options are by the run's number."""
     slices, start = _slices(cache), None
     for n, schedule in enumerate(schedules, start=1):
         out = cache / (f"{name}-{n}.pt" if n < len(schedules) else f"{name}.pt")
-        train(*slices, schedule, out, start)
+        train(*slices, schedule, out, start, **(options or {}).get(n, {}))
         start = out
 
 

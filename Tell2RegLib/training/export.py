@@ -22,7 +22,7 @@ from Tell2RegLib.training.segmenter import new_segmenter
 if TYPE_CHECKING:
     import torch
 
-MOST_FALSE = 0.04
+MOST_FALSE = 0.05
 """Boxes per absent prompt and slice on the validation subjects, at the threshold that is stored."""
 
 
