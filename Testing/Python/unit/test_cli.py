@@ -442,8 +442,9 @@ def test_wrong_usage_of_the_real_command() -> None:
 
 
 def _as_in_a_terminal() -> None:
-    """A shell starts background jobs with Ctrl-C ignored, and children inherit that: these tests must not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A shell starts background jobs with Ctrl-C ignored, nohup with SIGHUP, and children inherit that: not here."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def told_on_a_terminal(words: list[str], until: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
