@@ -30,7 +30,7 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 bench: $(VENV)/.for-bench ## compare with other registration tools on the built-in pairs
 	@$(BIN)/python -m Testing.Bench.run
 
-weights: $(VENV)/.for-use ## teach the demo networks again and score them (about an hour and three quarters on two cores)
+weights: $(VENV)/.for-use ## teach the demo networks again and score them (about two hours on two cores)
 	@$(INSTALL) -e ".[networks]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m Tell2RegLib.training all --cache $(OUT)/training
 

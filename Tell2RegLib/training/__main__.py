@@ -18,6 +18,7 @@ DETECTOR = (
     Schedule(steps=2600, batch=6, rate=8e-4, seed=1, every=300, until=600),
     Schedule(steps=800, batch=6, rate=7e-4, seed=2, every=400),
     Schedule(steps=1500, batch=6, rate=6e-4, seed=3, every=300),
+    Schedule(steps=1400, batch=6, rate=5e-4, seed=4, every=350, near_misses=1 / 3),
 )
 
 SEGMENTER = (

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 MOST_FALSE = 0.05
 """Boxes per absent prompt and slice on the validation subjects, at the threshold that is stored."""
 
+FAINT = 0.65
+"""Boxes count as continuing a region down to this share of the score of sure ones."""
+
 
 def export_detector(weights: Mapping[str, Any], validation: SliceSet, path: Path) -> None:
-    """Write the detector with the box threshold that suits it; as text threshold half of that."""
+    """Write the detector with the scores that suit it: sure boxes lie above `region_score`, faint ones above
+    `box_threshold`."""
     network, tokenizer = new_detector()
     network.load_state_dict({name: _halved(value).to(value.dtype) for name, value in weights.items()})
     some = np.arange(0, len(validation), 3)
@@ -35,7 +39,11 @@ def export_detector(weights: Mapping[str, Any], validation: SliceSet, path: Path
         warnings.simplefilter("ignore")  # of the packages, about PyTorch's future
         found = found_boxes(network, tokenizer, validation, some)
     threshold = best_threshold(found, validation.labels[some], validation.area[some], MOST_FALSE)
-    thresholds = {"box_threshold": f"{threshold:g}", "text_threshold": f"{threshold / 2:g}"}
+    thresholds = {
+        "region_score": f"{threshold:g}",
+        "box_threshold": f"{FAINT * threshold:.2f}",
+        "text_threshold": f"{FAINT * threshold / 2:.2f}",
+    }
     _write(network, path, {"kind": "detector", "config": json.dumps(DETECTOR.as_fields()), **thresholds})
 
 

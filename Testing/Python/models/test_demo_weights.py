@@ -51,7 +51,8 @@ def test_the_files_say_what_they_are() -> None:
     detector, segmenter = (read_metadata(FOLDER / name) for name in FILES)
     assert DetectorConfig.from_fields(json.loads(detector["config"])) == DETECTOR
     assert SegmenterConfig.from_fields(json.loads(segmenter["config"])) == SEGMENTER
-    assert 0 < float(detector["text_threshold"]) <= float(detector["box_threshold"]) < 1
+    assert 0 < float(detector["text_threshold"]) <= float(detector["box_threshold"])
+    assert float(detector["box_threshold"]) <= float(detector["region_score"]) < 1
     assert "phantom" in detector["trained_on"]
     assert "phantom" in segmenter["trained_on"]
 
@@ -61,7 +62,9 @@ def test_the_model_card_shows_the_scores_that_were_measured() -> None:
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert card.split(START)[1].split(END)[0].strip() == table(numbers).strip()
     assert numbers["seeds"][0] >= 3000
-    assert numbers["box_threshold"] == float(read_metadata(FOLDER / FILES[0])["box_threshold"])
+    about = read_metadata(FOLDER / FILES[0])
+    assert numbers["sure above"] == float(about["region_score"])
+    assert numbers["faint above"] == float(about["box_threshold"])
 
 
 def test_named_organs_are_found_and_others_are_not(a_scan: tuple[np.ndarray, np.ndarray]) -> None:
