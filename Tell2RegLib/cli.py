@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from Tell2RegLib import __version__, models_cli
-from Tell2RegLib.fitting.settings import KINDS, FitSettings
+from Tell2RegLib.fitting.settings import KINDS, SMOOTHNESS_OF_FOUND, FitSettings
+from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES
 from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
-
-if TYPE_CHECKING:
-    from Tell2RegLib.matching.settings import MatchSettings
-    from Tell2RegLib.words import Words
 
 app = typer.Typer(
     help="Register two volumes by what the same words find in both. For research use only, not for clinical use.",
@@ -35,7 +32,13 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result
 Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 Kind = Annotated[str, typer.Option("--transform", help=f"One of {', '.join(KINDS)}.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Smoothness = Annotated[float, typer.Option("--smoothness", help="Larger is stiffer.")]
+Smoothness = Annotated[
+    float | None,
+    typer.Option(
+        "--smoothness",
+        help=f"Larger is stiffer; {FitSettings.smoothness:g} for given regions and {SMOOTHNESS_OF_FOUND:g} for words.",
+    ),
+]
 Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
 Prompts = Annotated[
     list[str] | None, typer.Option("--prompt", help="Words to look for in both volumes; may be repeated.")
@@ -100,7 +103,7 @@ def demo(
             result = run(
                 pair.fixed,
                 pair.moving,
-                settings=FitSettings(kind=transform, device=device),
+                settings=FitSettings(kind=transform, smoothness=_smoothness(None, not true_regions), device=device),
                 plan=pair.plan,
                 plan_truth=pair.plan_truth,
                 inputs=files,
@@ -141,7 +144,7 @@ def register(
         Path | None, typer.Option("--fixed-points", help="True places of the plan, where known.")
     ] = None,
     transform: Kind = FitSettings.kind,
-    smoothness: Smoothness = 0.5,
+    smoothness: Smoothness = None,
     resolution: Resolution = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -165,12 +168,13 @@ def register(
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
-        settings = FitSettings(kind=transform, smoothness=smoothness, resolution_mm=resolution, device=device)
+        stiff = _smoothness(smoothness, bool(prompts))
+        settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
         with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
             more = _read(bars, given)
             if prompts:
                 matching = replace(MatchSettings.paper() if paper_mode else MatchSettings(), threshold=threshold)
-                looking = _Looking(
+                looking = Looking(
                     models, source, device, box_threshold, spacing, slice_step, keep_embeddings, paper_mode
                 )
                 more["words"] = looking.words(bars, prompts, matching)
@@ -212,7 +216,7 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        looking = _Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
+        looking = Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
         words = looking.words(bars, prompts, None)
         (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
         if not found.regions:
@@ -310,6 +314,12 @@ def _show(result: Any, out: Path, as_json: bool) -> None:
         show_result(record, out)
 
 
+def _smoothness(wanted: float | None, by_words: bool) -> float:
+    if wanted is not None:
+        return wanted
+    return SMOOTHNESS_OF_FOUND if by_words else FitSettings.smoothness
+
+
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:
     words = ("models", *FINDING_STAGES) if by_words else ()
     return (first, *words, "pair", "start", "fit", "measure", "write")
@@ -320,46 +330,6 @@ def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_
         raise typer.BadParameter("Give either words (--prompt) or regions (--fixed-regions, --moving-regions).")
     if not prompts and not (fixed_regions and moving_regions):
         raise typer.BadParameter("Say what belongs together: --prompt, or both --fixed-regions and --moving-regions.")
-
-
-@dataclass(frozen=True)
-class _Looking:
-    """The options of looking for words."""
-
-    models: str
-    source: str
-    device: str
-    box_threshold: float | None
-    spacing_mm: float
-    slice_step: int
-    keep_embeddings: Path | None
-    paper_mode: bool = False
-
-    def words(self, bars: Bars, prompts: Sequence[str], matching: MatchSettings | None) -> Words:
-        """The words with their source, loaded."""
-        from Tell2RegLib.matching.settings import MatchSettings
-        from Tell2RegLib.models.embedding_store import EmbeddingStore
-        from Tell2RegLib.sources.registry import make_source
-        from Tell2RegLib.sources.settings import WordsSettings
-        from Tell2RegLib.words import Words, words_by_models
-
-        matching = matching or MatchSettings()
-        own = WordsSettings.paper if self.paper_mode else WordsSettings
-        bars("models", 0, 1)
-        if self.source == "grounded_sam":
-            words = words_by_models(
-                prompts,
-                self.models,
-                device=self.device,
-                settings=own(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
-                matching=matching,
-                box_threshold=self.box_threshold,
-                store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
-            )
-        else:
-            words = Words(prompts=tuple(prompts), source=make_source(self.source), matching=matching)
-        bars("models", 1, 1)
-        return words
 
 
 def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:

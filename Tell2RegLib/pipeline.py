@@ -10,6 +10,7 @@ from typing import Any
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.finding import find_regions
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
+from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching import pairs_by_name, unpaired
 from Tell2RegLib.matching.settings import MatchSettings
@@ -67,7 +68,7 @@ def register(
         device: for the networks, and for the fit where `settings` is None.
         words: the words with a source and settings of their own, instead of `prompts`.
         fixed_regions, moving_regions: instead of words; on the grids of their volumes; paired by name.
-        settings: of the fit; the defaults on `device` when None.
+        settings: of the fit; when None, the defaults on `device`, stiffer (`SMOOTHNESS_OF_FOUND`) for words.
         plan: points on the moving volume to carry to fixed space.
         plan_truth: their true places in fixed space, where known, by the same names.
         true_regions: the true regions (fixed, moving) of a synthetic pair, to compare with what the words found.
@@ -89,7 +90,8 @@ def register(
     if [prompts is not None, words is not None, given].count(True) != 1:
         raise InputError("Give either words to look for, or regions on both volumes.")
     clock, memory = Clock(progress, cancelled), memory or Memory()
-    run = _Run(fixed, moving, settings or FitSettings(device=device), clock, memory)
+    smoothness = FitSettings.smoothness if given else SMOOTHNESS_OF_FOUND
+    run = _Run(fixed, moving, settings or FitSettings(device=device, smoothness=smoothness), clock, memory)
     true_places(plan, plan_truth)
     if prompts is not None:
         with clock.stage("models"):

@@ -9,6 +9,9 @@ from Tell2RegLib.errors import InputError, ResourceError
 
 KINDS = ("rigid", "affine", "svf", "ffd", "ddf")
 DEFORMABLE = ("svf", "ffd", "ddf")
+SMOOTHNESS_OF_FOUND = 2.0
+"""For regions that words found: their outlines are rougher than drawn ones, and a stiffer field follows less of that
+(docs/method.md)."""
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
