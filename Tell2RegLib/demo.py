@@ -15,8 +15,9 @@ from Tell2RegLib.sources.segmentation_file import write_segmentation
 from Tell2RegLib.volume import Volume, write_volume
 
 SEED = 7
-PROMPTS = ("prostate", "bladder", "rectum", "femoral head", "pubic symphysis", "seminal vesicles", "obturator internus")
-"""What the demo looks for. "femoral head" and "obturator internus" find two regions each, left and right."""
+PROMPTS = ("prostate", "bladder", "rectum", "femoral head", "pubic symphysis", "obturator internus")
+"""What the demo looks for. "femoral head" and "obturator internus" find two regions each, left and right. The seminal
+vesicles are left out: the demo's detector finds them on too few slices (Resources/DemoWeights/MODEL_CARD.md)."""
 ZONES = ("transition zone", "peripheral zone")
 """Parts of the prostate, which is a region of its own: not used as regions of the demo."""
 

@@ -73,7 +73,7 @@ def _export(cache: Path) -> None:
 
     folder = resource_path("DemoWeights")
     read = {name: torch.load(cache / f"{name}.pt", weights_only=True) for name in ("detector", "segmenter")}
-    export_detector(read["detector"], load_slices(CHOSEN_BY, cache / "slices"), folder / "detector.safetensors")
+    export_detector(read["detector"], folder / "detector.safetensors")
     export_segmenter(read["segmenter"], folder / "segmenter.safetensors")
 
 

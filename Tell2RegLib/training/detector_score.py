@@ -130,21 +130,3 @@ def as_found(boxes: Iterable[Box], prompts: Sequence[str], shape: tuple[int, ...
         rows_of[box.prompt][box.slice_index].append((*place, box.score))
     tables = {prompt: [np.array(rows).reshape(-1, 5) for rows in lists] for prompt, lists in rows_of.items()}
     return {prompt: [(table[:, :4], table[:, 4]) for table in lists] for prompt, lists in tables.items()}
-
-
-def best_threshold(found: Found, labels: NDArray[np.uint8], area: NDArray[np.float32], most_false: float) -> float:
-    """The score above which boxes count: the best recall among thresholds that keep false boxes rare.
-
-    Args:
-        found: boxes with low scores too.
-        labels, area: of the slices that they are on.
-        most_false: boxes per prompt and slice, for absent organs and for unknown words, at most.
-    """
-    choices: list[tuple[bool, float, float]] = []
-    for threshold in np.arange(0.14, 0.71, 0.02):
-        counts = Tally()
-        counts.add(found, labels, area, float(threshold))
-        false = max(counts.false_positives(), counts.false_positives(UNSEEN_WORDS))
-        rare = false <= most_false
-        choices.append((rare, counts.recall() if rare else -false, round(float(threshold), 2)))
-    return max(choices)[2]
