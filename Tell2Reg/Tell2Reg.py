@@ -12,6 +12,9 @@ from slicer.ScriptedLoadableModule import (
 
 COMMANDS = (
     "tell2reg demo --out demo",
+    "tell2reg models install fast",
+    "tell2reg register --fixed fixed.nrrd --moving moving.nrrd --prompt prostate --prompt bladder --models fast"
+    " --out result_by_words",
     "tell2reg register --fixed fixed.nrrd --moving moving.nrrd"
     " --fixed-regions fixed.seg.nrrd --moving-regions moving.seg.nrrd --out result",
     "tell2reg apply --transform result --input plan.mrk.json --out plan_in_fixed.mrk.json",
@@ -28,7 +31,8 @@ class Tell2Reg(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["The Tell2Reg authors"]
         parent.helpText = _(
-            "Registers two volumes by pairs of regions that exist in both, and carries a plan from one to the other. "
+            "Registers two volumes by what the same words find in both, or by regions that exist already, and carries "
+            "a plan from one to the other. "
             "Research use only: not a medical device, not for diagnosis, treatment or any other clinical use."
         )
         parent.acknowledgementText = _(
@@ -50,7 +54,7 @@ class Tell2RegWidget(ScriptedLoadableModuleWidget):
             )
         )
         self._addText(_("Install the library and its command once, from the folder of the source code:"))
-        self._addCommand("python -m pip install -c constraints.txt -e .")
+        self._addCommand('python -m pip install -c constraints.txt -e ".[networks]"')
         self._addText(_("Then, in the terminal: try the built-in example, register two volumes, carry a plan over."))
         for command in COMMANDS:
             self._addCommand(command)
