@@ -20,6 +20,9 @@ from Tell2RegLib.errors import GeometryError
 
 Floats = NDArray[np.float64]
 
+MOST_SHEAR = 1e-4
+"""Cosine by which an angle between voxel axes may change in `Grid.moved_by`: 0.05 mm at 500 mm."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -133,6 +136,27 @@ class Grid:
         """The same lattice, from another first voxel (it may lie outside) and of another size."""
         size = tuple(int(n) for n in np.asarray(size_xyz))
         return Grid(size, self.spacing_mm, tuple(self.index_to_lps(start_ijk)), self.direction)  # type: ignore[arg-type]
+
+    def moved_by(self, matrix_lps: ArrayLike) -> Grid:
+        """The grid of the same voxels after an affine map (4 x 4) of space; turns, flips, scales along the axes.
+
+        Raises:
+            GeometryError: a map that cannot be inverted, or that leaves the voxels sheared, which no grid can hold.
+        """
+        matrix = np.asarray(matrix_lps, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
+            raise GeometryError(f"A grid can be moved by a finite affine 4 x 4 matrix only, not by {matrix.tolist()}.")
+        moved = matrix @ self.index_to_lps_matrix
+        spacing = np.linalg.norm(moved[:3, :3], axis=0)
+        if spacing.min() < 1e-9:
+            raise GeometryError(f"The matrix {matrix.tolist()} flattens space: it cannot be inverted.")
+        direction, before = moved[:3, :3] / spacing, np.reshape(self.direction, (3, 3))
+        if np.abs(direction.T @ direction - before.T @ before).max() > MOST_SHEAR:
+            raise GeometryError(
+                "The map shears the voxels of the volume, or scales it across their axes: no grid can hold that. "
+                "Resample the volume with the map first."
+            )
+        return Grid(self.size_xyz, tuple(spacing), tuple(moved[:3, 3]), tuple(direction.ravel()))
 
     def contains_index(self, index_ijk: ArrayLike) -> NDArray[np.bool_]:
         """Whether points (..., 3) lie between the first and last voxel centres, on all axes."""

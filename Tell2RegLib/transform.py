@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.field import DisplacementField, affine_displacements
@@ -117,6 +117,46 @@ def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_
     forward = DisplacementField(affine_displacements(matrix, fixed_grid), fixed_grid)
     backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), moving_grid), moving_grid)
     return Transform(kind, forward, backward, matrix)
+
+
+def after_moving(transform: Transform, matrix_lps: ArrayLike, moving_grid: Grid | None = None) -> Transform:
+    """The map to the moving volume as it lies, from one that was fitted to it after it had been moved.
+
+    Args:
+        transform: fixed to moved; its inverse lives on the moved grid, `moving_grid.moved_by(matrix_lps)`.
+        matrix_lps: 4 x 4, what the moving volume was moved by before the fit.
+        moving_grid: the moving volume's own grid; the moved grid taken back when None.
+
+    Returns:
+        x -> T^-1(x + u(x)) on the fixed grid, and its inverse on the moving volume's own grid, voxel by voxel. A
+        rigid map stays rigid if T is rigid.
+
+    Raises:
+        GeometryError: a matrix that cannot be inverted or shears the voxels, or a moving grid that is not the one
+            that was moved.
+    """
+    moved_by = invertible(matrix_lps)
+    back = invertible(np.linalg.inv(moved_by))
+    moved_grid = transform.moving_to_fixed.grid
+    if moving_grid is None:
+        moving_grid = moved_grid.moved_by(back)
+    elif not moving_grid.moved_by(moved_by).same_space(moved_grid):
+        raise GeometryError("The fit's moving grid is not the moving volume's grid moved by the matrix.")
+    kept = transform.kind != "rigid" or np.allclose(moved_by[:3, :3].T @ moved_by[:3, :3], np.eye(3), atol=1e-6)
+    forward, backward = transform.fixed_to_moving, transform.moving_to_fixed
+    to_moved = affine_displacements(moved_by, moving_grid)
+    return Transform(
+        transform.kind if kept else "affine",
+        DisplacementField(_before(forward, back), forward.grid),
+        DisplacementField(backward.vectors_kji + to_moved, moving_grid),
+        back @ transform.affine_lps,
+    )
+
+
+def _before(field: DisplacementField, matrix: Floats) -> NDArray[np.float32]:
+    """Displacements of x -> M(x + u(x)) on the field's own grid: (M x - x) + M's linear part of u."""
+    turned = field.vectors_kji.astype(np.float64) @ matrix[:3, :3].T
+    return (affine_displacements(matrix, field.grid) + turned).astype(np.float32)
 
 
 def to_sitk_transform(transform: Transform) -> sitk.Transform:

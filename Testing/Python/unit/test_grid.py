@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.grid import Grid, apply_affine
+from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 
 finite = st.floats(-1e3, 1e3)
 points = st.tuples(finite, finite, finite)
@@ -221,3 +222,47 @@ def test_a_flipped_copy_of_the_same_box_is_another_space() -> None:
 def test_an_affine_moves_points_as_written() -> None:
     matrix = [[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 2, 7], [0, 0, 0, 1]]
     assert apply_affine(matrix, [[1, 2, 3]]).tolist() == [[3, 7, 13]]
+
+
+# --- moved grids ---
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(sorted(HOSTILE_GRIDS)),
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1),
+    degrees=st.floats(-180, 180),
+    shift=st.tuples(*[st.floats(-100, 100)] * 3),
+    scales=st.tuples(*[st.sampled_from([-2.0, -1.0, 0.5, 1.0, 1.3])] * 3),
+)
+def test_voxels_of_a_moved_grid_are_the_moved_voxels(
+    kind: str, axis: tuple, degrees: float, shift: tuple, scales: tuple
+) -> None:
+    """Turns, shifts, flips, and scales along the voxels' own axes."""
+    grid = HOSTILE_GRIDS[kind]
+    own = np.reshape(grid.direction, (3, 3))
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = rotation(axis, degrees) @ own @ np.diag(scales) @ own.T, shift
+    moved = grid.moved_by(matrix)
+    expected = apply_affine(matrix, grid.voxel_centres_lps_mm())
+    np.testing.assert_allclose(moved.voxel_centres_lps_mm(), expected, atol=1e-9)
+    assert moved.size_xyz == grid.size_xyz
+
+
+def test_a_grid_is_not_sheared() -> None:
+    shear = np.eye(4)
+    shear[0, 1] = 0.01
+    with pytest.raises(GeometryError, match="shears the voxels"):
+        HOSTILE_GRIDS["axis-aligned"].moved_by(shear)
+    with pytest.raises(GeometryError, match="scales it across their axes"):
+        HOSTILE_GRIDS["oblique"].moved_by(np.diag([1.0, 2.0, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.eye(3), np.diag([1, 1, 0, 1]), np.full((4, 4), np.nan), np.diag([1.0, 1, 1, 2])],
+    ids=["3 x 3", "flat", "NaN", "projective"],
+)
+def test_a_grid_is_not_moved_by_what_is_no_affine_map(matrix: np.ndarray) -> None:
+    with pytest.raises(GeometryError):
+        HOSTILE_GRIDS["axis-aligned"].moved_by(matrix)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.field import DisplacementField, identity_field
 from Tell2RegLib.grid import Grid, apply_affine
-from Tell2RegLib.transform import Transform, affine_transform, to_sitk_transform
+from Tell2RegLib.transform import Transform, affine_transform, after_moving, to_sitk_transform
 from Tell2RegLib.transform_files import write_transform
 from Tell2RegLib.volume import Volume
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
@@ -237,6 +237,57 @@ def test_resampling_with_the_identity_changes_nothing(a_hostile_grid: Grid, valu
     transform = affine_transform("rigid", np.eye(4), a_hostile_grid, HOSTILE_GRIDS["oblique"])
     volume = Volume(values_of(a_hostile_grid, np.int16), a_hostile_grid)
     np.testing.assert_array_equal(transform.resample(volume, nearest=True).array_kji, volume.array_kji)
+
+
+# --- a moving volume that was moved before the fit ---
+
+
+@settings(max_examples=40)
+@given(
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1),
+    degrees=st.floats(-180, 180),
+    shift=st.tuples(*[st.floats(-200, 200)] * 3),
+    scales=st.tuples(*[st.sampled_from([-1.0, 1.0, 1.25])] * 3),
+    pair=st.sampled_from(SIX_PAIRS),
+    name=st.sampled_from(sorted(BOTH_KINDS)),
+)
+def test_the_map_to_the_unmoved_volume_is_the_fit_and_then_the_way_back(
+    axis: tuple, degrees: float, shift: tuple, scales: tuple, pair: tuple[str, str], name: str
+) -> None:
+    """Both directions against the composition of points, inside and beyond the grids."""
+    fitted = BOTH_KINDS[name](*pair)
+    moved_grid = fitted.moving_to_fixed.grid
+    axes = np.reshape(moved_grid.direction, (3, 3))
+    back = np.eye(4)
+    back[:3, :3], back[:3, 3] = rotation(axis, degrees) @ axes @ np.diag(scales) @ axes.T, shift
+    moved_by = np.linalg.inv(back)
+    own_grid = moved_grid.moved_by(back)
+    transform = after_moving(fitted, moved_by, own_grid)
+    points = np.concatenate([points_in(fitted.fixed_to_moving.grid, beyond_voxels=4), LANDMARKS])
+    there = transform.apply_to_points(points)
+    np.testing.assert_allclose(there, apply_affine(back, fitted.apply_to_points(points)), atol=1e-3)
+    on_moving = points_in(own_grid, beyond_voxels=4)
+    expected = fitted.inverse.apply_to_points(apply_affine(moved_by, on_moving))
+    np.testing.assert_allclose(transform.inverse.apply_to_points(on_moving), expected, atol=1e-3)
+    np.testing.assert_allclose(
+        transform.inverse.apply_to_points(transform.apply_to_points(LANDMARKS)), LANDMARKS, atol=0.03
+    )
+    assert transform.moving_to_fixed.grid == own_grid
+
+
+def test_a_rigid_fit_stays_rigid_only_if_the_volume_was_moved_rigidly() -> None:
+    grid = moving_grid("axis-aligned")
+    fitted = affine_transform("rigid", np.eye(4), fixed_grid("oblique"), grid)
+    turned, stretched = np.eye(4), np.diag([1.1, 1.0, 1.0, 1.0])
+    turned[:3, :3] = rotation((0, 1, 2), 30)
+    assert after_moving(fitted, turned).kind == "rigid"
+    assert after_moving(fitted, stretched).kind == "affine"
+
+
+def test_the_grid_of_another_volume_is_no_moving_grid() -> None:
+    fitted = an_affine_transform("oblique", "flipped")
+    with pytest.raises(GeometryError, match="not the moving volume's grid"):
+        after_moving(fitted, np.eye(4), fixed_grid("oblique"))
 
 
 # --- bad input ---
