@@ -1,0 +1,108 @@
+"""What is told of models and sets: frozen values for a table, whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from Tell2RegLib.models.catalog import Model
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model.
+
+    Args:
+        model: as in the catalogue.
+        status: "missing", "damaged", "installed", "verified", "unverified", or "unknown" where nobody could look.
+        bytes: of its file where there is one, else as far as known.
+        path: where its file is, or would be; None where unknown.
+    """
+
+    model: Model
+    status: str
+    bytes: int
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.model.name
+
+    @property
+    def purpose(self) -> str:
+        """What it is for."""
+        return self.model.purpose
+
+    @property
+    def licence(self) -> str:
+        """Under which terms it comes."""
+        return self.model.licence
+
+    @property
+    def memory_gb(self) -> float:
+        """Roughly what running it takes."""
+        return self.model.memory_gb
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be used."""
+        return self.status in ("installed", "verified", "unverified")
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """Models that are used together.
+
+    Args:
+        name: what a run asks for.
+        purpose: what the set is for.
+        models: its rows: detector, vocabulary, segmenter.
+    """
+
+    name: str
+    purpose: str
+    models: tuple[ModelRow, ...]
+
+    @property
+    def status(self) -> str:
+        """The worst of its models'."""
+        return worst([row.status for row in self.models])
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be used."""
+        return all(row.installed for row in self.models)
+
+    @property
+    def bytes(self) -> int:
+        """Of all its files."""
+        return sum(row.bytes for row in self.models)
+
+    @property
+    def missing_bytes(self) -> int:
+        """What is left to download."""
+        return sum(row.bytes for row in self.models if not row.installed)
+
+    @property
+    def memory_gb(self) -> float:
+        """Roughly what running it takes: detector and segmenter are loaded together."""
+        return sum(row.memory_gb for row in self.models)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Under which terms its models come, each once."""
+        return tuple(dict.fromkeys(row.licence for row in self.models))
+
+
+def worst(found: Sequence[str]) -> str:
+    """One word for several models.
+
+    >>> worst(["verified", "missing", "damaged"]), worst(["verified", "installed"])
+    ('missing', 'installed')
+    """
+    for status in ("missing", "damaged", "unknown"):
+        if status in found:
+            return status
+    return "installed"

@@ -1,0 +1,160 @@
+"""Values of one process for another: a JSON document and .npy files in a private folder, read back exactly.
+
+Only the types named here are read, and nothing in a folder is ever executed: dataclasses are made from their fields,
+with their own checks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.field import DisplacementField
+from Tell2RegLib.grid import Grid
+from Tell2RegLib.markups import PointList
+from Tell2RegLib.metrics import FieldQuality
+from Tell2RegLib.models.catalog import Model
+from Tell2RegLib.models.rows import ModelRow, SetRow
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.result import PairMetrics, PromptResult
+from Tell2RegLib.sources.protocol import PromptCount
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import Volume
+from Tell2RegLib.worker import requests
+
+T = TypeVar("T")
+
+_PARTS = (
+    *(Grid, Volume, Region, RegionPair, DisplacementField, Transform, PointList),
+    *(PairMetrics, FieldQuality, PromptCount, PromptResult, Model, ModelRow, SetRow),
+    *(requests.Device, requests.Missing),
+)
+_TYPES: Mapping[str, type] = {
+    kind.__name__: kind
+    for kind in (*_PARTS, *requests.REQUESTS, *(request.reply for request in requests.REQUESTS))  # type: ignore[attr-defined]
+}
+"""What may be written and read, by name."""
+
+TAG = "is"
+"""Key of a JSON object that says what the object stands for."""
+
+
+def write(value: Any, folder: Path, name: str) -> None:
+    """Write a value as `name`.json and the arrays in it as `name`-0.npy, ...; the document comes last and whole.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        TypeError: a value of another type.
+    """
+    writer = _Writer(folder, name)
+    path = folder / f"{name}.json"
+    try:
+        document = writer.plain(value)
+        aside = folder / f"{name}.part"
+        aside.write_text(json.dumps(document), encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written: {error.strerror or error}. Free some space there.") from error
+
+
+def read(kind: type[T], folder: Path, name: str) -> T:
+    """Read a value back.
+
+    Raises:
+        InputError: it is missing, damaged, or of another type.
+    """
+    path = folder / f"{name}.json"
+    try:
+        value = _Reader(folder, name).value(json.loads(path.read_text(encoding="utf-8")))
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
+        raise InputError(f"'{path}' cannot be read ({type(error).__name__}: {error}): run again.") from error
+    if not isinstance(value, kind):
+        raise InputError(f"'{path}' holds a {type(value).__name__}, not a {kind.__name__}: run again.")
+    return value
+
+
+class _Writer:
+    """Values to what JSON knows; arrays go into files on the way."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._arrays = 0
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | str | int):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {TAG: "float", "value": str(value)}
+        if isinstance(value, np.ndarray):
+            return {TAG: "array", "file": self._save(value)}
+        if isinstance(value, Path):
+            return {TAG: "path", "value": str(value)}
+        if isinstance(value, tuple):
+            return {TAG: "tuple", "items": [self.plain(item) for item in value]}
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        if isinstance(value, Mapping):
+            return {TAG: "dict", "items": [[self.plain(key), self.plain(item)] for key, item in value.items()]}
+        return self._of_fields(value)
+
+    def _of_fields(self, value: Any) -> Any:
+        kind = type(value).__name__
+        if not is_dataclass(value) or _TYPES.get(kind) is not type(value):
+            raise TypeError(f"a {kind} cannot be handed to another process")
+        return {TAG: kind, "fields": {field.name: self.plain(getattr(value, field.name)) for field in fields(value)}}
+
+    def _save(self, array: NDArray) -> str:
+        if array.dtype.hasobject:
+            raise TypeError("an array of objects cannot be handed to another process")
+        file = f"{self._name}-{self._arrays}.npy"
+        self._arrays += 1
+        np.save(self._folder / file, array, allow_pickle=False)
+        return file
+
+
+class _Reader:
+    """The way back."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def value(self, plain: Any) -> Any:
+        if isinstance(plain, list):
+            return [self.value(item) for item in plain]
+        if not isinstance(plain, dict):
+            return plain
+        tag = plain[TAG]
+        if tag == "float":
+            return float(plain["value"])
+        if tag == "array":
+            return self._load(plain["file"])
+        if tag == "path":
+            return Path(plain["value"])
+        if tag == "tuple":
+            return tuple(self.value(item) for item in plain["items"])
+        if tag == "dict":
+            return {self.value(key): self.value(item) for key, item in plain["items"]}
+        if tag not in _TYPES:
+            raise ValueError(f"the type {tag!r} is not known")
+        return _TYPES[tag](**{name: self.value(item) for name, item in plain["fields"].items()})
+
+    def _load(self, file: str) -> NDArray:
+        if file != Path(file).name or not file.startswith(f"{self._name}-"):
+            raise ValueError(f"{file!r} is no file of this document")
+        array: NDArray = np.load(self._folder / file, allow_pickle=False)
+        return array

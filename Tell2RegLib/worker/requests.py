@@ -1,0 +1,306 @@
+"""What the worker can be asked, and what it answers: frozen values that both processes know.
+
+Nothing heavy is imported: a host without torch makes requests and reads replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.markups import PointList
+from Tell2RegLib.metrics import FieldQuality
+from Tell2RegLib.models.rows import ModelRow, SetRow
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.result import PairMetrics, PromptResult
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import Volume
+
+# --- replies ---
+
+
+@dataclass(frozen=True, eq=False)
+class FindReply:
+    """What words found in both volumes.
+
+    Args:
+        pairs: accepted and rejected ones, with prototypes.
+        unpaired_fixed, unpaired_moving: regions that are in no pair.
+        messages: what each prompt gave, a sentence each, beginning with "Fixed: " or "Moving: ".
+        reason: why there are no pairs; empty when there are some.
+        prompts: what each prompt gave, in numbers.
+        timing_s: seconds by stage, and "total".
+        models: SHA-256 of the weights by their names.
+        unverified: names of the weights whose hash nobody knows.
+        parameters: of looking and matching, for the record; handed on in a `FitRequest`.
+    """
+
+    pairs: tuple[RegionPair, ...]
+    unpaired_fixed: tuple[Region, ...]
+    unpaired_moving: tuple[Region, ...]
+    messages: tuple[str, ...]
+    reason: str
+    prompts: tuple[PromptResult, ...]
+    timing_s: Mapping[str, float]
+    models: Mapping[str, str]
+    unverified: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class FitReply:
+    """What pairs were fitted to.
+
+    Args:
+        transform: both directions; None when no pair is accepted.
+        rigid_lps, affine_lps: 4 x 4, fixed to moving; None without a transform.
+        metrics: one row per pair, rejected ones too.
+        quality: of the fixed-to-moving field; None without a transform.
+        inverse_error_mm: (mean, max); None without a transform.
+        jacobian: det J on the fixed grid, float32; None without a transform.
+        timing_s: seconds by stage, and "total".
+        provenance: versions, device, parameters, date.
+        reason: why there is no transform; empty when there is one.
+    """
+
+    transform: Transform | None
+    rigid_lps: Floats | None
+    affine_lps: Floats | None
+    metrics: tuple[PairMetrics, ...]
+    quality: FieldQuality | None
+    inverse_error_mm: tuple[float, float] | None
+    jacobian: Volume | None
+    timing_s: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ReportReply:
+    """Where a result was written.
+
+    Args:
+        folder: the result folder.
+        report: its report.html.
+        computed: which stages had to be computed for it; without "fit" where the fit was still known.
+    """
+
+    folder: Path
+    report: Path
+    computed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something to compute on.
+
+    Args:
+        name: "cpu", "cuda:0", ...
+        label: what a person calls it.
+        memory_bytes, free_bytes: None where the system does not say.
+    """
+
+    name: str
+    label: str
+    memory_bytes: int | None
+    free_bytes: int | None
+
+
+@dataclass(frozen=True)
+class DevicesReply:
+    """What there is to compute on, and which of it "auto" takes."""
+
+    devices: tuple[Device, ...]
+    auto: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A package that cannot be used, and why."""
+
+    package: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckReply:
+    """Whether the packages that a run needs can be imported.
+
+    Args:
+        python: the version of the worker's Python.
+        versions: of every package that was imported.
+        missing: what could not be.
+    """
+
+    python: str
+    versions: Mapping[str, str]
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True)
+class ModelsReply:
+    """The models after an action.
+
+    Args:
+        rows: every model.
+        sets: every set, the demo's first.
+        folder: where models are kept; None where a package that knows is missing.
+        message: what was done, a sentence for the user; empty for "list".
+        notice: what the catalogue says of all models.
+    """
+
+    rows: tuple[ModelRow, ...]
+    sets: tuple[SetRow, ...]
+    folder: Path | None
+    message: str = ""
+    notice: str = ""
+
+
+# --- requests ---
+
+
+@dataclass(frozen=True, eq=False)
+class FindRequest:
+    """Find regions by words in both volumes, and pair them.
+
+    Args:
+        fixed, moving: any geometry.
+        prompts: the words.
+        models: a set of weights that is installed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        box_threshold: boxes must score above it; None takes what suits the weights.
+        spacing_mm: in-plane voxel size of the slices that the networks see.
+        slice_step: look at every n-th slice.
+        paper_mode: filters as in the paper.
+        threshold: least similarity of a pair.
+        cross_prompts: whether regions of different prompts may be a pair.
+        keep_embeddings: a folder to keep embeddings in.
+        source: another source of regions by its name; models, device and thresholds are then its own.
+    """
+
+    task: ClassVar[str] = "find"
+    reply: ClassVar[type] = FindReply
+
+    fixed: Volume
+    moving: Volume
+    prompts: tuple[str, ...]
+    models: str = "demo"
+    device: str = "auto"
+    box_threshold: float | None = None
+    spacing_mm: float = 1.0
+    slice_step: int = 1
+    paper_mode: bool = False
+    threshold: float = 0.8
+    cross_prompts: bool = False
+    keep_embeddings: Path | None = None
+    source: str = "grounded_sam"
+
+
+@dataclass(frozen=True, eq=False)
+class FitRequest:
+    """Fit a transform to pairs, and measure it.
+
+    Args:
+        fixed, moving: the volumes.
+        pairs: on the grids of the volumes, rejected ones too.
+        kind: "rigid", "affine", "svf", "ffd" or "ddf".
+        smoothness: larger is stiffer.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        prompts, models, parameters: how the pairs were found, for the record: from a `FindReply`.
+    """
+
+    task: ClassVar[str] = "fit"
+    reply: ClassVar[type] = FitReply
+
+    fixed: Volume
+    moving: Volume
+    pairs: tuple[RegionPair, ...]
+    kind: str = "svf"
+    smoothness: float = 2.0
+    device: str = "auto"
+    prompts: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ReportRequest:
+    """Write the result folder with its report; what was fitted before is not fitted again.
+
+    Args:
+        fit: as it was asked for.
+        plan: points on the moving volume; None for none.
+        folder: where to.
+        overwrite: whether an earlier result there may be replaced.
+    """
+
+    task: ClassVar[str] = "report"
+    reply: ClassVar[type] = ReportReply
+
+    fit: FitRequest
+    plan: PointList | None
+    folder: Path
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class DevicesRequest:
+    """Ask what there is to compute on."""
+
+    task: ClassVar[str] = "devices"
+    reply: ClassVar[type] = DevicesReply
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """Import every package that a run needs: whether an installation works."""
+
+    task: ClassVar[str] = "check"
+    reply: ClassVar[type] = CheckReply
+
+
+MODEL_ACTIONS = ("list", "install", "verify", "import", "remove", "clear", "where")
+
+
+@dataclass(frozen=True)
+class ModelsRequest:
+    """List, install, verify, import or remove models.
+
+    Args:
+        action: "list"; "install", "verify" or "remove" `name`, a model or a set ("verify" without a name takes all that
+            are installed); "import" the file `path`; "clear" removes all that can be downloaded again; "where" keeps
+            models in the folder `path` from now on, or only says where they are.
+        name: a model or a set; of "import", which model the file must be.
+        path: a file or a folder.
+        unverified: "import" takes the file as `name` although its hash is not known.
+
+    Raises:
+        InputError: another action, or one that lacks its name or its file.
+    """
+
+    task: ClassVar[str] = "models"
+    reply: ClassVar[type] = ModelsReply
+
+    action: str
+    name: str = ""
+    path: Path | None = None
+    unverified: bool = False
+
+    def __post_init__(self) -> None:
+        if self.action not in MODEL_ACTIONS:
+            raise InputError(f"Models cannot be asked to '{self.action}'; choose one of {', '.join(MODEL_ACTIONS)}.")
+        if self.action in ("install", "remove") and not self.name:
+            raise InputError(f"Say which model or set to {self.action}.")
+        if self.action == "import" and self.path is None:
+            raise InputError("Say which file to import.")
+
+
+Request = FindRequest | FitRequest | ReportRequest | DevicesRequest | CheckRequest | ModelsRequest
+Reply = FindReply | FitReply | ReportReply | DevicesReply | CheckReply | ModelsReply
+
+REQUESTS: tuple[type, ...] = (FindRequest, FitRequest, ReportRequest, DevicesRequest, CheckRequest, ModelsRequest)
+REQUEST_OF_TASK: Mapping[str, type] = {request.task: request for request in REQUESTS}  # type: ignore[attr-defined]
