@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from Tell2RegLib.confidence import TargetTrust, TrustSettings, judge_targets
     from Tell2RegLib.errors import ModelError, Tell2RegError
     from Tell2RegLib.finding import find_regions
     from Tell2RegLib.fitting import FitSettings, fit
@@ -55,14 +56,17 @@ _HOMES = {
     "Region": "region",
     "RegionPair": "region",
     "RegistrationResult": "output",
+    "TargetTrust": "confidence",
     "Tell2RegError": "errors",
     "Transform": "transform",
+    "TrustSettings": "confidence",
     "Volume": "volume",
     "Words": "words",
     "WordsSettings": "sources.settings",
     "find_regions": "finding",
     "finish": "pipeline",
     "fit": "fitting",
+    "judge_targets": "confidence",
     "match_found": "matching.words",
     "pairs_by_name": "matching",
     "pairs_by_similarity": "matching",
@@ -92,8 +96,10 @@ __all__ = [
     "Region",
     "RegionPair",
     "RegistrationResult",
+    "TargetTrust",
     "Tell2RegError",
     "Transform",
+    "TrustSettings",
     "Volume",
     "Words",
     "WordsSettings",
@@ -101,6 +107,7 @@ __all__ = [
     "find_regions",
     "finish",
     "fit",
+    "judge_targets",
     "match_found",
     "pairs_by_name",
     "pairs_by_similarity",

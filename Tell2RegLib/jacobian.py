@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import GeometryError
+from Tell2RegLib.field import DisplacementField
 from Tell2RegLib.grid import Floats, Grid
 
 VoxelVectors = NDArray[np.float32]
@@ -43,6 +44,25 @@ def jacobian_determinant(vectors_kji: NDArray, grid: Grid) -> NDArray[np.float32
     for first, last in slab_ranges(grid.shape_kji):
         result[first:last] = _slab_jacobian(vectors_kji, first, last, axes)
     return result
+
+
+def jacobian_at(field: DisplacementField, points_lps_mm: ArrayLike) -> Floats:
+    """det of d(x + u)/dx at points (..., 3), LPS mm, by the same differences: at voxel centres `jacobian_determinant`.
+
+    Beyond the grid, that of its nearest place.
+
+    Returns:
+        (...), one number per point.
+    """
+    last = np.asarray(field.grid.size_xyz) - 1.0
+    index = np.clip(field.grid.lps_to_index(points_lps_mm), 0.0, last)
+    low = np.clip(index[..., None, :] - np.eye(3), 0.0, last)
+    high = np.clip(index[..., None, :] + np.eye(3), 0.0, last)
+    steps = (high - low).sum(axis=-1, keepdims=True)
+    moved = field.at(field.grid.index_to_lps(high)) - field.at(field.grid.index_to_lps(low))
+    axes = field.grid.index_to_lps_matrix[:3, :3]
+    columns = np.swapaxes(moved / np.maximum(steps, 1e-9), -1, -2) + axes
+    return np.linalg.det(columns) / np.linalg.det(axes)
 
 
 def strict_min_jacobian(vectors_kji: NDArray, grid: Grid) -> float:

@@ -1,0 +1,225 @@
+"""How far each target of a plan can be trusted where it was carried: rules on what is known, no promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.grid import Floats, apply_affine
+from Tell2RegLib.jacobian import jacobian_at
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.transform import Transform, invertible
+
+GOOD, CHECK, DO_NOT_TRUST = "good", "check", "do not trust"
+VERDICTS = (GOOD, CHECK, DO_NOT_TRUST)
+"""From the best to the worst; a target gets the worst that any rule gives it."""
+_NEIGHBOURS = 8
+"""So many nearest voxel centres are looked at for the nearest voxel: voxels are boxes, not points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustSettings:
+    """From where on a target is to be checked, or not to be trusted.
+
+    All of them are ours, by judgement: they are not fitted to measured errors.
+
+    Args:
+        near_mm: good up to this distance from an accepted region (about the radius of a lesion of 0.5 ml, 4.9 mm).
+        far_mm: not to be trusted beyond it: no region says anything of a place so far away.
+        jacobian_check: (low, high) det J; outside, to be checked. Tissue seldom halves or doubles its volume.
+        jacobian_never: (low, high) det J; at or beyond, not to be trusted: nearly folded, or torn.
+        spread_check_mm: to be checked when rigid, affine and fitted transform disagree by more.
+        spread_never_mm: not to be trusted when they disagree by more.
+
+    Raises:
+        InputError: bounds that are not finite, negative, or in the wrong order.
+    """
+
+    near_mm: float = 5.0
+    far_mm: float = 20.0
+    jacobian_check: tuple[float, float] = (0.5, 2.0)
+    jacobian_never: tuple[float, float] = (0.1, 5.0)
+    spread_check_mm: float = 5.0
+    spread_never_mm: float = 15.0
+
+    def __post_init__(self) -> None:
+        (low, high), (least, most) = self.jacobian_check, self.jacobian_never
+        for name, values in (
+            ("near_mm, far_mm", (self.near_mm, self.far_mm)),
+            ("spread_check_mm, spread_never_mm", (self.spread_check_mm, self.spread_never_mm)),
+            ("jacobian_never, jacobian_check", (least, low, high, most)),
+        ):
+            if not all(math.isfinite(value) and value >= 0 for value in values) or list(values) != sorted(values):
+                raise InputError(f"The bounds {name} are {values}, but must be positive and grow from left to right.")
+
+
+@dataclass(frozen=True, eq=False)
+class TargetTrust:
+    """How far a carried target can be trusted, and why.
+
+    Args:
+        name: the target's.
+        moving_lps_mm: where it was drawn, (3,).
+        fixed_lps_mm: where the fitted transform carries it, (3,).
+        moved_mm: distance of the two.
+        nearest_mm: from where it was drawn to the nearest accepted moving region, 0 inside; None without any.
+        nearest_name: that pair's name (of several that hold the target, the smallest region's); empty without any.
+        det_j: of the fixed-to-moving field at the carried place: local volume, moving over fixed.
+        spread_mm: the largest distance between where rigid, affine and fitted transform carry it.
+        inside_volume: whether the carried place lies in a voxel of the fixed grid.
+        verdict: one of `VERDICTS`.
+        reasons: in the user's words, what weighs most first; never empty.
+    """
+
+    name: str
+    moving_lps_mm: Floats
+    fixed_lps_mm: Floats
+    moved_mm: float
+    nearest_mm: float | None
+    nearest_name: str
+    det_j: float
+    spread_mm: float
+    inside_volume: bool
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+def judge_targets(
+    names: Sequence[str],
+    moving_lps: ArrayLike,
+    transform: Transform,
+    rigid_lps: ArrayLike,
+    affine_lps: ArrayLike,
+    pairs: Sequence[RegionPair],
+    settings: TrustSettings | None = None,
+) -> tuple[TargetTrust, ...]:
+    """Carry targets from moving to fixed space and say how far each can be trusted there.
+
+    Args:
+        names: one per target.
+        moving_lps: (N, 3) places on the moving volume, LPS mm.
+        transform: the fitted transform.
+        rigid_lps, affine_lps: 4 x 4, fixed to moving: the linear results of the same fit.
+        pairs: those of the fit; rejected ones count for nothing.
+        settings: `TrustSettings()` when None.
+
+    Raises:
+        InputError: names and places do not match.
+        GeometryError: a place that is not finite, or a matrix that cannot be inverted.
+    """
+    drawn = np.array(moving_lps, dtype=np.float64).reshape(-1, 3)
+    if len(drawn) != len(names):
+        raise InputError(f"There are {len(names)} names for {len(drawn)} targets; give one name per target.")
+    if not names:
+        return ()
+    grid = transform.fixed_to_moving.grid
+    carried = transform.inverse.apply_to_points(drawn)
+    ways = np.stack(
+        [carried, *(apply_affine(np.linalg.inv(invertible(matrix)), drawn) for matrix in (rigid_lps, affine_lps))]
+    )
+    spread = np.linalg.norm(ways - np.roll(ways, 1, axis=0), axis=-1).max(axis=0)
+    moved = np.linalg.norm(carried - drawn, axis=1)
+    det_j = jacobian_at(transform.fixed_to_moving, carried)
+    index = grid.lps_to_index(carried)
+    inside = np.all((index >= -0.5) & (index <= np.asarray(grid.size_xyz) - 0.5), axis=-1)
+    settings = settings or TrustSettings()
+    judged = []
+    for n, (nearest_mm, nearest_name) in enumerate(_nearest(drawn, pairs)):
+        known = (nearest_mm, nearest_name, float(det_j[n]), float(spread[n]), bool(inside[n]))
+        verdict, reasons = _worst([*_by_place(*known[:2], settings), *_by_transform(*known[2:], settings)])
+        judged.append(TargetTrust(names[n], drawn[n], carried[n], float(moved[n]), *known, verdict, reasons))
+    return tuple(judged)
+
+
+# --- rules ---
+
+
+Judgement = tuple[str, str]
+"""A verdict and the sentence behind it."""
+
+
+def _worst(judgements: Sequence[Judgement]) -> tuple[str, tuple[str, ...]]:
+    """The worst verdict; all sentences that speak against the target, the worst first, else those for it."""
+    ranked = sorted(judgements, key=lambda one: -VERDICTS.index(one[0]))
+    worst = ranked[0][0]
+    return worst, tuple(sentence for verdict, sentence in ranked if verdict != GOOD or worst == GOOD)
+
+
+def _by_place(nearest_mm: float | None, name: str, settings: TrustSettings) -> Iterator[Judgement]:
+    if nearest_mm is None:
+        yield DO_NOT_TRUST, "No pair of regions is accepted, so nothing holds the transform."
+    elif nearest_mm == 0:
+        yield GOOD, f"Lies inside an accepted region ({name})."
+    else:
+        verdict = GOOD if nearest_mm <= settings.near_mm else CHECK if nearest_mm <= settings.far_mm else DO_NOT_TRUST
+        yield verdict, f"Lies {_mm(nearest_mm)} from the nearest accepted region ({name})."
+
+
+def _by_transform(det_j: float, spread_mm: float, inside: bool, settings: TrustSettings) -> Iterator[Judgement]:
+    if not inside:
+        yield DO_NOT_TRUST, "Is carried to a place outside the fixed volume."
+    (low, high), (least, most) = settings.jacobian_check, settings.jacobian_never
+    if not low <= det_j <= high:
+        verdict = CHECK if least < det_j < most else DO_NOT_TRUST
+        yield verdict, f"The transform {_change(det_j)} there."
+    if spread_mm > settings.spread_check_mm:
+        verdict = CHECK if spread_mm <= settings.spread_never_mm else DO_NOT_TRUST
+        yield verdict, f"Rigid, affine and fitted transform disagree by {_mm(spread_mm)} there."
+
+
+def _change(det_j: float) -> str:
+    """What happens to tissue on its way from moving to fixed space."""
+    if det_j <= 0:
+        return "folds space"
+    return f"{'stretches' if det_j < 1 else 'squeezes'} tissue to {1 / det_j:.2g} times its volume"
+
+
+def _mm(distance: float) -> str:
+    return f"{distance:.0f} mm" if distance >= 9.95 else f"{distance:.1f} mm"
+
+
+# --- the nearest region ---
+
+
+def _nearest(points_lps_mm: Floats, pairs: Sequence[RegionPair]) -> list[tuple[float | None, str]]:
+    """Distance to and name of the nearest accepted moving region for every point; (None, "") without any."""
+    used = sorted((p for p in pairs if p.accepted), key=lambda pair: (pair.moving.volume_ml, pair.name))
+    if not used:
+        return [(None, "")] * len(points_lps_mm)
+    away = np.stack([distances_mm(pair.moving, points_lps_mm) for pair in used])
+    first = away.argmin(axis=0)
+    return [(float(away[which, n]), used[which].name) for n, which in enumerate(first)]
+
+
+def distances_mm(region: Region, points_lps_mm: Floats) -> Floats:
+    """Distances (P,) from points (P, 3) to a region, mm; 0 inside. Its voxels are boxes, as the volume shows them."""
+    from scipy.spatial import cKDTree
+
+    grid = region.box_grid
+    index = grid.lps_to_index(points_lps_mm)
+    voxels = np.argwhere(_surface(region.box_kji))[:, ::-1]
+    tree = cKDTree(grid.index_to_lps(voxels), balanced_tree=False, compact_nodes=False)
+    _, near = tree.query(points_lps_mm, k=np.arange(1, min(_NEIGHBOURS, len(voxels)) + 1))
+    gaps = index[:, None] - voxels[near]
+    beyond = gaps - np.clip(gaps, -0.5, 0.5)
+    away = np.linalg.norm(grid.index_to_lps_vectors(beyond), axis=-1).min(axis=1)
+    nearest = np.floor(index + 0.5).astype(int)
+    held = grid.contains_index(nearest)
+    held[held] = region.box_kji[tuple(nearest[held].T[::-1])]
+    return np.where(held, 0.0, away)
+
+
+def _surface(mask_kji: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The voxels of a mask with a neighbour across a face that is not in it."""
+    padded = np.pad(mask_kji, 1)
+    inner = (slice(1, -1),) * 3
+    deep = mask_kji.copy()
+    for axis in range(3):
+        for step in (-1, 1):
+            deep &= np.roll(padded, step, axis)[inner]
+    return mask_kji & ~deep
