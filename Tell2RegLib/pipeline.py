@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
-from Tell2RegLib.finding import find_regions
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
 from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
 from Tell2RegLib.markups import PointList
-from Tell2RegLib.matching import pairs_by_name, unpaired
-from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.matching.words import left_alone, match_found
+from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.measuring import (
     measured,
     measured_as_they_lie,
@@ -26,10 +23,10 @@ from Tell2RegLib.measuring import (
 )
 from Tell2RegLib.memory import Memory, region_key, volume_key
 from Tell2RegLib.output import RegistrationResult
+from Tell2RegLib.pairing import Matched, match_by_words, why_none_is_used
 from Tell2RegLib.provenance import provenance
 from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.result import Fitted, PairMetrics
-from Tell2RegLib.sources.protocol import Found
 from Tell2RegLib.stages import FINDING_STAGES, Clock
 from Tell2RegLib.volume import Volume
 from Tell2RegLib.words import Words, words_by_models
@@ -96,7 +93,10 @@ def register(
     if prompts is not None:
         with clock.stage("models"):
             words = words_by_models(prompts, models, device=device)
-    matched = _by_words(run, words) if words else _given(run, fixed_regions or (), moving_regions or ())
+    if words is None:
+        matched = _given(run, fixed_regions or (), moving_regions or ())
+    else:
+        matched = match_by_words(fixed, moving, words, clock=clock, memory=memory)
     return run.finish(matched, plan, plan_truth, true_regions, inputs or {})
 
 
@@ -109,82 +109,38 @@ def finish(
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     inputs: Mapping[str, Path] | None = None,
+    prompts: Sequence[str] = (),
+    models: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     memory: Memory | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RegistrationResult:
     """Fit, measure and carry the plan for pairs that were matched before and, perhaps, curated by a person since.
 
-    Args: see `register`; `pairs` on the grids of the volumes, rejected ones too.
+    Args: see `register`, and
+        pairs: on the grids of the volumes, rejected ones too.
+        prompts, models, parameters: how the pairs were found, for the record: those of a `pairing.Matched`.
     """
     _check_regions("fixed", fixed, [pair.fixed for pair in pairs])
     _check_regions("moving", moving, [pair.moving for pair in pairs])
     true_places(plan, plan_truth)
     run = _Run(fixed, moving, settings or FitSettings(), Clock(progress, cancelled), memory or Memory())
-    return run.finish(_Matched(tuple(pairs)), plan, plan_truth, None, inputs or {})
+    matched = Matched(tuple(pairs), prompts=prompts, models=models or {}, parameters=parameters or {})
+    return run.finish(matched, plan, plan_truth, None, inputs or {})
 
 
 # --- regions and pairs ---
 
 
-@dataclass(frozen=True, eq=False)
-class _Matched:
-    """Pairs, and where they come from.
-
-    Args:
-        pairs: accepted and rejected ones.
-        fixed, moving: all regions of both sides.
-        reason: why there are no pairs.
-        found: what the words found.
-        words: the words and their settings.
-    """
-
-    pairs: tuple[RegionPair, ...]
-    fixed: Sequence[Region] = ()
-    moving: Sequence[Region] = ()
-    reason: str = ""
-    found: tuple[Found, Found] | None = None
-    words: Words | None = None
-
-    def parameters(self) -> dict[str, Any]:
-        """What the record says of the words."""
-        if self.words is None:
-            return {}
-        own = getattr(self.words.source, "settings", None)
-        looking = {} if own is None else {"words": asdict(own)}
-        unknown = {"unverified_models": list(self.words.unverified)} if self.words.unverified else {}
-        return {"source": self.words.source.name, **looking, "matching": asdict(self.words.matching), **unknown}
-
-
-def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> _Matched:
+def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> Matched:
     _check_regions("fixed", run.fixed, fixed_regions)
     _check_regions("moving", run.moving, moving_regions)
     with run.clock.stage("pair"):
         try:
-            return _Matched(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
+            return Matched(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
         except NothingFound as nothing:
-            return _Matched((), fixed_regions, moving_regions, str(nothing))
-
-
-def _by_words(run: _Run, words: Words) -> _Matched:
-    volumes = (run.fixed, run.moving)
-    fixed, moving = find_regions(
-        words.source, volumes, words.prompts, clock=run.clock, memory=run.memory, store=words.store
-    )
-    with run.clock.stage("pair"):
-        pairs = match_found(fixed, moving, words.matching)
-    reason = "" if pairs else _why_no_pairs(fixed, moving, words.matching)
-    return _Matched(pairs, fixed.regions, moving.regions, reason, (fixed, moving), words)
-
-
-def _why_no_pairs(fixed: Found, moving: Found, matching: MatchSettings) -> str:
-    for side, own in (("fixed", fixed), ("moving", moving)):
-        if not own.regions:
-            return f"Nothing was found in the {side} volume: {' '.join(own.in_words())} Try other words."
-    return (
-        f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
-        f"but no two look alike (similarity above {matching.threshold:g}). Try other words or a lower threshold."
-    )
+            return Matched((), fixed_regions, moving_regions, str(nothing))
 
 
 def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None:
@@ -211,21 +167,18 @@ class _Run:
 
     def finish(
         self,
-        matched: _Matched,
+        matched: Matched,
         plan: PointList | None,
         plan_truth: PointList | None,
         true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
         inputs: Mapping[str, Path],
     ) -> RegistrationResult:
-        pairs, words = matched.pairs, matched.words
+        pairs = matched.pairs
         fit_result, fitted, metrics = self._fitted(pairs)
-        if matched.found is None:
-            left_fixed, left_moving = unpaired(pairs, matched.fixed, matched.moving)
-        else:
-            left_fixed, left_moving = left_alone(pairs, *matched.found)
+        left_fixed, left_moving = matched.left_alone()
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
-            reason=matched.reason if fit_result or not pairs else _why_none_is_used(pairs),
+            reason="" if fit_result else matched.reason or why_none_is_used(pairs),
             fixed=self.fixed,
             moving=self.moving,
             pairs=pairs,
@@ -234,14 +187,14 @@ class _Run:
             metrics=metrics,
             summary=summary(metrics),
             fitted=fitted,
-            targets=targets(fit_result, plan, true_places(plan, plan_truth)) if fit_result and plan else (),
+            targets=targets(fit_result, plan, true_places(plan, plan_truth), pairs) if fit_result and plan else (),
             timing_s=self.clock.timing(),
             provenance=provenance(
                 device=fit_result.device if fit_result else "none",
-                parameters={**asdict(self.settings), **matched.parameters()},
+                parameters={**asdict(self.settings), **matched.parameters},
                 inputs=inputs,
-                prompts=words.prompts if words else (),
-                models=words.models if words else {},
+                prompts=matched.prompts,
+                models=matched.models,
             ),
             words=words_result(matched.found, pairs, true_regions),
             truth=true_pairs(true_regions, fitted),
@@ -267,8 +220,3 @@ class _Run:
                 most=2,
             )
         return fit_result, fitted, metrics
-
-
-def _why_none_is_used(pairs: Sequence[RegionPair]) -> str:
-    first = f"'{pairs[0].name}': {pairs[0].reason}" if pairs[0].reason else f"'{pairs[0].name}' was rejected"
-    return f"None of the {len(pairs)} pair(s) may be used ({first}). Accept at least one, or try other words."
