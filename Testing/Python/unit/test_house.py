@@ -142,7 +142,7 @@ def test_importing_the_library_loads_nothing_heavy_and_asks_no_network() -> None
 PACKAGE_OF = {"PIL": "pillow"}
 """Import names that are not the package's name."""
 IN_SLICER_OR_AN_EXTRA = {
-    *("slicer", "qt", "vtk", "vtkmodules"),
+    *("slicer", "qt", "vtk", "vtkmodules", "packaging", "PyTorchUtils"),
     *("transformers", "groundingdino", "segment_anything", "safetensors", "torchvision"),
 }
 

@@ -1,0 +1,62 @@
+"""The Python environment of this process: what is installed, what of it is loaded, and where new packages would go."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import shutil
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that packages go to.
+
+    Args:
+        folder: where.
+        free_mb: space left there.
+        writable: whether this user may write there.
+    """
+
+    folder: Path
+    free_mb: float
+    writable: bool
+
+
+def installed_versions() -> dict[str, str]:
+    """The version of every installed package, by its canonical name; read from the disk, nothing is imported."""
+    importlib.invalidate_caches()
+    versions: dict[str, str] = {}
+    for found in importlib.metadata.distributions():
+        name = found.metadata["Name"] if found.metadata else None
+        if name:
+            versions.setdefault(canonicalize_name(name), found.version or "")
+    return versions
+
+
+def loaded_packages() -> set[str]:
+    """The canonical names of the installed packages of which this process has imported something."""
+    owners = importlib.metadata.packages_distributions()
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    return {canonicalize_name(owner) for name in loaded for owner in owners.get(name, ())}
+
+
+def place_of_packages() -> Place:
+    """Where this Python keeps its packages."""
+    folder = Path(sysconfig.get_path("purelib"))
+    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    return Place(folder, shutil.disk_usage(there).free / 1e6, _can_write(there))
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
