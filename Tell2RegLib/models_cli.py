@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from Tell2RegLib.terminal import print_json, print_table, stderr, stdout, told
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.catalog import Model
+    from Tell2RegLib.models.rows import ModelRow
     from Tell2RegLib.models.store import Record, Store
 
 app = typer.Typer(
@@ -58,16 +60,12 @@ def install(
 ) -> None:
     """Download models or sets, as far as they are not there yet, and check them."""
     with told(debug), _kept(), ByteBars() as bars:
-        from Tell2RegLib.models.download import install as run
+        from Tell2RegLib.models import actions
         from Tell2RegLib.models.store import Store
 
         store = Store()
-        models = _unique(store, names)
-        done = {}
-        for model in models:
-            bars.title = model.name
-            done[model.name] = run(store, model, progress=bars)
-    _show_files(store, models, done, as_json)
+        done = actions.install(store, names, bars)
+    _show_files(store, done, as_json)
 
 
 @app.command()
@@ -81,21 +79,15 @@ def verify(
     """Hash the files of models again and compare with what they should be."""
     with told(debug), ByteBars() as bars:
         from Tell2RegLib.errors import ModelError
+        from Tell2RegLib.models import actions
         from Tell2RegLib.models.store import Store
 
         store = Store()
-        models = _unique(store, names) if names else [m for m in store.catalog.models if store.status(m) != "missing"]
-        done, problems = {}, []
-        for model in models:
-            bars.title = model.name
-            try:
-                done[model.name] = store.verify(model, bars, again=True)
-            except ModelError as error:
-                problems.append(str(error))
+        done, problems = actions.verify(store, names or (), bars)
         if as_json:
-            print_json({**_files(store, models, done), "problems": problems})
-        elif done:
-            _show_files(store, [model for model in models if model.name in done], done, as_json)
+            print_json({**_files(store, done), "status": "failed" if problems else "ok", "problems": problems})
+        elif any(done.values()):
+            _show_files(store, {name: record for name, record in done.items() if record}, as_json)
         elif not problems:
             stdout.print("No model is installed, so there is nothing to verify.")
         if problems:
@@ -118,9 +110,8 @@ def import_model(
         from Tell2RegLib.models.store import Store
 
         store = Store()
-        bars.title = file.name
-        found = import_file(store, file, name=name, unverified=unverified, progress=bars)
-    _show_files(store, [found.model], {found.model.name: found.record}, as_json)
+        found = import_file(store, file, name=name, unverified=unverified, progress=partial(bars, file.name))
+    _show_files(store, {found.model.name: found.record}, as_json)
 
 
 @app.command()
@@ -131,11 +122,10 @@ def remove(
 ) -> None:
     """Delete the files of a model, or of a set as far as no other installed set needs them."""
     with told(debug):
+        from Tell2RegLib.models import actions
         from Tell2RegLib.models.store import Store, readable
 
-        store = Store()
-        models = _to_remove(store, name)
-        freed = sum(store.remove(model) for model in models)
+        models, freed = actions.remove(Store(), name)
     if as_json:
         print_json({"status": "ok", "removed": [model.name for model in models], "bytes": freed})
         return
@@ -175,7 +165,6 @@ class ByteBars:
     """One line per step with bytes, speed and time left, on stderr; nothing when stderr is no terminal."""
 
     def __init__(self) -> None:
-        self.title = ""
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -194,10 +183,10 @@ class ByteBars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        key = (self.title, stage)
+    def __call__(self, title: str, stage: str, done: int, total: int) -> None:
+        key = (title, stage)
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(f"{WORDS.get(stage, stage)} {self.title}", total=total or None)
+            self._tasks[key] = self._progress.add_task(f"{WORDS.get(stage, stage)} {title}", total=total or None)
         self._progress.update(self._tasks[key], completed=done, total=total or None)
 
 
@@ -211,55 +200,29 @@ def _kept() -> Iterator[None]:
         raise typer.Exit(130) from error
 
 
-def _unique(store: Store, names: list[str]) -> list[Model]:
-    return list({model.name: model for name in names for model in store.catalog.members(name)}.values())
-
-
-def _to_remove(store: Store, name: str) -> list[Model]:
-    """The models that a name stands for; of a set, those that are there and that no other installed set needs."""
-    from Tell2RegLib.errors import ModelError
-
-    members = [model for model in store.catalog.members(name) if store.files(model)]
-    if name not in {one.name for one in store.catalog.sets}:
-        return list(store.catalog.members(name))
-    others = [one for one in store.catalog.sets if one.name != name]
-    whole = [one for one in others if all(store.status(store.catalog.model(m)) != "missing" for m in one.members)]
-    needed = {member for one in whole for member in one.members}
-    found = [model for model in members if model.name not in needed and model.kind != "shipped"]
-    if not found:
-        raise ModelError(f"Nothing of the set '{name}' can be removed: it is not installed, or other sets need it.")
-    return found
-
-
 def _listing(store: Store) -> dict[str, Any]:
-    models = [_entry(store, model) for model in store.catalog.models]
-    status = {one["name"]: one["status"] for one in models}
+    from Tell2RegLib.models.rows import model_rows, set_rows
+
+    rows = model_rows(store)
     sets = [
         {
             "name": one.name,
-            "models": list(one.members),
-            "status": _of_set([status[member] for member in one.members]),
-            "size": _size(sum(store.size(store.catalog.model(member)) for member in one.members)),
+            "models": [row.name for row in one.models],
+            "status": one.status,
+            "size": _size(one.bytes),
             "purpose": one.purpose,
         }
-        for one in store.catalog.sets
+        for one in set_rows(store.catalog, rows)
     ]
-    return {"models": models, "sets": sets, "folder": str(store.folder), "notice": store.catalog.notice}
+    notice = store.catalog.notice
+    return {"models": [_entry(row) for row in rows], "sets": sets, "folder": str(store.folder), "notice": notice}
 
 
-def _of_set(found: list[str]) -> str:
-    for status in ("missing", "damaged"):
-        if status in found:
-            return status
-    return "installed"
-
-
-def _entry(store: Store, model: Model) -> dict[str, Any]:
+def _entry(row: ModelRow) -> dict[str, Any]:
     from dataclasses import asdict
 
-    size = store.size(model)
-    path = store.path(model)
-    return {**asdict(model), "status": store.status(model), "size_bytes": size, "size": _size(size), "path": str(path)}
+    more = {"status": row.status, "size_bytes": row.bytes, "size": _size(row.bytes), "path": str(row.path)}
+    return {**asdict(row.model), **more}
 
 
 def _size(size: int) -> str:
@@ -268,27 +231,32 @@ def _size(size: int) -> str:
     return readable(size)
 
 
-def _files(store: Store, models: list[Model], done: dict[str, Record]) -> dict[str, Any]:
-    entries = [
-        {**_entry(store, model), "sha256_found": done[model.name].sha256 if model.name in done else None}
-        for model in models
-    ]
-    return {"status": "ok" if len(done) == len(models) else "failed", "models": entries, "notice": store.catalog.notice}
+def _files(store: Store, done: Mapping[str, Record | None]) -> dict[str, Any]:
+    found = {name: record.sha256 if record else None for name, record in done.items()}
+    entries = [{**_entry(row), "sha256_found": found[row.name]} for row in _rows(store, done)]
+    return {"status": "ok", "models": entries, "notice": store.catalog.notice}
 
 
-def _show_files(store: Store, models: list[Model], done: dict[str, Record], as_json: bool) -> None:
+def _rows(store: Store, done: Mapping[str, Record | None]) -> list[ModelRow]:
+    from Tell2RegLib.models.rows import model_rows
+
+    rows = {row.name: row for row in model_rows(store)}
+    return [rows[name] for name in done]
+
+
+def _show_files(store: Store, done: Mapping[str, Record], as_json: bool) -> None:
     if as_json:
-        print_json(_files(store, models, done))
+        print_json(_files(store, done))
         return
-    for model in models:
-        status, record = store.status(model), done[model.name]
+    for row in _rows(store, done):
+        record = done[row.name]
         stdout.print(
-            f"{model.name}: {status}, {_size(record.bytes)}, {model.licence}, about {model.memory_gb:g} GB of memory, "
-            f"SHA-256 {record.sha256[:12]}..., {store.path(model)}",
+            f"{row.name}: {row.status}, {_size(record.bytes)}, {row.licence}, about {row.memory_gb:g} GB of memory, "
+            f"SHA-256 {record.sha256[:12]}..., {row.path}",
             markup=False,
         )
-        if model.sha256 is None or status == "unverified":
-            stdout.print(f"  {_caution(model, status)}", markup=False)
+        if row.model.sha256 is None or row.status == "unverified":
+            stdout.print(f"  {_caution(row.model, row.status)}", markup=False)
     _notice(store)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,40 @@ class Words:
     unverified: tuple[str, ...] = ()
 
 
+class Networks:
+    """The networks of one set, kept between runs; they are let go before others are loaded.
+
+    `loads` counts how often networks were loaded.
+    """
+
+    def __init__(self) -> None:
+        self.loads = 0
+        self._key: Hashable = None
+        self._loaded: GroundedSam | None = None
+
+    def get(self, files: ModelFiles, device: str, box_threshold: float | None) -> GroundedSam:
+        """The networks of a set, with settings that suit them.
+
+        Raises:
+            ModelError: a file does not hold what it should, or the packages to run it are missing.
+        """
+        key = (files.name, tuple(files.sha256.items()), device, box_threshold)
+        if self._loaded is None or key != self._key:
+            self.release()
+            self._loaded = grounded_sam(files, device=device, box_threshold=box_threshold)
+            self._key = key
+            self.loads += 1
+        return self._loaded
+
+    def release(self) -> None:
+        """Let the networks and their memory go."""
+        if self._loaded is not None:
+            from Tell2RegLib.models.inference import free_unused
+
+            self._loaded = None
+            free_unused()
+
+
 def words_by_models(
     prompts: Sequence[str],
     models: str = "demo",
@@ -46,6 +80,7 @@ def words_by_models(
     matching: MatchSettings | None = None,
     box_threshold: float | None = None,
     store: EmbeddingStore | None = None,
+    networks: Networks | None = None,
 ) -> Words:
     """Words looked for by GroundingDINO and SAM.
 
@@ -57,6 +92,7 @@ def words_by_models(
         matching: which regions are pairs.
         box_threshold: boxes must score above it; None takes what suits the weights.
         store: embeddings on disk.
+        networks: those of earlier runs; loaded anew when None.
 
     Raises:
         ModelError: the set is unknown, not installed or damaged, or the packages to run it are missing.
@@ -64,10 +100,10 @@ def words_by_models(
     from Tell2RegLib.models.sets import model_files
 
     files = model_files(models)
-    source = grounded_sam(files, device=device, settings=settings, box_threshold=box_threshold)
+    source = (networks or Networks()).get(files, device, box_threshold)
     return Words(
         prompts=tuple(prompts),
-        source=source,
+        source=replace(source, settings=_suited(settings or WordsSettings(), source.settings)),
         matching=matching or MatchSettings(),
         models=files.sha256,
         store=store,
@@ -92,7 +128,10 @@ def grounded_sam(
     options = {} if box_threshold is None else {"box_threshold": box_threshold}
     detector = load_detector(files, device=device, **options)
     segmenter = load_segmenter(files, device=device)
-    settings = settings or WordsSettings()
-    if settings.region_score is None:
-        settings = replace(settings, region_score=suited_region_score(files) if box_threshold is None else 0.0)
-    return GroundedSam(detector, segmenter, settings)
+    suited = WordsSettings(region_score=suited_region_score(files) if box_threshold is None else 0.0)
+    return GroundedSam(detector, segmenter, _suited(settings or WordsSettings(), suited))
+
+
+def _suited(settings: WordsSettings, suited: WordsSettings) -> WordsSettings:
+    """Settings that say nothing of the region score take that of the networks."""
+    return settings if settings.region_score is not None else replace(settings, region_score=suited.region_score)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -193,6 +194,13 @@ def _half(size: int, what: str, failure: str) -> int:
             "Close other programs, or choose a smaller model, a smaller input or device cpu."
         )
     return size // 2
+
+
+def free_unused() -> None:
+    """Give back memory that nothing uses any more, to the system and to other programs on the GPU."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

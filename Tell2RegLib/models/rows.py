@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from Tell2RegLib.models.catalog import Model
+from Tell2RegLib.models.catalog import Catalog, Model
+from Tell2RegLib.resources import resource_path
+
+if TYPE_CHECKING:
+    from Tell2RegLib.models.store import Store
 
 
 @dataclass(frozen=True)
@@ -106,3 +111,26 @@ def worst(found: Sequence[str]) -> str:
         if status in found:
             return status
     return "installed"
+
+
+def model_rows(store: Store) -> tuple[ModelRow, ...]:
+    """Every model, without hashing any."""
+    return tuple(
+        ModelRow(model, store.status(model), store.size(model), store.path(model)) for model in store.catalog.models
+    )
+
+
+def rows_without_store(catalog: Catalog) -> tuple[ModelRow, ...]:
+    """Every model as far as known before the packages are installed that a store needs."""
+    return tuple(
+        ModelRow(model, "installed", model.about_bytes, resource_path(model.file))
+        if model.kind == "shipped"
+        else ModelRow(model, "unknown", model.about_bytes, None)
+        for model in catalog.models
+    )
+
+
+def set_rows(catalog: Catalog, rows: Sequence[ModelRow]) -> tuple[SetRow, ...]:
+    """Every set, of these rows."""
+    by_name = {row.name: row for row in rows}
+    return tuple(SetRow(one.name, one.purpose, tuple(by_name[name] for name in one.members)) for one in catalog.sets)
