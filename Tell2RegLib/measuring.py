@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from Tell2RegLib.carry import carry_region
+from Tell2RegLib.confidence import judge_targets
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.fitting import FitResult
-from Tell2RegLib.grid import Grid
+from Tell2RegLib.grid import Grid, apply_affine
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.metrics import (
@@ -167,22 +168,21 @@ def true_places(plan: PointList | None, truth: PointList | None) -> Mapping[str,
     return dict(zip(truth.names, truth.points_lps_mm, strict=True))
 
 
-def targets(fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndarray]) -> tuple[Target, ...]:
-    """The plan carried to fixed space, with the errors of every transform where the truth is known."""
-    points = plan.points_lps_mm
-    carried = {"before": points}
-    for kind in ("rigid", "affine"):
-        matrix = fit_result.rigid_lps if kind == "rigid" else fit_result.affine_lps
-        back = np.linalg.inv(matrix)
-        carried[kind] = points @ back[:3, :3].T + back[:3, 3]
-    final = fit_result.transform.inverse.apply_to_points(points)
-    if fit_result.transform.kind not in carried:
-        carried["deformable"] = final
+def targets(
+    fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndarray], pairs: Sequence[RegionPair]
+) -> tuple[Target, ...]:
+    """The plan carried to fixed space and judged, with the errors of every transform where the truth is known."""
+    points, transform = plan.points_lps_mm, fit_result.transform
+    linear = {"rigid": fit_result.rigid_lps, "affine": fit_result.affine_lps}
+    judged = judge_targets(plan.names, points, transform, linear["rigid"], linear["affine"], pairs)
     errors: dict[str, np.ndarray] = {}
     if truth:
+        carried = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}
+        if transform.kind not in carried:
+            carried["deformable"] = np.array([trust.fixed_lps_mm for trust in judged])
         true_points = np.array([truth[name] for name in plan.names])
         errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
     return tuple(
-        Target(name, points[number], final[number], {kind: float(error[number]) for kind, error in errors.items()})
-        for number, name in enumerate(plan.names)
+        Target(trust, {kind: float(error[number]) for kind, error in errors.items()})
+        for number, trust in enumerate(judged)
     )

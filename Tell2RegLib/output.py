@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from Tell2RegLib.confidence import TargetTrust
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.markups import write_points
 from Tell2RegLib.region import Region, RegionPair
@@ -209,7 +210,15 @@ def _target_record(target: Target) -> dict[str, Any]:
         "moving_lps_mm": np.asarray(target.moving_lps_mm).tolist(),
         "fixed_lps_mm": np.asarray(target.fixed_lps_mm).tolist(),
         "error_mm": dict(target.errors_mm),
+        "trust": _trust_record(target.trust),
     }
+
+
+def _trust_record(trust: TargetTrust) -> dict[str, Any]:
+    """Verdict and reasons first, then what they rest on."""
+    first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
+    names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
+    return {**first, **{name: getattr(trust, name) for name in names}}
 
 
 def plain(value: Any) -> Any:
@@ -271,12 +280,14 @@ def _write_pairs(metrics: tuple[PairMetrics, ...], path: Path) -> None:
 def _write_targets(targets: tuple[Target, ...], folder: Path) -> None:
     kinds = list(dict.fromkeys(kind for target in targets for kind in target.errors_mm))
     header = ["name", "moving_x", "moving_y", "moving_z", "fixed_x", "fixed_y", "fixed_z"]
+    trusts = [{**_trust_record(t.trust), "reasons": " ".join(t.trust.reasons)} for t in targets]
     rows = [
         [target.name, *map(_cell, (*target.moving_lps_mm, *target.fixed_lps_mm))]
         + [_cell(target.errors_mm.get(kind)) for kind in kinds]
-        for target in targets
+        + [_cell(value) for value in trust.values()]
+        for target, trust in zip(targets, trusts, strict=True)
     ]
-    _write_csv(folder / "targets.csv", [*header, *(f"error_mm_{kind}" for kind in kinds)], rows)
+    _write_csv(folder / "targets.csv", [*header, *(f"error_mm_{kind}" for kind in kinds), *trusts[0]], rows)
     names = [target.name for target in targets]
     write_points(folder / "targets_in_fixed.mrk.json", names, np.array([target.fixed_lps_mm for target in targets]))
 

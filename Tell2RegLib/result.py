@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from Tell2RegLib.confidence import TargetTrust
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import FieldQuality
 from Tell2RegLib.region import Region
@@ -83,17 +84,28 @@ class Target:
     """One point of a plan, carried from moving to fixed space.
 
     Args:
-        name: as in the plan.
-        moving_lps_mm: where it was drawn, (3,).
-        fixed_lps_mm: where it was carried to by the fitted transform, (3,).
+        trust: where it was drawn and carried to by the fitted transform, and how far that can be trusted.
         errors_mm: distance to its true place by kind ("before", "rigid", "affine", and the fitted kind), where the
             true place is known; empty otherwise.
     """
 
-    name: str
-    moving_lps_mm: Floats
-    fixed_lps_mm: Floats
+    trust: TargetTrust
     errors_mm: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As in the plan."""
+        return self.trust.name
+
+    @property
+    def moving_lps_mm(self) -> Floats:
+        """Where it was drawn, (3,)."""
+        return self.trust.moving_lps_mm
+
+    @property
+    def fixed_lps_mm(self) -> Floats:
+        """Where it was carried to, (3,)."""
+        return self.trust.fixed_lps_mm
 
 
 @dataclass(frozen=True)

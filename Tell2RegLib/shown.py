@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from Tell2RegLib.confidence import GOOD
 from Tell2RegLib.terminal import print_notice, print_table, stdout
 
 MEASURES = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after", "hd95_mm_before", "hd95_mm_after")
+TARGET_HEAD = ("target", "verdict", "moved mm", "nearest region", "mm", "det J", "spread mm")
+TRUST = ("moved_mm", "nearest_name", "nearest_mm", "det_j", "spread_mm")
 HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
 
 
@@ -60,9 +63,17 @@ def _show_pairs(pairs: list[dict[str, Any]]) -> None:
 
 
 def _show_targets(targets: list[dict[str, Any]]) -> None:
-    if not targets or not targets[0]["error_mm"]:
+    if not targets:
         return
+    judged = [(target["name"], target["trust"]) for target in targets]
+    rows = [[name, trust["verdict"], *(trust[key] for key in TRUST)] for name, trust in judged]
+    print_table("Targets", TARGET_HEAD, rows)
+    for name, trust in judged:
+        if trust["verdict"] != GOOD:
+            stdout.print(f"{trust['verdict'].capitalize()}: {name}: {' '.join(trust['reasons'])}", markup=False)
     kinds = list(targets[0]["error_mm"])
+    if not kinds:
+        return
     rows = [[target["name"], *(target["error_mm"][kind] for kind in kinds)] for target in targets]
     means = [sum(row[n] for row in rows) / len(rows) for n in range(1, len(kinds) + 1)]
     print_table("Target error, mm", ["target", *kinds], [*rows, ["mean", *means]])

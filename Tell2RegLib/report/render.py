@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from Tell2RegLib import __version__
 from Tell2RegLib.errors import OutputError
-from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.jacobian import jacobian_determinant
 from Tell2RegLib.region import RegionPair, color_of
 from Tell2RegLib.report import words
@@ -103,39 +101,16 @@ def _range_inside(jacobian: Volume, pair: RegionPair) -> tuple[float, float] | N
 
 
 def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
-    """Where each target was carried, how the linear transforms differ there, and the nearest accepted region."""
-    if result.fitted is None:
-        return []
+    """Where each target was carried, how far that can be trusted, and what the verdict rests on."""
     rows = []
     for target in result.targets:
-        region, away_mm = _nearest_region(result.pairs, target.fixed_lps_mm)
+        trust = target.trust
         rows.append(
             {
-                "name": target.name,
-                "carried_to": words.position(target.fixed_lps_mm.tolist()),
-                "moved_mm": float(np.linalg.norm(target.fixed_lps_mm - target.moving_lps_mm)),
-                "spread_mm": _spread_mm(result.fitted, target.moving_lps_mm, target.fixed_lps_mm),
-                "region": f"in {region}" if away_mm == 0 else f"{away_mm:.1f} mm from {region}",
+                "trust": trust,
+                "carried_to": words.position(trust.fixed_lps_mm.tolist()),
+                "region": words.near(trust),
                 "errors": target.errors_mm,
             }
         )
     return rows
-
-
-def _spread_mm(fitted: Fitted, moving_lps_mm: Floats, carried_lps_mm: Floats) -> float:
-    """The largest distance between where rigid, affine and the fitted transform put a target."""
-    places = [apply_affine(np.linalg.inv(m), moving_lps_mm) for m in (fitted.rigid_lps, fitted.affine_lps)]
-    places.append(carried_lps_mm)
-    return max(float(np.linalg.norm(a - b)) for a in places for b in places)
-
-
-def _nearest_region(pairs: Sequence[RegionPair], point_lps_mm: Floats) -> tuple[str, float]:
-    """The accepted fixed region nearest to a point, the smallest of those that hold it, and the distance in mm."""
-    found = []
-    for pair in pairs:
-        if pair.accepted:
-            away = float(np.linalg.norm(pair.fixed.points_lps_mm() - point_lps_mm, axis=1).min())
-            half_voxel = float(np.linalg.norm(pair.fixed.grid.spacing_mm)) / 2
-            found.append((0.0 if away <= half_voxel else away, pair.fixed.volume_ml, pair.name))
-    away, _, name = min(found)
-    return name, away

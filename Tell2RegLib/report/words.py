@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from Tell2RegLib.result import Fitted, PairMetrics
+from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.result import Fitted, PairMetrics, Target
 
 if TYPE_CHECKING:
     from Tell2RegLib.output import RegistrationResult
@@ -144,6 +145,7 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_rejected([m.name for m in result.metrics if not m.accepted]),
         *_about_transform(result.fitted),
         *_about_strain(strain),
+        *_about_trust(result.targets),
         *_about_targets(result),
         Remark(EXTRAPOLATION, "note"),
     ]
@@ -214,6 +216,15 @@ def _about_strain(strain: Strain) -> Iterator[Remark]:
         yield Remark(f"Tissue is squeezed or stretched more than twofold somewhere inside: {listed(strained)}.", "look")
 
 
+def _about_trust(targets: Sequence[Target]) -> Iterator[Remark]:
+    for verdict, text in ((DO_NOT_TRUST, "Do not trust the place of"), (CHECK, "Check the place of")):
+        names = [target.name for target in targets if target.trust.verdict == verdict]
+        if names:
+            yield Remark(f"{text} {listed(names)}: the table of targets says why.", "look")
+    if targets and all(target.trust.verdict == GOOD for target in targets):
+        yield Remark("Nothing that is known speaks against the place of any target.", "good")
+
+
 def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
     errors, kind = mean_errors(result), fitted_kind(result)
     if kind not in errors or "before" not in errors:
@@ -229,6 +240,15 @@ def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
 
 
 # --- targets ---
+
+
+def near(trust: TargetTrust) -> str:
+    """'in gland' or '3.2 mm from gland'; a dash without any region."""
+    if trust.nearest_mm is None:
+        return "–"
+    return (
+        f"in {trust.nearest_name}" if trust.nearest_mm == 0 else f"{trust.nearest_mm:.1f} mm from {trust.nearest_name}"
+    )
 
 
 def fitted_kind(result: RegistrationResult) -> str:

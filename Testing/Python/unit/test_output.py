@@ -66,7 +66,17 @@ TRANSFORM = {
     "linear_part_lps": MATRIX,
 }
 SUMMARY = {f"mean_{what}_{when}": MAYBE for what in ("dice", "centroid_mm") for when in ("before", "after")}
-TARGET = {"name": str, "moving_lps_mm": [NUMBER], "fixed_lps_mm": [NUMBER], "error_mm": dict}
+TRUST = {
+    "verdict": str,
+    "reasons": [str],
+    "moved_mm": NUMBER,
+    "nearest_mm": MAYBE,
+    "nearest_name": str,
+    "det_j": NUMBER,
+    "spread_mm": NUMBER,
+    "inside_volume": bool,
+}
+TARGET = {"name": str, "moving_lps_mm": [NUMBER], "fixed_lps_mm": [NUMBER], "error_mm": dict, "trust": TRUST}
 PROVENANCE = {
     "versions": dict.fromkeys(("tell2reg", "python", "system", *PACKAGES), str),
     "device": str,
@@ -287,6 +297,17 @@ def test_targets_are_written_where_the_transform_carries_them(folder: Path, a_re
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == list(PLAN)
     assert {f"error_mm_{kind}" for kind in ("before", "rigid", "affine", "deformable")} <= set(rows[0])
+
+
+def test_every_target_is_written_with_how_far_it_can_be_trusted(folder: Path, record: dict[str, Any]) -> None:
+    with (folder / "targets.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row, target in zip(rows, record["targets"], strict=True):
+        trust = target["trust"]
+        assert list(row)[-len(trust) :] == list(trust)
+        assert (row["verdict"], row["reasons"]) == (trust["verdict"], " ".join(trust["reasons"]))
+        assert row["nearest_name"] == trust["nearest_name"] == "prostate"
+        assert float(row["spread_mm"]) == pytest.approx(trust["spread_mm"], abs=1e-3)
 
 
 def test_provenance_holds_the_hash_and_size_of_every_input(record: dict[str, Any], files: Files) -> None:

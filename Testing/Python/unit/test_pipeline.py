@@ -99,6 +99,12 @@ def test_rigid_and_affine_stand_beside_the_deformable_result(results: Callable[[
     assert np.allclose(fitted.affine_lps, results("affine").transform.affine_lps)
 
 
+@pytest.mark.parametrize("kind", ["rigid", "svf"])
+def test_targets_inside_a_pair_are_judged_by_it(results: Callable[[str], RegistrationResult], kind: str) -> None:
+    for target in results(kind).targets:
+        assert (target.trust.verdict, target.trust.nearest_mm, target.trust.nearest_name) == ("good", 0.0, "prostate")
+
+
 def test_errors_of_targets_are_distances_to_their_true_places(results: Callable[[str], RegistrationResult]) -> None:
     result = results("svf")
     assert [target.name for target in result.targets] == list(PLAN)

@@ -15,6 +15,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
+from Tell2RegLib.confidence import TargetTrust
 from Tell2RegLib.errors import OutputError
 from Tell2RegLib.grid import Grid
 from Tell2RegLib.metrics import FieldQuality
@@ -195,6 +196,24 @@ def told(pair: RegionPair, after: float | None = 0.9) -> PairMetrics:
     )
 
 
+def a_target(name: str, errors_mm: dict[str, float], **more: object) -> Target:
+    """Carried 8 mm to the patient's right, 3.2 mm from the bladder."""
+    trust = TargetTrust(
+        name=name,
+        moving_lps_mm=CENTRE,
+        fixed_lps_mm=CENTRE - [8, 0, 0],
+        moved_mm=8.0,
+        nearest_mm=3.2,
+        nearest_name="bladder",
+        det_j=1.0,
+        spread_mm=0.5,
+        inside_volume=True,
+        verdict="good",
+        reasons=("Lies 3.2 mm from the nearest accepted region (bladder).",),
+    )
+    return Target(dataclasses.replace(trust, **more), errors_mm)
+
+
 def a_result(grid: Grid, pairs: tuple[RegionPair, ...], **more: object) -> RegistrationResult:
     matrix = np.eye(4)
     matrix[:3, 3] = (8, 0, 0)
@@ -215,8 +234,8 @@ def a_result(grid: Grid, pairs: tuple[RegionPair, ...], **more: object) -> Regis
         summary=Summary(0.5, 0.9, 8.0, 0.5),
         fitted=Fitted(transform, matrix, matrix, quality, (0.001, 0.01), moving, carried),
         targets=(
-            Target("apex <u>", CENTRE, CENTRE - [8, 0, 0], {"before": 8.0, "rigid": 2.0, "affine": 1.0}),
-            Target("base", CENTRE, CENTRE - [8, 0, 0]),
+            a_target("apex <u>", {"before": 8.0, "rigid": 2.0, "affine": 1.0}),
+            a_target("base", {}),
         ),
         timing_s={"fit": 12.34, "total": 20.0},
         provenance={
@@ -413,9 +432,29 @@ def test_what_is_wrong_is_said_in_words(changes: dict, text: str, remarks_of: Ca
 def test_a_simpler_transform_that_serves_the_targets_better_is_named() -> None:
     grid = scan_grid((1, 0, 0, 0, 1, 0, 0, 0, 1))
     errors = {"before": 8.0, "rigid": 2.0, "affine": 3.5}
-    result = a_result(grid, (a_pair(grid),) * 3, targets=(Target("x", CENTRE, CENTRE, errors),))
+    result = a_result(grid, (a_pair(grid),) * 3, targets=(a_target("x", errors),))
     texts = [remark.text for remark in words.remarks(result, {})]
     assert "For these targets the rigid transform is better: 2.0 mm." in texts
+
+
+def test_targets_that_are_doubtful_are_named_and_told_why(an_oblique_grid: Grid) -> None:
+    why = "Rigid, affine and fitted transform disagree by 17 mm there."
+    targets = (
+        a_target("apex", {}),
+        a_target("base", {}, verdict="check"),
+        a_target("node", {}, verdict="do not trust", reasons=(why,), nearest_mm=None, nearest_name=""),
+    )
+    text = Page(render_report(a_result(an_oblique_grid, (a_pair(an_oblique_grid),), targets=targets))).text
+    assert "Do not trust the place of node: the table of targets says why." in text
+    assert "Check the place of base: the table of targets says why." in text
+    assert f"do not trust: {why}" in text
+    assert "3.2 mm from bladder" in text
+
+
+def test_targets_that_nothing_speaks_against_are_said_to_be_so(an_oblique_grid: Grid) -> None:
+    result = a_result(an_oblique_grid, (a_pair(an_oblique_grid),), targets=(a_target("apex", {}),))
+    texts = [remark.text for remark in words.remarks(result, {}) if remark.kind == "good"]
+    assert "Nothing that is known speaks against the place of any target." in texts
 
 
 def test_a_trace_of_folding_is_not_rounded_to_none() -> None:
@@ -432,7 +471,7 @@ def test_positions_are_told_in_the_patients_directions() -> None:
 def test_mean_errors_keep_the_order_of_the_method() -> None:
     grid = scan_grid((1, 0, 0, 0, 1, 0, 0, 0, 1))
     errors = {"deformable": 1.0, "affine": 2.0, "rigid": 3.0, "before": 4.0}
-    result = a_result(grid, (a_pair(grid),), targets=(Target("x", CENTRE, CENTRE, errors), Target("y", CENTRE, CENTRE)))
+    result = a_result(grid, (a_pair(grid),), targets=(a_target("x", errors), a_target("y", {})))
     assert words.mean_errors(result) == {"before": 4.0, "rigid": 3.0, "affine": 2.0, "deformable": 1.0}
     assert list(words.mean_errors(result)) == ["before", "rigid", "affine", "deformable"]
 
