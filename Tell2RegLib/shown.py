@@ -9,8 +9,8 @@ from Tell2RegLib.confidence import GOOD
 from Tell2RegLib.terminal import print_notice, print_table, stdout
 
 MEASURES = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after", "hd95_mm_before", "hd95_mm_after")
-TARGET_HEAD = ("target", "verdict", "moved mm", "nearest region", "mm", "det J", "spread mm")
-TRUST = ("moved_mm", "nearest_name", "nearest_mm", "det_j", "spread_mm")
+TARGET_HEAD = ("target", "verdict", "nearest region", "mm", "det J", "spread mm")
+TRUST = ("nearest_name", "nearest_mm", "det_j", "spread_mm")
 HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
 
 
