@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib import __version__, models_cli
-from Tell2RegLib.fitting.settings import KINDS, SMOOTHNESS_OF_FOUND, FitSettings
+from Tell2RegLib.fitting.settings import KINDS, FitSettings, default_smoothness
 from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES
@@ -36,7 +36,7 @@ Smoothness = Annotated[
     float | None,
     typer.Option(
         "--smoothness",
-        help=f"Larger is stiffer; {FitSettings.smoothness:g} for given regions and {SMOOTHNESS_OF_FOUND:g} for words.",
+        help=f"Larger is stiffer; {default_smoothness(False):g} for given regions and {default_smoothness(True):g} for words.",
     ),
 ]
 Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
@@ -103,7 +103,7 @@ def demo(
             result = run(
                 pair.fixed,
                 pair.moving,
-                settings=FitSettings(kind=transform, smoothness=_smoothness(None, not true_regions), device=device),
+                settings=FitSettings(kind=transform, smoothness=default_smoothness(not true_regions), device=device),
                 plan=pair.plan,
                 plan_truth=pair.plan_truth,
                 inputs=files,
@@ -168,7 +168,7 @@ def register(
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
-        stiff = _smoothness(smoothness, bool(prompts))
+        stiff = default_smoothness(bool(prompts)) if smoothness is None else smoothness
         settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
         with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
             more = _read(bars, given)
@@ -312,12 +312,6 @@ def _show(result: Any, out: Path, as_json: bool) -> None:
         print_json({**record, "out": str(out)})
     else:
         show_result(record, out)
-
-
-def _smoothness(wanted: float | None, by_words: bool) -> float:
-    if wanted is not None:
-        return wanted
-    return SMOOTHNESS_OF_FOUND if by_words else FitSettings.smoothness
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
+from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.measuring import (
@@ -87,8 +87,8 @@ def register(
     if [prompts is not None, words is not None, given].count(True) != 1:
         raise InputError("Give either words to look for, or regions on both volumes.")
     clock, memory = Clock(progress, cancelled), memory or Memory()
-    smoothness = FitSettings.smoothness if given else SMOOTHNESS_OF_FOUND
-    run = _Run(fixed, moving, settings or FitSettings(device=device, smoothness=smoothness), clock, memory)
+    settings = settings or FitSettings(device=device, smoothness=default_smoothness(by_words=not given))
+    run = _Run(fixed, moving, settings, clock, memory)
     true_places(plan, plan_truth)
     if prompts is not None:
         with clock.stage("models"):

@@ -16,6 +16,11 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
 
+def default_smoothness(by_words: bool) -> float:
+    """What suits regions that words found, or regions that are given."""
+    return SMOOTHNESS_OF_FOUND if by_words else FitSettings.smoothness
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
     """How region pairs become a transform (method.md section 7).
