@@ -14,7 +14,7 @@ from Tell2RegLib import __version__, models_cli
 from Tell2RegLib.fitting.settings import KINDS, FitSettings, default_smoothness
 from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
-from Tell2RegLib.stages import FINDING_STAGES
+from Tell2RegLib.stages import FINDING_STAGES, STAGES, WORD_STAGES
 from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ Smoothness = Annotated[
     float | None,
     typer.Option(
         "--smoothness",
-        help=f"Larger is stiffer; {default_smoothness(False):g} for given regions and {default_smoothness(True):g} for words.",
+        help=f"Larger is stiffer; {default_smoothness(False):g} for given regions, {default_smoothness(True):g} for words.",
     ),
 ]
 Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
@@ -315,8 +315,7 @@ def _show(result: Any, out: Path, as_json: bool) -> None:
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:
-    words = ("models", *FINDING_STAGES) if by_words else ()
-    return (first, *words, "pair", "start", "fit", "measure", "write")
+    return (first, *(WORD_STAGES if by_words else STAGES), "write")
 
 
 def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_regions: Path | None) -> None:
