@@ -27,14 +27,9 @@ from Tell2RegLib.pairing import Matched, match_by_words, why_none_is_used
 from Tell2RegLib.provenance import provenance
 from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.result import Fitted, PairMetrics
-from Tell2RegLib.stages import FINDING_STAGES, Clock
+from Tell2RegLib.stages import Clock
 from Tell2RegLib.volume import Volume
 from Tell2RegLib.words import Words, words_by_models
-
-STAGES = ("pair", "start", "fit", "measure")
-"""Of a run with given regions."""
-WORD_STAGES = ("models", *FINDING_STAGES, *STAGES)
-"""Of a run with words."""
 
 
 def register(

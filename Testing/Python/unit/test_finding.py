@@ -16,8 +16,8 @@ from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.measuring import detection_ratio
 from Tell2RegLib.memory import Memory
 from Tell2RegLib.models.embedding_store import EmbeddingStore
-from Tell2RegLib.pipeline import WORD_STAGES, finish, register
-from Tell2RegLib.stages import Clock
+from Tell2RegLib.pipeline import finish, register
+from Tell2RegLib.stages import WORD_STAGES, Clock
 from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
 
 BENT = FitSettings(resolution_mm=8.0, max_steps=5)

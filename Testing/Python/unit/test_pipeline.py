@@ -14,7 +14,8 @@ from Tell2RegLib.fitting.settings import KINDS
 from Tell2RegLib.grid import Floats, Grid, apply_affine
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.output import RegistrationResult
-from Tell2RegLib.pipeline import STAGES, register
+from Tell2RegLib.pipeline import register
+from Tell2RegLib.stages import STAGES
 from Testing.Python.conftest import rotation
 from Testing.Python.small import AFFINE, ORGANS, PLAN, RIGID, Side, a_side, centred_grid
 
