@@ -1,0 +1,25 @@
+"""What the module needs of the running application: its Python for the worker, a timer, its events, its end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import qt
+import slicer
+
+from Tell2RegLib.module.runs import Runs
+from Tell2RegLib.module.worker_client import WorkerClient
+
+
+def makeRuns() -> Runs:
+    """Runs in a worker of Slicer's own Python, polled while the application is idle, ended with it."""
+    runs = Runs(WorkerClient(workerCommand()), timer=qt.QTimer(), pump=slicer.app.processEvents)
+    slicer.app.connect("aboutToQuit()", runs.close)
+    return runs
+
+
+def workerCommand() -> list[str]:
+    """The command of the worker: PythonSlicer sets the paths of Slicer's libraries for its Python."""
+    python = shutil.which("PythonSlicer") or sys.executable
+    return [python, "-m", "Tell2RegLib.worker"]

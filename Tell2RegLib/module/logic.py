@@ -1,0 +1,444 @@
+"""What the module does, for the panel and for scripts: nodes in, nodes out; no widget, no dialog.
+
+From a script in Slicer:
+
+    logic = slicer.util.getModuleLogic("Tell2Reg")
+    logic.registerVolumes(fixedNode, movingNode, ["prostate", "bladder"])      # find, fit; raises in one sentence
+    logic.parameters.deformableTransform                                       # vtkMRMLGridTransformNode
+    copies, trusts = logic.propagate([planNode])                               # copies; the plan stays as it is
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.markups import PointList
+from Tell2RegLib.matching.names import pairs_by_name
+from Tell2RegLib.matching.pairs import unpaired
+from Tell2RegLib.module import curation, inputs, plan, scene_results
+from Tell2RegLib.module.curation import History, Rows
+from Tell2RegLib.module.mrml_markups import points_of
+from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
+from Tell2RegLib.module.mrml_volumes import volume_from_node
+from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, promptsOf
+from Tell2RegLib.module.runs import Outcome, Runs
+from Tell2RegLib.module.scene_results import FoundPairs
+from Tell2RegLib.module.signal import Signal
+from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.transform import Transform, after_moving
+from Tell2RegLib.volume import Volume
+from Tell2RegLib.worker.requests import FindReply, FindRequest, FitReply, FitRequest, ReportReply, ReportRequest
+
+FIND, FIT, REPORT = "find", "fit", "report"
+
+
+class Tell2RegLogic(ScriptedLoadableModuleLogic):
+    """Finds, pairs, fits and carries; every choice and result is in `parameters`, the parameter node.
+
+    Signals: `pairsChanged()`, `fitChanged()`, and those of `runs`.
+
+    Args:
+        runs: who runs the worker; `module/application.py` makes one for Slicer.
+    """
+
+    def __init__(self, runs: Runs | None = None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._runs = runs
+        self._history = History()
+        self._rows: tuple[str, Rows] = ("", ())
+        self.pairsChanged, self.fitChanged = Signal(), Signal()
+        self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+
+    def getParameterNode(self) -> Tell2RegParameterNode:
+        """The parameter node of the present scene."""
+        self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+        return self.parameters
+
+    @property
+    def runs(self) -> Runs:
+        """Who runs the worker; made when it is first needed."""
+        if self._runs is None:
+            from Tell2RegLib.module.application import makeRuns
+
+            self._runs = makeRuns()
+        return self._runs
+
+    def close(self) -> None:
+        """End the worker and whatever it does; the logic can still be used."""
+        if self._runs is not None:
+            self._runs.close()
+
+    # --- one call for scripts ---
+
+    def registerVolumes(
+        self,
+        fixedNode,
+        movingNode,
+        prompts: Sequence[str] | None = None,
+        fixedSegmentation=None,
+        movingSegmentation=None,
+        models: str = "demo",
+        device: str = "auto",
+        smoothness: float | None = None,
+    ):
+        """Find regions by words, or take those of two segmentations, pair them, and fit; returns when all is done.
+
+        Args:
+            fixedNode, movingNode: vtkMRMLScalarVolumeNode.
+            prompts: the words; None to take the segmentations.
+            fixedSegmentation, movingSegmentation: vtkMRMLSegmentationNode.
+            models, device: as the library calls them.
+            smoothness: of the fit; None takes what suits words or drawn regions.
+
+        Returns:
+            The grid transform node, from parent: the moving volume put under it is shown in fixed space.
+
+        Raises:
+            Tell2RegError: what went wrong, in one sentence.
+        """
+        own = self.parameters
+        own.fixedVolume, own.movingVolume = fixedNode, movingNode
+        own.models, own.device = models, device
+        own.source = "segmentations" if prompts is None else WORDS
+        own.prompts = "\n".join(prompts or ())
+        own.fixedSegmentation, own.movingSegmentation = fixedSegmentation, movingSegmentation
+        own.smoothness = smoothness if smoothness is not None else (0.5 if prompts is None else 2.0)
+        self.findRegions(waitForCompletion=True)
+        self.fit(waitForCompletion=True)
+        return own.deformableTransform
+
+    # --- regions ---
+
+    def whyNotFind(self) -> str:
+        """Why no regions can be looked for, one sentence; empty when they can."""
+        return inputs.whyNotFind(self.parameters)
+
+    def findRegions(self, waitForCompletion: bool = False) -> None:
+        """Look for the words in both volumes, or read the two segmentations, and pair what is there.
+
+        Args:
+            waitForCompletion: return when it is done, and raise if it failed; else `runs.ended` tells.
+
+        Raises:
+            Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
+        """
+        own = self.parameters
+        inputs.raiseIf(self.whyNotFind())
+        fixed, moving = inputs.readVolumes(own)
+        keep = _Inputs(own)
+        if own.source != WORDS:
+            self._showFound(self._pairsOfSegmentations(fixed, moving), keep, moving)
+            return
+        request = FindRequest(
+            fixed=fixed,
+            moving=moving,
+            prompts=promptsOf(own.prompts),
+            models=own.models,
+            device=own.device,
+            box_threshold=own.boxThreshold or None,
+            spacing_mm=own.spacingMm,
+            slice_step=own.sliceStep,
+            paper_mode=own.paperMode,
+            threshold=own.similarityThreshold,
+            cross_prompts=own.crossPrompts,
+        )
+        self.runs.start(FIND, request, lambda reply: self._found(reply, keep, moving), waitForCompletion)
+
+    def _pairsOfSegmentations(self, fixed: Volume, moving: Volume) -> FindReply:
+        own = self.parameters
+        ours, empty = regions_from_segmentation(own.fixedSegmentation, fixed.grid)
+        lying = volume_from_node(own.movingVolume).grid
+        theirs, alsoEmpty = regions_from_segmentation(own.movingSegmentation, lying)
+        regions = list(ours.values()), [_placed(region, moving) for region in theirs.values()]
+        for side, some in (("fixed", regions[0]), ("moving", regions[1])):
+            if not some:
+                raise InputError(f"No segment of the {side} segmentation has a voxel inside the {side} volume.")
+        pairs = pairs_by_name(*regions)
+        left = unpaired(pairs, *regions)
+        said = [f"The segment '{name}' is empty and was left out." for name in (*empty, *alsoEmpty)]
+        return FindReply(pairs, *left, tuple(said), "", (), {}, {})
+
+    def _found(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
+        keep.raiseIfGone()
+        self._showFound(reply, keep, moving)
+        if reply.reason:
+            raise InputError(reply.reason)
+
+    def _showFound(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
+        own = self.parameters
+        lying = volume_from_node(keep.moving)
+        there = [RegionPair(p.fixed, _placed(p.moving, lying), p.similarity, p.accepted, p.reason) for p in reply.pairs]
+        found = FoundPairs(there, reply.unpaired_fixed, [_placed(region, lying) for region in reply.unpaired_moving])
+        own.shown = "none"
+        rows = scene_results.showFound(own, found, reply.pairs)
+        own.words = "\n".join(reply.messages)
+        own.modelHashes = json.dumps(dict(reply.models))
+        own.foundParameters = json.dumps(dict(reply.parameters), default=str)
+        own.fittedPairs = ""
+        self._history.forget()
+        self._keep(rows)
+        self.fitChanged.emit()
+
+    # --- decisions ---
+
+    @property
+    def rows(self) -> Rows:
+        """The pairs as they are decided now."""
+        text = self.parameters.pairs
+        if text != self._rows[0]:
+            self._rows = (text, curation.from_json(text))
+        return self._rows[1]
+
+    def _keep(self, rows: Rows) -> None:
+        self.parameters.pairs = curation.to_json(rows)
+        self.pairsChanged.emit()
+
+    def _decide(self, change: Callable[[Rows], Rows]) -> None:
+        rows = self._history.step(self.rows, change)
+        if rows != self.rows:
+            self._showRows(rows)
+
+    def _showRows(self, rows: Rows) -> None:
+        scene_results.showDecisions(self.parameters, rows)
+        self._keep(rows)
+
+    def accept(self, numbers: Collection[int]) -> None:
+        """Use the pairs of these numbers in the fit."""
+        self._decide(lambda rows: curation.decided(rows, numbers, True))
+
+    def reject(self, numbers: Collection[int]) -> None:
+        """Leave the pairs of these numbers out of the fit."""
+        self._decide(lambda rows: curation.decided(rows, numbers, False))
+
+    def rename(self, number: int, name: str) -> None:
+        """Give a pair another name, on both sides."""
+        self._decide(lambda rows: curation.renamed(rows, number, name))
+
+    def pairByHand(self, fixedSegment: str, movingSegment: str, name: str = "") -> None:
+        """Take two segments of Tell2Reg's segmentations, by their ids, for the same thing.
+
+        Raises:
+            InputError: one of them is empty or not there, or they are a pair already.
+        """
+        own = self.parameters
+        if own.fixedRegions is None or own.movingRegions is None:
+            raise InputError("There are no segments to pair yet: find regions first.")
+        fixed, moving = inputs.readVolumes(own)
+        ours, theirs = inputs.readRegions(own, fixed, moving)
+        for side, regions, segment in (("fixed", ours, fixedSegment), ("moving", theirs, movingSegment)):
+            if segment not in regions:
+                raise InputError(f"The {side} segment that was chosen is empty: draw something in it first.")
+        name = name or own.fixedRegions.GetSegmentation().GetSegment(fixedSegment).GetName()
+        measures = scene_results.measuresOf(RegionPair(ours[fixedSegment], theirs[movingSegment]))
+        self._decide(lambda rows: curation.paired_by_hand(rows, fixedSegment, movingSegment, name, measures=measures))
+
+    @property
+    def canUndo(self) -> bool:
+        """Whether a decision can be taken back."""
+        return self._history.can_undo
+
+    @property
+    def canRedo(self) -> bool:
+        """Whether a decision can be done again."""
+        return self._history.can_redo
+
+    def undo(self) -> None:
+        """Take the last decision back."""
+        self._showRows(self._history.undo(self.rows))
+
+    def redo(self) -> None:
+        """Do the decision again that was taken back."""
+        self._showRows(self._history.redo(self.rows))
+
+    def placesOf(self, number: int) -> tuple[Floats | None, Floats | None]:
+        """Centres of a pair's segments, (3,) LPS mm each, in the fixed volume and in the moving one as it lies."""
+        row, own, places = curation.row_of(self.rows, number), self.parameters, []
+        for node, segment in ((own.fixedRegions, row.fixed), (own.movingRegions, row.moving)):
+            known = node is not None and node.GetSegmentation().GetSegment(segment) is not None
+            center = node.GetSegmentCenter(segment) if known else None
+            places.append(None if center is None else np.array([-center[0], -center[1], center[2]]))
+        return places[0], places[1]
+
+    # --- fit ---
+
+    def whyNotFit(self) -> str:
+        """Why nothing can be fitted, one sentence; empty when it can."""
+        return inputs.whyNotFit(self.parameters, self.rows)
+
+    @property
+    def fitIsOld(self) -> bool:
+        """Whether the pairs have changed since the fit."""
+        fitted = self.parameters.fittedPairs
+        return bool(fitted) and not curation.same_for_the_fit(curation.from_json(fitted), self.rows)
+
+    def fit(self, waitForCompletion: bool = False) -> None:
+        """Fit rigid, affine and deformable transforms to the accepted pairs, with the segments as they are now.
+
+        Args:
+            waitForCompletion: return when it is done, and raise if it failed; else `runs.ended` tells.
+
+        Raises:
+            Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
+        """
+        numbers, request = self._fitRequest()
+        keep, initial, rows = _Inputs(self.parameters), inputs.initialMatrix(self.parameters), self.rows
+        self.runs.start(
+            FIT, request, lambda reply: self._fitted(reply, keep, numbers, initial, rows), waitForCompletion
+        )
+
+    def _fitRequest(self) -> tuple[tuple[int, ...], FitRequest]:
+        own = self.parameters
+        inputs.raiseIf(self.whyNotFit())
+        fixed, moving = inputs.readVolumes(own)
+        pairs = inputs.readPairs(own, self.rows, fixed, moving)
+        request = FitRequest(
+            fixed=fixed,
+            moving=moving,
+            pairs=tuple(pair for _, pair in pairs),
+            smoothness=own.smoothness,
+            device=own.device,
+            prompts=promptsOf(own.prompts) if own.source == WORDS else (),
+            models=json.loads(own.modelHashes or "{}"),
+            parameters=json.loads(own.foundParameters or "{}"),
+        )
+        return tuple(row.number for row, _ in pairs), request
+
+    def _fitted(
+        self, reply: FitReply, keep: _Inputs, numbers: Sequence[int], initial: Floats | None, rows: Rows
+    ) -> None:
+        keep.raiseIfGone()
+        if reply.transform is None or reply.jacobian is None:
+            raise InputError(reply.reason)
+        transform, linear = _fromTheVolumeAsItLies(reply, initial)
+        own = self.parameters
+        own.shown = "none"
+        scene_results.showFit(own, transform, linear, reply.jacobian, reply.provenance)
+        own.fitSummary = json.dumps(_summaryOf(reply))
+        own.fittedPairs = curation.to_json(rows)
+        metrics = dict(zip(numbers, reply.metrics, strict=True))
+        self._showRows(scene_results.withMetrics(self.rows, metrics))
+        own.shown = "deformable"
+        self.fitChanged.emit()
+
+    # --- plan and report ---
+
+    def whyNotPropagate(self, nodes: Sequence) -> str:
+        """Why nothing can be carried, one sentence; empty when it can."""
+        return inputs.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to carry.")
+
+    def propagate(self, nodes: Sequence) -> tuple[list, tuple]:
+        """Carry copies of nodes to the other volume, in `parameters.direction`.
+
+        Args:
+            nodes: markups, segmentations, models or volumes; they stay as they are.
+
+        Returns:
+            The copies, and a `TargetTrust` for every control point of the markups.
+
+        Raises:
+            InputError: there is no transform, or a node that cannot be carried.
+        """
+        inputs.raiseIf(self.whyNotPropagate(nodes))
+        own = self.parameters
+        copies = plan.carryAll(own, nodes)
+        trusts = plan.trustOf(own, nodes, self._fittedPairs())
+        plan.fillTargets(own, trusts)
+        return copies, trusts
+
+    def _fittedPairs(self) -> tuple[RegionPair, ...]:
+        """The pairs that the fit used, as they lie."""
+        own = self.parameters
+        fixed, moving = volume_from_node(own.fixedVolume), volume_from_node(own.movingVolume)
+        used = tuple(row for row in curation.from_json(own.fittedPairs) if row.accepted)
+        if own.fixedRegions is None or own.movingRegions is None:
+            return ()
+        return tuple(pair for _, pair in inputs.readPairs(own, used, fixed, moving))
+
+    def saveReport(
+        self, folder: str | Path, planNode=None, overwrite: bool = False, waitForCompletion: bool = False
+    ) -> None:
+        """Write report.html with the transform, the regions and the tables into a folder (docs/result-folder.md).
+
+        Args:
+            folder: a new folder, or one with an earlier result when `overwrite`.
+            planNode: markups on the moving volume to carry in the report.
+        """
+        _, fit = self._fitRequest()
+        points = None if planNode is None else self._planFor(planNode)
+        request = ReportRequest(fit, points, Path(folder), overwrite)
+        self.runs.start(REPORT, request, self._reported, waitForCompletion)
+
+    def _planFor(self, node) -> PointList:
+        points, initial = points_of(node), inputs.initialMatrix(self.parameters)
+        if initial is None:
+            return points
+        return PointList(points.names, points.points_lps_mm @ initial[:3, :3].T + initial[:3, 3])
+
+    def _reported(self, reply: ReportReply) -> None:
+        self.report = reply.report
+
+
+# --- parts ---
+
+
+class _Inputs:
+    """The nodes of a run, and whether they are still there when it ends."""
+
+    def __init__(self, parameters) -> None:
+        self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
+        self._scene = slicer.mrmlScene
+
+    def raiseIfGone(self) -> None:
+        """Raises InputError when one of them was removed from the scene."""
+        for side, node in (("fixed", self.fixed), ("moving", self.moving)):
+            if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:
+                raise InputError(f"The {side} volume was removed during the run: its result was dropped.")
+
+
+def _placed(region: Region, volume: Volume) -> Region:
+    """The same voxels on the grid of the same volume in another place."""
+    return Region(
+        region.name,
+        region.box_kji,
+        region.start_kji,
+        volume.grid,
+        prompt=region.prompt,
+        score=region.score,
+        color=region.color,
+    )
+
+
+def _fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
+    """The fitted transforms without the initial one that the moving volume was put under."""
+    linear = {"rigid": reply.rigid_lps, "affine": reply.affine_lps}
+    if initial is None:
+        return reply.transform, linear
+    back = np.linalg.inv(initial)
+    return after_moving(reply.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
+
+
+def _summaryOf(reply: FitReply) -> dict:
+    quality, used = reply.quality, [metric for metric in reply.metrics if metric.accepted]
+    return {
+        "pairs": len(used),
+        "dice": [scene_results.meanOf([getattr(metric, name) for metric in used]) for name in _DICE],
+        "distance_mm": [scene_results.meanOf([getattr(metric, name) for metric in used]) for name in _DISTANCE],
+        "folding_percent": quality.folding_percent,
+        "max_displacement_mm": quality.max_displacement_mm,
+        "inverse_error_mm": list(reply.inverse_error_mm),
+        "seconds": reply.timing_s.get("total"),
+    }
+
+
+_DICE = ("dice_before", "dice_after")
+_DISTANCE = ("centroid_mm_before", "centroid_mm_after")
+
+__all__ = ["FIND", "FIT", "REPORT", "Outcome", "Tell2RegLogic"]

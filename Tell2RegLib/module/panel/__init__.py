@@ -1,0 +1,1 @@
+"""The panel: one small file per step, assembled in panel.py."""

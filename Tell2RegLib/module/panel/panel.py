@@ -1,0 +1,193 @@
+"""The panel, assembled: five steps, one message line, everything brought up to date when a choice or a node changes."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.module.logic import REPORT, Tell2RegLogic
+from Tell2RegLib.module.panel.images_step import ImagesStep
+from Tell2RegLib.module.panel.plan_step import PlanStep
+from Tell2RegLib.module.panel.regions_step import RegionsStep
+from Tell2RegLib.module.panel.transform_step import TransformStep
+from Tell2RegLib.module.panel.words_step import WordsStep
+from Tell2RegLib.module.runs import Outcome
+from Tell2RegLib.module.views import Views
+
+GOOD_STYLE, BAD_STYLE = "color: #1e8449;", "color: #c0392b;"
+
+
+class Panel:
+    """Five steps, one below the other, each usable alone.
+
+    Args:
+        ui: the named widgets of Tell2Reg.ui.
+        logic: what they drive.
+        observer: something with addObserver and removeObservers of slicer.util.VTKObservationMixin.
+    """
+
+    def __init__(self, ui, logic: Tell2RegLogic, observer) -> None:
+        self.ui, self.logic, self._observer = ui, logic, observer
+        self.views = Views(slicer.app.layoutManager())
+        self.tips: dict[str, str] = {}
+        self.entered = False
+        self._updating = False
+        self._guiTag = None
+        self._bound = None
+        self.images, self.words = ImagesStep(self), WordsStep(self)
+        self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
+        runs = logic.runs
+        self._connections = (
+            (runs.started, self._started),
+            (runs.ended, self._ended),
+            (runs.logged, self.log),
+            (logic.pairsChanged, self.update),
+            (logic.fitChanged, self._fitChanged),
+        )
+        for signal, slot in self._connections:
+            signal.connect(slot)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return self.logic.runs.busy
+
+    def tip(self, button) -> str:
+        """What a button does, as the .ui says, whatever its tooltip says now."""
+        return self.tips.setdefault(button.objectName, button.toolTip)
+
+    # --- the life of the panel ---
+
+    def enter(self) -> None:
+        """The person opened the module."""
+        self.entered = True
+        self.bind()
+        self.regions.models.enter()
+        self.update()
+
+    def exit(self) -> None:
+        """The person went to another module: his own layout comes back, what he watches is let go."""
+        self.entered = False
+        self.transform.draw()
+        self.unbind()
+        self.views.restore()
+
+    def bind(self) -> None:
+        """Bind the widgets to the parameter node of the present scene."""
+        self.unbind()
+        own = self.logic.getParameterNode()
+        self._bound = own
+        self._chooseVolumes(own)
+        self._guiTag = own.connectGui(self.ui)
+        self._observer.addObserver(own, vtk.vtkCommand.ModifiedEvent, self._changed)
+        scene = slicer.mrmlScene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self._observer.addObserver(scene, event, self._sceneChanged)
+
+    def unbind(self) -> None:
+        """Let the parameter node and the scene go."""
+        if self._bound is None:
+            return
+        self._bound.disconnectGui(self._guiTag)
+        self._observer.removeObserver(self._bound, vtk.vtkCommand.ModifiedEvent, self._changed)
+        scene = slicer.mrmlScene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self._observer.removeObserver(scene, event, self._sceneChanged)
+        self._bound, self._guiTag = None, None
+
+    def sceneStartsToClose(self) -> None:
+        """Whatever runs is for a scene that goes."""
+        self.logic.runs.cancel()
+        self.unbind()
+        self.views.restore()
+
+    def sceneClosed(self) -> None:
+        """A new scene: new choices."""
+        self.transform.redrawLater()
+        if self.entered:
+            self.bind()
+            self.update()
+
+    def close(self) -> None:
+        """The module goes: let go of everything, end the worker."""
+        self.exit()
+        for signal, slot in self._connections:
+            signal.disconnect(slot)
+        for part in (self.regions.row, self.transform, self.plan.row, self.regions.models):
+            part.disconnect()
+        self.logic.close()
+
+    # --- up to date ---
+
+    def update(self) -> None:
+        """Bring every step up to date; calls within are one."""
+        if self._updating or self._bound is None or slicer.mrmlScene.IsBatchProcessing():
+            return
+        self._updating = True
+        try:
+            self._forgetBrokenPairs()
+            for step in (self.images, self.words, self.regions, self.transform, self.plan):
+                step.update()
+        finally:
+            self._updating = False
+
+    def _changed(self, _caller=None, _event=None) -> None:
+        self.update()
+
+    def _sceneChanged(self, _caller=None, _event=None) -> None:
+        self.update()
+
+    def _fitChanged(self) -> None:
+        self.transform.redrawLater()
+        self.update()
+
+    def _forgetBrokenPairs(self) -> None:
+        """Pairs that a damaged scene keeps are said once and let go."""
+        try:
+            self.logic.rows  # noqa: B018  reading is the check
+        except InputError as error:
+            self.logic.parameters.pairs = ""
+            self.say(str(error), error=True)
+
+    def _chooseVolumes(self, own) -> None:
+        """The first two volumes of the scene, where a person has chosen none."""
+        if own.fixedVolume is not None or own.movingVolume is not None:
+            return
+        nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        usable = [node for node in nodes if not node.GetHideFromEditors() and not node.IsA("vtkMRMLLabelMapVolumeNode")]
+        if len(usable) == 2:
+            own.fixedVolume, own.movingVolume = usable
+
+    # --- what is said ---
+
+    def say(self, text: str, error: bool = False) -> None:
+        """One line at the top of the panel, and in the log."""
+        label = self.ui.messageLabel
+        label.text = text
+        label.styleSheet = BAD_STYLE if error else GOOD_STYLE
+        label.setVisible(bool(text))
+        if text:
+            self.log(text)
+
+    def log(self, text: str) -> None:
+        """A line for the log of Slicer."""
+        import logging
+
+        logging.info("Tell2Reg: %s", text)
+
+    def _started(self, _run: str) -> None:
+        self.say("")
+        self.update()
+
+    def _ended(self, outcome: Outcome) -> None:
+        if outcome.status == "failed":
+            self.say(outcome.message, error=True)
+            if outcome.detail:
+                self.log(outcome.detail)
+        elif outcome.status == "cancelled":
+            self.say(outcome.message)
+        elif outcome.run == REPORT:
+            self.say(_("Report: {path}").format(path=self.logic.report))
+        self.update()

@@ -1,0 +1,249 @@
+"""Step 3 of the panel: find regions, look at the pairs, decide."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.module.logic import FIND
+from Tell2RegLib.module.panel import tables
+from Tell2RegLib.module.panel.models_box import ModelsBox
+from Tell2RegLib.module.panel.run_row import RunRow
+from Tell2RegLib.module.parameters import SEGMENTATIONS, WORDS
+
+NAME = 1
+"""Column of the name, which can be changed."""
+
+
+class RegionsStep:
+    """Sources, run, table of pairs with keys, pairs by hand, editing."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+        self._filling = False
+        ui = self._ui
+        ui.sourceCombo.addItem(_("words"), WORDS)
+        ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
+        ui.sourceCombo.connect("activated(int)", self._sourceChosen)
+        self.models = ModelsBox(panel)
+        self.row = RunRow(panel.logic.runs, FIND, ui.findButton, ui.findProgress, ui.findLabel, self._find)
+        headers = (
+            "",
+            _("Name"),
+            _("Words"),
+            _("Alike"),
+            _("Distance, mm"),
+            _("Size ratio"),
+            _("Dice"),
+            _("Status"),
+        )
+        tables.prepare(ui.pairsTable, headers, stretched=NAME)
+        ui.pairsTable.connect("itemSelectionChanged()", self._selected)
+        ui.pairsTable.connect("cellDoubleClicked(int,int)", self._renameAsked)
+        ui.pairsTable.connect("itemChanged(QTableWidgetItem*)", self._edited)
+        for key, slot in (("Space", self._toggle), ("N", self._next), ("P", self._previous)):
+            self._shortcut(key, slot)
+        for button, slot in (
+            (ui.acceptButton, lambda: self._logic.accept(self.selected())),
+            (ui.rejectButton, lambda: self._logic.reject(self.selected())),
+            (ui.acceptAllButton, lambda: self._logic.accept([row.number for row in self._logic.rows])),
+            (ui.previousButton, self._previous),
+            (ui.nextButton, self._next),
+            (ui.undoButton, self._logic.undo),
+            (ui.redoButton, self._logic.redo),
+            (ui.pairButton, self._pairByHand),
+            (ui.editFixedButton, lambda: self._edit("fixed")),
+            (ui.editMovingButton, lambda: self._edit("moving")),
+        ):
+            button.connect("clicked(bool)", self._guarded(slot))
+
+    def _shortcut(self, key: str, slot) -> None:
+        shortcut = qt.QShortcut(qt.QKeySequence(key), self._ui.pairsTable)
+        shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
+        shortcut.connect("activated()", self._guarded(slot))
+
+    def _guarded(self, slot):
+        """The slot without arguments, its errors told in one sentence."""
+
+        def run(*_arguments) -> None:
+            try:
+                slot()
+            except Tell2RegError as error:
+                slicer.util.errorDisplay(str(error), windowTitle="Tell2Reg")
+
+        return run
+
+    # --- what is shown ---
+
+    def update(self) -> None:
+        """Enable what can be used, fill the table."""
+        own, ui, logic = self._logic.parameters, self._ui, self._logic
+        words = own.source == WORDS
+        ui.sourceCombo.setCurrentIndex(ui.sourceCombo.findData(own.source))
+        for name in ("fixedSegmentation", "movingSegmentation"):
+            getattr(ui, name).setVisible(not words)
+            getattr(ui, f"{name}Label").setVisible(not words)
+        for widget in (ui.modelsRowLabel, ui.modelsCombo, ui.modelsStatus, ui.modelsBox):
+            widget.setVisible(words)
+        ui.findButton.text = _("Cancel") if logic.runs.current == FIND else self._findText(words)
+        self.row.update(
+            logic.whyNotFind() or (self.models.whyNotFind() if words else ""),
+            _("Look for the words in both volumes") if words else _("Read the segments and pair those of one name"),
+        )
+        self.models.update()
+        ui.logText.setPlainText(own.words)
+        self._fill()
+        self._updateButtons()
+
+    def _findText(self, words: bool) -> str:
+        return _("Find regions") if words else _("Pair segments")
+
+    def _fill(self) -> None:
+        table, rows = self._ui.pairsTable, self._logic.rows
+        chosen = self.selected()
+        self._filling = True
+        try:
+            table.setRowCount(len(rows))
+            for line, row in enumerate(rows):
+                mark = tables.cell(table, line, 0, "✓" if row.accepted else "✗", row.reason or row.status)
+                tables.color(mark, row.color)
+                tables.cell(table, line, NAME, row.name)
+                tables.cell(table, line, 2, row.prompt)
+                tables.cell(table, line, 3, tables.number(row.similarity))
+                tables.cell(table, line, 4, tables.number(row.distance_mm, 1))
+                tables.cell(table, line, 5, tables.number(row.size_ratio))
+                tables.cell(table, line, 6, tables.number(row.dice))
+                tables.cell(table, line, 7, _(row.status), row.reason or row.status)
+                self._grey(line, not row.accepted)
+            for line, row in enumerate(rows):
+                if row.number in chosen and row.number not in self.selected():
+                    table.selectRow(line)
+        finally:
+            self._filling = False
+
+    def _grey(self, line: int, grey: bool) -> None:
+        if grey:
+            for column in range(1, self._ui.pairsTable.columnCount):
+                self._ui.pairsTable.item(line, column).setForeground(qt.QBrush(qt.QColor(140, 140, 140)))
+
+    def _updateButtons(self) -> None:
+        ui, logic, busy = self._ui, self._logic, self._panel.busy
+        some, any_ = bool(logic.rows), bool(self.selected())
+        nothing = _("Find regions first")
+        for button in (ui.acceptButton, ui.rejectButton):
+            self._enable(button, any_, _("Select a pair in the table first") if some else nothing)
+        for button in (ui.acceptAllButton, ui.previousButton, ui.nextButton):
+            self._enable(button, some, nothing)
+        self._enable(ui.undoButton, logic.canUndo, _("There is no decision to take back"))
+        self._enable(ui.redoButton, logic.canRedo, _("There is no decision to do again"))
+        found = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
+        for button in (ui.pairButton, ui.editFixedButton, ui.editMovingButton):
+            self._enable(button, found and not busy, nothing if not found else _("A run is under way"))
+        self._fillSegments(ui.fixedSegmentCombo, logic.parameters.fixedRegions)
+        self._fillSegments(ui.movingSegmentCombo, logic.parameters.movingRegions)
+
+    def _enable(self, button, enabled: bool, why: str) -> None:
+        """Enable a button, or say in its tooltip why not."""
+        tips = self._panel.tips
+        tips.setdefault(button.objectName, button.toolTip)
+        button.enabled = enabled
+        button.toolTip = tips[button.objectName] if enabled else why
+
+    def _fillSegments(self, combo, node) -> None:
+        chosen = combo.currentData
+        combo.clear()
+        segmentation = None if node is None else node.GetSegmentation()
+        for index in range(segmentation.GetNumberOfSegments() if segmentation else 0):
+            segment = segmentation.GetNthSegmentID(index)
+            combo.addItem(segmentation.GetSegment(segment).GetName(), segment)
+        combo.setCurrentIndex(max(combo.findData(chosen), 0) if combo.count else -1)
+
+    # --- what a person does ---
+
+    def selected(self) -> list[int]:
+        """The numbers of the selected pairs."""
+        rows = self._logic.rows
+        return [rows[line].number for line in tables.selectedRows(self._ui.pairsTable) if line < len(rows)]
+
+    def _find(self) -> None:
+        try:
+            self._logic.findRegions()
+        except Tell2RegError as error:
+            self._panel.say(str(error), error=True)
+        self._panel.update()
+
+    def _sourceChosen(self, index: int) -> None:
+        own = self._logic.parameters
+        own.source = self._ui.sourceCombo.itemData(index)
+        own.smoothness = 2.0 if own.source == WORDS else 0.5
+
+    def _selected(self) -> None:
+        if self._filling:
+            return
+        chosen = self.selected()
+        if chosen:
+            self._panel.views.jump(*self._placesShown(chosen[0]))
+        self._updateButtons()
+
+    def _placesShown(self, number: int):
+        fixed, moving = self._logic.placesOf(number)
+        return fixed, self._panel.transform.whereShown(moving)
+
+    def _toggle(self) -> None:
+        chosen = [row for row in self._logic.rows if row.number in self.selected()]
+        if chosen:
+            change = self._logic.reject if chosen[0].accepted else self._logic.accept
+            change([row.number for row in chosen])
+
+    def _next(self) -> None:
+        self._step(1)
+
+    def _previous(self) -> None:
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        table = self._ui.pairsTable
+        if table.rowCount:
+            current = table.currentRow()
+            table.selectRow((current + by) % table.rowCount if current >= 0 else 0)
+
+    def _renameAsked(self, line: int, column: int) -> None:
+        if column != NAME:
+            return
+        table = self._ui.pairsTable
+        item = table.item(line, NAME)
+        item.setFlags(item.flags() | qt.Qt.ItemIsEditable)
+        table.editItem(item)
+
+    def _edited(self, item) -> None:
+        if self._filling or item.column() != NAME:
+            return
+        row = self._logic.rows[item.row()]
+        if item.text().strip() == row.name:
+            return
+        self._guarded(lambda: self._logic.rename(row.number, item.text()))()
+        self._panel.update()
+
+    def _pairByHand(self) -> None:
+        ui = self._ui
+        self._logic.pairByHand(ui.fixedSegmentCombo.currentData, ui.movingSegmentCombo.currentData)
+
+    def _edit(self, side: str) -> None:
+        """Slicer's Segment Editor on one side, the moving one where it lies."""
+        own = self._logic.parameters
+        own.shown = "none"
+        segmentation = own.fixedRegions if side == "fixed" else own.movingRegions
+        volume = own.fixedVolume if side == "fixed" else own.movingVolume
+        self._panel.views.restore()
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(volume)
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        rows = {getattr(row, side): row.number for row in self._logic.rows}
+        chosen = self.selected()
+        for segment, number in rows.items():
+            if number in chosen[:1]:
+                editor.setCurrentSegmentID(segment)

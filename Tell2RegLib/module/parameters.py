@@ -1,0 +1,89 @@
+"""Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
+
+from typing import Annotated
+
+from slicer import (
+    vtkMRMLGridTransformNode,
+    vtkMRMLLinearTransformNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+    vtkMRMLTextNode,
+)
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+WORDS, SEGMENTATIONS = "words", "segmentations"
+"""Where regions come from."""
+SHOWN = ("none", "rigid", "affine", "deformable")
+"""What the views can show of the moving volume."""
+VIEWS = ("side", "fade", "checkerboard", "flicker")
+"""How they show it."""
+
+
+@parameterNodeWrapper
+class Tell2RegParameterNode:
+    """What a person chose, and the nodes that came of it.
+
+    fixedVolume, movingVolume, initialTransform: the input; the transform lays the moving volume roughly on the other.
+    prompts: one per line.  preset: where they come from.
+    source: "words" or "segmentations"; fixedSegmentation and movingSegmentation are the input of the latter.
+    models, device: as the library calls them.
+    similarityThreshold, boxThreshold (0: what suits the weights), spacingMm, sliceStep, paperMode, crossPrompts: see
+        docs/words-to-regions.md.
+    smoothness: of the fit, see docs/method.md.
+    shown: what the views show of the moving volume, one of SHOWN;  view: how, one of VIEWS.
+    direction: of the plan, "movingToFixed" or "fixedToMoving".
+    pairs: the rows of the table as JSON (curation.py);  fittedPairs: those that the fit used.
+    words: what was found, a sentence per prompt and side;  modelHashes, foundParameters, fitSummary: JSON, for the
+        record and the panel.
+    fixedRegions ... provenance: nodes that Tell2Reg made.
+    """
+
+    fixedVolume: vtkMRMLScalarVolumeNode
+    movingVolume: vtkMRMLScalarVolumeNode
+    initialTransform: vtkMRMLLinearTransformNode
+
+    preset: str = ""
+    prompts: str = ""
+    similarityThreshold: Annotated[float, WithinRange(0.0, 0.99)] = 0.8
+    boxThreshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
+    spacingMm: Annotated[float, WithinRange(0.25, 5.0)] = 1.0
+    sliceStep: Annotated[int, WithinRange(1, 10)] = 1
+    paperMode: bool = False
+    crossPrompts: bool = False
+
+    source: str = WORDS
+    fixedSegmentation: vtkMRMLSegmentationNode
+    movingSegmentation: vtkMRMLSegmentationNode
+    models: str = "demo"
+    device: str = "auto"
+
+    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = 2.0
+    shown: str = "none"
+    view: str = "side"
+    direction: str = "movingToFixed"
+
+    pairs: str = ""
+    fittedPairs: str = ""
+    words: str = ""
+    modelHashes: str = ""
+    foundParameters: str = ""
+    fitSummary: str = ""
+
+    fixedRegions: vtkMRMLSegmentationNode
+    movingRegions: vtkMRMLSegmentationNode
+    movingShown: vtkMRMLScalarVolumeNode
+    deformableTransform: vtkMRMLGridTransformNode
+    inverseTransform: vtkMRMLGridTransformNode
+    rigidTransform: vtkMRMLLinearTransformNode
+    affineTransform: vtkMRMLLinearTransformNode
+    jacobianMap: vtkMRMLScalarVolumeNode
+    checkerboard: vtkMRMLScalarVolumeNode
+    pairsTable: vtkMRMLTableNode
+    targetsTable: vtkMRMLTableNode
+    provenance: vtkMRMLTextNode
+
+
+def promptsOf(text: str) -> tuple[str, ...]:
+    """The words, one per line, without empty lines and repetitions."""
+    return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))

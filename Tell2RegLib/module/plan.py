@@ -1,0 +1,161 @@
+"""A plan carried from one patient to the other: copies of nodes, and a word on how far each target can be trusted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+
+from Tell2RegLib.confidence import TargetTrust, judge_targets
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.module.mrml_markups import carry_markups, carry_model, carry_volume, points_of
+from Tell2RegLib.module.mrml_segmentations import carry_segmentation
+from Tell2RegLib.module.mrml_tables import fill_table
+from Tell2RegLib.module.mrml_transforms import field_from_grid_node
+from Tell2RegLib.module.mrml_volumes import linear_lps_of
+from Tell2RegLib.module.scene_results import OURS, putIntoResults
+from Tell2RegLib.region import RegionPair
+from Tell2RegLib.transform import Transform
+
+MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
+DIRECTIONS = (MOVING_TO_FIXED, FIXED_TO_MOVING)
+CARRIED = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
+"""What can be carried."""
+MADE_FROM, CARRIED_TO = "Tell2Reg.MadeFrom", "Tell2Reg.CarriedTo"
+"""Attributes of a carried copy: the IDs of the node it was made from and of the volume it was carried to."""
+SLICE_MODELS = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """The fitted transforms in the direction of a plan.
+
+    Args:
+        transform: from the space that the plan is carried to, back to where it was drawn.
+        rigid_lps, affine_lps: the same way round.
+        target: the volume node that the plan is carried to.
+        swapped: whether that is the moving volume.
+    """
+
+    transform: Transform
+    rigid_lps: Floats
+    affine_lps: Floats
+    target: vtkMRMLScalarVolumeNode
+    swapped: bool
+
+    def points(self, points_lps_mm: Floats) -> Floats:
+        """Where points of the plan are carried to."""
+        return self.transform.inverse.apply_to_points(points_lps_mm)
+
+
+def mapOf(parameters, direction: str = "") -> Map:
+    """The transforms as the scene keeps them, in a direction; the chosen one when none is given."""
+    rigid, affine = (
+        np.linalg.inv(linear_lps_of(node)) for node in (parameters.rigidTransform, parameters.affineTransform)
+    )
+    there = field_from_grid_node(parameters.deformableTransform)
+    transform = Transform("svf", there, field_from_grid_node(parameters.inverseTransform), affine)
+    if (direction or parameters.direction) == FIXED_TO_MOVING:
+        back = (np.linalg.inv(rigid), np.linalg.inv(affine))
+        return Map(transform.inverse, *back, parameters.movingVolume, swapped=True)
+    return Map(transform, rigid, affine, parameters.fixedVolume, swapped=False)
+
+
+def candidates(parameters) -> list:
+    """The nodes that can be carried: a person's own, neither what Tell2Reg made nor the two volumes."""
+    scene = parameters.parameterNode.GetScene()
+    own = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
+    own |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
+    found = []
+    for index in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(index)
+        ours = node.GetID() in own or node.GetAttribute(MADE_FROM) or node.GetName() in SLICE_MODELS
+        if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not ours:
+            found.append(node)
+    return found
+
+
+def carry(node, way: Map, name: str):
+    """A copy of a node, carried over; the node itself stays as it is.
+
+    Raises:
+        InputError: a node of another kind, or nothing of it lands in the volume.
+    """
+    scene = node.GetScene()
+    if isinstance(node, vtkMRMLMarkupsNode):
+        copy = carry_markups(node, way.points, scene, name)
+    elif isinstance(node, vtkMRMLModelNode):
+        copy = carry_model(node, way.points, scene, name)
+    elif isinstance(node, vtkMRMLSegmentationNode):
+        copy = carry_segmentation(node, way.transform, way.target, scene, name)
+    elif isinstance(node, vtkMRMLScalarVolumeNode):
+        copy = carry_volume(node, way.transform, scene, name)
+    else:
+        raise InputError(f"'{node.GetName()}' cannot be carried: choose markups, segmentations, models or volumes.")
+    copy.SetAttribute(MADE_FROM, node.GetID())
+    return copy
+
+
+def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lambda done, total: None) -> list:
+    """Copies of all these nodes in the space of the other volume, in the folder of results.
+
+    Earlier copies of the same nodes are replaced.
+    """
+    way = mapOf(parameters)
+    copies = []
+    for number, node in enumerate(nodes):
+        told(number, len(nodes))
+        _removeCopiesOf(node, way)
+        copy = carry(node, way, f"{node.GetName()} in {way.target.GetName()}")
+        copy.SetAttribute(CARRIED_TO, way.target.GetID())
+        putIntoResults(parameters, copy)
+        copies.append(copy)
+    told(len(nodes), len(nodes))
+    return copies
+
+
+def _removeCopiesOf(node, way: Map) -> None:
+    scene = node.GetScene()
+    for index in reversed(range(scene.GetNumberOfNodes())):
+        old = scene.GetNthNode(index)
+        if old.GetAttribute(MADE_FROM) == node.GetID() and old.GetAttribute(CARRIED_TO) == way.target.GetID():
+            scene.RemoveNode(old)
+
+
+def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
+    """A word on every control point of the markups among these nodes."""
+    way = mapOf(parameters)
+    lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
+    names = [name for points in lists for name in points.names]
+    if not names:
+        return ()
+    places = np.concatenate([points.points_lps_mm for points in lists])
+    if way.swapped:
+        pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
+    return judge_targets(names, places, way.transform, way.rigid_lps, way.affine_lps, pairs)
+
+
+def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
+    """The table node of the targets, coordinates in RAS as Slicer shows them."""
+    flip = np.array([-1.0, -1.0, 1.0])
+    columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
+    for axis, letter in enumerate("ras"):
+        columns[letter] = [float((trust.fixed_lps_mm * flip)[axis]) for trust in trusts]
+    for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
+        columns[name] = [getattr(trust, name) for trust in trusts]
+    columns["reasons"] = [" ".join(trust.reasons) for trust in trusts]
+    scene = parameters.fixedVolume.GetScene()
+    parameters.targetsTable = fill_table(scene, "Tell2Reg targets", columns, node=parameters.targetsTable)
+    putIntoResults(parameters, parameters.targetsTable)
+
+
+def newFolder(parent: str | Path, name: str) -> Path:
+    """A folder of that name that is not there yet; numbered when it is."""
+    base = Path(parent) / name
+    tries = (base if number == 1 else base.with_name(f"{name} {number}") for number in itertools.count(1))
+    return next(folder for folder in tries if not folder.exists())

@@ -1,0 +1,221 @@
+"""What a run found, as nodes of the scene: segments, transforms, maps and tables, in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.metrics import centroid_distance_mm, dice
+from Tell2RegLib.module.curation import PairRow, Rows
+from Tell2RegLib.module.mrml_segmentations import describe_segment, segmentation_from_regions
+from Tell2RegLib.module.mrml_tables import fill_table, text_node
+from Tell2RegLib.module.mrml_transforms import grid_node_from_field, linear_node_from_lps, set_references
+from Tell2RegLib.module.mrml_volumes import volume_to_node
+from Tell2RegLib.module.subject_hierarchy import put_into, results_folder
+from Tell2RegLib.occupancy import place_region
+from Tell2RegLib.region import Region, RegionPair, color_of
+from Tell2RegLib.result import NOTICE, PairMetrics
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import Volume
+
+FOLDER = "Tell2Reg"
+OURS = (
+    *("fixedRegions", "movingRegions", "movingShown"),
+    *("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform"),
+    *("jacobianMap", "checkerboard", "pairsTable", "targetsTable", "provenance"),
+)
+"""Attributes of the parameter node that hold nodes which Tell2Reg made."""
+OF_THE_FIT = OURS[2:]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPairs:
+    """Pairs and regions without a partner, from words or from segmentations.
+
+    Args:
+        pairs: the moving regions on the grid of the moving volume as it lies.
+        unpaired_fixed, unpaired_moving: the rest.
+    """
+
+    pairs: Sequence[RegionPair]
+    unpaired_fixed: Sequence[Region] = ()
+    unpaired_moving: Sequence[Region] = ()
+
+
+def forget(parameters, attributes: Sequence[str] = OURS) -> None:
+    """Remove nodes that an earlier run made."""
+    for name in attributes:
+        node = getattr(parameters, name)
+        setattr(parameters, name, None)
+        if node is not None and node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
+
+
+def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) -> Rows:
+    """Two segmentations with a segment per region, and the rows of the pairs.
+
+    Args:
+        parameters: the parameter node; its result nodes are replaced.
+        found: what to show.
+        asTheyLie: the same pairs with the moving regions where the fit starts, to measure them.
+    """
+    forget(parameters)
+    fixedNode, movingNode = parameters.fixedVolume, parameters.movingVolume
+    colored = [_colored(pair, number) for number, pair in enumerate(found.pairs)]
+    sides = (
+        ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], found.unpaired_fixed),
+        ("movingRegions", movingNode, [moving for _, moving in colored], found.unpaired_moving),
+    )
+    ids = {}
+    for attribute, volumeNode, paired, unpaired in sides:
+        segmentation, ids[attribute] = segmentation_from_regions(
+            volumeNode.GetScene(), f"{volumeNode.GetName()} regions", [*paired, *unpaired], volumeNode
+        )
+        for segment, region in zip(ids[attribute][len(paired) :], unpaired, strict=True):
+            describe_segment(segmentation, segment, status="unpaired", prompt=region.prompt, score=region.score)
+        setattr(parameters, attribute, segmentation)
+        putIntoResults(parameters, segmentation)
+    rows = tuple(
+        _row(number, pair, lying, ids["fixedRegions"][number], ids["movingRegions"][number])
+        for number, (pair, lying) in enumerate(zip(found.pairs, asTheyLie, strict=True))
+    )
+    showDecisions(parameters, rows)
+    return rows
+
+
+def _colored(pair: RegionPair, number: int) -> tuple[Region, Region]:
+    color = pair.fixed.color or color_of(number)
+    return (replace(pair.fixed, name=pair.name, color=color), replace(pair.moving, name=pair.name, color=color))
+
+
+def _row(number: int, pair: RegionPair, lying: RegionPair, fixed: str, moving: str) -> PairRow:
+    return PairRow(
+        number=number,
+        name=pair.name,
+        prompt=pair.prompt,
+        fixed=fixed,
+        moving=moving,
+        color=pair.fixed.color or color_of(number),
+        similarity=pair.similarity,
+        accepted=pair.accepted,
+        reason=pair.reason,
+        **measuresOf(lying),
+    )
+
+
+def measuresOf(pair: RegionPair) -> dict[str, float]:
+    """How two regions compare where they lie: the row's `distance_mm`, `size_ratio` and `dice`."""
+    placed = place_region(pair.moving, pair.fixed.grid)
+    return {
+        "distance_mm": centroid_distance_mm(pair.fixed, pair.moving),
+        "size_ratio": pair.moving.volume_ml / pair.fixed.volume_ml,
+        "dice": 0.0 if placed is None else dice(pair.fixed, placed),
+    }
+
+
+def showDecisions(parameters, rows: Rows) -> None:
+    """Names, colours, status and tags of the segments, and the table of pairs, as the rows say."""
+    for attribute, key in (("fixedRegions", "fixed"), ("movingRegions", "moving")):
+        node = getattr(parameters, attribute)
+        if node is None:
+            continue
+        paired = {getattr(row, key): row for row in rows}
+        segmentation = node.GetSegmentation()
+        for index in range(segmentation.GetNumberOfSegments()):
+            segment = segmentation.GetNthSegmentID(index)
+            row = paired.get(segment)
+            if row is None:
+                describe_segment(node, segment, status="unpaired")
+            else:
+                describe_segment(
+                    node,
+                    segment,
+                    name=row.name,
+                    color=row.color,
+                    status=row.status,
+                    similarity=row.similarity,
+                    prompt=row.prompt,
+                )
+    if parameters.fixedRegions is not None:
+        _fillPairs(parameters, rows)
+
+
+PAIR_COLUMNS = (
+    *("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice"),
+    *("distance_mm_after", "dice_after"),
+)
+
+
+def _fillPairs(parameters, rows: Rows) -> None:
+    columns = {name: [getattr(row, name) for row in rows] for name in PAIR_COLUMNS}
+    scene = parameters.fixedRegions.GetScene()
+    parameters.pairsTable = fill_table(scene, "Tell2Reg pairs", columns, node=parameters.pairsTable)
+    putIntoResults(parameters, parameters.pairsTable)
+
+
+def showFit(
+    parameters,
+    transform: Transform,
+    linear: Mapping[str, Floats],
+    jacobian: Volume,
+    provenance: Mapping[str, object],
+) -> None:
+    """The transforms, both directions, the map of volume change and the record, as nodes.
+
+    Args:
+        transform: from the fixed to the moving volume as it lies.
+        linear: 4 x 4 matrices, LPS, fixed to moving, by "rigid" and "affine".
+        jacobian: det J on the fixed grid.
+        provenance: what it takes to run it again.
+    """
+    forget(parameters, [name for name in OF_THE_FIT if name != "pairsTable"])
+    fixed, moving = parameters.fixedVolume, parameters.movingVolume
+    scene, there = fixed.GetScene(), f"{moving.GetName()} to {fixed.GetName()}"
+    back = f"{fixed.GetName()} to {moving.GetName()}"
+    parameters.deformableTransform = grid_node_from_field(scene, transform.fixed_to_moving, there)
+    set_references(parameters.deformableTransform, fixed=fixed, moving=moving)
+    parameters.inverseTransform = grid_node_from_field(scene, transform.moving_to_fixed, back)
+    set_references(parameters.inverseTransform, fixed=moving, moving=fixed)
+    for kind, attribute in (("rigid", "rigidTransform"), ("affine", "affineTransform")):
+        node = linear_node_from_lps(scene, linear[kind], f"{there} ({kind})")
+        set_references(node, fixed=fixed, moving=moving)
+        setattr(parameters, attribute, node)
+    parameters.jacobianMap = volume_to_node(scene, jacobian, f"{there} (volume change)")
+    record = {"notice": NOTICE, **dict(provenance)}
+    parameters.provenance = text_node(scene, f"{there} (record)", json.dumps(record, indent=2, default=str))
+    for name in OF_THE_FIT:
+        node = getattr(parameters, name)
+        if node is not None:
+            putIntoResults(parameters, node)
+
+
+def withMetrics(rows: Rows, metrics: Mapping[int, PairMetrics]) -> Rows:
+    """The rows with what the fit did to them, by number."""
+    return tuple(
+        replace(
+            row,
+            distance_mm=metrics[row.number].centroid_mm_before,
+            dice=metrics[row.number].dice_before,
+            distance_mm_after=metrics[row.number].centroid_mm_after,
+            dice_after=metrics[row.number].dice_after,
+        )
+        if row.number in metrics
+        else replace(row, distance_mm_after=None, dice_after=None)
+        for row in rows
+    )
+
+
+def putIntoResults(parameters, node) -> None:
+    """Into the folder of results beside the fixed volume."""
+    fixed = parameters.fixedVolume
+    put_into(results_folder(fixed.GetScene(), fixed, FOLDER), node)
+
+
+def meanOf(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

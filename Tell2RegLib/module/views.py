@@ -1,0 +1,174 @@
+"""What the slice views show: fixed and moving side by side, faded, as a checkerboard or in turn; jumps; the user's own
+layout again when he leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+
+from Tell2RegLib.grid import Floats
+from Tell2RegLib.module.mrml_volumes import volume_from_node, volume_to_node
+from Tell2RegLib.transform import Transform
+from Tell2RegLib.volume import Volume, array_of, to_simpleitk
+
+FIXED_VIEW, MOVING_VIEW = "Red", "Yellow"
+SQUARES = 6
+"""Squares of the checkerboard along the longest axis."""
+RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The user's own views."""
+
+    layout: int
+    slices: tuple[tuple[str, int, str, str, float, int], ...]
+    """Per view: name, orientation as set, background, foreground, opacity, linked."""
+
+
+class Views:
+    """The slice views of the application.
+
+    Args:
+        layoutManager: slicer.app.layoutManager(); None where there are no views, as in scripts.
+    """
+
+    def __init__(self, layoutManager) -> None:
+        self._manager = layoutManager
+        self._kept: _Kept | None = None
+
+    # --- the user's own layout ---
+
+    def keep(self) -> None:
+        """Remember layout and volumes of the views, once, before they are changed."""
+        if self._manager is None or self._kept is not None:
+            return
+        slices = []
+        for name in self._manager.sliceViewNames():
+            composite, node = self._composite(name), self._slice(name)
+            volumes = (composite.GetBackgroundVolumeID() or "", composite.GetForegroundVolumeID() or "")
+            opacity, linked = composite.GetForegroundOpacity(), composite.GetLinkedControl()
+            slices.append((name, node.GetOrientation(), *volumes, opacity, linked))
+        self._kept = _Kept(self._manager.layout, tuple(slices))
+
+    def restore(self) -> None:
+        """Give the user his layout and volumes back."""
+        if self._manager is None or self._kept is None:
+            return
+        kept, self._kept = self._kept, None
+        self._manager.setLayout(kept.layout)
+        for name, orientation, background, foreground, opacity, linked in kept.slices:
+            composite, scene = self._composite(name), slicer.mrmlScene
+            composite.SetBackgroundVolumeID(background if scene.GetNodeByID(background) else None)
+            composite.SetForegroundVolumeID(foreground if scene.GetNodeByID(foreground) else None)
+            composite.SetForegroundOpacity(opacity)
+            composite.SetLinkedControl(linked)
+            if orientation in ("Axial", "Sagittal", "Coronal"):
+                self._slice(name).SetOrientation(orientation)
+
+    # --- what is shown ---
+
+    def sideBySide(self, fixed, moving) -> None:
+        """Two linked axial views, fixed on the left, moving on the right."""
+        if self._manager is None:
+            return
+        self.keep()
+        self._layout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+        for name, node in ((FIXED_VIEW, fixed), (MOVING_VIEW, moving)):
+            self._fill(name, node, None, 0.0)
+            self._slice(name).SetOrientation("Axial")
+        self._link(True)
+
+    def overlay(self, fixed, moving, opacity: float) -> None:
+        """One view, the moving volume over the fixed one."""
+        if self._manager is None:
+            return
+        self.keep()
+        self._layout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+        self._fill(FIXED_VIEW, fixed, moving, opacity)
+        self._slice(FIXED_VIEW).SetOrientation("Axial")
+        self._link(False)
+
+    def fade(self, opacity: float) -> None:
+        """How much of the moving volume the one view shows."""
+        if self._manager is not None:
+            self._composite(FIXED_VIEW).SetForegroundOpacity(opacity)
+
+    def flick(self) -> None:
+        """Fixed instead of moving, or moving instead of fixed."""
+        if self._manager is not None:
+            composite = self._composite(FIXED_VIEW)
+            composite.SetForegroundOpacity(0.0 if composite.GetForegroundOpacity() > 0.5 else 1.0)
+
+    def jump(self, fixedLps: Floats | None, movingLps: Floats | None) -> None:
+        """Show a place of the fixed volume in its view, and one of the moving volume in its own."""
+        if self._manager is None:
+            return
+        for name, place in ((FIXED_VIEW, fixedLps), (MOVING_VIEW, movingLps)):
+            if place is not None and name in self._manager.sliceViewNames():
+                self._slice(name).JumpSliceByCentering(*(np.asarray(place) * RAS_OF_LPS).tolist())
+
+    # --- parts ---
+
+    def _layout(self, layout: int) -> None:
+        if self._manager.layout != layout:
+            self._manager.setLayout(layout)
+
+    def _fill(self, name: str, background, foreground, opacity: float) -> None:
+        composite = self._composite(name)
+        changed = composite.GetBackgroundVolumeID() != (background.GetID() if background else None)
+        composite.SetBackgroundVolumeID(background.GetID() if background else None)
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
+        composite.SetForegroundOpacity(opacity)
+        if changed and background is not None:
+            self._manager.sliceWidget(name).sliceLogic().FitSliceToBackground()
+
+    def _link(self, linked: bool) -> None:
+        for name in (FIXED_VIEW, MOVING_VIEW):
+            if name in self._manager.sliceViewNames():
+                self._composite(name).SetLinkedControl(int(linked))
+                self._composite(name).SetHotLinkedControl(int(linked))
+
+    def _composite(self, name: str):
+        return self._manager.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
+
+    def _slice(self, name: str):
+        return self._manager.sliceWidget(name).mrmlSliceNode()
+
+
+def checkerboardNode(scene, fixed, moving, transform: Transform | None, name: str, node=None):
+    """A volume that shows fixed and moving in turn, square by square; the moving one brought by `transform`.
+
+    Args:
+        fixed, moving: volume nodes.
+        transform: fixed to moving; None leaves the moving volume where it lies.
+        node: to be filled again; a new one when None.
+    """
+    ours, theirs = volume_from_node(fixed), volume_from_node(moving)
+    moved = _asItLies(theirs, ours) if transform is None else transform.resample(theirs, grid=ours.grid)
+    squares = _squares(ours)
+    board = np.where(squares, _scaled(moved.array_kji), _scaled(ours.array_kji)).astype(np.float32)
+    return volume_to_node(scene, Volume(board, ours.grid, name), name, node)
+
+
+def _asItLies(moving: Volume, fixed: Volume) -> Volume:
+    image, onto = (to_simpleitk(volume.array_kji, volume.grid) for volume in (moving, fixed))
+    least = float(moving.array_kji.min())
+    return Volume(array_of(sitk.Resample(image, onto, sitk.Transform(), sitk.sitkLinear, least)), fixed.grid)
+
+
+def _squares(volume: Volume):
+    """Bool (K, J, I): squares of equal size in mm within each slice, in turn."""
+    size, spacing = np.array(volume.grid.size_xyz), np.array(volume.grid.spacing_mm)
+    side = (size * spacing)[:2].max() / SQUARES
+    i, j = (np.floor(np.arange(size[axis]) * spacing[axis] / side).astype(int) for axis in (0, 1))
+    return np.broadcast_to((i[None, :] + j[:, None]) % 2 == 1, volume.grid.shape_kji)
+
+
+def _scaled(values_kji):
+    """To 0..100 between the 1st and the 99th percentile, so that both volumes look alike in brightness."""
+    low, high = np.percentile(values_kji, (1, 99))
+    return np.clip((values_kji - low) / max(high - low, 1e-6), 0, 1) * 100
