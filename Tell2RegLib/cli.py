@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib import __version__, models_cli
-from Tell2RegLib.fitting.settings import KINDS, FitSettings, default_smoothness
+from Tell2RegLib.fitting.settings import KINDS, SMOOTHNESS_OF_FOUND, FitSettings, default_smoothness
 from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES, STAGES, WORD_STAGES
@@ -36,7 +36,7 @@ Smoothness = Annotated[
     float | None,
     typer.Option(
         "--smoothness",
-        help=f"Larger is stiffer; {default_smoothness(False):g} for given regions, {default_smoothness(True):g} for words.",
+        help=f"Larger is stiffer; {FitSettings.smoothness:g} for given regions and {SMOOTHNESS_OF_FOUND:g} for words.",
     ),
 ]
 Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
