@@ -27,7 +27,7 @@ def _same_region(a: Region, b: Region) -> bool:
 
 
 def identity(region: Region) -> tuple[str, str, tuple[int, ...], tuple[int, ...]]:
-    """What sorts regions the same way, whatever order they came in."""
+    """What tells regions apart, whatever their colours, and sorts them the same way, whatever order they came in."""
     return region.name, region.prompt, tuple(region.start_kji), region.box_kji.shape
 
 

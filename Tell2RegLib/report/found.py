@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from Tell2RegLib.region import Color, Region, color_of
+from Tell2RegLib.matching.pairs import identity
+from Tell2RegLib.region import Color, color_of
 from Tell2RegLib.report import pictures
 from Tell2RegLib.report.pictures import Outline, Tag
 from Tell2RegLib.report.planes import Plane, read_region_at, read_volume_at
@@ -33,7 +34,7 @@ def found_rows(result: RegistrationResult) -> list[Row]:
         return []
     colors = [
         {
-            _key(getattr(pair, side)): pair.fixed.color or color_of(n)
+            identity(getattr(pair, side)): pair.fixed.color or color_of(n)
             for n, pair in enumerate(result.pairs)
             if pair.accepted
         }
@@ -77,11 +78,6 @@ def slice_plane(found: Found, number: int) -> Plane:
     return Plane("axial", points, grid.spacing_mm[0], "RLAP", f"slice {number + 1} of {grid.size_xyz[2]}")
 
 
-def _key(region: Region) -> tuple[Any, ...]:
-    """What a region is, whatever colour it was given since."""
-    return region.name, region.prompt, region.start_kji, region.box_kji.shape
-
-
 def _row(title: str, items: Sequence[tuple[str, str, Plane]]) -> Row:
     from markupsafe import Markup
 
@@ -114,7 +110,7 @@ def _masks_picture(
         if finding.box.slice_index == number and finding.region is not None and finding.mask is not None:
             region = found.regions[finding.region]
             share = finding.mask.mask.astype(np.float32)
-            lines.append(Outline(region.name, share, colors.get(_key(region), ALONE)))
+            lines.append(Outline(region.name, share, colors.get(identity(region), ALONE)))
     svg = pictures.picture(plane, _pixels(found, number), f"{title}: masks", lines)
     return svg, "Masks, a colour per pair; grey: without a partner, or not used", plane
 
