@@ -112,11 +112,13 @@ def _deformable(pairs, affine, settings, device, moving_grid, tell, check):  # t
 
 def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, check: Check | None):  # type: ignore[no-untyped-def]
     """The inverse on the moving grid: solved where the field bends, the inverse affine map everywhere else."""
+    from Tell2RegLib.fitting.unfold import part_grid
+
     back = np.linalg.inv(affine)
     vectors = affine_displacements(back, moving_grid)
     part = _bent_part(found.lattice, affine, grid, moving_grid)
     if part is not None:
-        crop = moving_grid.crop([s.start for s in part[::-1]], [s.stop - s.start for s in part[::-1]])
+        crop = part_grid(moving_grid, part)
         guess = None if found.backward is None else _inverse_guess(found, vectors[part], grid, crop)
         vectors[part] = invert_field(forward, crop, affine, guess, check=check).vectors_kji
     return DisplacementField(vectors, moving_grid)
