@@ -1,6 +1,7 @@
 """Regions on other grids: occupancy sampled linearly and cut at one half, so that surfaces stay smooth.
 
-Nearest-voxel sampling would add half a voxel of noise to the surface.
+Nearest-voxel sampling would add half a voxel of noise to the surface. Works without torch, so that Slicer can place
+regions before anything was installed.
 """
 
 from __future__ import annotations
@@ -59,18 +60,15 @@ def sample_region(
 
 
 def _occupancy(region: Region) -> Callable[[Grid, NDArray | None], NDArray]:
-    import torch
-
-    from Tell2RegLib.sampling import cube_matrix, sample
+    from scipy.ndimage import map_coordinates
 
     padded = np.pad(region.box_kji, 1).astype(np.float32)
     grid = region.box_grid.crop((-1, -1, -1), padded.shape[::-1])
-    to_cube = cube_matrix(grid.size_xyz) @ grid.lps_to_index_matrix
 
     def occupancy(crop: Grid, shift: NDArray | None) -> NDArray:
         points = crop.voxel_centres_lps_mm()
         points = points if shift is None else points + shift
-        cube = torch.from_numpy((points @ to_cube[:3, :3].T + to_cube[:3, 3]).astype(np.float32))
-        return sample(torch.from_numpy(padded)[None], cube.reshape(-1, 3), "zeros")[0].reshape(crop.shape_kji).numpy()
+        kji = grid.lps_to_index(points).reshape(-1, 3).T[::-1]
+        return map_coordinates(padded, kji, np.float32, order=1, mode="constant").reshape(crop.shape_kji)
 
     return occupancy
