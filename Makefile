@@ -8,11 +8,11 @@ OUT := out
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench weights clean
+.PHONY: help demo test test-install lint bench weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.for-use ## register the built-in pair of synthetic pelves and write out/demo/report.html
 	@$(BIN)/tell2reg demo --out $(OUT)/demo --overwrite
@@ -26,6 +26,9 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
+	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
 
 bench: $(VENV)/.for-bench ## compare with other registration tools on the built-in pairs
 	@$(BIN)/python -m Testing.Bench.run

@@ -1,4 +1,4 @@
-"""Installing inside Slicer, with small fakes of the few functions of it and of its PyTorch extension that are called."""
+"""Installing inside Slicer, with small fakes of the functions of it and of its PyTorch extension that are called."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The install flow against the real package index, in an environment that has Slicer's own packages."""

@@ -1,0 +1,2 @@
+# The fake's (see SlicerConfig.cmake): Slicer makes the extension package here.
+record(cpack ${PROJECT_NAME})
