@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from Tell2RegLib.occupancy import place_region, sample_region, some_points
+from Tell2RegLib.occupancy import sample_region, some_points
 from Tell2RegLib.region import Region
 from Tell2RegLib.transform import Transform
-
-__all__ = ["carry_region", "place_region"]
 
 
 def carry_region(region: Region, transform: Transform) -> Region | None:

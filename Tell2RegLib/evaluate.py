@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from Tell2RegLib.carry import carry_region, place_region
+from Tell2RegLib.carry import carry_region
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.markups import PointList, read_points
 from Tell2RegLib.matching import pairs_by_name
@@ -20,6 +20,7 @@ from Tell2RegLib.metrics import (
     inverse_error_mm,
     target_registration_error_mm,
 )
+from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.transform import Transform
