@@ -1,0 +1,240 @@
+"""A clinician's whole session on the demo pair, by the panel's own buttons.
+
+Written once and run twice: by pytest on the stand-in (Testing/Python/slicer_side/test_session.py) and inside a real
+Slicer (Testing/Slicer/run_all.py). It asserts what a person would see and what the scene holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+
+MOST_WAIT_S = 600.0
+"""For one run, on a slow machine with other work."""
+MOST_ERROR_MM = 5.0
+"""Mean error of the targets after the fit: 11 mm as the scans lie, 3 mm expected."""
+
+
+class Session:
+    """The steps, in the order a person takes them.
+
+    Args:
+        widget: the module's widget, entered.
+        folder: for what is saved.
+        look: called with the name of each step when it is done, for screenshots.
+    """
+
+    def __init__(self, widget, folder: Path, look: Callable[[str], None] = lambda name: None) -> None:
+        self.widget, self.folder, self.look = widget, Path(folder), look
+
+    @property
+    def panel(self):
+        """The panel of the widget."""
+        return self.widget.panel
+
+    @property
+    def ui(self):
+        """The named widgets."""
+        return self.widget.ui
+
+    @property
+    def own(self):
+        """The parameter node."""
+        return self.widget.logic.parameters
+
+    @property
+    def rows(self):
+        """The pairs."""
+        return self.widget.logic.rows
+
+    def whole(self) -> None:
+        """The whole session."""
+        self.loadTheDemoPair()
+        self.findRegions()
+        self.rejectAndAcceptAPair()
+        self.pairByHandAndUndo()
+        self.fit()
+        self.switchTransforms()
+        self.propagateThePlan()
+        self.saveTheReport()
+        self.saveCloseAndReopen()
+        self.goOn()
+
+    # --- steps ---
+
+    def loadTheDemoPair(self) -> None:
+        """Step 1 and 2: volumes, words."""
+        assert not self.ui.findButton.enabled
+        assert "Choose a fixed volume" in self.ui.findButton.toolTip
+        self.ui.demoButton.click()
+        assert self.own.fixedVolume.GetName() == "Demo fixed"
+        assert self.ui.fixedVolume.currentNode().GetID() == self.own.fixedVolume.GetID()
+        assert self.ui.presetCombo.currentText == "Pelvis demo"
+        assert "prostate" in self.ui.prompts.toPlainText()
+        assert self.ui.findButton.enabled, self.ui.findButton.toolTip
+        self.look("1-images-and-words")
+
+    def findRegions(self) -> None:
+        """Step 3: from words to pairs."""
+        self.ui.findButton.click()
+        assert self.ui.findButton.text == "Cancel"
+        assert not self.ui.swapButton.enabled
+        self.waitUntilIdle()
+        assert self.ui.findButton.text == "Find regions"
+        assert len(self.rows) >= 6, self.ui.messageLabel.text
+        assert self.ui.pairsTable.rowCount == len(self.rows)
+        for node in (self.own.fixedRegions, self.own.movingRegions):
+            assert node.GetSegmentation().GetNumberOfSegments() >= len(self.rows)
+        first = self.rows[0]
+        names = [node.GetSegmentation().GetSegment(segment).GetName() for node, segment in self.segmentsOf(first)]
+        assert names == [first.name, first.name]
+        self.look("2-pairs")
+
+    def rejectAndAcceptAPair(self) -> None:
+        """Step 3: decide, with buttons and keys."""
+        self.ui.pairsTable.selectRow(1)
+        self.ui.rejectButton.click()
+        row = self.rows[1]
+        assert not row.accepted
+        assert self.tagOf(row, "Tell2Reg.Status") == "rejected"
+        self.ui.acceptButton.click()
+        assert self.rows[1].accepted
+        self.ui.undoButton.click()
+        assert not self.rows[1].accepted
+        self.ui.redoButton.click()
+        assert self.rows[1].accepted
+        self.ui.nextButton.click()
+        assert self.ui.pairsTable.currentRow() == 2
+
+    def pairByHandAndUndo(self) -> None:
+        """Step 3: a pair that nobody would want, and back."""
+        before = self.rows
+        self.choose(self.ui.fixedSegmentCombo, before[0].fixed)
+        self.choose(self.ui.movingSegmentCombo, before[1].moving)
+        self.ui.pairButton.click()
+        assert len(self.rows) == len(before) - 1
+        assert self.rows[-1].reason == "Paired by hand."
+        self.ui.undoButton.click()
+        assert self.rows == before
+
+    def fit(self) -> None:
+        """Step 4: from pairs to transforms."""
+        self.ui.fitButton.click()
+        self.waitUntilIdle()
+        assert self.own.deformableTransform is not None, self.ui.messageLabel.text
+        assert "Nothing of the volume is folded" in self.ui.fitSummary.text
+        used = [row for row in self.rows if row.accepted]
+        assert np.mean([row.dice_after for row in used]) > np.mean([row.dice for row in used])
+        assert self.own.shown == "deformable"
+        self.look("3-fit")
+
+    def switchTransforms(self) -> None:
+        """Step 4: what the views show; the moving volume itself is never put under a transform."""
+        buttons = {
+            "none": self.ui.noneButton,
+            "rigid": self.ui.rigidButton,
+            "affine": self.ui.affineButton,
+            "deformable": self.ui.deformableButton,
+        }
+        for kind, button in buttons.items():
+            button.click()
+            assert self.own.shown == kind
+            assert [name for name, other in buttons.items() if other.checked] == [kind]
+            node = self.own.movingShown.GetParentTransformNode()
+            assert (node is None) == (kind == "none")
+            assert self.own.movingVolume.GetParentTransformNode() is None
+        for view, button in (("fade", self.ui.fadeButton), ("checkerboard", self.ui.checkerboardButton)):
+            button.click()
+            assert self.own.view == view
+            self.look(f"4-{view}")
+        self.ui.flickerButton.click()
+        self.ui.sideButton.click()
+        assert self.own.view == "side"
+
+    def propagateThePlan(self) -> None:
+        """Step 5: targets to where they truly are."""
+        plan, truth = slicer.util.getNode("Demo plan"), slicer.util.getNode("Demo plan, true places in fixed")
+        before = points(plan)
+        assert self.ui.propagateButton.enabled, self.ui.propagateButton.toolTip
+        self.ui.propagateButton.click()
+        copy = slicer.util.getNode("Demo plan in Demo fixed")
+        error = np.linalg.norm(points(copy) - points(truth), axis=1).mean()
+        assert error < MOST_ERROR_MM, error
+        assert np.array_equal(points(plan), before)
+        assert self.ui.targetsTable.rowCount == plan.GetNumberOfControlPoints()
+        assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
+        self.ui.targetsTable.selectRow(0)
+        self.look("5-plan")
+
+    def saveTheReport(self) -> None:
+        """Step 5: the report, without another fit."""
+        folder = self.folder / "report"
+        self.widget.logic.saveReport(folder, slicer.util.getNode("Demo plan"))
+        self.waitUntilIdle()
+        assert (folder / "report.html").is_file(), self.ui.messageLabel.text
+
+    def saveCloseAndReopen(self) -> None:
+        """The scene keeps pairs, decisions, settings and transforms."""
+        self.ui.pairsTable.selectRow(0)
+        self.ui.rejectButton.click()
+        rows, words = self.rows, self.own.prompts
+        place = (3.0, -4.0, 5.0)
+        before = mapped(self.own.deformableTransform, place)
+        path = self.folder / "session.mrb"
+        assert slicer.util.saveScene(str(path))
+        slicer.mrmlScene.Clear(0)
+        assert self.rows == ()
+        assert self.own.fixedVolume is None
+        slicer.util.loadScene(str(path))
+        assert self.rows == rows
+        assert self.own.prompts == words
+        assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
+        assert self.ui.pairsTable.rowCount == len(rows)
+        assert "have changed since this fit" in self.ui.fitSummary.text
+        self.look("6-reopened")
+
+    def goOn(self) -> None:
+        """After reopening: fit again with what was decided."""
+        self.ui.fitButton.click()
+        self.waitUntilIdle()
+        assert "have changed" not in self.ui.fitSummary.text
+        assert sum(row.accepted for row in self.rows) == len(self.rows) - 1
+
+    # --- helpers ---
+
+    def waitUntilIdle(self) -> None:
+        """Let the application work until the run is over."""
+        until = time.monotonic() + MOST_WAIT_S
+        while self.panel.busy:
+            assert time.monotonic() < until, "The run did not end."
+            slicer.app.processEvents()
+        slicer.app.processEvents()
+
+    def segmentsOf(self, row):
+        """Node and segment of both sides."""
+        return ((self.own.fixedRegions, row.fixed), (self.own.movingRegions, row.moving))
+
+    def tagOf(self, row, name: str) -> str:
+        """A tag of the fixed segment of a pair."""
+        value = vtk.reference("")
+        segment = self.own.fixedRegions.GetSegmentation().GetSegment(row.fixed)
+        return str(value) if segment.GetTag(name, value) else ""
+
+    def choose(self, combo, data: str) -> None:
+        """Choose an entry of a combo box by its data, as a click would."""
+        combo.setCurrentIndex(combo.findData(data))
+
+
+def points(node) -> np.ndarray:
+    """World positions of a markups node's points, (N, 3) RAS."""
+    return np.array(slicer.util.arrayFromMarkupsControlPoints(node, world=True))
+
+
+def mapped(node, place) -> np.ndarray:
+    """Where a transform node carries a point from its parent's space, (3,) RAS."""
+    return np.array(node.GetTransformFromParent().TransformPoint(place))
