@@ -139,7 +139,7 @@ def build_detector(config: DetectorConfig, tokenizer: Any) -> torch.nn.Module:
         tokenizer: of the vocabulary that the weights were made with (`build_tokenizer`).
     """
     with _lock, _quietly():
-        package = _import_package()
+        package = import_package()
         with _own_text(package.get_tokenlizer, tokenizer, config):
             network = package.GroundingDINO(
                 _build_backbone(config),
@@ -230,7 +230,7 @@ _UNUSED = {"visualizer": "COCOVisualizer", "slconfig": "SLConfig"}
 """Modules of groundingdino.util that only draw or read config files; they bring OpenCV, pycocotools, addict, yapf."""
 
 
-def _import_package() -> ModuleType:
+def import_package() -> ModuleType:
     """groundingdino's model module; OpenCV and its like are not imported on the way."""
     name = "groundingdino.models.GroundingDINO.groundingdino"
     if name in sys.modules:

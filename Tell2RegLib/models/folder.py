@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from Tell2RegLib.errors import InputError, ModelError, OutputError
 
 VARIABLE = "TELL2REG_MODELS"
@@ -39,11 +37,15 @@ def where() -> tuple[Path, str]:
         return Path(chosen).expanduser().absolute(), f"the environment variable {VARIABLE}"
     if kept := _settings().get("models"):
         return Path(kept), f"'{settings_file()}'"
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("tell2reg", appauthor=False)) / "models", "the system's place for caches"
 
 
 def settings_file() -> Path:
     """The file that remembers the user's choice."""
+    import platformdirs
+
     return Path(platformdirs.user_config_dir("tell2reg", appauthor=False)) / "settings.json"
 
 

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
-
-import filelock
+from typing import TYPE_CHECKING, Literal
 
 from Tell2RegLib.errors import ModelError, OutputError
 from Tell2RegLib.models.catalog import Catalog, Model, load_catalog
 from Tell2RegLib.models.folder import models_folder, write_json
 from Tell2RegLib.resources import resource_path
+
+if TYPE_CHECKING:
+    import filelock
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +158,8 @@ class Store:
             ModelError: another one holds them.
             OutputError: the folder cannot be written.
         """
+        import filelock
+
         path = self.path(model)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,6 +173,8 @@ class Store:
             lock.release()
 
     def _acquire(self, lock: filelock.BaseFileLock, model: Model, waiting: Callable[[], None] | None) -> None:
+        import filelock
+
         while True:
             try:
                 lock.acquire(timeout=0.2 if waiting else 0, poll_interval=0.05)

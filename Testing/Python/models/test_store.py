@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import platformdirs
 import pytest
 import torch
 
@@ -71,7 +72,7 @@ def a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv(folders.VARIABLE, raising=False)
     for kind in ("config", "cache"):
         monkeypatch.setattr(
-            folders.platformdirs, f"user_{kind}_dir", lambda *_, kind=kind, **__: str(tmp_path / "user" / kind)
+            platformdirs, f"user_{kind}_dir", lambda *_, kind=kind, **__: str(tmp_path / "user" / kind)
         )
     return tmp_path / "user"
 

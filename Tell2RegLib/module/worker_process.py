@@ -1,0 +1,121 @@
+"""The worker's process and its pipes: started in a group of its own, read without blocking, killed as a whole."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from Tell2RegLib.worker.protocol import line
+
+LIBRARY_PARENT = Path(__file__).resolve().parents[2]
+"""The folder that holds Tell2RegLib."""
+LAST_LINES = 40
+"""So many lines of stderr are kept, to tell why a process ended."""
+END_S = 2.0
+"""A killed process is gone after that."""
+
+
+class WorkerProcess:
+    """A running worker.
+
+    Args:
+        command: program and arguments.
+        environment: variables; those of this process when None. The library is put in front of PYTHONPATH.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        own = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {"start_new_session": True}
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=worker_environment(os.environ if environment is None else environment),
+            **own,
+        )
+        self.events: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.stderr: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.worker_pid: int | None = None
+        """As the worker itself says: another one than `pid` where a launcher stands between."""
+        self._readers = (
+            threading.Thread(target=self._read_events, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
+        )
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def send(self, message: dict[str, str]) -> None:
+        """Send a line; where the process has ended, nothing happens: that is noticed by `exit_code`."""
+        with suppress(OSError, ValueError):
+            self._process.stdin.write(line(message))
+            self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """End the process and all that it started, and wait until its last words are read."""
+        if sys.platform == "win32":
+            for pid in {self.pid, self.worker_pid} - {None}:
+                asked = ["taskkill", "/PID", str(pid), "/T", "/F"]
+                subprocess.run(asked, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+        else:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_S)
+        for reader in self._readers:
+            reader.join(END_S)
+        if any(reader.is_alive() for reader in self._readers):
+            return  # closing a pipe would wait for its reader
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with suppress(OSError):
+                pipe.close()
+
+    def _read_events(self, stream: IO[bytes]) -> None:
+        with suppress(OSError, ValueError):
+            for text in stream:
+                self.events.put(text)
+
+    def _read_stderr(self, stream: IO[bytes]) -> None:
+        with suppress(OSError, ValueError):
+            for text in stream:
+                said = text.decode("utf-8", "replace").rstrip()
+                if said:
+                    self.last_lines.append(said)
+                    self.stderr.put(said)
+
+
+def worker_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the worker: the same, with the library in front, unbuffered, in UTF-8.
+
+    The current folder is not searched for modules: it may be anywhere.
+    """
+    paths = [str(LIBRARY_PARENT), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        **given,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONSAFEPATH": "1",
+    }

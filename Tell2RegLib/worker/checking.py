@@ -1,0 +1,71 @@
+"""Whether the packages that a run needs can be imported: they are imported."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+from Tell2RegLib.worker.requests import CheckReply, Missing
+
+DETECTOR = "groundingdino-py"
+"""Parts of this package draw or read files of its own and bring more packages: only what the detector needs counts."""
+NEEDED = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "SimpleITK": "SimpleITK",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "transformers": "transformers",
+    "safetensors": "safetensors",
+    "groundingdino-py": "groundingdino.models.GroundingDINO",
+    "timm": "timm",
+    "segment-anything": "segment_anything.modeling",
+    DETECTOR: "groundingdino",
+    "jinja2": "jinja2",
+    "markupsafe": "markupsafe",
+    "pillow": "PIL.Image",
+    "contourpy": "contourpy",
+    "filelock": "filelock",
+    "platformdirs": "platformdirs",
+}
+"""What to find regions by words, fit and report takes: packages, and what of each is imported."""
+
+
+def check_packages(step: Callable[[int, int], None]) -> CheckReply:
+    """Import them all.
+
+    Args:
+        step: told (done, total); raises Cancelled to stop.
+    """
+    versions, missing = {}, []
+    for number, (package, module) in enumerate(NEEDED.items()):
+        step(number, len(NEEDED))
+        try:
+            found = _imported(package, module)
+        except Exception as error:  # a broken package may raise anything
+            missing.append(Missing(package, f"{type(error).__name__}: {error}"))
+            continue
+        versions[package] = _version(package, found)
+    step(len(NEEDED), len(NEEDED))
+    return CheckReply(platform.python_version(), versions, tuple(missing))
+
+
+def _imported(package: str, module: str) -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if package == DETECTOR:
+            from Tell2RegLib.models.detector_network import import_package
+
+            return import_package()
+        return import_module(module)
+
+
+def _version(package: str, module: object) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # Slicer's own build may carry no metadata
+        return str(getattr(module, "__version__", "unknown"))

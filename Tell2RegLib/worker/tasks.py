@@ -1,0 +1,211 @@
+"""What the worker does: a request in, a reply out, with what earlier runs left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from Tell2RegLib.memory import Memory
+from Tell2RegLib.stages import Clock
+from Tell2RegLib.worker import requests
+
+if TYPE_CHECKING:
+    from Tell2RegLib.fitting import FitSettings
+    from Tell2RegLib.output import RegistrationResult
+    from Tell2RegLib.words import Networks, Words
+
+
+class Kept:
+    """What stays between runs: results that are still valid, and the networks in use."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self._networks: Networks | None = None
+
+    @property
+    def networks(self) -> Networks:
+        """Made when they are first asked for: their home imports more than a light task needs."""
+        if self._networks is None:
+            from Tell2RegLib.words import Networks
+
+            self._networks = Networks()
+        return self._networks
+
+    def release(self) -> None:
+        """Let everything go: memory ran out."""
+        self.memory = Memory()
+        if self._networks is not None:
+            self._networks.release()
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a task.
+
+    Args:
+        progress: told (stage, done, total).
+        cancelled: asked often; True stops the run.
+        kept: from the runs before.
+    """
+
+    progress: Callable[[str, int, int], None]
+    cancelled: Callable[[], bool]
+    kept: Kept = field(default_factory=Kept)
+
+    def clock(self) -> Clock:
+        """A new clock for the stages."""
+        return Clock(self.progress, self.cancelled)
+
+
+Task = Callable[[Any, Run], Any]
+"""A request and its run to the reply. Raises Cancelled when the run is."""
+
+
+def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
+    """Words to pairs: see `FindRequest`."""
+    from Tell2RegLib.measuring import words_result
+    from Tell2RegLib.pairing import match_by_words
+
+    clock = run.clock()
+    with clock.stage("models"):
+        words = _words(request, run)
+    matched = match_by_words(request.fixed, request.moving, words, clock=clock, memory=run.kept.memory)
+    left_fixed, left_moving = matched.left_alone()
+    result = words_result(matched.found, matched.pairs, None)
+    assert result is not None
+    return requests.FindReply(
+        pairs=matched.pairs,
+        unpaired_fixed=left_fixed,
+        unpaired_moving=left_moving,
+        messages=(
+            *(f"Fixed: {sentence}" for sentence in result.fixed.in_words()),
+            *(f"Moving: {sentence}" for sentence in result.moving.in_words()),
+        ),
+        reason=matched.reason,
+        prompts=result.prompts,
+        timing_s=clock.timing(),
+        models=matched.models,
+        unverified=words.unverified,
+        parameters=matched.parameters,
+    )
+
+
+def _words(request: requests.FindRequest, run: Run) -> Words:
+    from Tell2RegLib.matching.settings import MatchSettings
+    from Tell2RegLib.models.embedding_store import EmbeddingStore
+    from Tell2RegLib.sources.registry import make_source
+    from Tell2RegLib.sources.settings import WordsSettings
+    from Tell2RegLib.words import Words, words_by_models
+
+    matching = MatchSettings.paper() if request.paper_mode else MatchSettings(cross_prompts=request.cross_prompts)
+    matching = replace(matching, threshold=request.threshold)
+    if request.source != "grounded_sam":
+        return Words(prompts=request.prompts, source=make_source(request.source), matching=matching)
+    settings = WordsSettings.paper if request.paper_mode else WordsSettings
+    return words_by_models(
+        request.prompts,
+        request.models,
+        device=request.device,
+        settings=settings(spacing_mm=request.spacing_mm, slice_step=request.slice_step),
+        matching=matching,
+        box_threshold=request.box_threshold,
+        store=EmbeddingStore(request.keep_embeddings) if request.keep_embeddings else None,
+        networks=run.kept.networks,
+    )
+
+
+def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
+    """Pairs to a transform and its measures: see `FitRequest`."""
+    from Tell2RegLib.jacobian import jacobian_determinant
+    from Tell2RegLib.volume import Volume
+
+    result = _finished(request, run)
+    fitted = result.fitted
+    if fitted is None:
+        return requests.FitReply(
+            None, None, None, result.metrics, None, None, None, result.timing_s, result.provenance, result.reason
+        )
+    forward = fitted.transform.fixed_to_moving
+    jacobian = jacobian_determinant(forward.vectors_kji, forward.grid)
+    return requests.FitReply(
+        transform=fitted.transform,
+        rigid_lps=fitted.rigid_lps,
+        affine_lps=fitted.affine_lps,
+        metrics=result.metrics,
+        quality=fitted.quality,
+        inverse_error_mm=fitted.inverse_error_mm,
+        jacobian=Volume(jacobian, forward.grid, "Jacobian"),
+        timing_s=result.timing_s,
+        provenance=result.provenance,
+    )
+
+
+def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
+    """A result folder: see `ReportRequest`."""
+    from Tell2RegLib.output import write_result, writing_folder
+
+    clock = run.clock()
+    before = run.kept.memory.runs.copy()
+    with writing_folder(request.folder, overwrite=request.overwrite) as aside:
+        result = _finished(request.fit, run, request)
+        write_result(result, aside, lambda done, total: clock.tell("write", done, total))
+    computed = run.kept.memory.runs - before
+    return requests.ReportReply(request.folder, request.folder / "report.html", tuple(computed))
+
+
+def _finished(request: requests.FitRequest, run: Run, more: requests.ReportRequest | None = None) -> RegistrationResult:
+    from Tell2RegLib.pipeline import finish
+
+    return finish(
+        request.fixed,
+        request.moving,
+        request.pairs,
+        settings=_settings(request),
+        plan=more.plan if more else None,
+        prompts=request.prompts,
+        models=request.models,
+        parameters=request.parameters,
+        memory=run.kept.memory,
+        progress=run.progress,
+        cancelled=run.cancelled,
+    )
+
+
+def _settings(request: requests.FitRequest) -> FitSettings:
+    from Tell2RegLib.fitting import FitSettings
+
+    return FitSettings(kind=request.kind, smoothness=request.smoothness, device=request.device)
+
+
+def devices(request: requests.DevicesRequest, run: Run) -> requests.DevicesReply:
+    """What there is to compute on."""
+    from Tell2RegLib.worker.devices import find_devices
+
+    return find_devices()
+
+
+def check(request: requests.CheckRequest, run: Run) -> requests.CheckReply:
+    """Whether the packages can be imported."""
+    from Tell2RegLib.worker.checking import check_packages
+
+    clock = run.clock()
+    return check_packages(lambda done, total: clock.tell("check", done, total))
+
+
+def models(request: requests.ModelsRequest, run: Run) -> requests.ModelsReply:
+    """Models listed, installed, verified, imported, removed."""
+    from Tell2RegLib.worker.model_tasks import act_on_models
+
+    return act_on_models(request, run.clock())
+
+
+TASKS: Mapping[str, Task] = {
+    "find": find,
+    "fit": fit,
+    "report": report,
+    "devices": devices,
+    "check": check,
+    "models": models,
+}
+"""By the names of `requests`."""

@@ -1,0 +1,40 @@
+"""Clients that are ended after each test, and that must leave nothing behind."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from Tell2RegLib.module.worker_client import WorkerClient
+
+MakeClient = Callable[..., WorkerClient]
+
+
+@pytest.fixture
+def a_temporary_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where clients keep their folders."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return place
+
+
+@pytest.fixture
+def make_client(a_temporary_place: Path) -> Iterator[MakeClient]:
+    """A client of a worker module of these tests, of the real one, or of any command."""
+    clients = []
+
+    def make(module: str = "Tell2RegLib.worker", **more: object) -> WorkerClient:
+        more.setdefault("command", [sys.executable, "-m", module])
+        clients.append(WorkerClient(**more))  # type: ignore[arg-type]
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+    assert not list(a_temporary_place.iterdir())

@@ -1,0 +1,364 @@
+"""The worker's process as its host sees it: every way in which a run can end, and none that takes the host with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.module.worker_folders import PREFIX, is_running
+from Tell2RegLib.worker.requests import DevicesRequest, ModelsRequest
+from Testing.Python.worker.conftest import MakeClient
+from Testing.Python.worker.heard import poll_until, run, start, wait_until
+
+ODD = "Testing.Python.worker.odd_worker"
+
+
+def that(behaviour: str) -> ModelsRequest:
+    return ModelsRequest("install", behaviour)
+
+
+@pytest.fixture
+def a_client(make_client: MakeClient) -> WorkerClient:
+    return make_client(ODD)
+
+
+def run_folders(place: Path) -> list[Path]:
+    return list(place.glob("*/*"))
+
+
+# --- as it should be ---
+
+
+def test_the_worker_starts_when_it_is_needed_and_stays(a_client: WorkerClient, a_temporary_place: Path) -> None:
+    assert (a_client.state, a_client.pid, a_client.busy) == ("off", None, False)
+    first = start(a_client, that("nothing"))
+    assert (a_client.state, a_client.busy) == ("starting", True)
+    assert a_client.wait(60)
+    assert (a_client.state, a_client.busy) == ("idle", False)
+    assert first.reply.message == str(a_client.pid)
+    assert run(a_client, that("nothing")).reply.message == first.reply.message
+    assert not run_folders(a_temporary_place)
+
+
+def test_the_folder_of_a_run_is_for_its_user_alone(a_client: WorkerClient, a_temporary_place: Path) -> None:
+    start(a_client, that("waits"))
+    (folder,) = run_folders(a_temporary_place)
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+
+
+def test_what_libraries_print_is_log_and_never_disturbs_the_events(a_client: WorkerClient) -> None:
+    heard = run(a_client, that("babbles"))
+    assert heard.reply
+    poll_until(a_client, lambda: True)
+    said = "\n".join(heard.log)
+    for words in (
+        "printed by Python",
+        "written by C",
+        "\xe4\u2603 said on stderr",
+        "warned by",
+        "logged by the library",
+    ):
+        assert words in said
+    assert "of no interest" not in said
+
+
+def test_the_next_run_may_be_submitted_by_the_listener_of_the_last(a_client: WorkerClient) -> None:
+    ended = []
+    a_client.submit(
+        that("nothing"), on_done=lambda _: a_client.submit(that("nothing"), on_done=lambda reply: ended.append(reply))
+    )
+    assert a_client.wait(60)
+    assert len(ended) == 1
+
+
+def test_a_waiting_script_can_do_other_things_meanwhile(a_client: WorkerClient) -> None:
+    calls: list[int] = []
+    start(a_client, that("waits"))
+    assert not a_client.wait(0.05, pump=lambda: calls.append(1))
+    assert calls
+
+
+# --- refused ---
+
+
+def test_a_second_run_is_refused_while_one_is_under_way(a_client: WorkerClient, a_temporary_place: Path) -> None:
+    start(a_client, that("waits"))
+    with pytest.raises(InputError, match="A run is under way"):
+        a_client.submit(that("nothing"))
+    assert len(run_folders(a_temporary_place)) == 1
+
+
+def test_a_closed_client_takes_no_run(a_client: WorkerClient) -> None:
+    a_client.close()
+    with pytest.raises(InputError, match="closed"):
+        a_client.submit(that("nothing"))
+
+
+def test_a_request_that_cannot_be_written_starts_nothing(
+    a_client: WorkerClient, a_temporary_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from Tell2RegLib.worker import exchange
+
+    def full(*_: object) -> None:
+        raise OutputError("The disk is full.")
+
+    monkeypatch.setattr(exchange, "write", full)
+    with pytest.raises(OutputError):
+        a_client.submit(that("nothing"))
+    assert not a_client.busy
+    assert a_client.state == "off"
+    assert not run_folders(a_temporary_place)
+
+
+# --- cancelled ---
+
+
+def test_a_run_that_listens_is_cancelled_and_its_process_stays(a_client: WorkerClient) -> None:
+    heard = start(a_client, that("waits"))
+    poll_until(a_client, lambda: bool(heard.progress))
+    pid = a_client.pid
+    a_client.cancel()
+    a_client.cancel()
+    assert a_client.state == "cancelling"
+    assert a_client.wait(60)
+    assert heard.ended == [("cancelled",)]
+    assert (a_client.state, a_client.pid) == ("idle", pid)
+
+
+def test_a_run_that_does_not_listen_is_killed_with_its_children_in_two_seconds(
+    a_client: WorkerClient, a_temporary_place: Path
+) -> None:
+    heard = start(a_client, that("is deaf with a child"))
+    poll_until(a_client, lambda: bool(heard.progress))
+    child, pid = heard.progress[0][1], a_client.pid
+    assert pid is not None
+    assert is_running(child)
+    since = time.monotonic()
+    a_client.cancel()
+    assert a_client.wait(60)
+    assert time.monotonic() - since < 2.0
+    assert heard.ended == [("cancelled",)]
+    assert a_client.state == "off"
+    wait_until(lambda: not is_running(pid) and not running_and_no_zombie(child))
+    assert not run_folders(a_temporary_place)
+    assert run(a_client, that("nothing")).reply
+
+
+def running_and_no_zombie(pid: int) -> bool:
+    """An orphan that was killed stays listed until the system's first process has noticed."""
+    status = Path(f"/proc/{pid}/stat")
+    if status.exists():
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return is_running(pid)
+
+
+def test_a_run_is_cancelled_before_its_process_is_there(a_client: WorkerClient) -> None:
+    heard = start(a_client, that("waits"))
+    a_client.cancel()
+    assert a_client.wait(2.0)
+    assert heard.ended == [("cancelled",)]
+
+
+def test_cancel_without_a_run_does_nothing(a_client: WorkerClient) -> None:
+    a_client.cancel()
+    assert run(a_client, that("nothing")).reply
+    a_client.cancel()
+    assert run(a_client, that("nothing")).reply
+
+
+# --- failed ---
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "words"),
+    [
+        ("geometry", "GeometryError", "The grids do not meet."),
+        ("divides by zero", "Crash", "ZeroDivisionError"),
+        ("lacks a package", "MissingPackage", "'no_such_package' is missing"),
+        ("runs out of memory", "OutOfMemory", "Choose smaller models"),
+    ],
+)
+def test_a_failure_is_told_with_its_kind_and_the_process_goes_on(
+    a_client: WorkerClient, behaviour: str, kind: str, words: str
+) -> None:
+    before = run(a_client, that("nothing")).reply
+    found, message, detail = run(a_client, that(behaviour)).error
+    assert found == kind
+    assert words in message
+    assert ("Traceback" in detail) == (kind in ("Crash", "OutOfMemory"))
+    assert run(a_client, that("nothing")).reply.message == before.message
+
+
+def test_a_full_gpu_is_told_and_the_process_goes_on(a_client: WorkerClient) -> None:
+    kind, message, _ = run(a_client, that("runs out of gpu memory")).error
+    assert kind == "OutOfMemory"
+    assert "on the GPU" in message
+    assert run(a_client, that("nothing")).reply
+
+
+def test_a_task_that_the_worker_does_not_know_is_told(a_client: WorkerClient) -> None:
+    _, message, _ = run(a_client, DevicesRequest()).error
+    assert "no task 'devices'" in message
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_killed_worker_is_told_and_the_next_run_works(a_client: WorkerClient, a_temporary_place: Path) -> None:
+    heard = start(a_client, that("waits"))
+    poll_until(a_client, lambda: bool(heard.progress))
+    assert a_client.pid is not None
+    os.kill(a_client.pid, signal.SIGKILL)
+    assert a_client.wait(60)
+    kind, message, _ = heard.error
+    assert kind == "WorkerDied"
+    assert "signal 9" in message
+    assert "your scene is unchanged" in message
+    assert not run_folders(a_temporary_place)
+    assert run(a_client, that("nothing")).reply
+
+
+@pytest.mark.parametrize(("behaviour", "words"), [("dies", "signal 11"), ("exits", "exit code 3")])
+def test_a_worker_that_falls_is_told_with_its_last_words(a_client: WorkerClient, behaviour: str, words: str) -> None:
+    kind, message, detail = run(a_client, that(behaviour)).error
+    assert kind == "WorkerDied"
+    assert words in message
+    assert ("last words" in detail) == (behaviour == "dies")
+    assert run(a_client, that("nothing")).reply
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_worker_that_was_killed_while_idle_is_started_again(a_client: WorkerClient) -> None:
+    first = run(a_client, that("nothing")).reply.message
+    os.kill(int(first), signal.SIGKILL)
+    poll_until(a_client, lambda: a_client.state == "off")
+    assert run(a_client, that("nothing")).reply.message != first
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["/no/such/python", "-m", "Tell2RegLib.worker"], "cannot be started: '/no/such/python'"),
+        ([sys.executable, "-m", "Tell2RegLib.no_such_module"], "could not start (exit code 1)"),
+        ([sys.executable, "-c", "print('not a worker')"], "could not start (exit code 0)"),
+    ],
+)
+def test_a_worker_that_does_not_start_is_told(
+    make_client: MakeClient, a_temporary_place: Path, command: list[str], words: str
+) -> None:
+    client = make_client(command=command)
+    kind, message, detail = run(client, that("nothing")).error
+    assert kind == "WorkerDied"
+    assert words in message
+    assert ("no_such_module" in detail) == ("no_such_module" in command[-1])
+    assert client.state == "off"
+    assert not run_folders(a_temporary_place)
+
+
+def test_a_worker_of_another_version_is_told(make_client: MakeClient) -> None:
+    script = 'print(\'{"event": "ready", "protocol": 99, "version": "9", "pid": 1}\', flush=True); input()'
+    kind, message, _ = run(make_client(command=[sys.executable, "-c", script]), that("nothing")).error
+    assert kind == "WorkerDied"
+    assert "another version (9)" in message
+
+
+def test_garbage_from_the_worker_is_logged_and_left_alone(a_client: WorkerClient) -> None:
+    heard = run(a_client, that("garbage"))
+    assert heard.reply
+    assert heard.stages == ["after"]
+    assert sum("Not understood" in text for text in heard.log) == 4
+
+
+def test_garbage_to_the_worker_is_logged_and_left_alone(a_client: WorkerClient) -> None:
+    assert run(a_client, that("nothing")).reply
+    for text in (
+        b"\xff\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"task": 1}\n',
+        b'{"task": "models", "id": "1"}\n',
+        b"[" * 9999 + b"\n",
+    ):
+        a_client._process._process.stdin.write(text)  # type: ignore[union-attr]
+    heard = run(a_client, that("nothing"))
+    assert heard.reply
+    assert sum("not understood" in text for text in heard.log) == 6
+
+
+# --- the end of the host ---
+
+
+def test_a_closed_client_leaves_no_process_and_no_folder(a_client: WorkerClient, a_temporary_place: Path) -> None:
+    heard = start(a_client, that("is deaf"))
+    poll_until(a_client, lambda: bool(heard.progress))
+    pid = a_client.pid
+    assert pid is not None
+    a_client.close()
+    assert not is_running(pid)
+    assert not list(a_temporary_place.iterdir())
+    a_client.poll()
+    assert not heard.ended
+
+
+HOST = """
+import sys, tempfile
+from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.worker.requests import ModelsRequest
+tempfile.tempdir = sys.argv[1]
+client = WorkerClient([sys.executable, "-m", sys.argv[2]])
+client.submit(ModelsRequest("install", "is deaf"), on_progress=lambda *_: print(client.pid, flush=True))
+client.wait(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_when_the_host_is_killed_the_worker_goes_and_the_next_host_sweeps(
+    make_client: MakeClient, a_temporary_place: Path
+) -> None:
+    root = Path(__file__).resolve().parents[3]
+    host = subprocess.Popen(
+        [sys.executable, "-c", HOST, str(a_temporary_place), ODD], stdout=subprocess.PIPE, cwd=root, text=True
+    )
+    assert host.stdout is not None
+    worker = int(host.stdout.readline())
+    assert run_folders(a_temporary_place)
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    wait_until(lambda: not running_and_no_zombie(worker))
+    assert not run_folders(a_temporary_place)
+    (base,) = a_temporary_place.iterdir()
+    assert base.name.startswith(f"{PREFIX}{host.pid}-")
+    assert run(make_client(ODD), that("nothing")).reply
+    assert not base.exists()
+
+
+def test_folders_of_hosts_that_live_and_of_others_are_not_swept(
+    make_client: MakeClient, a_temporary_place: Path
+) -> None:
+    kept = [a_temporary_place / name for name in (f"{PREFIX}{os.getppid()}-x", f"{PREFIX}none", "other-1-x")]
+    for folder in kept:
+        folder.mkdir()
+    assert run(make_client(ODD), that("nothing")).reply
+    for folder in kept:
+        folder.rmdir()
+
+
+def test_two_clients_do_not_know_of_each_other(make_client: MakeClient) -> None:
+    one, other = make_client(ODD), make_client(ODD)
+    waiting = start(one, that("waits"))
+    assert run(other, that("nothing")).reply.message == str(other.pid)
+    assert one.busy
+    assert one.pid != other.pid
+    one.cancel()
+    assert one.wait(60)
+    assert waiting.ended == [("cancelled",)]
+    assert run(other, that("nothing")).reply
