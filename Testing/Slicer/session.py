@@ -238,3 +238,13 @@ def points(node) -> np.ndarray:
 def mapped(node, place) -> np.ndarray:
     """Where a transform node carries a point from its parent's space, (3,) RAS."""
     return np.array(node.GetTransformFromParent().TransformPoint(place))
+
+
+def run() -> None:
+    """Inside Slicer: the module's own widget, a folder that goes afterwards."""
+    import tempfile
+
+    slicer.util.selectModule("Tell2Reg")
+    slicer.app.processEvents()
+    with tempfile.TemporaryDirectory() as folder:
+        Session(slicer.modules.tell2reg.widgetRepresentation().self(), Path(folder)).whole()
