@@ -12,14 +12,8 @@ from Tell2RegLib.carry import carry_region
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.markups import PointList, read_points
 from Tell2RegLib.matching import pairs_by_name
-from Tell2RegLib.metrics import (
-    centroid_distance_mm,
-    dice,
-    field_quality,
-    hausdorff95_mm,
-    inverse_error_mm,
-    target_registration_error_mm,
-)
+from Tell2RegLib.measuring import agreement
+from Tell2RegLib.metrics import field_quality, inverse_error_mm, target_registration_error_mm
 from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.sources.label_map import read_regions
@@ -72,9 +66,8 @@ def _label_row(pair: RegionPair, transform: Transform) -> dict[str, Any]:
     after = None if after is None else place_region(after, pair.fixed.grid)
     row: dict[str, Any] = {"name": pair.name}
     for when, region in (("before", before), ("after", after)):
-        row[f"dice_{when}"] = 0.0 if region is None else dice(pair.fixed, region)
-        row[f"centroid_mm_{when}"] = None if region is None else centroid_distance_mm(pair.fixed, region)
-        row[f"hd95_mm_{when}"] = None if region is None else hausdorff95_mm(pair.fixed, region)
+        keys = (f"dice_{when}", f"centroid_mm_{when}", f"hd95_mm_{when}")
+        row |= zip(keys, agreement(pair.fixed, region), strict=True)
     return row
 
 

@@ -67,26 +67,33 @@ def measured_as_they_lie(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]
 
 
 def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None) -> PairMetrics:
+    dice_before, _, hd95_before = agreement(pair.fixed, before)
+    dice_after, centroid_after, hd95_after = agreement(pair.fixed, after)
     return PairMetrics(
         name=pair.name,
         prompt=pair.prompt,
         similarity=pair.similarity,
         accepted=pair.accepted,
         reason=pair.reason,
-        dice_before=_overlap(pair.fixed, before),
-        dice_after=_overlap(pair.fixed, after),
+        dice_before=dice_before,
+        dice_after=dice_after,
         centroid_mm_before=centroid_distance_mm(pair.fixed, pair.moving),
-        centroid_mm_after=None if after is None else centroid_distance_mm(pair.fixed, after),
-        hd95_mm_before=None if before is None else hausdorff95_mm(pair.fixed, before),
-        hd95_mm_after=None if after is None else hausdorff95_mm(pair.fixed, after),
+        centroid_mm_after=centroid_after,
+        hd95_mm_before=hd95_before,
+        hd95_mm_after=hd95_after,
         fixed_ml=pair.fixed.volume_ml,
         moving_ml=pair.moving.volume_ml,
     )
 
 
-def _overlap(fixed: Region, moved: Region | None) -> float:
-    """A region that left the fixed volume overlaps with nothing there: that is known."""
-    return 0.0 if moved is None else dice(fixed, moved)
+def agreement(fixed: Region, moved: Region | None) -> tuple[float, float | None, float | None]:
+    """Dice, distance of centroids and 95 % Hausdorff distance, mm, of two regions on one grid.
+
+    A region that left the fixed volume (None) overlaps with nothing there: that is known, the distances are not.
+    """
+    if moved is None:
+        return 0.0, None, None
+    return dice(fixed, moved), centroid_distance_mm(fixed, moved), hausdorff95_mm(fixed, moved)
 
 
 def summary(metrics: Sequence[PairMetrics]) -> Summary:
