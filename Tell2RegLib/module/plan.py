@@ -13,7 +13,8 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode
 from Tell2RegLib.confidence import TargetTrust, judge_targets
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Floats
-from Tell2RegLib.module.mrml_markups import carry_markups, carry_model, carry_volume, points_of
+from Tell2RegLib.module.mrml_carry import carry_model, carry_volume
+from Tell2RegLib.module.mrml_markups import carry_markups, points_of
 from Tell2RegLib.module.mrml_segmentations import carry_segmentation
 from Tell2RegLib.module.mrml_tables import fill_table
 from Tell2RegLib.module.mrml_transforms import field_from_grid_node
