@@ -6,14 +6,11 @@ again, a rejected pair detects nothing again, another smoothness matches nothing
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from Tell2RegLib.hashing import array_key
 from Tell2RegLib.region import Region
 from Tell2RegLib.volume import Volume
 
@@ -62,16 +59,10 @@ class Memory:
 
 def volume_key(volume: Volume) -> str:
     """SHA-256 of a volume's voxels and geometry."""
-    return _digest(repr((volume.grid, volume.array_kji.dtype.str)), volume.array_kji)
+    return array_key(repr((volume.grid, volume.array_kji.dtype.str)), volume.array_kji)
 
 
 def region_key(region: Region) -> str:
     """SHA-256 of where a region is and what it is called."""
     about = (region.name, region.prompt, region.score, region.start_kji, region.box_kji.shape, region.grid)
-    return _digest(repr(about), region.box_kji)
-
-
-def _digest(about: str, array: NDArray) -> str:
-    digest = hashlib.sha256(about.encode())
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return array_key(repr(about), region.box_kji)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from Tell2RegLib.hashing import array_key
 from Tell2RegLib.models.protocol import Embeddings, Slices
 
 DEFAULT_LIMIT_BYTES = 4 << 30
@@ -26,9 +27,7 @@ log = logging.getLogger(__name__)
 
 def slices_key(slices: Slices) -> str:
     """SHA-256 of slices' shape and pixels."""
-    digest = hashlib.sha256(repr(slices.shape).encode())
-    digest.update(np.ascontiguousarray(slices).data)
-    return digest.hexdigest()
+    return array_key(repr(slices.shape), slices)
 
 
 class EmbeddingStore:
