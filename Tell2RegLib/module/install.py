@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from Tell2RegLib.errors import Cancelled, ResourceError
+from Tell2RegLib.errors import Cancelled, ResourceError, Tell2RegError
 from Tell2RegLib.module.environment import Place
 from Tell2RegLib.module.requirements import PYTORCH, Needed, Package, packages
 
@@ -178,7 +178,7 @@ class InstallOutcome:
 
 
 Verify = Callable[[], Sequence[tuple[str, str]]]
-"""Imports everything in a process of its own; gives what cannot be used: package and reason."""
+"""Imports everything in a process of its own; gives what cannot be used and why, or raises a Tell2RegError."""
 
 
 def plan_install(needed: Sequence[Needed], installer: Installer) -> InstallPlan:
@@ -225,7 +225,11 @@ def install(
         message = "Slicer's extension PyTorch is installed. Restart Slicer and press Install again: the rest follows."
         return InstallOutcome(False, message, restart=True, go_on=True)
     on_step("Trying what was installed", len(steps), len(steps) + 1)
-    return _judged(before, dict(installer.versions()), loaded, verify())
+    try:
+        unusable = verify()
+    except Tell2RegError as error:
+        unusable = [("the worker", str(error))]
+    return _judged(before, dict(installer.versions()), loaded, unusable)
 
 
 def constraints_text(versions: Mapping[str, str]) -> str:

@@ -14,13 +14,11 @@ from pathlib import Path
 
 from Tell2RegLib.module.install import SLICERS_OWN, install, plan_install
 from Tell2RegLib.module.requirements import read_requirements, requirements_file
+from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.worker.requests import CheckReply, CheckRequest
 from Testing.Install.plain_installer import PlainInstaller
 
-IMPORTS = (
-    *("torch", "torchvision", "transformers", "timm", "safetensors", "groundingdino", "segment_anything"),
-    *("jinja2", "rich", "typer", "platformdirs", "filelock", "contourpy"),
-)
-TRY = "import importlib, sys; importlib.import_module(sys.argv[1])"
+LONGEST_CHECK_S = 300.0
 
 
 def main(folder: Path) -> int:
@@ -42,13 +40,15 @@ def main(folder: Path) -> int:
 
 
 def unusable() -> list[tuple[str, str]]:
-    """Imports each package in a process of its own."""
-    found = []
-    for name in IMPORTS:
-        done = subprocess.run([sys.executable, "-c", TRY, name], capture_output=True, text=True, check=False)
-        if done.returncode:
-            found.append((name, done.stderr.strip().splitlines()[-1]))
-    return found
+    """Has the worker import everything, as the panel does; what cannot be used."""
+    replies: list[CheckReply] = []
+    client = WorkerClient()
+    try:
+        client.submit(CheckRequest(), on_done=replies.append, on_error=lambda *told: print(*told, sep="\n"))
+        client.wait(LONGEST_CHECK_S)
+    finally:
+        client.close()
+    return [(one.package, one.reason) for one in replies[0].missing] if replies else [("the worker", "gave no answer")]
 
 
 def register_by_words(folder: Path) -> int:

@@ -220,6 +220,16 @@ def test_what_cannot_be_imported_afterwards_is_named() -> None:
     assert outcome.detail == "torchvision: operator nms does not exist"
 
 
+def test_a_check_that_does_not_come_about_is_told() -> None:
+    def dies() -> Sequence[tuple[str, str]]:
+        raise ResourceError("The worker stopped unexpectedly.")
+
+    installer = RecordedInstaller(dict(SLICER))
+    outcome = install(plan_install(NEEDED, installer), installer, dies)
+    assert not outcome.done
+    assert outcome.detail == "the worker: The worker stopped unexpectedly."
+
+
 @pytest.mark.parametrize("breaks", ["", "alone"])
 def test_a_package_of_slicers_own_that_changed_is_told_with_the_way_back(breaks: str) -> None:
     outcome = run(RecordedInstaller(dict(SLICER), replaces={"numpy": "2.9.0"}, breaks=breaks))
