@@ -1,0 +1,71 @@
+"""The folder of the subject hierarchy in which results stand, next to the volume that they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+import vtk
+
+NEXT_TO = "Tell2Reg.NextTo"
+"""Item attribute of a folder: the ID of the node beside which it was made."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An item of a scene's subject hierarchy."""
+
+    scene: object
+    item: int
+
+
+def results_folder(scene, next_to_node, name: str) -> Folder:
+    """The folder of this name beside a node, made where there is none yet; found again wherever it was moved."""
+    hierarchy = _hierarchy(scene)
+    beside = _parent_of(hierarchy, next_to_node)
+    for item in _items_below(hierarchy, hierarchy.GetSceneItemID()):
+        if _belongs(hierarchy, item, next_to_node, name):
+            return Folder(scene, item)
+    item = hierarchy.CreateFolderItem(beside, name)
+    hierarchy.SetItemAttribute(item, NEXT_TO, next_to_node.GetID())
+    return Folder(scene, item)
+
+
+def put_into(folder: Folder, node) -> int:
+    """Move a node's item into a folder and return the item."""
+    hierarchy = _hierarchy(folder.scene)
+    item = hierarchy.GetItemByDataNode(node)
+    if item == hierarchy.GetInvalidItemID():
+        return hierarchy.CreateItem(folder.item, node)
+    if hierarchy.GetItemParent(item) != folder.item:
+        hierarchy.SetItemParent(item, folder.item)
+    return item
+
+
+def _hierarchy(scene):
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def _parent_of(hierarchy, node) -> int:
+    item = hierarchy.GetItemByDataNode(node)
+    if item == hierarchy.GetInvalidItemID():
+        return hierarchy.GetSceneItemID()
+    return hierarchy.GetItemParent(item)
+
+
+def _items_below(hierarchy, parent: int) -> list[int]:
+    items = vtk.vtkIdList()
+    hierarchy.GetItemChildren(parent, items, True)
+    return [items.GetId(number) for number in range(items.GetNumberOfIds())]
+
+
+def _belongs(hierarchy, item: int, node, name: str) -> bool:
+    """Whether an item is the folder; one that lost its node (IDs change when scenes are merged) goes by its place."""
+    made_beside = hierarchy.GetItemAttribute(item, NEXT_TO)
+    if not made_beside or hierarchy.GetItemDataNode(item) is not None:
+        return False
+    if made_beside == node.GetID():
+        return True
+    lost = node.GetScene().GetNodeByID(made_beside) is None
+    same_place = hierarchy.GetItemParent(item) == _parent_of(hierarchy, node)
+    return lost and same_place and hierarchy.GetItemName(item) == name
