@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 
 from Tell2RegLib import __version__
 from Tell2RegLib.cli import app
+from Tell2RegLib.grid import apply_affine
+from Tell2RegLib.markups import write_points
 from Tell2RegLib.result import NOTICE
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.sources.segmentation_file import write_segmentation
 from Tell2RegLib.terminal import WORDS
-from Testing.Python.small import ORGANS, PLAN, ROOT, Files, command, environment, options, write_small_pair
+from Testing.Python.small import AFFINE, ORGANS, PLAN, ROOT, Files, command, environment, options, write_small_pair
 
 QUICK = ("--resolution", "9")
 COMMANDS = {
@@ -117,6 +119,17 @@ def test_a_linear_transform_is_written_as_one(option: str, kind: str, files: Fil
     linear = np.array(found["linear_part_lps"])[:3, :3]
     assert np.allclose(linear @ linear.T, np.eye(3)) == (kind == "rigid")
     assert np.linalg.det(linear) > 0
+
+
+def test_the_verdict_of_every_target_is_shown_with_or_without_its_true_place(files: Files, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.csv"
+    write_points(plan, ["in the gland", "far away"], apply_affine(AFFINE, [ORGANS["prostate"][0], (300.0, 0.0, 0.0)]))
+    linear = ("--transform", "rigid", "--out", tmp_path / "out")
+    run = in_process("register", *options(files.inputs), "--moving-points", plan, *linear)
+    assert run.exit_code == 0, run.stderr
+    assert re.search(r"in the gland +│ +good │ +prostate │ +0.00", run.stdout)
+    assert "Do not trust: far away: " in run.stdout
+    assert "Target error" not in run.stdout
 
 
 def test_apply_and_evaluate_read_the_folder(
