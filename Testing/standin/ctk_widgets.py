@@ -1,0 +1,366 @@
+"""The module `ctk`: the widgets of the Common Toolkit that scripted modules use, drawn much as CTK draws them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from Testing.standin.answers import answers
+from Testing.standin.pythonqt import QtCore, QtGui, QtWidgets, cpp_property, stored, teach
+
+HEADER = 24
+"""Height in pixels of the head of a collapsible button."""
+
+
+class Collapsing:
+    """Hides the widgets inside; those that were hidden before stay so."""
+
+    def _inside(self) -> list[Any]:
+        return [child for child in QtCore.QObject.children(self) if child.isWidgetType()]  # type: ignore[arg-type]
+
+    def _collapse(self, collapsed: bool) -> None:
+        held = self.__dict__.setdefault("_hidden", [])
+        if collapsed:
+            held += [child for child in self._inside() if not child.isHidden()]
+            for child in held:
+                child.hide()
+        else:
+            for child in held:
+                child.show()
+            held.clear()
+        self.updateGeometry()  # type: ignore[attr-defined]
+
+    def fold_what_came_later(self) -> None:
+        """A .ui file sets `collapsed` before there is anything inside."""
+        if not self.isChecked():  # type: ignore[attr-defined]
+            self._collapse(True)
+
+
+@teach
+class ctkCollapsibleButton(QtWidgets.QAbstractButton, Collapsing):
+    """A head that folds what is below it."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+    collapsedHeight, setCollapsedHeight = stored(int, "collapsedHeight", 10)
+    flat, setFlat = stored(bool, "flat", False)
+    contentsLineWidth, setContentsLineWidth = stored(int, "contentsLineWidth", 1)
+
+    def __init__(self, *arguments: Any) -> None:
+        words = [value for value in arguments if isinstance(value, str)]
+        super().__init__(*[value for value in arguments if not isinstance(value, str)])
+        self.setText(words[0] if words else "")
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.setContentsMargins(0, HEADER, 0, 0)
+        self.toggled.connect(self._toggled)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
+
+    def _toggled(self, checked: bool) -> None:
+        self._collapse(not checked)
+        self.contentsCollapsed.emit(not checked)
+
+    def _is_collapsed(self) -> bool:
+        return not self.isChecked()
+
+    def setCollapsed(self, collapsed: bool) -> None:
+        self.setChecked(not collapsed)
+
+    collapsed = cpp_property(bool, _is_collapsed, setCollapsed)
+
+    def hitButton(self, position: QtCore.QPoint) -> bool:
+        return position.y() < HEADER
+
+    def paintEvent(self, _event: Any) -> None:
+        painter, style = QtGui.QPainter(self), QtWidgets.QWidget.style(self)
+        option = QtWidgets.QStyleOptionButton()
+        option.initFrom(self)
+        option.rect = QtCore.QRect(0, 0, self.rect.width(), HEADER - 2)
+        option.state |= QtWidgets.QStyle.State_Raised
+        style.drawControl(QtWidgets.QStyle.CE_PushButtonBevel, option, painter, self)
+        arrow = QtWidgets.QStyle.PE_IndicatorArrowDown if self.isChecked() else QtWidgets.QStyle.PE_IndicatorArrowRight
+        option.rect = QtCore.QRect(6, 5, 12, 12)
+        style.drawPrimitive(arrow, option, painter, self)
+        painter.setPen(self.palette.color(QtGui.QPalette.ButtonText))
+        line = QtCore.QRect(24, 0, self.rect.width() - 28, HEADER - 2)
+        painter.drawText(line, int(QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft), self.text)
+        painter.end()
+
+
+@teach
+class ctkCollapsibleGroupBox(QtWidgets.QGroupBox, Collapsing):
+    """A group box whose check mark folds it."""
+
+    collapsedHeight, setCollapsedHeight = stored(int, "collapsedHeight", 14)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.toggled.connect(self._toggled)
+
+    def _toggled(self, checked: bool) -> None:
+        self._collapse(not checked)
+
+    def _is_collapsed(self) -> bool:
+        return not self.isChecked()
+
+    def setCollapsed(self, collapsed: bool) -> None:
+        self.setChecked(not collapsed)
+
+    collapsed = cpp_property(bool, _is_collapsed, setCollapsed)
+
+
+@teach
+class ctkSliderWidget(QtWidgets.QWidget):
+    """A slider with a spin box, of real numbers."""
+
+    valueChanged = QtCore.Signal(float)
+    valueIsChanging = QtCore.Signal(float)
+    decimalsChanged = QtCore.Signal(int)
+    tickInterval, setTickInterval = stored(float, "tickInterval", 0.0)
+    popupSlider, setPopupSlider = stored(bool, "popupSlider", False)
+    pageStep, setPageStep = stored(float, "pageStep", 10.0)
+    invertedAppearance, setInvertedAppearance = stored(bool, "invertedAppearance", False)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._slider, self._spin = QtWidgets.QSlider(QtCore.Qt.Horizontal), QtWidgets.QDoubleSpinBox()
+        self._slider.maximum = 1000
+        self._spin.maximum = 99.0
+        row.addWidget(self._slider)
+        row.addWidget(self._spin)
+        self._spin.valueChanged.connect(self._spun)
+        self._slider.sliderMoved.connect(self._slid)
+        self._emit = True
+
+    def _spun(self, value: float) -> None:
+        span = self._spin.maximum - self._spin.minimum
+        self._slider.value = int(round((value - self._spin.minimum) / span * 1000)) if 0 < span < 1e9 else 0
+        self.valueChanged.emit(value)
+
+    def _slid(self, position: int) -> None:
+        self._spin.value = self._spin.minimum + position / 1000 * (self._spin.maximum - self._spin.minimum)
+
+    def _value(self) -> float:
+        return self._spin.value
+
+    def setValue(self, value: float) -> None:
+        self._spin.setValue(value)
+
+    def _minimum(self) -> float:
+        return self._spin.minimum
+
+    def setMinimum(self, value: float) -> None:
+        self._spin.setMinimum(value)
+
+    def _maximum(self) -> float:
+        return self._spin.maximum
+
+    def setMaximum(self, value: float) -> None:
+        self._spin.setMaximum(value)
+
+    def setRange(self, low: float, high: float) -> None:
+        self._spin.setRange(low, high)
+
+    def _single_step(self) -> float:
+        return self._spin.singleStep
+
+    def setSingleStep(self, value: float) -> None:
+        self._spin.setSingleStep(value)
+
+    def _decimals(self) -> int:
+        return self._spin.decimals
+
+    def setDecimals(self, value: int) -> None:
+        self._spin.setDecimals(value)
+        self.decimalsChanged.emit(value)
+
+    def _suffix(self) -> str:
+        return self._spin.suffix
+
+    def setSuffix(self, text: str) -> None:
+        self._spin.setSuffix(text)
+
+    def _prefix(self) -> str:
+        return self._spin.prefix
+
+    def setPrefix(self, text: str) -> None:
+        self._spin.setPrefix(text)
+
+    def _tracking(self) -> bool:
+        return self._slider.tracking
+
+    def setTracking(self, tracking: bool) -> None:
+        self._slider.setTracking(tracking)
+
+    def _spin_visible(self) -> bool:
+        return not self._spin.isHidden()
+
+    def setSpinBoxVisible(self, visible: bool) -> None:
+        self._spin.setVisible(visible)
+
+    value = cpp_property(float, _value, setValue)
+    minimum = cpp_property(float, _minimum, setMinimum)
+    maximum = cpp_property(float, _maximum, setMaximum)
+    singleStep = cpp_property(float, _single_step, setSingleStep)
+    decimals = cpp_property(int, _decimals, setDecimals)
+    suffix = cpp_property(str, _suffix, setSuffix)
+    prefix = cpp_property(str, _prefix, setPrefix)
+    tracking = cpp_property(bool, _tracking, setTracking)
+    spinBoxVisible = cpp_property(bool, _spin_visible, setSpinBoxVisible)
+
+
+@teach
+class ctkDoubleSpinBox(ctkSliderWidget):
+    """A spin box of real numbers."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._slider.hide()
+
+
+@teach
+class ctkComboBox(QtWidgets.QComboBox):
+    """A combo box with a text for no choice."""
+
+    defaultText, setDefaultText = stored(str, "defaultText", "")
+
+
+@teach
+class ctkCheckBox(QtWidgets.QCheckBox):
+    """A check box."""
+
+
+@teach
+class ctkPushButton(QtWidgets.QPushButton):
+    """A button."""
+
+
+@teach
+class ctkMenuButton(QtWidgets.QPushButton):
+    """A button with a menu."""
+
+
+@teach
+class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
+    """A text browser as high as its text."""
+
+    def setCollapsibleText(self, text: str) -> None:
+        self.setHtml(text)
+
+
+class _PathRow(QtWidgets.QWidget):
+    """A line with a path and a button that asks for one."""
+
+    def _build(self) -> None:
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._line, self._browse = QtWidgets.QLineEdit(), QtWidgets.QToolButton()
+        self._browse.text = "..."
+        row.addWidget(self._line)
+        row.addWidget(self._browse)
+
+    def _text(self) -> str:
+        return self._line.text
+
+
+@teach
+class ctkPathLineEdit(_PathRow):
+    """A path that can be typed or chosen."""
+
+    Dirs, Files, Drives, NoDot, NoDotDot, Hidden, Readable, Writable, Executable = (
+        *(0x001, 0x002, 0x004, 0x2000, 0x4000),
+        *(0x100, 0x010, 0x020, 0x040),
+    )
+    currentPathChanged = QtCore.Signal(str)
+    validInputChanged = QtCore.Signal(bool)
+    filters, setFilters = stored(int, "filters", 0)
+    label, setLabel = stored(str, "label", "")
+    settingKey, setSettingKey = stored(str, "settingKey", "")
+    showBrowseButton, setShowBrowseButton = stored(bool, "showBrowseButton", True)
+    showHistoryButton, setShowHistoryButton = stored(bool, "showHistoryButton", True)
+    nameFilters, setNameFilters = stored(list, "nameFilters", [])
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._build()
+        self._line.textChanged.connect(self._changed)
+        self._browse.clicked.connect(self.browse)
+
+    def _changed(self, text: str) -> None:
+        self.currentPathChanged.emit(text)
+
+    def browse(self) -> None:
+        chosen = answers.next(f"path '{self.objectName}'")
+        if chosen:
+            self.setCurrentPath(str(chosen))
+
+    def addCurrentPathToHistory(self) -> None:
+        """Nothing is kept here."""
+
+    def setCurrentPath(self, path: str) -> None:
+        self._line.setText(path)
+
+    currentPath = cpp_property(str, _PathRow._text, setCurrentPath)
+
+
+@teach
+class ctkDirectoryButton(_PathRow):
+    """A button that shows and asks for a folder."""
+
+    directoryChanged = QtCore.Signal(str)
+    directorySelected = QtCore.Signal(str)
+    caption, setCaption = stored(str, "caption", "")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*[value for value in arguments if not isinstance(value, str)])
+        self._build()
+        self._line.readOnly = True
+        self._line.textChanged.connect(self._changed)
+        self._browse.clicked.connect(self.browse)
+
+    def _changed(self, text: str) -> None:
+        self.directoryChanged.emit(text)
+
+    def browse(self) -> str:
+        chosen = str(answers.next(f"folder '{self.objectName}'"))
+        if chosen:
+            self.setDirectory(chosen)
+            self.directorySelected.emit(chosen)
+        return chosen
+
+    def setDirectory(self, path: str) -> None:
+        self._line.setText(path)
+
+    directory = cpp_property(str, _PathRow._text, setDirectory)
+
+
+@teach
+class ctkMessageBox(QtWidgets.QMessageBox):
+    """A message box that can be told not to come again."""
+
+    dontShowAgain, setDontShowAgain = stored(bool, "dontShowAgain", False)
+    dontShowAgainSettingsKey, setDontShowAgainSettingsKey = stored(str, "dontShowAgainSettingsKey", "")
+
+
+CLASSES = {
+    klass.__name__: klass
+    for klass in (
+        *(ctkCollapsibleButton, ctkCollapsibleGroupBox, ctkSliderWidget, ctkDoubleSpinBox, ctkComboBox, ctkCheckBox),
+        *(ctkPushButton, ctkMenuButton, ctkFittedTextBrowser, ctkPathLineEdit, ctkDirectoryButton, ctkMessageBox),
+    )
+}
+
+
+class CtkModule(ModuleType):
+    """Only what is listed above."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in CLASSES:
+            return CLASSES[name]
+        raise AttributeError(f"The stand-in for Slicer knows no ctk.{name}")
+
+
+ctk = CtkModule("ctk", "Stand-in for the Common Toolkit.")
