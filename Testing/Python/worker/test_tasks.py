@@ -1,0 +1,275 @@
+"""The worker's small tasks: devices, packages, models; and what the requests ask of a host: hardly anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from Tell2RegLib import words as words_module
+from Tell2RegLib.errors import Cancelled, InputError, ModelError
+from Tell2RegLib.models import folder as folders
+from Tell2RegLib.models import store as stores
+from Tell2RegLib.models.store import Store
+from Tell2RegLib.sources.grounded_sam import GroundedSam
+from Tell2RegLib.sources.settings import WordsSettings
+from Tell2RegLib.worker import checking
+from Tell2RegLib.worker.devices import find_devices
+from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
+from Tell2RegLib.worker.tasks import TASKS, Kept, Run
+from Testing.Python.model_server import Server, a_catalog, a_model, serving
+from Testing.Python.small import ROOT
+from Testing.Python.worker.conftest import MakeClient
+from Testing.Python.worker.heard import run
+
+
+def quiet() -> Run:
+    return Run(lambda stage, done, total: None, lambda: False)
+
+
+# --- devices ---
+
+
+def test_the_cpu_is_always_there_with_its_name_and_memory() -> None:
+    reply = find_devices()
+    cpu = reply.devices[0]
+    assert cpu.name == "cpu"
+    assert "cores" in cpu.label
+    assert cpu.memory_bytes is None or cpu.memory_bytes > 1 << 28
+    assert cpu.free_bytes is None or 0 < cpu.free_bytes <= (cpu.memory_bytes or 0)
+    assert reply.auto in [device.name for device in reply.devices]
+
+
+def test_without_torch_there_is_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    reply = find_devices()
+    assert [device.name for device in reply.devices] == ["cpu"] == [reply.auto]
+
+
+def test_gpus_are_named_with_their_memory_and_taken_by_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    about = SimpleNamespace(name="A GPU", total_memory=80 << 30)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: about)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (70 << 30, 80 << 30))
+    reply = find_devices()
+    assert reply.auto == "cuda:0"
+    assert [(d.name, d.label, d.free_bytes) for d in reply.devices[1:]] == [
+        ("cuda:0", "A GPU", 70 << 30),
+        ("cuda:1", "A GPU", 70 << 30),
+    ]
+
+
+# --- packages ---
+
+
+def test_packages_are_imported_and_those_that_cannot_be_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {"numpy": "numpy", "no-such": "no_such_package", "broken": "Testing.Python.worker.broken_package"}
+    monkeypatch.setattr(checking, "NEEDED", needed)
+    reply = TASKS["check"](CheckRequest(), quiet())
+    assert reply.versions == {"numpy": np.__version__}
+    assert [(one.package, one.reason.partition(":")[0]) for one in reply.missing] == [
+        ("no-such", "ModuleNotFoundError"),
+        ("broken", "OSError"),
+    ]
+
+
+def test_every_package_that_a_run_needs_is_here(make_client: MakeClient) -> None:
+    heard = run(make_client(), CheckRequest())
+    assert heard.reply.missing == ()
+    assert {"torch", "groundingdino-py", "segment-anything"} < set(heard.reply.versions)
+    assert heard.reply.python == ".".join(map(str, sys.version_info[:3]))
+
+
+# --- models ---
+
+SET = ("groundingdino-swin-t", "bert-vocabulary", "sam-vit-b")
+
+
+@pytest.fixture
+def a_server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def here(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The user's store: empty, and the server has all three models of the set 'fast'."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "models"))
+    catalog = a_catalog(*(a_model(a_server, name) for name in SET))
+    monkeypatch.setattr(stores, "Store", lambda: Store(folders.models_folder(), catalog))
+    return Store(tmp_path / "models", catalog)
+
+
+def do(action: str, name: str = "", path: Path | None = None, at: Run | None = None) -> ModelsReply:
+    return TASKS["models"](ModelsRequest(action, name, path), at or quiet())
+
+
+def states(reply: ModelsReply) -> dict[str, str]:
+    return {row.name: row.status for row in reply.rows if row.name in SET}
+
+
+def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: Store) -> None:
+    reply = do("list")
+    assert reply.folder == here.folder
+    demo, fast = (next(one for one in reply.sets if one.name == name) for name in ("demo", "fast"))
+    assert demo.installed
+    assert not fast.installed
+    assert fast.status == "missing"
+    assert fast.missing_bytes == fast.bytes > 0
+    for row in reply.rows:
+        assert row.purpose
+        assert row.licence
+        assert row.bytes > 0
+    assert reply.notice
+
+
+def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleared(here: Store) -> None:
+    told: list[tuple[str, int, int]] = []
+    reply = do("install", "fast", at=Run(lambda *news: told.append(news), lambda: False))
+    assert set(states(reply).values()) == {"verified"}
+    assert all(name in reply.message for name in SET)
+    assert ("download sam-vit-b", 300_000, 300_000) in told
+    assert "verify sam-vit-b" in {stage for stage, _, _ in told}
+    assert "As they should be" in do("verify", "fast").message
+    assert do("remove", "sam-vit-b").message.startswith("Removed sam-vit-b: 300 kB")
+    assert do("clear").message.startswith("Removed bert-vocabulary, groundingdino-swin-t")
+    assert do("clear").message == "There was nothing to remove."
+    assert set(states(do("list")).values()) == {"missing"}
+
+
+def test_a_download_is_cancelled_and_what_came_is_kept(here: Store) -> None:
+    seen: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        seen.append(done)
+
+    with pytest.raises(Cancelled):
+        do("install", "sam-vit-b", at=Run(progress, lambda: bool(seen) and seen[-1] > 0))
+    assert states(do("list"))["sam-vit-b"] == "missing"
+    assert set(states(do("install", "fast")).values()) == {"verified"}
+
+
+def test_a_damaged_model_is_told(here: Store) -> None:
+    do("install", "fast")
+    path = here.path(here.catalog.model("sam-vit-b"))
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    with pytest.raises(ModelError, match="'sam-vit-b' is damaged"):
+        do("verify")
+
+
+def test_a_file_brought_by_hand_is_imported(here: Store, tmp_path: Path) -> None:
+    do("install", "bert-vocabulary")
+    brought = tmp_path / "brought.txt"
+    brought.write_bytes(here.path(here.catalog.model("bert-vocabulary")).read_bytes())
+    do("clear")
+    reply = do("import", path=brought)
+    assert reply.message == "'brought.txt' was imported as bert-vocabulary."
+    assert states(reply)["bert-vocabulary"] == "verified"
+
+
+def test_where_models_are_is_told(here: Store) -> None:
+    reply = do("where")
+    assert str(here.folder) in reply.message
+    assert folders.VARIABLE in reply.message
+
+
+@pytest.mark.parametrize("package", ["platformdirs"])
+def test_before_the_packages_are_installed_the_list_says_what_is_known(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(folders.VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    reply = do("list")
+    assert reply.folder is None
+    assert "once the package 'platformdirs' is" in reply.message
+    assert {one.name: one.status for one in reply.sets}["demo"] == "installed"
+    assert {one.name: one.status for one in reply.sets}["fast"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("action", "words"), [("fly", "cannot be asked to 'fly'"), ("install", "which model"), ("import", "which file")]
+)
+def test_a_request_for_models_that_makes_no_sense_is_refused(action: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ModelsRequest(action)
+
+
+# --- networks ---
+
+
+def test_networks_are_loaded_once_and_let_go_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        words_module,
+        "grounded_sam",
+        lambda files, **options: GroundedSam(object(), object(), WordsSettings(region_score=0.25)),  # type: ignore[arg-type]
+    )
+    kept = Kept()
+
+    def source(**options: object) -> GroundedSam:
+        found = words_module.words_by_models(["a"], networks=kept.networks, **options).source  # type: ignore[arg-type]
+        assert isinstance(found, GroundedSam)
+        return found
+
+    first = source(settings=WordsSettings(spacing_mm=1.0))
+    second = source(settings=WordsSettings(spacing_mm=2.0))
+    assert second.detector is first.detector
+    assert second.settings == WordsSettings(spacing_mm=2.0, region_score=0.25)
+    assert kept.networks.loads == 1
+    assert source(box_threshold=0.3).detector is not first.detector
+    assert source(device="cpu").detector is not first.detector
+    assert kept.networks.loads == 3
+    kept.release()
+    assert source(device="cpu")
+    assert kept.networks.loads == 4
+
+
+# --- what a host needs ---
+
+LOOK = """
+import sys
+for name in ("torch", "typer", "rich", "jinja2", "platformdirs", "filelock", "pydantic"):
+    sys.modules[name] = None
+import Tell2RegLib.module.worker_client
+import Tell2RegLib.worker.serve
+heavy = {"torch", "transformers", "matplotlib", "slicer", "qt", "vtk"} & {n for n in sys.modules if sys.modules[n]}
+print(*sorted(heavy))
+"""
+READY_BEFORE = """
+import sys
+import Tell2RegLib.worker.serve
+print("numpy" in sys.modules)
+"""
+
+
+def said_by(script: str) -> str:
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_host_without_the_packages_can_ask() -> None:
+    assert said_by(LOOK) == ""
+
+
+def test_the_worker_is_ready_before_anything_is_loaded() -> None:
+    assert said_by(READY_BEFORE) == "False"
+
+
+def test_devices_and_models_are_known_in_a_process_of_their_own(make_client: MakeClient) -> None:
+    from Tell2RegLib.worker.requests import DevicesRequest
+
+    client = make_client()
+    devices = run(client, DevicesRequest()).reply
+    assert isinstance(devices, DevicesReply)
+    assert devices.devices[0].name == "cpu"
+    assert "demo" in {one.name for one in run(client, ModelsRequest("list")).reply.sets}

@@ -1,0 +1,68 @@
+"""The real worker with the real networks on the demo pair: words to a report, in one process that is kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from Tell2RegLib.demo import make_demo_pair
+from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.worker.requests import FindRequest, FitRequest, ReportRequest
+from Testing.Python.worker.conftest import MakeClient
+from Testing.Python.worker.heard import poll_until, run, start
+
+pytest.importorskip("groundingdino", reason="needs the extra 'networks'")
+
+
+@pytest.mark.slow
+def test_words_to_a_report_with_networks_that_are_loaded_once(make_client: MakeClient, tmp_path: Path) -> None:
+    pair, client = make_demo_pair(), make_client()
+    request = FindRequest(pair.fixed, pair.moving, ("prostate", "bladder"), spacing_mm=2.0, slice_step=2, device="cpu")
+    stopped_while_it_detects(client, request)
+    found = run(client, request).reply
+    assert {p.name for p in found.pairs if p.accepted} >= {"prostate", "bladder"}, found.messages
+    assert all(len(digest) == 64 for digest in found.models.values())
+    again = run(client, replace(request, prompts=("bladder",))).reply
+    assert again.timing_s["models"] < 2.0 < found.timing_s["total"]
+    assert again.timing_s["embed"] < 2.0
+
+    to_fit = FitRequest(
+        pair.fixed,
+        pair.moving,
+        found.pairs,
+        device="cpu",
+        prompts=request.prompts,
+        models=found.models,
+        parameters=found.parameters,
+    )
+    fitted = run(client, to_fit).reply
+    assert fitted.quality.folding_percent == 0
+    assert min(m.dice_after for m in fitted.metrics if m.accepted) > 0.7
+    reported = run(client, ReportRequest(to_fit, pair.plan, tmp_path / "out")).reply
+    assert reported.computed == ()
+    assert "prostate" in reported.report.read_text(encoding="utf-8")
+
+    if os.name == "posix":
+        killed_while_it_detects(client, replace(request, prompts=("rectum",)))
+    assert run(client, to_fit).reply.quality == fitted.quality
+
+
+def stopped_while_it_detects(client: WorkerClient, request: FindRequest) -> None:
+    heard = start(client, request)
+    poll_until(client, lambda: any(stage == "detect" for stage, *_ in heard.progress))
+    client.cancel()
+    assert client.wait(2.5)
+    assert heard.ended == [("cancelled",)]
+
+
+def killed_while_it_detects(client: WorkerClient, request: FindRequest) -> None:
+    heard = start(client, request)
+    poll_until(client, lambda: any(stage == "detect" for stage, *_ in heard.progress))
+    assert client.pid is not None
+    os.kill(client.pid, signal.SIGKILL)
+    assert client.wait(30)
+    assert heard.error[0] == "WorkerDied"
