@@ -152,8 +152,9 @@ class InstallPlan:
             "",
             f"To download: {_range(self.download_mb)}. On the disk: {_range(self.disk_mb)}.",
             f"They go to {self.place.folder}, which has {_size(self.place.free_mb)} free.",
-            "The large figures are for a computer with an NVIDIA GPU. Slicer's own packages (numpy, scipy, SimpleITK, "
-            "vtk) stay as they are. No image leaves this computer, and no model is downloaded now.",
+            *(["The large figures are for a computer with an NVIDIA GPU."] if self.pytorch else []),
+            "Slicer's own packages (numpy, scipy, SimpleITK, vtk) stay as they are.",
+            "No image leaves this computer, and no model is downloaded now.",
         ]
         return "\n".join(lines)
 

@@ -118,6 +118,7 @@ def test_the_dialog_says_what_how_large_and_where() -> None:
 def test_what_is_there_is_neither_named_nor_counted() -> None:
     plan = plan_install(NEEDED, RecordedInstaller(dict(WITH_PYTORCH)))
     assert "torchvision" not in plan.dialog_text
+    assert "GPU" not in plan.dialog_text
     assert plan.download_mb[0] == plan.download_mb[1] < 100
 
 
