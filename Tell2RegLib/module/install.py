@@ -257,7 +257,7 @@ def _steps(
     for alone in (False, True):
         names = [str(package.needed.requirement) for package in plan.others if package.needed.alone == alone]
         if names:
-            title = f"Installing {len(names)} packages" + (" without their dependencies" if alone else "")
+            title = f"Installing {'packages without what they ask for' if alone else 'packages'}: {len(names)}"
             steps.append((title, lambda names=names, alone=alone: _pip(installer, names, alone, on_log)))
     return steps
 
