@@ -25,7 +25,7 @@ def fill_table(scene, name: str, columns: Mapping[str, Sequence], *, node=None):
     node.RemoveAllColumns()
     for title, values in columns.items():
         node.AddColumn(_column(title, values))
-    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)
     node.EndModify(was)
     return node
 

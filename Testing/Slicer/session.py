@@ -213,6 +213,7 @@ class Session:
         while self.panel.busy:
             assert time.monotonic() < until, "The run did not end."
             slicer.app.processEvents()
+            time.sleep(0.01)  # the worker needs the processor more
         slicer.app.processEvents()
 
     def segmentsOf(self, row):
