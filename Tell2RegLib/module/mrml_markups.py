@@ -78,6 +78,8 @@ def carry_markups(node, map_points: PointMap, scene, name: str):
     else:
         _carry_control_points(node, map_points, copy)
     copy.EndModify(was)
+    # Slicer clears it whenever a point moves.
+    copy.SetDescription(node.GetDescription())
     return copy
 
 
@@ -88,6 +90,9 @@ def _copy_display(node, copy) -> None:
 
 
 def _carry_control_points(node, map_points: PointMap, copy) -> None:
+    # Boxes around points lose theirs when Slicer copies them.
+    for number in range(copy.GetNumberOfControlPoints(), node.GetNumberOfControlPoints()):
+        copy.SetNthControlPointLabel(copy.AddControlPoint(vtk.vtkVector3d()), node.GetNthControlPointLabel(number))
     placed = _placed(node)
     if not placed:
         return
@@ -108,11 +113,9 @@ def _is_a_frame(node) -> bool:
 
 
 def _carry_frame(node, map_points: PointMap, copy) -> None:
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(node.GetObjectToNodeMatrix())
     sizes = np.array(node.GetSize(), dtype=np.float64)
     half = np.maximum(np.append(sizes, [0.0] * (3 - len(sizes))) / 2, LEAST_HALF_MM)
-    centre, axes = _carried_axes(_in_the_world(node), array_from_matrix(matrix), half, map_points)
+    centre, axes = _carried_axes(_in_the_world(node), _object_to_node(node), half, map_points)
     stretch = np.linalg.norm(axes, axis=0)
     frame = np.eye(4)
     frame[:3, :3], frame[:3, 3] = _nearest_rotation(axes / stretch), centre
@@ -124,6 +127,15 @@ def _carry_frame(node, map_points: PointMap, copy) -> None:
         copy.SetCenter(*centre.tolist())
         copy.SetAxes(*(frame[:3, axis].tolist() for axis in range(3)))
         copy.SetSize(*new_sizes)
+
+
+def _object_to_node(node) -> Floats:
+    """(4, 4), RAS: from the frame of a plane or box to the node's space; the two classes hand it over differently."""
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return array_from_matrix(node.GetObjectToNodeMatrix())
+    matrix = vtk.vtkMatrix4x4()
+    node.GetObjectToNodeMatrix(matrix)
+    return array_from_matrix(matrix)
 
 
 def _carried_axes(

@@ -22,6 +22,16 @@ SHEARED = TURNED.copy()
 SHEARED[0, 1] += 0.2
 
 
+def a_new_scene():
+    """A scene that can save and open markups, as in Slicer, where their module has registered its classes."""
+    scene = slicer.vtkMRMLScene()
+    application, logic = slicer.vtkMRMLApplicationLogic(), slicer.vtkSlicerMarkupsLogic()
+    application.SetMRMLScene(scene)
+    logic.SetMRMLScene(scene)
+    logic.SetMRMLScene(None)
+    return scene
+
+
 def vtk_matrix(array_4x4: np.ndarray):
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(array_4x4.ravel().tolist())
@@ -81,7 +91,7 @@ def reloaded(scene, folder):
     """The scene after it was saved as .mrb and opened again, in another scene."""
     with_room_for_bundles(scene, folder)
     assert scene.WriteToMRB(str(folder / "scene.mrb"))
-    again = with_room_for_bundles(slicer.vtkMRMLScene(), folder)
+    again = with_room_for_bundles(a_new_scene(), folder)
     assert again.ReadFromMRB(str(folder / "scene.mrb"))
     return again
 

@@ -314,6 +314,14 @@ def test_known_anatomy_gets_slicers_terminology(a_node) -> None:
     assert parsed.GetTypeModifierObject().GetCodeMeaning() == "Right"
 
 
+def test_a_renamed_segment_is_no_longer_the_anatomy_it_was(a_node) -> None:
+    segment = a_node.GetSegmentation().GetNthSegment(0)
+    segmentations.describe_segment(a_node, ids_of(a_node)[0], name="dark spot")
+    assert not segmentations.tag_of(segment, "TerminologyEntry")
+    segmentations.describe_segment(a_node, ids_of(a_node)[0], name="rectum")
+    assert "34402009" in segmentations.tag_of(segment, "TerminologyEntry")
+
+
 def test_everything_is_there_again_after_saving(a_node, a_scene, some_regions: list[Region], tmp_path) -> None:
     segmentations.describe_segment(a_node, ids_of(a_node)[0], status="accepted", similarity=0.75)
     opened = reloaded(a_scene, tmp_path)
