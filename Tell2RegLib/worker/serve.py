@@ -153,7 +153,7 @@ class Server:
             raise Tell2RegError(f"The worker knows no task '{ask.task}': host and worker are of different versions.")
         self._kept = self._kept or Kept()
         folder = Path(ask.folder)
-        run = Run(ProgressTeller(self._voice, ask.id), lambda: ask.id in self._stopped, self._kept)
+        run = Run(ProgressTeller(self._voice, ask.id), lambda: ask.id in self._stopped, self._kept, folder)
         run.clock().check()
         reply = tasks[ask.task](read(REQUEST_OF_TASK[ask.task], folder, protocol.REQUEST), run)
         write(reply, folder, protocol.RESULT)

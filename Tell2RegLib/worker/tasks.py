@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from Tell2RegLib.errors import OutputError
 from Tell2RegLib.memory import Memory
 from Tell2RegLib.stages import Clock
 from Tell2RegLib.worker import requests
@@ -47,11 +51,13 @@ class Run:
         progress: told (stage, done, total).
         cancelled: asked often; True stops the run.
         kept: from the runs before.
+        folder: a private one that vanishes when the run ends; the system's temporary place when None.
     """
 
     progress: Callable[[str, int, int], None]
     cancelled: Callable[[], bool]
     kept: Kept = field(default_factory=Kept)
+    folder: Path | None = None
 
     def clock(self) -> Clock:
         """A new clock for the stages."""
@@ -142,16 +148,30 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
 
 
 def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
-    """A result folder: see `ReportRequest`."""
-    from Tell2RegLib.output import write_result, writing_folder
+    """A result folder: see `ReportRequest`.
+
+    It is written in the run's own folder first: a process that is killed leaves nothing in the user's.
+    """
+    from Tell2RegLib.output import check_folder, write_result, writing_folder
 
     clock = run.clock()
+    if request.folder.parent.is_dir():
+        check_folder(request.folder, overwrite=request.overwrite)
     before = run.kept.memory.runs.copy()
-    with writing_folder(request.folder, overwrite=request.overwrite) as aside:
+    with tempfile.TemporaryDirectory(dir=run.folder) as draft:
         result = _finished(request.fit, run, request)
-        write_result(result, aside, lambda done, total: clock.tell("write", done, total))
+        write_result(result, Path(draft), lambda done, total: clock.tell("write", done, total))
+        with writing_folder(request.folder, overwrite=request.overwrite) as aside:
+            _copy(Path(draft), aside)
     computed = run.kept.memory.runs - before
     return requests.ReportReply(request.folder, request.folder / "report.html", tuple(computed))
+
+
+def _copy(draft: Path, aside: Path) -> None:
+    try:
+        shutil.copytree(draft, aside, dirs_exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"'{aside.parent}' cannot be written: {error.strerror or error}. Free some space.") from error
 
 
 def _finished(request: requests.FitRequest, run: Run, more: requests.ReportRequest | None = None) -> RegistrationResult:

@@ -71,8 +71,12 @@ def test_gpus_are_named_with_their_memory_and_taken_by_auto(monkeypatch: pytest.
 # --- packages ---
 
 
-def test_packages_are_imported_and_those_that_cannot_be_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = {"numpy": "numpy", "no-such": "no_such_package", "broken": "Testing.Python.worker.broken_package"}
+def test_packages_are_imported_and_those_that_cannot_be_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package.py").write_text("raise OSError('libexample.so.1: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    needed = {"numpy": "numpy", "no-such": "no_such_package", "broken": "broken_package"}
     monkeypatch.setattr(checking, "NEEDED", needed)
     reply = TASKS["check"](CheckRequest(), quiet())
     assert reply.versions == {"numpy": np.__version__}

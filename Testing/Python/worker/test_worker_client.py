@@ -17,7 +17,7 @@ from Tell2RegLib.module.worker_client import WorkerClient
 from Tell2RegLib.module.worker_folders import PREFIX, is_running
 from Tell2RegLib.worker.requests import DevicesRequest, ModelsRequest
 from Testing.Python.worker.conftest import MakeClient
-from Testing.Python.worker.heard import poll_until, run, start, wait_until
+from Testing.Python.worker.heard import Heard, poll_until, run, start, wait_until
 
 ODD = "Testing.Python.worker.odd_worker"
 
@@ -291,6 +291,46 @@ def test_garbage_to_the_worker_is_logged_and_left_alone(a_client: WorkerClient) 
     heard = run(a_client, that("nothing"))
     assert heard.reply
     assert sum("not understood" in text for text in heard.log) == 6
+
+
+# --- behind a launcher ---
+
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+"""Starts the worker and waits for it, as PythonSlicer does."""
+
+
+@pytest.fixture
+def a_launched_client(make_client: MakeClient) -> WorkerClient:
+    return make_client(command=[sys.executable, "-c", LAUNCHER, "-m", ODD])
+
+
+def reach_deafness(client: WorkerClient) -> tuple[Heard, int, int]:
+    """A run that hears nothing, and the numbers of launcher and worker."""
+    heard = start(client, that("is deaf"))
+    poll_until(client, lambda: bool(heard.progress))
+    assert client.pid is not None
+    assert client._process is not None
+    assert client.pid != client._process.pid
+    return heard, client._process.pid, client.pid
+
+
+def test_cancel_ends_the_launcher_and_the_worker(a_launched_client: WorkerClient) -> None:
+    heard, launcher, worker = reach_deafness(a_launched_client)
+    a_launched_client.cancel()
+    assert a_launched_client.wait(60)
+    assert heard.ended == [("cancelled",)]
+    wait_until(lambda: not is_running(launcher) and not running_and_no_zombie(worker))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("which", ["launcher", "worker"])
+def test_when_one_of_both_is_killed_the_other_goes_too(a_launched_client: WorkerClient, which: str) -> None:
+    heard, launcher, worker = reach_deafness(a_launched_client)
+    os.kill(launcher if which == "launcher" else worker, signal.SIGKILL)
+    assert a_launched_client.wait(60)
+    assert heard.error[0] == "WorkerDied"
+    wait_until(lambda: not is_running(launcher) and not running_and_no_zombie(worker))
+    assert run(a_launched_client, that("nothing")).reply
 
 
 # --- the end of the host ---

@@ -214,12 +214,13 @@ def test_a_run_is_cancelled_in_every_stage_and_the_next_one_works(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_worker_is_killed_in_every_stage_and_the_next_run_works(
-    reached: Heard, a_client: WorkerClient, a_hold: Path, a_request: object, a_temporary_place: Path
+    reached: Heard, a_client: WorkerClient, a_hold: Path, a_request: object, a_temporary_place: Path, tmp_path: Path
 ) -> None:
     assert a_client.pid is not None
     os.kill(a_client.pid, signal.SIGKILL)
     assert a_client.wait(60)
     assert reached.error[0] == "WorkerDied"
+    assert not left_in(tmp_path / "out")
     assert not list(a_temporary_place.glob("*/*"))
     a_hold.unlink()
     assert run(a_client, a_request).reply
