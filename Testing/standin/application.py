@@ -313,6 +313,8 @@ BUILT_IN = {
     "colors": ("Colors", "vtkMRMLColorLogic"),
     "markups": ("Markups", "vtkSlicerMarkupsLogic"),
     "models": ("Models", "vtkSlicerModelsLogic"),
+    "plots": ("Plots", "vtkSlicerPlotsLogic"),
+    "segmenteditor": ("SegmentEditor", ""),
     "segmentations": ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
     "subjecthierarchy": ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
     "tables": ("Tables", "vtkSlicerTablesLogic"),
@@ -328,13 +330,52 @@ class BuiltInModule:
 
     def __init__(self, name: str, logic: str) -> None:
         self.name, self.title, self.path = name, name, f"/built-in/{name}"
-        self._logic = logic_of(logic)
+        self._logic = logic_of(logic) if logic else None
+        self._panel = SegmentEditorPanel() if name == "SegmentEditor" else None
 
     def logic(self) -> Any:
         return self._logic
 
     def widgetRepresentation(self) -> Any:
-        return None
+        return self._panel
+
+
+class SegmentEditor:
+    """What the Segment Editor edits."""
+
+    def __init__(self) -> None:
+        self._segmentation = self._volume = None
+        self._segment = ""
+
+    def setSegmentationNode(self, node: Any) -> None:
+        self._segmentation, self._segment = node, ""
+
+    def segmentationNode(self) -> Any:
+        return self._segmentation
+
+    def setSourceVolumeNode(self, node: Any) -> None:
+        self._volume = node
+
+    def sourceVolumeNode(self) -> Any:
+        return self._volume
+
+    def setCurrentSegmentID(self, name: str) -> None:
+        if self._segmentation is None or self._segmentation.GetSegmentation().GetSegment(name) is None:
+            raise AssertionError(f"The Segment Editor has no segment {name} to choose")
+        self._segment = name
+
+    def currentSegmentID(self) -> str:
+        return self._segment
+
+
+class SegmentEditorPanel:
+    """The panel of the Segment Editor: no more than its editor."""
+
+    def __init__(self) -> None:
+        self.editor = SegmentEditor()
+
+    def self(self) -> Any:
+        return self
 
 
 def logic_of(name: str) -> Any:

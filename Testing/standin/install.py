@@ -110,6 +110,10 @@ class Standin:
         """Tell everybody that the application is about to end."""
         self.app.aboutToQuit.emit()
 
+    def press_sample(self, name: str) -> Any:
+        """Press the button of a sample in the Sample Data module."""
+        return sample_data.press(name)
+
     def unload_modules(self) -> None:
         """What happens to panels when Slicer ends: they leave and clean up."""
         self.app._unload()

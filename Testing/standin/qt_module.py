@@ -8,8 +8,8 @@ from typing import Any
 from Testing.standin import ui_files
 from Testing.standin.pythonqt import LIBRARIES
 
-NOT_IN_PYTHONQT = {"Signal", "Slot", "Property", "ClassInfo", "QEnum", "QFlag"}
-"""Names of PySide6 alone."""
+NOT_IMITATED = {"Signal", "Slot", "Property", "ClassInfo", "QEnum", "QFlag"}
+"""Names that mean something else in PySide6 than in PythonQt, if there is such a thing at all."""
 
 
 class QtModule(ModuleType):
@@ -18,7 +18,7 @@ class QtModule(ModuleType):
     QUiLoader = ui_files.QUiLoader
 
     def __getattr__(self, name: str) -> Any:
-        if name not in NOT_IN_PYTHONQT and not name.startswith("_"):
+        if name not in NOT_IMITATED and not name.startswith("_"):
             for library in LIBRARIES:
                 if hasattr(library, name):
                     return getattr(library, name)

@@ -1,56 +1,68 @@
-"""The module `SampleData`: what a module registers is kept, and the test downloads it by name."""
+"""The module `SampleData`: what a module registers is kept, and `press` is the button of the Sample Data panel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import slicer
 
 
-@dataclass(frozen=True)
 class SampleDataSource:
-    """One entry of the Sample Data module."""
+    """One entry of the Sample Data module.
 
-    sampleName: str | None = None
-    uris: Any = None
-    fileNames: Any = None
-    nodeNames: Any = None
-    customDownloader: Any = None
-    thumbnailFileName: str | None = None
-    loadFileTypes: Any = None
-    loadFiles: Any = None
-    loadFileProperties: Any = None
-    checksums: Any = None
+    As in Slicer, uris, fileNames and so on are all a text, or all lists of one length; None for uris is a TypeError.
+    """
+
+    LISTS = ("uris", "fileNames", "nodeNames", "loadFiles", "loadFileTypes", "checksums")
+
+    def __init__(self, sampleName: str | None = None, **given: Any) -> None:
+        self.sampleName = sampleName
+        self.customDownloader = given.pop("customDownloader", None)
+        self.thumbnailFileName = given.pop("thumbnailFileName", None)
+        self.loadFileProperties = given.pop("loadFileProperties", {})
+        lists = {name: given.pop(name, None) for name in self.LISTS}
+        assert not given, f"SampleDataSource knows no {sorted(given)}"
+        if isinstance(lists["uris"], str):
+            lists = {name: [value] for name, value in lists.items()}
+        else:
+            count = len(lists["uris"])
+            for name in ("nodeNames", "loadFiles", "loadFileTypes", "checksums"):
+                if lists[name] is None:
+                    lists[name] = [None] * count
+        lengths = {name: len(value) for name, value in lists.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"All fields of sample data source must have the same length: {lengths}")
+        self.__dict__.update(lists)
 
 
 class SampleDataLogic:
-    """Registers and downloads."""
+    """Registers; downloads nothing."""
 
     @staticmethod
-    def registerCustomSampleDataSource(category: str = "Custom", loadFileType: Any = None, **values: Any) -> None:
-        """Keep a source, once; a thumbnail must be a file, or the panel of Slicer shows an empty button."""
-        source = SampleDataSource(**{"loadFileTypes": loadFileType} | values)
+    def registerCustomSampleDataSource(category: str = "Custom", **values: Any) -> None:
+        """Keep a source, once."""
+        source = SampleDataSource(**values)
         sources = slicer.modules.sampleDataSources.setdefault(category, [])
-        if source not in sources:
+        if vars(source) not in [vars(one) for one in sources]:
             sources.append(source)
 
-    def downloadSample(self, name: str) -> Any:
-        """The nodes of a registered sample with a downloader of its own."""
-        for sources in slicer.modules.sampleDataSources.values():
-            for source in sources:
-                if source.sampleName == name:
-                    nodes = source.customDownloader(source)
-                    return nodes[0] if isinstance(nodes, list) and len(nodes) == 1 else nodes
-        raise KeyError(f"No sample is called {name}")
 
-    downloadSamples = downloadSample
+def press(name: str) -> Any:
+    """What the button of a sample does that has a downloader of its own; downloadSample does not call that.
+
+    Raises:
+        KeyError: no such sample is registered.
+    """
+    for sources in slicer.modules.sampleDataSources.values():
+        for source in sources:
+            if source.sampleName == name:
+                return source.customDownloader(source)
+    raise KeyError(f"No sample is called {name}")
 
 
 def as_module() -> ModuleType:
     """As `SampleData`."""
     module = ModuleType("SampleData", __doc__)
     module.SampleDataLogic, module.SampleDataSource = SampleDataLogic, SampleDataSource  # type: ignore[attr-defined]
-    module.downloadSample = module.downloadSamples = lambda name: SampleDataLogic().downloadSample(name)  # type: ignore[attr-defined]
     return module

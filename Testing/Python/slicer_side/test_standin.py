@@ -283,13 +283,16 @@ def test_pip_is_asked_and_installs_nothing(slicer, standin) -> None:
     assert [call["requirements"] for call in standin.pip.calls] == ["torch"]
 
 
-def test_sample_data_is_registered_and_downloaded(slicer) -> None:
+def test_sample_data_is_registered_and_made_by_its_button(standin, slicer) -> None:
     import SampleData
 
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="Ours", sampleName="pair", customDownloader=lambda source: [source.sampleName]
+    register = SampleData.SampleDataLogic.registerCustomSampleDataSource
+    register(
+        category="Ours", sampleName="pair", uris=[], fileNames=[], customDownloader=lambda source: source.sampleName
     )
-    assert SampleData.downloadSample("pair") == "pair"
+    assert standin.press_sample("pair") == "pair"
+    with pytest.raises(TypeError):
+        register(category="Ours", sampleName="without lists", customDownloader=print)
 
 
 # --- .ui files ---
@@ -410,3 +413,20 @@ def test_the_panel_can_be_seen(small, standin, tmp_path) -> None:
     standin.process_events()
     assert panel.grab().save(str(tmp_path / "panel.png"))
     assert panel.grab().width() == 400
+
+
+def test_the_segment_editor_keeps_what_it_edits(slicer) -> None:
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    segmentation.GetSegmentation().AddEmptySegment("one", "one")
+    slicer.util.selectModule("SegmentEditor")
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    editor.setSegmentationNode(segmentation)
+    editor.setCurrentSegmentID("one")
+    assert (editor.segmentationNode(), editor.currentSegmentID()) == (segmentation, "one")
+    assert slicer.util.selectedModule() == "SegmentEditor"
+
+
+def test_a_reloaded_panel_is_not_entered(small, slicer) -> None:
+    """As in Slicer: setup runs again, enter does not come until the person leaves and returns."""
+    small.onReload()
+    assert slicer.modules.SmallWidget.events == []
