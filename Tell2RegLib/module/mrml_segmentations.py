@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from Tell2RegLib.carry import carry_region
 from Tell2RegLib.errors import InputError, NothingFound, Tell2RegError
 from Tell2RegLib.grid import Grid
-from Tell2RegLib.module.mrml_space import grid_from_ijk_to_ras, ijk_to_ras, parents_of
-from Tell2RegLib.module.mrml_volumes import image_from_array, voxels_of
+from Tell2RegLib.module.mrml_labelmaps import empty_labelmap, labelmap_of, shared_labelmaps
+from Tell2RegLib.module.mrml_space import grid_from_ijk_to_ras, parents_of
+from Tell2RegLib.module.mrml_volumes import voxels_of
 from Tell2RegLib.module.terminology import terminology_entry
 from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import Color, Region, bounding_box
@@ -90,7 +91,7 @@ def _with_labelmaps(segmentation, reference: Grid, name: str):
     copy.DeepCopy(segmentation)
     converter = slicer.vtkSegmentationConverter
     copy.SetConversionParameter(
-        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(_empty_image(reference))
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(empty_labelmap(reference))
     )
     if not copy.CreateRepresentation(LABELMAP):
         raise InputError(
@@ -164,8 +165,8 @@ def segmentation_from_regions(scene, name: str, regions: Sequence[Region], volum
     node.CreateDefaultDisplayNodes()
     if volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    ids = [write_region(node, None, region) for region in regions]
-    node.GetSegmentation().CollapseBinaryLabelmaps(False)
+    held = shared_labelmaps(regions)
+    ids = [_add_segment(node, region, *own) for region, own in zip(regions, held, strict=True)]
     return node, ids
 
 
@@ -181,33 +182,24 @@ def write_region(node, segment_id: str | None, region: Region) -> str:
         InputError: there is no such segment.
     """
     if segment_id is None:
-        segment = slicer.vtkSegment()
-        segment.SetName(region.name)
-        segment.AddRepresentation(LABELMAP, _labelmap(region))
-        if not node.GetSegmentation().AddSegment(segment):
-            raise InputError(f"'{region.name}' cannot be added to '{node.GetName()}'.")
-        segment_id = node.GetSegmentation().GetSegmentIdBySegment(segment)
-        describe_segment(
-            node, segment_id, name=region.name, color=region.color, prompt=region.prompt or None, score=region.score
-        )
-    else:
-        segment_of(node, segment_id)
-        slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(_labelmap(region), node, segment_id)
+        return _add_segment(node, region, labelmap_of(region), 1)
+    segment_of(node, segment_id)
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap_of(region), node, segment_id)
     return segment_id
 
 
-def _labelmap(region: Region):
-    image = slicer.vtkOrientedImageData()
-    image.ShallowCopy(image_from_array(region.box_kji))
-    image.SetImageToWorldMatrix(ijk_to_ras(region.box_grid))
-    return image
-
-
-def _empty_image(grid: Grid):
-    image = slicer.vtkOrientedImageData()
-    image.SetDimensions(grid.size_xyz)
-    image.SetImageToWorldMatrix(ijk_to_ras(grid))
-    return image
+def _add_segment(node, region: Region, labelmap, label: int) -> str:
+    segment = slicer.vtkSegment()
+    segment.SetName(region.name)
+    segment.AddRepresentation(LABELMAP, labelmap)
+    segment.SetLabelValue(label)
+    if not node.GetSegmentation().AddSegment(segment):
+        raise InputError(f"'{region.name}' cannot be added to '{node.GetName()}': Slicer refused the segment.")
+    segment_id = node.GetSegmentation().GetSegmentIdBySegment(segment)
+    describe_segment(
+        node, segment_id, name=region.name, color=region.color, prompt=region.prompt or None, score=region.score
+    )
+    return segment_id
 
 
 # --- what is said about a segment ---

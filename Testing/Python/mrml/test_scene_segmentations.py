@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from Tell2RegLib.carry import carry_region
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.grid import Grid, apply_affine
 from Tell2RegLib.region import Region, color_of
 from Tell2RegLib.transform import affine_transform
+from Testing.Python.conftest import HOSTILE_GRIDS
 from Testing.Python.maps import LANDMARKS, SIX_PAIRS, a_wavy_transform, fixed_grid, moving_grid
 from Testing.Python.scene import (
     RAS_FROM_LPS,
@@ -118,6 +122,37 @@ def test_a_segment_says_what_its_region_says(a_node, some_regions: list[Region])
 
 def test_segments_that_do_not_overlap_share_a_layer(a_node) -> None:
     assert a_node.GetSegmentation().GetNumberOfLayers() == 2
+
+
+@settings(max_examples=30)
+@given(masks=st.lists(arrays(bool, (2, 3, 4)).filter(np.any), max_size=6), kind=st.sampled_from(sorted(HOSTILE_GRIDS)))
+def test_any_regions_come_back_out_of_a_segmentation(masks: list[np.ndarray], kind: str) -> None:
+    grid = HOSTILE_GRIDS[kind]
+    regions = [Region.from_mask(f"region {n}", mask, grid) for n, mask in enumerate(masks)]
+    node, ids = segmentations.segmentation_from_regions(slicer.vtkMRMLScene(), "regions", regions, None)
+    back, empty = segmentations.regions_from_segmentation(node, grid)
+    assert (list(back), empty) == (ids, ())
+    for region, mask in zip(back.values(), masks, strict=True):
+        np.testing.assert_array_equal(region.mask_kji(), mask)
+
+
+def test_three_hundred_regions_fit_into_one_layer(a_scene) -> None:
+    grid = Grid((20, 15, 1), (1, 2, 3))
+    masks = np.eye(300, dtype=bool).reshape(300, 1, 15, 20)
+    regions = [Region.from_mask(f"region {n}", mask, grid) for n, mask in enumerate(masks)]
+    node, _ = segmentations.segmentation_from_regions(a_scene, "many", regions, None)
+    assert node.GetSegmentation().GetNumberOfLayers() == 1
+    back, _ = segmentations.regions_from_segmentation(node, grid)
+    np.testing.assert_array_equal([region.mask_kji() for region in back.values()], masks)
+
+
+def test_regions_on_two_grids_go_into_one_segmentation(a_scene) -> None:
+    grids = (HOSTILE_GRIDS["oblique"], HOSTILE_GRIDS["sagittal"])
+    regions = [Region.from_mask("prostate", PROSTATE, grid) for grid in grids]
+    node, ids = segmentations.segmentation_from_regions(a_scene, "two", regions, None)
+    for segment_id, region in zip(ids, regions, strict=True):
+        expected = sorted_rows(region.points_lps_mm())
+        np.testing.assert_allclose(sorted_rows(places_in_slicer(node, segment_id)), expected, atol=1e-6)
 
 
 def test_the_reference_geometry_is_the_volumes_in_the_world(a_scene, some_regions: list[Region], a_volume) -> None:

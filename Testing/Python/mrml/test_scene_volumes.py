@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.grid import Grid, apply_affine
 from Tell2RegLib.volume import Volume
-from Testing.Python.conftest import HOSTILE_GRIDS
+from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 from Testing.Python.scene import (
     MIRRORED,
     RAS_FROM_LPS,
@@ -64,6 +66,22 @@ def test_linear_transforms_above_are_folded_into_the_grid(a_node, parent: np.nda
     volume = volumes.volume_from_node(a_node)
     np.testing.assert_allclose(volume.grid.voxel_centres_lps_mm(), world_places(a_node), atol=1e-6)
     assert a_node.GetParentTransformNode().GetParentTransformNode() is grandparent
+
+
+@settings(max_examples=30)
+@given(
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1),
+    degrees=st.floats(-180, 180),
+    shift=st.tuples(*[st.floats(-300, 300)] * 3),
+    mirror=st.booleans(),
+    kind=st.sampled_from(sorted(HOSTILE_GRIDS)),
+)
+def test_any_rigid_parent_is_folded_in(axis: tuple, degrees: float, shift: tuple, mirror: bool, kind: str) -> None:
+    grid, scene, parent = HOSTILE_GRIDS[kind], slicer.vtkMRMLScene(), np.eye(4)
+    parent[:3, :3], parent[:3, 3] = rotation(axis, degrees) @ np.diag([1, 1, -1 if mirror else 1]), shift
+    node = a_volume_node(scene, np.arange(24, dtype=np.int16), grid)
+    put_under(node, parent)
+    np.testing.assert_allclose(volumes.grid_of_node(node).voxel_centres_lps_mm(), world_places(node), atol=1e-6)
 
 
 def test_an_initial_transform_comes_on_top_of_those_above(a_node) -> None:
