@@ -47,6 +47,8 @@ class _SceneWatcher:
         self._of_scene = [observe(scene, event, self._changed) for event in events]
 
     def watch_nodes(self, nodes: list[Any]) -> None:
+        if nodes == [node for node, _tag in self._of_nodes]:
+            return
         while self._of_nodes:
             forget(self._of_nodes.pop())
         self._of_nodes = [observe(node, vtk.vtkCommand.ModifiedEvent, self._changed) for node in nodes]
@@ -114,11 +116,12 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.setCurrentNodeID(self._requested)
             self._requested = None
 
+    def _of_type(self, node: Any) -> bool:
+        exactly = node.GetClassName() in self._types
+        return exactly or (self._children_too and any(node.IsA(kind) for kind in self._types))
+
     def _eligible(self, node: Any) -> bool:
-        kinds = [
-            kind for kind in self._types if (node.IsA(kind) if self._children_too else node.GetClassName() == kind)
-        ]
-        if not kinds or (node.GetHideFromEditors() and not self._show_hidden):
+        if node.GetHideFromEditors() and not self._show_hidden:
             return False
         if any(node.IsA(kind) for kind in self._hidden_types):
             return False
@@ -131,9 +134,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _refresh(self) -> None:
         scene, before = self._scene, self._nodes
         everything = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())] if scene is not None else []
-        self._nodes = [node for node in everything if self._eligible(node)]
-        if self._nodes != before:
-            self._watcher.watch_nodes(self._nodes)
+        possible = [node for node in everything if self._of_type(node)]
+        self._watcher.watch_nodes(possible)
+        self._nodes = [node for node in possible if self._eligible(node)]
         row = before.index(self._current) if self._current in before else 0
         offered = [*([None] if self._none else []), *self._nodes]
         wanted = self._current

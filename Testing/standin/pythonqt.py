@@ -176,14 +176,14 @@ def signature_of(instance: Any, text: str) -> tuple[str, int]:
         alias = klass.__dict__.get("SIGNATURES", {}).get(wanted)
         if alias is not None:
             return alias, _count(wanted)
-    if wanted in REMOVED_IN_QT_5:
+    if name in NOT_IN_QT_5:
         raise AttributeError(f"signal '{text}' came with Qt 6, Slicer has Qt 5")
     if wanted in _signals(instance, name):
         return wanted, _count(wanted)
     raise AttributeError(f"QObject::connect() signal '{text}' does not exist on {type(instance).__name__}")
 
 
-REMOVED_IN_QT_5 = {"checkStateChanged(Qt::CheckState)", "idClicked(int,bool)"}
+NOT_IN_QT_5 = {"checkStateChanged"}
 
 
 class BoundSignal:
@@ -277,6 +277,8 @@ def _getter(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     def get_attribute(self: Any, name: str) -> Any:
         if name in ("connect", "disconnect"):
             return MethodType(connect if name == "connect" else disconnect, self)
+        if name in NOT_IN_QT_5:
+            raise AttributeError(f"'{name}' came with Qt 6, Slicer has Qt 5")
         return original(self, name)
 
     return get_attribute

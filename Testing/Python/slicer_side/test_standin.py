@@ -187,6 +187,11 @@ def test_names_of_pyside_alone_are_unknown(qt) -> None:
             getattr(qt, name)
 
 
+def test_signals_of_qt_6_are_unknown(qt) -> None:
+    with pytest.raises(AttributeError, match="checkStateChanged"):
+        _ = qt.QCheckBox().checkStateChanged
+
+
 def test_the_shortcut_is_heard_below_its_widget(qt, standin) -> None:
     box, heard = qt.QWidget(), []
     shortcut = qt.QShortcut(qt.QKeySequence("n"), box)
@@ -309,6 +314,18 @@ def test_a_node_box_follows_the_scene(small, slicer) -> None:
     slicer.mrmlScene.RemoveNode(first)
     assert heard == [first, None]
     assert box.currentNodeID == ""
+
+
+def test_a_node_box_shows_new_names_and_leaves_out_hidden_nodes(small, slicer) -> None:
+    box = small.ui.volume
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "before")
+    box.setCurrentNode(node)
+    node.SetName("after")
+    assert "after" in [label.currentText for label in box.findChildren("QComboBox")]
+    node.SetHideFromEditors(True)
+    assert (box.nodeCount(), small.parameterNode.volume) == (0, None)
+    node.SetHideFromEditors(False)
+    assert box.nodeCount() == 1
 
 
 def test_without_a_scene_a_node_box_is_disabled(slicer) -> None:
