@@ -27,6 +27,7 @@ from Tell2RegLib.module import curation, inputs, plan, scene_results
 from Tell2RegLib.module.curation import History, Rows
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
+from Tell2RegLib.module.mrml_transforms import interpolate_linearly
 from Tell2RegLib.module.mrml_volumes import volume_from_node
 from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, promptsOf
 from Tell2RegLib.module.runs import Outcome, Runs
@@ -60,6 +61,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> Tell2RegParameterNode:
         """The parameter node of the present scene."""
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+        for node in (self.parameters.deformableTransform, self.parameters.inverseTransform):
+            if node is not None:  # fields that Slicer has read from a scene are splines to it until told otherwise
+                interpolate_linearly(node)
         return self.parameters
 
     @property

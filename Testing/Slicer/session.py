@@ -191,7 +191,7 @@ class Session:
         assert self.rows == ()
         assert self.own.fixedVolume is None
         slicer.util.loadScene(str(path))
-        assert self.rows == rows
+        assert self.rows == rows, (self.rows, rows)
         assert self.own.prompts == words
         assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
         assert self.ui.pairsTable.rowCount == len(rows)
