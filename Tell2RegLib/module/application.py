@@ -14,9 +14,14 @@ from Tell2RegLib.module.worker_client import WorkerClient
 
 def makeRuns() -> Runs:
     """Runs in a worker of Slicer's own Python, polled while the application is idle, ended with it."""
-    runs = Runs(WorkerClient(workerCommand()), timer=qt.QTimer(), pump=slicer.app.processEvents)
+    runs = Runs(makeClient(), timer=qt.QTimer(), pump=slicer.app.processEvents)
     slicer.app.connect("aboutToQuit()", runs.close)
     return runs
+
+
+def makeClient() -> WorkerClient:
+    """A client with a worker of its own, which starts when it is first asked."""
+    return WorkerClient(workerCommand())
 
 
 def workerCommand() -> list[str]:

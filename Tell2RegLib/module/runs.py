@@ -171,6 +171,11 @@ class Runs:
         elif self.busy:
             self.client.cancel()
 
+    def renew(self, client: Any) -> None:
+        """Go on with another client: the old worker ends, a new one sees what was installed since."""
+        self.close()
+        self.client = client
+
     def close(self) -> None:
         """End the run and the worker."""
         if self._timer is not None:

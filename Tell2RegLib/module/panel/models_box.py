@@ -12,9 +12,11 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.models.catalog import load_catalog
 from Tell2RegLib.models.rows import SetRow, model_rows, rows_without_store, set_rows
+from Tell2RegLib.module.application import makeClient
 from Tell2RegLib.module.install import InstallOutcome, install, plan_install
 from Tell2RegLib.module.panel import tables
 from Tell2RegLib.module.requirements import read_requirements, requirements_file
+from Tell2RegLib.module.slicer_installer import rememberToGoOn, shouldGoOn
 from Tell2RegLib.worker.requests import (
     CheckReply,
     CheckRequest,
@@ -66,6 +68,9 @@ class ModelsBox:
         self.look()
         if not self._packages:
             self._runs.lookUp(DevicesRequest(), self._devices)
+        elif shouldGoOn():
+            rememberToGoOn(False)
+            self._installPackages()
 
     def look(self) -> None:
         """What is there now; looks at files only."""
@@ -266,6 +271,7 @@ class ModelsBox:
 
     def _installed(self, outcome: InstallOutcome) -> None:
         self.look()
+        rememberToGoOn(outcome.go_on)
         display = slicer.util.infoDisplay if outcome.done else slicer.util.errorDisplay
         if outcome.restart:
             if slicer.util.confirmYesNoDisplay(
@@ -279,7 +285,7 @@ class ModelsBox:
     def _verified(self) -> list[tuple[str, str]]:
         """Import everything in a new worker; what cannot be used."""
         found: list[CheckReply] = []
-        self._runs.client.close()
+        self._runs.renew(makeClient())
         self._runs.start("check", CheckRequest(), found.append, wait=True)
         return [(missing.package, missing.reason) for missing in found[0].missing]
 
