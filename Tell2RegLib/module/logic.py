@@ -27,6 +27,7 @@ from Tell2RegLib.module import curation, inputs, plan, scene_results
 from Tell2RegLib.module.curation import History, Rows
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
+from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_transforms import interpolate_linearly
 from Tell2RegLib.module.mrml_volumes import volume_from_node
 from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, promptsOf
@@ -268,7 +269,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         for node, segment in ((own.fixedRegions, row.fixed), (own.movingRegions, row.moving)):
             known = node is not None and node.GetSegmentation().GetSegment(segment) is not None
             center = node.GetSegmentCenter(segment) if known else None
-            places.append(None if center is None else np.array([-center[0], -center[1], center[2]]))
+            places.append(None if center is None else np.array(center) * SIGNS)
         return places[0], places[1]
 
     # --- fit ---

@@ -16,6 +16,7 @@ from Tell2RegLib.grid import Floats
 from Tell2RegLib.module.mrml_carry import carry_model, carry_volume
 from Tell2RegLib.module.mrml_markups import carry_markups, points_of
 from Tell2RegLib.module.mrml_segmentations import carry_segmentation
+from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_tables import fill_table
 from Tell2RegLib.module.mrml_transforms import field_from_grid_node
 from Tell2RegLib.module.mrml_volumes import linear_lps_of
@@ -143,10 +144,9 @@ def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[T
 
 def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
     """The table node of the targets, coordinates in RAS as Slicer shows them."""
-    flip = np.array([-1.0, -1.0, 1.0])
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
     for axis, letter in enumerate("ras"):
-        columns[letter] = [float((trust.fixed_lps_mm * flip)[axis]) for trust in trusts]
+        columns[letter] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
     for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
         columns[name] = [getattr(trust, name) for trust in trusts]
     columns["reasons"] = [" ".join(trust.reasons) for trust in trusts]

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 import slicer
 
 from Tell2RegLib.grid import Floats
+from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_volumes import volume_from_node, volume_to_node
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume, array_of, to_simpleitk
@@ -17,7 +18,6 @@ from Tell2RegLib.volume import Volume, array_of, to_simpleitk
 FIXED_VIEW, MOVING_VIEW = "Red", "Yellow"
 SQUARES = 6
 """Squares of the checkerboard along the longest axis."""
-RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Views:
             return
         for name, place in ((FIXED_VIEW, fixedLps), (MOVING_VIEW, movingLps)):
             if place is not None and name in self._manager.sliceViewNames():
-                self._slice(name).JumpSliceByCentering(*(np.asarray(place) * RAS_OF_LPS).tolist())
+                self._slice(name).JumpSliceByCentering(*(np.asarray(place) * SIGNS).tolist())
 
     # --- parts ---
 
