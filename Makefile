@@ -30,8 +30,9 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
 
-bench: $(VENV)/.for-bench ## compare with other registration tools on the built-in pairs
+bench: $(VENV)/.for-bench ## compare with other tools and with the networks' own packages
 	@$(BIN)/python -m Testing.Bench.run
+	@$(BIN)/python -m Testing.Bench.networks --write
 
 weights: $(VENV)/.for-use ## teach the demo networks again and score them (about two hours on two cores)
 	@$(INSTALL) -e ".[networks]"

@@ -4,6 +4,8 @@
     python -m Testing.Bench.networks --only sam-vit-b-512    one network (may be repeated)
     python -m Testing.Bench.networks --quick                 the demo's networks, in a minute
     python -m Testing.Bench.networks --slices 3              more slices on a CPU
+    python -m Testing.Bench.networks --write                 as `make bench` does: the table in docs/benchmarks.md; on a
+                                                             CPU the two smallest networks only, twelve minutes
 
 On a GPU 192 slices are timed (48 of the package's, which is slower), on a CPU one; the time of 192 is computed from
 that, and the table says of how many. What is printed is Markdown; --json keeps the rows, and adds to a file that is
@@ -23,7 +25,7 @@ from pathlib import Path
 
 from Testing.Bench.measure import Row
 from Testing.Bench.networks_measure import CASES
-from Testing.Bench.table import Machine, seconds_text
+from Testing.Bench.table import Machine, rewrite, seconds_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIR = 192
@@ -32,6 +34,9 @@ PAIR = 192
 PACKAGE_ON_GPU = 48
 LONGEST_S = 3600
 QUICK = ("dino-demo", "sam-demo")
+ON_A_CPU = ("sam-vit-b-512", "dino-swin-t")
+"""What `make bench` measures without a GPU."""
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
 HEAD = (
     "| Network | Prompts | Run by | Format | Seconds per slice | 192 slices, s | Slices timed | Times as fast "
     "| Peak memory MB | TFLOP per slice | Share of a large product's speed |\n"
@@ -42,8 +47,8 @@ HEAD = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 when every measurement was made."""
     options = _options(arguments)
-    names = options.only or (QUICK if options.quick else [name for name in CASES if name not in QUICK])
     device = options.device or _best_device()
+    names = options.only or _names(device, options)
     started = time.perf_counter()
     rows = _kept(options.json)
     failed = False
@@ -54,10 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(table(rows))
-    print()
-    print(Machine.here(time.perf_counter() - started).sentence().replace("make bench", "networks"))
+    said = Machine.here(time.perf_counter() - started).sentence().replace("make bench", "networks")
+    print(f"{table(rows)}\n\n{said}")
+    if options.write:
+        rewrite(DOCUMENT, {"networks": f"{table(rows)}\n\n{said}"})
     return int(failed)
+
+
+def _names(device: str, options: argparse.Namespace) -> Sequence[str]:
+    if options.quick:
+        return QUICK
+    small = options.write and not device.startswith("cuda")
+    return ON_A_CPU if small else [name for name in CASES if name not in QUICK]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -67,6 +80,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", help="cpu, cuda or cuda:1; otherwise the best there is")
     parser.add_argument("--slices", type=int, help="slices to time; otherwise 1 on a CPU, 192 on a GPU")
     parser.add_argument("--prompts", type=int, action="append", help="number of prompts (may be repeated); 1 and 6")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--json", type=Path, help="keep the rows in this file")
     return parser.parse_args(arguments)
 
