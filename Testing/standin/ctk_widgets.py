@@ -10,10 +10,16 @@ from Testing.standin.pythonqt import QtCore, QtGui, QtWidgets, cpp_property, sto
 
 HEADER = 24
 """Height in pixels of the head of a collapsible button."""
+TITLE = 18
+"""And of the title of a group box."""
+HIGHEST = 16777215
+"""Qt's word for no limit."""
 
 
 class Collapsing:
     """Hides the widgets inside; those that were hidden before stay so."""
+
+    _folded = HEADER
 
     def _inside(self) -> list[Any]:
         return [child for child in QtCore.QObject.children(self) if child.isWidgetType()]  # type: ignore[arg-type]
@@ -24,7 +30,9 @@ class Collapsing:
             held += [child for child in self._inside() if not child.isHidden()]
             for child in held:
                 child.hide()
+            self.setMaximumHeight(self._folded)  # type: ignore[attr-defined]
         else:
+            self.setMaximumHeight(HIGHEST)  # type: ignore[attr-defined]
             for child in held:
                 child.show()
             held.clear()
@@ -89,6 +97,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton, Collapsing):
 @teach
 class ctkCollapsibleGroupBox(QtWidgets.QGroupBox, Collapsing):
     """A group box whose check mark folds it."""
+
+    _folded = TITLE
 
     collapsedHeight, setCollapsedHeight = stored(int, "collapsedHeight", 14)
 

@@ -39,7 +39,7 @@ class ModelsBox:
         self._packages: str | None = None
         """What keeps the networks from running; None before anybody looked."""
         ui = self._ui
-        tables.prepare(ui.modelsTable, (_("Set"), _("Status"), _("Size"), _("Memory"), _("Licence")), stretched=4)
+        tables.prepare(ui.modelsTable, (_("Set"), _("Status"), _("Size"), _("Memory"), _("Licence")), stretched=(4,))
         ui.modelsCombo.connect("activated(int)", self._modelsChosen)
         ui.deviceCombo.connect("activated(int)", self._deviceChosen)
         ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
@@ -134,6 +134,7 @@ class ModelsBox:
             tables.cell(table, line, 4, ", ".join(one.licences))
             if combo.findData(one.name) < 0:
                 combo.addItem(one.name, one.name)
+        tables.fitHeight(table)
 
     def _updateButtons(self) -> None:
         ui, busy, chosen = self._ui, self._panel.busy, self._chosen()

@@ -13,6 +13,7 @@ from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module import inputs, plan
 from Tell2RegLib.module.logic import REPORT
+from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.panel import tables
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
@@ -37,13 +38,13 @@ class PlanStep:
         headers = (
             _("Target"),
             _("Verdict"),
-            _("Moved, mm"),
-            _("Nearest region"),
+            _("Carried to,\nR A S mm"),
+            _("Moved,\nmm"),
+            _("Nearest\nregion, mm"),
             _("det J"),
-            _("Spread, mm"),
-            _("Why"),
+            _("Spread,\nmm"),
         )
-        tables.prepare(ui.targetsTable, headers, stretched=6)
+        tables.prepare(ui.targetsTable, headers)
         ui.targetsTable.connect("itemSelectionChanged()", self._selected)
         self.row = RunRow(
             panel.logic.runs, REPORT, ui.reportButton, ui.reportProgress, ui.reportLabel, self._saveReport
@@ -66,6 +67,11 @@ class PlanStep:
         if own.targetsTable is None and self._trusts:
             self._show(())
 
+    def forget(self) -> None:
+        """Another scene: its nodes may have the same IDs."""
+        self._checked = set()
+        self._show(())
+
     def check(self, nodes: Sequence) -> None:
         """Check these nodes in the list, and no others."""
         self._checked = {node.GetID() for node in nodes}
@@ -86,6 +92,7 @@ class PlanStep:
                     item.setData(qt.Qt.UserRole, node.GetID())
                     item.setToolTip(node.GetNodeTagName())
                     item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
+                    item.setCheckState(qt.Qt.Unchecked)  # without a state there is no box to check
                     widget.addItem(item)
             for i in range(widget.count):
                 state = qt.Qt.Checked if widget.item(i).data(qt.Qt.UserRole) in self._checked else qt.Qt.Unchecked
@@ -102,15 +109,19 @@ class PlanStep:
         table = self._ui.targetsTable
         table.setRowCount(len(trusts))
         for line, trust in enumerate(trusts):
-            why = " ".join(trust.reasons)
             tables.cell(table, line, 0, trust.name)
-            tables.color(tables.cell(table, line, 1, _(trust.verdict), why), COLORS[trust.verdict])
-            tables.cell(table, line, 2, tables.number(trust.moved_mm, 1))
-            near = tables.number(trust.nearest_mm, 1)
-            tables.cell(table, line, 3, f"{near} mm, {trust.nearest_name}" if trust.nearest_name else near)
-            tables.cell(table, line, 4, tables.number(trust.det_j))
-            tables.cell(table, line, 5, tables.number(trust.spread_mm, 1))
-            tables.cell(table, line, 6, why)
+            verdict = tables.cell(table, line, 1, _(trust.verdict), " ".join(trust.reasons))
+            tables.color(verdict, COLORS[trust.verdict])
+            place = trust.fixed_lps_mm * SIGNS
+            tables.cell(table, line, 2, "  ".join(tables.number(part, 1) for part in place))
+            tables.figure(table, line, 3, trust.moved_mm, 1)
+            tables.figure(table, line, 4, trust.nearest_mm, 1)
+            tables.figure(table, line, 5, trust.det_j)
+            tables.figure(table, line, 6, trust.spread_mm, 1)
+        tables.fitHeight(table)
+        for widget in (table, self._ui.targetWhy):
+            widget.setVisible(bool(trusts))
+        self._ui.targetWhy.text = _("Select a target to see why it has its verdict.")
 
     # --- what a person does ---
 
@@ -136,7 +147,7 @@ class PlanStep:
             return
         self._show(trusts)
         doubtful = sum(trust.verdict != GOOD for trust in trusts)
-        said = _("{count} node(s) carried over; the originals are as they were.").format(count=len(copies))
+        said = _("Copies made: {count}; the originals are as they were.").format(count=len(copies))
         if doubtful:
             said += " " + _("{doubtful} of {all} targets need a second look.").format(
                 doubtful=doubtful, all=len(trusts)
@@ -149,6 +160,7 @@ class PlanStep:
         if not rows or rows[0] >= len(self._trusts):
             return
         trust = self._trusts[rows[0]]
+        self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
         fixed, moving = ends if self._logic.parameters.direction == MOVING_TO_FIXED else ends[::-1]
         self._panel.views.jump(np.asarray(fixed), self._panel.transform.whereShown(np.asarray(moving)))

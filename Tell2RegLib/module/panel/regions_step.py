@@ -15,6 +15,8 @@ from Tell2RegLib.module.parameters import SEGMENTATIONS, WORDS
 
 NAME = 1
 """Column of the name, which can be changed."""
+PROMPT = 2
+"""Column of the words."""
 
 
 class RegionsStep:
@@ -34,12 +36,12 @@ class RegionsStep:
             _("Name"),
             _("Words"),
             _("Alike"),
-            _("Distance, mm"),
-            _("Size ratio"),
+            _("Distance,\nmm"),
+            _("Size\nratio"),
             _("Dice"),
             _("Status"),
         )
-        tables.prepare(ui.pairsTable, headers, stretched=NAME)
+        tables.prepare(ui.pairsTable, headers, stretched=(NAME, PROMPT))
         ui.pairsTable.connect("itemSelectionChanged()", self._selected)
         ui.pairsTable.connect("cellDoubleClicked(int,int)", self._renameAsked)
         ui.pairsTable.connect("itemChanged(QTableWidgetItem*)", self._edited)
@@ -108,18 +110,19 @@ class RegionsStep:
             table.setRowCount(len(rows))
             for line, row in enumerate(rows):
                 mark = tables.cell(table, line, 0, "✓" if row.accepted else "✗", row.reason or row.status)
-                tables.color(mark, row.color)
+                tables.swatch(mark, row.color)
                 tables.cell(table, line, NAME, row.name)
-                tables.cell(table, line, 2, row.prompt)
-                tables.cell(table, line, 3, tables.number(row.similarity))
-                tables.cell(table, line, 4, tables.number(row.distance_mm, 1))
-                tables.cell(table, line, 5, tables.number(row.size_ratio))
-                tables.cell(table, line, 6, tables.number(row.dice))
+                tables.cell(table, line, PROMPT, row.prompt)
+                tables.figure(table, line, 3, row.similarity)
+                tables.figure(table, line, 4, row.distance_mm, 1)
+                tables.figure(table, line, 5, row.size_ratio)
+                tables.figure(table, line, 6, row.dice)
                 tables.cell(table, line, 7, _(row.status), row.reason or row.status)
                 self._grey(line, not row.accepted)
             for line, row in enumerate(rows):
                 if row.number in chosen and row.number not in self.selected():
                     table.selectRow(line)
+            tables.fitHeight(table)
         finally:
             self._filling = False
 

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 
 import qt
 
+ROW_MARGIN = 8
+"""What a row is higher than its text, in pixels, about."""
 
-def prepare(table, headers: Sequence[str], stretched: int = 0) -> None:
-    """Columns, whole rows selected, nothing editable."""
+
+def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
+    """Columns, whole rows selected, nothing editable; the `stretched` columns share what is left of the width."""
     table.setColumnCount(len(headers))
     table.setHorizontalHeaderLabels(list(headers))
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.verticalHeader().setVisible(False)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    table.setWordWrap(False)
     table.setAlternatingRowColors(True)
     header = table.horizontalHeader()
     for column in range(len(headers)):
-        mode = qt.QHeaderView.Stretch if column == stretched else qt.QHeaderView.ResizeToContents
+        mode = qt.QHeaderView.Stretch if column in stretched else qt.QHeaderView.ResizeToContents
         header.setSectionResizeMode(column, mode)
 
 
@@ -34,9 +39,30 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def figure(table, row: int, column: int, value: float | None, digits: int = 2) -> None:
+    """Put a number into a cell, on the right, so that the points of a column stand below each other."""
+    cell(table, row, column, number(value, digits)).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def fitHeight(table, least: int = 3, most: int = 12) -> None:
+    """Make a table as high as its rows, from `least` to `most` of them; beyond that it scrolls."""
+    one = table.fontMetrics().height() + ROW_MARGIN
+    height = min(max(table.verticalHeader().length(), least * one), most * one)
+    table.setFixedHeight(height + table.horizontalHeader().sizeHint.height() + 2 * table.frameWidth)
+
+
 def color(item, rgb: Sequence[float]) -> None:
     """Paint a cell."""
-    item.setBackground(qt.QBrush(qt.QColor(*(int(round(255 * part)) for part in rgb))))
+    item.setBackground(qt.QBrush(_color(rgb)))
+
+
+def swatch(item, rgb: Sequence[float]) -> None:
+    """A square of a colour before the text of a cell, to be seen in selected rows too."""
+    item.setData(qt.Qt.DecorationRole, _color(rgb))
+
+
+def _color(rgb: Sequence[float]):
+    return qt.QColor(*(int(round(255 * part)) for part in rgb))
 
 
 def selectedRows(table) -> list[int]:

@@ -90,7 +90,8 @@ class TransformStep:
                 ui.fitTable, line, 0, row.name if row.accepted else _("{name} (not used)").format(name=row.name)
             )
             for column, value in enumerate(values):
-                tables.cell(ui.fitTable, line, column + 1, tables.number(value, 2 if column < 2 else 1))
+                tables.figure(ui.fitTable, line, column + 1, value, 2 if column < 2 else 1)
+        tables.fitHeight(ui.fitTable)
 
     def draw(self) -> None:
         """Bring the views to what was chosen; only when something has changed since."""
@@ -144,7 +145,7 @@ def summaryInWords(summary: dict, old: bool) -> str:
     """What the fit did, for the panel."""
     dice, distance = ([tables.number(value) for value in summary[name]] for name in ("dice", "distance_mm"))
     text = _(
-        "{pairs} pair(s) used. Dice {before} → {after}, distance {far} → {near} mm. {folded} of the volume is folded. "
+        "Pairs used: {pairs}. Dice {before} → {after}, distance {far} → {near} mm. {folded} of the volume is folded. "
         "Largest displacement {largest} mm; there and back again differs by {error} mm at most."
     ).format(
         pairs=summary["pairs"],
