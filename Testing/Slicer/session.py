@@ -182,7 +182,7 @@ class Session:
         """The scene keeps pairs, decisions, settings and transforms."""
         self.ui.pairsTable.selectRow(0)
         self.ui.rejectButton.click()
-        rows, words = self.rows, self.own.prompts
+        rows, words, plan = self.rows, self.own.prompts, points(slicer.util.getNode("Demo plan"))
         place = (3.0, -4.0, 5.0)
         before = mapped(self.own.deformableTransform, place)
         path = self.folder / "session.mrb"
@@ -193,6 +193,7 @@ class Session:
         slicer.util.loadScene(str(path))
         assert self.rows == rows, (self.rows, rows)
         assert self.own.prompts == words
+        assert np.abs(points(slicer.util.getNode("Demo plan")) - plan).max() < 1e-3
         assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
         assert self.ui.pairsTable.rowCount == len(rows)
         assert "have changed since this fit" in self.ui.fitSummary.text

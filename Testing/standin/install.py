@@ -193,6 +193,7 @@ def _hand_out(app: Any) -> None:
     modules = application.Modules("slicer.modules")
     modules.sampleDataSources = {}  # type: ignore[attr-defined]
     slicer.app, slicer.mrmlScene, slicer.modules, slicer.selfTests = app, app.mrmlScene(), modules, {}
+    modules.markups.logic()  # it makes the scene know how markups are stored
 
 
 def _take_back(app: Any, before: dict[str, Any]) -> None:
