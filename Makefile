@@ -8,7 +8,7 @@ OUT := out
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-install lint bench weights clean
+.PHONY: help demo test test-install lint screenshots bench weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -29,6 +29,9 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
+
+screenshots: $(VENV)/.for-tests ## pictures of the panel of the Slicer module for the documents
+	@QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m Testing.screenshots
 
 bench: $(VENV)/.for-bench ## compare with other tools and with the networks' own packages
 	@$(BIN)/python -m Testing.Bench.run
