@@ -19,6 +19,8 @@ def setUp(widget) -> None:
     root.setMRMLScene(slicer.mrmlScene)
     widget.logic = Tell2RegLogic()
     widget.panel = Panel(widget.ui, widget.logic, widget)
+    if slicer.util.selectedModule() == "Tell2Reg":
+        widget.panel.enter()  # reloaded: Slicer does not say again that the person is here
     scene = slicer.mrmlScene
     widget.addObserver(scene, scene.StartCloseEvent, lambda *_: widget.panel.sceneStartsToClose())
     widget.addObserver(scene, scene.EndCloseEvent, lambda *_: widget.panel.sceneClosed())

@@ -67,6 +67,6 @@ def _color(rgb: Sequence[float]):
 
 def selectedRows(table) -> list[int]:
     """The rows that are selected, from top to bottom; the current one when none is."""
-    rows = {index.row() for index in table.selectionModel().selectedRows()}
+    rows = {item.row() for item in table.selectedItems()}
     current = table.currentRow()
     return sorted(rows) or ([current] if current >= 0 else [])
