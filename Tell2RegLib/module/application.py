@@ -26,5 +26,5 @@ def makeClient() -> WorkerClient:
 
 def workerCommand() -> list[str]:
     """The command of the worker: PythonSlicer sets the paths of Slicer's libraries for its Python."""
-    python = shutil.which("PythonSlicer") or sys.executable
+    python = shutil.which("PythonSlicer") or sys.executable or "PythonSlicer"
     return [python, "-m", "Tell2RegLib.worker"]
