@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import qt
 import SimpleITK as sitk
 import slicer
 
@@ -16,6 +17,8 @@ from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume, array_of, to_simpleitk
 
 FIXED_VIEW, MOVING_VIEW = "Red", "Yellow"
+LAID_OUT_MS = 50
+"""Views of another layout get their sizes a moment later; before that a volume cannot be fitted into them."""
 SQUARES = 6
 """Squares of the checkerboard along the longest axis."""
 
@@ -124,6 +127,10 @@ class Views:
         composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
         composite.SetForegroundOpacity(opacity)
         if changed and background is not None:
+            qt.QTimer.singleShot(LAID_OUT_MS, lambda: self._fit(name))
+
+    def _fit(self, name: str) -> None:
+        if name in self._manager.sliceViewNames():
             self._manager.sliceWidget(name).sliceLogic().FitSliceToBackground()
 
     def _link(self, linked: bool) -> None:
