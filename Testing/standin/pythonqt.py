@@ -25,7 +25,6 @@ LIBRARIES = (QtWidgets, QtGui, QtCore, QtNetwork)
 
 _connect_by_text = QtCore.QObject.connect
 _disconnect_by_text = QtCore.QObject.disconnect
-_single_shot = QtCore.QTimer.singleShot
 _find_children = QtCore.QObject.findChildren
 
 
@@ -364,8 +363,20 @@ class SingleShot(QtProperty):
 
 
 def single_shot(milliseconds: int, slot: Callable[..., Any]) -> None:
-    """Call once, later."""
-    _single_shot(int(milliseconds), guarded(slot, 0))
+    """Call once, later.
+
+    PySide6's own connects in ways of its own from one millisecond on, which `connect` above does not know.
+    """
+    timer = QtCore.QTimer(QtCore.QCoreApplication.instance())
+    timer.setProperty("singleShot", True)
+    timer.setInterval(int(milliseconds))
+
+    def fire() -> None:
+        timer.deleteLater()
+        slot()
+
+    connect(timer, "timeout()", fire)
+    timer.start()
 
 
 # --- teaching ---
