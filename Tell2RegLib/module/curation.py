@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.region import Color, color_of
@@ -141,10 +142,30 @@ def from_json(text: str) -> Rows:
     if not text:
         return ()
     try:
-        rows = tuple(PairRow(**{**row, "color": tuple(row["color"])}) for row in json.loads(text))
+        rows = tuple(_row(row) for row in json.loads(text))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError("The pairs that this scene keeps are damaged; find the regions again.") from error
     return rows
+
+
+def _row(values: Mapping[str, Any]) -> PairRow:
+    row = PairRow(**{**values, "color": tuple(float(part) for part in values["color"])})
+    for field in fields(PairRow):
+        kinds = _KINDS.get(str(field.type))
+        if kinds and not isinstance(getattr(row, field.name), kinds):
+            raise TypeError(f"{field.name} is of another kind")
+    if len(row.color) != 3:
+        raise ValueError("a color has three parts")
+    return row
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "str": (str,),
+    "bool": (bool,),
+    "float | None": (float, int, type(None)),
+}
+"""What the values of a row are, by the types of its fields."""
 
 
 # --- undo and redo ---

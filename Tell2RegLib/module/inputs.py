@@ -7,6 +7,7 @@ import numpy as np
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.module.curation import PairRow, Rows
+from Tell2RegLib.module.made_for import whyNotFor
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_volumes import linear_lps_of, volume_from_node, volumes_overlap, why_unusable
 from Tell2RegLib.module.parameters import WORDS, promptsOf
@@ -71,18 +72,25 @@ def whyNotFit(parameters, rows: Rows) -> str:
         return "Find regions first (step 3)."
     if not any(row.accepted for row in rows):
         return "Accept at least one pair (step 3)."
-    return ""
+    remedy = "find regions in these (step 3)"
+    return whyNotFor(parameters.fixedRegions, "regions", remedy, fixed=parameters.fixedVolume) or whyNotFor(
+        parameters.movingRegions, "regions", remedy, moving=parameters.movingVolume
+    )
 
 
 def whyNotUse(parameters) -> str:
     """Why there is no transform to use; empty when there is."""
-    if parameters.fixedVolume is None or parameters.movingVolume is None:
+    fixed, moving = parameters.fixedVolume, parameters.movingVolume
+    if fixed is None or moving is None:
         return "Choose a fixed and a moving volume (step 1)."
+    reason = why_unusable(fixed) or why_unusable(moving)
+    if reason:
+        return reason
     if parameters.deformableTransform is None or parameters.inverseTransform is None:
         return "Fit a transform first (step 4)."
     if parameters.affineTransform is None or parameters.rigidTransform is None:
         return "The rigid or the affine transform was deleted: fit again (step 4)."
-    return ""
+    return whyNotFor(parameters.deformableTransform, "transforms", "fit again (step 4)", fixed=fixed, moving=moving)
 
 
 def raiseIf(reason: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import slicer
@@ -78,8 +79,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
 
     def close(self) -> None:
         """End the worker and whatever it does; the logic can still be used."""
-        if self._runs is not None:
-            self._runs.close()
+        runs, self._runs = self._runs, None
+        if runs is not None:
+            runs.close()
 
     # --- one call for scripts ---
 
@@ -109,7 +111,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         Raises:
             Tell2RegError: what went wrong, in one sentence.
         """
-        own = self.parameters
+        own = self.getParameterNode()
         own.fixedVolume, own.movingVolume = fixedNode, movingNode
         own.models, own.device = models, device
         own.source = "segmentations" if prompts is None else WORDS
@@ -172,7 +174,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         return FindReply(pairs, *left, tuple(said), "", (), {}, {})
 
     def _found(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
-        keep.raiseIfGone()
+        keep.raiseIfGone(self.parameters)
         self._showFound(reply, keep, moving)
         if reply.reason:
             raise InputError(reply.reason)
@@ -279,6 +281,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         return inputs.whyNotFit(self.parameters, self.rows)
 
     @property
+    def fitSummary(self) -> dict[str, Any]:
+        """What the fit did, in numbers; empty before a fit, and where the scene keeps it damaged."""
+        summary = _known(self.parameters.fitSummary)
+        return summary if set(_SUMMARY) <= set(summary) else {}
+
+    @property
     def fitIsOld(self) -> bool:
         """Whether the pairs have changed since the fit."""
         fitted = self.parameters.fittedPairs
@@ -311,15 +319,15 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             smoothness=own.smoothness,
             device=own.device,
             prompts=promptsOf(own.prompts) if own.source == WORDS else (),
-            models=json.loads(own.modelHashes or "{}"),
-            parameters=json.loads(own.foundParameters or "{}"),
+            models=_known(own.modelHashes),
+            parameters=_known(own.foundParameters),
         )
         return tuple(row.number for row, _ in pairs), request
 
     def _fitted(
         self, reply: FitReply, keep: _Inputs, numbers: Sequence[int], initial: Floats | None, rows: Rows
     ) -> None:
-        keep.raiseIfGone()
+        keep.raiseIfGone(self.parameters)
         if reply.transform is None or reply.jacobian is None:
             raise InputError(reply.reason)
         transform, linear = _fromTheVolumeAsItLies(reply, initial)
@@ -401,11 +409,13 @@ class _Inputs:
         self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
         self._scene = slicer.mrmlScene
 
-    def raiseIfGone(self) -> None:
-        """Raises InputError when one of them was removed from the scene."""
+    def raiseIfGone(self, parameters) -> None:
+        """Raises InputError when one of them was removed from the scene, or another was chosen since."""
         for side, node in (("fixed", self.fixed), ("moving", self.moving)):
             if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:
                 raise InputError(f"The {side} volume was removed during the run: its result was dropped.")
+            if getattr(parameters, f"{side}Volume") is not node:
+                raise InputError(f"Another {side} volume was chosen during the run: its result was dropped.")
 
 
 def _placed(region: Region, volume: Volume) -> Region:
@@ -430,6 +440,15 @@ def _fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Tra
     return after_moving(reply.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
 
 
+def _known(text: str) -> dict[str, Any]:
+    """What a parameter keeps as JSON; nothing when it is damaged."""
+    try:
+        known = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def _summaryOf(reply: FitReply) -> dict:
     quality, used = reply.quality, [metric for metric in reply.metrics if metric.accepted]
     return {
@@ -443,6 +462,7 @@ def _summaryOf(reply: FitReply) -> dict:
     }
 
 
+_SUMMARY = ("pairs", "dice", "distance_mm", "folding_percent", "max_displacement_mm", "inverse_error_mm")
 _DICE = ("dice_before", "dice_after")
 _DISTANCE = ("centroid_mm_before", "centroid_mm_after")
 

@@ -11,7 +11,7 @@ import numpy as np
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 from Tell2RegLib.confidence import TargetTrust, judge_targets
-from Tell2RegLib.errors import InputError
+from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.module.mrml_carry import carry_model, carry_volume
 from Tell2RegLib.module.mrml_markups import carry_markups, points_of
@@ -106,27 +106,36 @@ def carry(node, way: Map, name: str):
 def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lambda done, total: None) -> list:
     """Copies of all these nodes in the space of the other volume, in the folder of results.
 
-    Earlier copies of the same nodes are replaced.
+    Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
     """
     way = mapOf(parameters)
-    copies = []
-    for number, node in enumerate(nodes):
-        told(number, len(nodes))
-        _removeCopiesOf(node, way)
-        copy = carry(node, way, f"{node.GetName()} in {way.target.GetName()}")
+    earlier = [old for node in nodes for old in _copiesOf(node, way)]
+    copies: list = []
+    try:
+        for number, node in enumerate(nodes):
+            told(number, len(nodes))
+            copies.append(carry(node, way, f"{node.GetName()} in {way.target.GetName()}"))
+    except Tell2RegError:
+        _remove(copies)
+        raise
+    _remove(earlier)
+    for copy in copies:
         copy.SetAttribute(CARRIED_TO, way.target.GetID())
         putIntoResults(parameters, copy)
-        copies.append(copy)
     told(len(nodes), len(nodes))
     return copies
 
 
-def _removeCopiesOf(node, way: Map) -> None:
+def _copiesOf(node, way: Map) -> list:
     scene = node.GetScene()
-    for index in reversed(range(scene.GetNumberOfNodes())):
-        old = scene.GetNthNode(index)
-        if old.GetAttribute(MADE_FROM) == node.GetID() and old.GetAttribute(CARRIED_TO) == way.target.GetID():
-            scene.RemoveNode(old)
+    every = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    wanted = (node.GetID(), way.target.GetID())
+    return [old for old in every if (old.GetAttribute(MADE_FROM), old.GetAttribute(CARRIED_TO)) == wanted]
+
+
+def _remove(nodes: Sequence) -> None:
+    for node in nodes:
+        node.GetScene().RemoveNode(node)
 
 
 def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
@@ -156,7 +165,14 @@ def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
 
 
 def newFolder(parent: str | Path, name: str) -> Path:
-    """A folder of that name that is not there yet; numbered when it is."""
+    """A folder of that name that is not there yet; numbered when it is.
+
+    Raises:
+        OutputError: nobody may look into the parent.
+    """
     base = Path(parent) / name
     tries = (base if number == 1 else base.with_name(f"{name} {number}") for number in itertools.count(1))
-    return next(folder for folder in tries if not folder.exists())
+    try:
+        return next(folder for folder in tries if not folder.exists())
+    except OSError as error:
+        raise OutputError(f"'{parent}' cannot be read: {error.strerror or error}. Choose another folder.") from error

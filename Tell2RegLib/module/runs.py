@@ -107,15 +107,20 @@ class Runs:
         if self.busy or self._lookingUp:
             return
         self._lookingUp = True
-        self.client.submit(
-            request,
-            on_progress=lambda *news: None,
-            on_log=self.logged.emit,
-            on_done=lambda reply: self._lookedUp(lambda: onDone(reply)),
-            on_error=lambda kind, message, detail: self._lookedUp(lambda: self.logged.emit(message)),
-            on_cancelled=lambda: self._lookedUp(lambda: None),
-        )
-        self._watch()
+        try:
+            self.client.submit(
+                request,
+                on_progress=lambda *news: None,
+                on_log=self.logged.emit,
+                on_done=lambda reply: self._lookedUp(lambda: onDone(reply)),
+                on_error=lambda kind, message, detail: self._lookedUp(lambda: self.logged.emit(message)),
+                on_cancelled=lambda: self._lookedUp(lambda: None),
+            )
+        except Tell2RegError as error:
+            message = str(error)
+            self._lookedUp(lambda: self.logged.emit(message))
+        else:
+            self._watch()
 
     def _lookedUp(self, tell: Callable[[], None]) -> None:
         self._lookingUp = False

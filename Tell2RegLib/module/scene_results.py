@@ -11,6 +11,7 @@ import numpy as np
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import centroid_distance_mm, dice
 from Tell2RegLib.module.curation import PairRow, Rows
+from Tell2RegLib.module.made_for import remember
 from Tell2RegLib.module.mrml_segmentations import describe_segment, segmentation_from_regions
 from Tell2RegLib.module.mrml_tables import fill_table, text_node
 from Tell2RegLib.module.mrml_transforms import grid_node_from_field, linear_node_from_lps, set_references
@@ -77,6 +78,7 @@ def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) ->
         )
         for segment, region in zip(ids[attribute][len(paired) :], unpaired, strict=True):
             describe_segment(segmentation, segment, status="unpaired", prompt=region.prompt, score=region.score)
+        remember(segmentation, **{attribute.removesuffix("Regions"): volumeNode})
         setattr(parameters, attribute, segmentation)
         putIntoResults(parameters, segmentation)
     rows = tuple(
@@ -178,6 +180,7 @@ def showFit(
     back = f"{fixed.GetName()} to {moving.GetName()}"
     parameters.deformableTransform = grid_node_from_field(scene, transform.fixed_to_moving, there)
     set_references(parameters.deformableTransform, fixed=fixed, moving=moving)
+    remember(parameters.deformableTransform, fixed=fixed, moving=moving)
     parameters.inverseTransform = grid_node_from_field(scene, transform.moving_to_fixed, back)
     set_references(parameters.inverseTransform, fixed=moving, moving=fixed)
     for kind, attribute in (("rigid", "rigidTransform"), ("affine", "affineTransform")):
@@ -210,8 +213,10 @@ def withMetrics(rows: Rows, metrics: Mapping[int, PairMetrics]) -> Rows:
 
 
 def putIntoResults(parameters, node) -> None:
-    """Into the folder of results beside the fixed volume."""
+    """Into the folder of results beside the fixed volume, where there is one."""
     fixed = parameters.fixedVolume
+    if fixed is None:  # it was deleted since
+        return
     put_into(results_folder(fixed.GetScene(), fixed, FOLDER), node)
 
 

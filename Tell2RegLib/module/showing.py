@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from Tell2RegLib.grid import Floats, apply_affine
+from Tell2RegLib.module.inputs import whyNotUse
 from Tell2RegLib.module.mrml_volumes import linear_lps_of, view_copy
 from Tell2RegLib.module.plan import MOVING_TO_FIXED, mapOf
 from Tell2RegLib.module.scene_results import putIntoResults
@@ -46,6 +47,8 @@ def shownMoving(parameters):
 
 def transformNodeOf(parameters):
     """The node of the transform that is shown; None when the moving volume is shown as it lies."""
+    if whyNotUse(parameters):
+        return None
     return {
         "rigid": parameters.rigidTransform,
         "affine": parameters.affineTransform,

@@ -7,6 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.module import curation
 from Tell2RegLib.module.logic import REPORT, Tell2RegLogic
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.plan_step import PlanStep
@@ -17,6 +18,11 @@ from Tell2RegLib.module.runs import Outcome
 from Tell2RegLib.module.views import Views
 
 GOOD_STYLE, BAD_STYLE = "color: #1e8449;", "color: #c0392b;"
+
+CHOSEN = ("fixedVolume", "movingVolume", "initialTransform", "fixedSegmentation", "movingSegmentation")
+"""The nodes that a person chooses."""
+BEFORE_THE_WIDGETS = 100.0
+"""Priority of an observer; the node selectors have 10."""
 
 
 class Panel:
@@ -62,6 +68,8 @@ class Panel:
 
     def enter(self) -> None:
         """The person opened the module."""
+        if self.entered:
+            return
         self.entered = True
         self.bind()
         self.regions.models.enter()
@@ -85,6 +93,7 @@ class Panel:
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self._observer.addObserver(scene, event, self._sceneChanged)
+        self._observer.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._nodeGoes, priority=BEFORE_THE_WIDGETS)
 
     def unbind(self) -> None:
         """Let the parameter node and the scene go."""
@@ -95,12 +104,14 @@ class Panel:
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self._observer.removeObserver(scene, event, self._sceneChanged)
+        self._observer.removeObserver(scene, scene.NodeAboutToBeRemovedEvent, self._nodeGoes)
         self._bound, self._guiTag = None, None
 
     def sceneStartsToClose(self) -> None:
         """Whatever runs is for a scene that goes."""
         self.logic.runs.cancel()
         self.unbind()
+        self.plan.forget()
         self.views.restore()
 
     def sceneClosed(self) -> None:
@@ -136,7 +147,17 @@ class Panel:
     def _changed(self, _caller=None, _event=None) -> None:
         self.update()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _nodeGoes(self, _caller, _event, node) -> None:
+        """A chosen node is removed: nothing is chosen then, where its selector would take the next one of the list."""
+        own = self.logic.parameters
+        for name in CHOSEN:
+            if getattr(own, name) is node:
+                setattr(own, name, None)
+
     def _sceneChanged(self, _caller=None, _event=None) -> None:
+        if self._bound is not None and not slicer.mrmlScene.IsNodePresent(self._bound.parameterNode):
+            self.bind()  # the parameter node itself was removed
         self.update()
 
     def _fitChanged(self) -> None:
@@ -145,11 +166,12 @@ class Panel:
 
     def _forgetBrokenPairs(self) -> None:
         """Pairs that a damaged scene keeps are said once and let go."""
-        try:
-            self.logic.rows  # noqa: B018  reading is the check
-        except InputError as error:
-            self.logic.parameters.pairs = ""
-            self.say(str(error), error=True)
+        for name in ("pairs", "fittedPairs"):
+            try:
+                curation.from_json(getattr(self.logic.parameters, name))
+            except InputError as error:
+                setattr(self.logic.parameters, name, "")
+                self.say(str(error), error=True)
 
     def _chooseVolumes(self, own) -> None:
         """The first two volumes of the scene, where a person has chosen none."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import qt
 from slicer.i18n import tr as _
 
@@ -66,22 +64,23 @@ class TransformStep:
         for view, button in self._viewButtons.items():
             button.enabled, button.checked = not images, own.view == view
             button.toolTip = images or self._panel.tip(button)
-        for button in (ui.jacobianButton, ui.plotButton):
-            button.enabled = not why
-            button.toolTip = why or self._panel.tip(button)
+        for button, node in ((ui.jacobianButton, own.jacobianMap), (ui.plotButton, own.pairsTable)):
+            reason = why or ("" if node is not None else _("What it shows was deleted: fit again"))
+            button.enabled = not reason
+            button.toolTip = reason or self._panel.tip(button)
         ui.fadeSlider.setVisible(own.view == "fade")
         ui.fadeSliderLabel.setVisible(own.view == "fade")
         self._summarize(why)
         self.draw()
 
     def _summarize(self, why: str) -> None:
-        own, ui = self._logic.parameters, self._ui
-        known = bool(own.fitSummary) and not why
+        ui, summary = self._ui, self._logic.fitSummary
+        known = bool(summary) and not why
         ui.fitSummary.setVisible(known)
         ui.fitTable.setVisible(known)
         if not known:
             return
-        ui.fitSummary.text = summaryInWords(json.loads(own.fitSummary), self._logic.fitIsOld)
+        ui.fitSummary.text = summaryInWords(summary, self._logic.fitIsOld)
         rows = [row for row in self._logic.rows if row.dice_after is not None]
         ui.fitTable.setRowCount(len(rows))
         for line, row in enumerate(rows):
