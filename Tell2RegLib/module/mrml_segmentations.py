@@ -24,6 +24,8 @@ from Tell2RegLib.transform import Transform
 
 SIMILARITY_TAG, STATUS_TAG = "Tell2Reg.Similarity", "Tell2Reg.Status"
 LABELMAP = "Binary labelmap"
+FILL = 0.25
+"""Opacity of the areas in slice views."""
 SAME_LATTICE_VOXELS = 1e-3
 """By how much voxel centres may differ when voxels are taken over as they are."""
 
@@ -163,6 +165,7 @@ def segmentation_from_regions(scene, name: str, regions: Sequence[Region], volum
     """
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetOpacity2DFill(FILL)  # outlines are what a person compares with the image below
     if volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     held = shared_labelmaps(regions)

@@ -9,7 +9,7 @@ from Tell2RegLib.module.inputs import whyNotUse
 from Tell2RegLib.module.mrml_volumes import linear_lps_of, view_copy
 from Tell2RegLib.module.plan import MOVING_TO_FIXED, mapOf
 from Tell2RegLib.module.scene_results import putIntoResults
-from Tell2RegLib.module.views import Views, checkerboardNode
+from Tell2RegLib.module.views import FIXED_VIEW, MOVING_VIEW, Views, checkerboardNode
 from Tell2RegLib.transform import Transform, affine_transform
 
 
@@ -24,7 +24,10 @@ def show(parameters, views: Views, opacity: float) -> None:
     for one in (moving, parameters.movingRegions):
         if one is not None:
             one.SetAndObserveTransformNodeID(None if node is None else node.GetID())
-    if parameters.view == "side":
+    side = parameters.view == "side"
+    views.showOnly(parameters.fixedRegions, FIXED_VIEW if side else "")
+    views.showOnly(parameters.movingRegions, MOVING_VIEW if side else "")
+    if side:
         views.sideBySide(fixed, moving)
     elif parameters.view == "checkerboard":
         name = f"{fixed.GetName()} and {parameters.movingVolume.GetName()} (checkerboard)"
@@ -35,6 +38,13 @@ def show(parameters, views: Views, opacity: float) -> None:
         views.overlay(parameters.checkerboard, None, 0.0)
     else:
         views.overlay(fixed, moving, opacity if parameters.view == "fade" else 1.0)
+
+
+def letGo(parameters, views: Views) -> None:
+    """The person leaves: the regions are shown in every view again, his own layout comes back."""
+    for node in (parameters.fixedRegions, parameters.movingRegions):
+        views.showOnly(node, "")
+    views.restore()
 
 
 def shownMoving(parameters):

@@ -114,11 +114,22 @@ class Views:
             if place is not None and name in self._manager.sliceViewNames():
                 self._slice(name).JumpSliceByCentering(*(np.asarray(place) * SIGNS).tolist())
 
+    def showOnly(self, node, name: str) -> None:
+        """Show a segmentation in one view, or with an empty name in all of them."""
+        display = None if node is None else node.GetDisplayNode()
+        if display is None or self._manager is None:
+            return
+        display.RemoveAllViewNodeIDs()
+        if name:
+            display.AddViewNodeID(self._slice(name).GetID())
+
     # --- parts ---
 
     def _layout(self, layout: int) -> None:
         if self._manager.layout != layout:
             self._manager.setLayout(layout)
+            for name in (FIXED_VIEW, MOVING_VIEW):
+                self._fitLater(name)
 
     def _fill(self, name: str, background, foreground, opacity: float) -> None:
         composite = self._composite(name)
@@ -127,7 +138,10 @@ class Views:
         composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
         composite.SetForegroundOpacity(opacity)
         if changed and background is not None:
-            qt.QTimer.singleShot(LAID_OUT_MS, lambda: self._fit(name))
+            self._fitLater(name)
+
+    def _fitLater(self, name: str) -> None:
+        qt.QTimer.singleShot(LAID_OUT_MS, lambda: self._fit(name))
 
     def _fit(self, name: str) -> None:
         if name in self._manager.sliceViewNames():

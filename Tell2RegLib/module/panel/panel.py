@@ -7,7 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.module import curation
+from Tell2RegLib.module import curation, showing
 from Tell2RegLib.module.logic import REPORT, Tell2RegLogic
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.plan_step import PlanStep
@@ -79,8 +79,8 @@ class Panel:
         """The person went to another module: his own layout comes back, what he watches is let go."""
         self.entered = False
         self.transform.draw()
+        showing.letGo(self.logic.parameters, self.views)
         self.unbind()
-        self.views.restore()
 
     def bind(self) -> None:
         """Bind the widgets to the parameter node of the present scene."""
