@@ -155,6 +155,14 @@ class Session:
         self.ui.flickerButton.click()
         self.ui.sideButton.click()
         assert self.own.view == "side"
+        self.ui.jacobianButton.click()
+        self.look("4-jacobian")
+        assert self.own.jacobianMap.GetDisplayNode().GetWindowLevelMax() == 2.0
+        self.ui.jacobianButton.click()
+        self.ui.plotButton.click()
+        assert slicer.util.getNode("Tell2Reg pairs, overlap").GetNumberOfPlotSeriesNodes() == 2
+        self.look("4-plot")
+        self.ui.sideButton.click()
 
     def propagateThePlan(self) -> None:
         """Step 5: targets to where they truly are."""

@@ -122,6 +122,8 @@ class TransformStep:
 
     def _set(self, name: str, value: str) -> None:
         setattr(self._logic.parameters, name, value)
+        self._ui.jacobianButton.checked = False
+        self.redrawLater()
         self._panel.update()
 
     def _fit(self) -> None:

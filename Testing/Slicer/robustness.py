@@ -1,0 +1,116 @@
+"""What a person can do to a run in a real Slicer: cancel, kill the worker, close the scene, reload, edit a segment."""
+
+import os
+import signal
+import time
+
+import slicer
+
+LONGEST_CANCEL_S = 2.0
+"""From the click to an idle panel."""
+MOST_WAIT_S = 600.0
+
+
+def run():
+    """All of it, one after the other."""
+    panel().ui.demoButton.click()
+    cancel_is_quick()
+    a_killed_worker_is_replaced()
+    a_closed_scene_gets_nothing()
+    reload_during_a_run_leaves_a_panel_that_works()
+    an_edited_segment_is_fitted()
+
+
+def panel():
+    """The module's panel, entered; a new one after a reload."""
+    slicer.util.selectModule("Tell2Reg")
+    slicer.app.processEvents()
+    return slicer.modules.Tell2RegWidget
+
+
+def until(true, seconds=MOST_WAIT_S):
+    """Let the application work until this is true; the seconds it took."""
+    started = time.monotonic()
+    while not true():
+        assert time.monotonic() - started < seconds, "It took too long."
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def start_to_find(widget):
+    """Press the button and wait until the worker is at it."""
+    seen = []
+    widget.logic.runs.progressed.connect(lambda run, stage, done, total, left: seen.append(stage))
+    widget.ui.findButton.click()
+    assert widget.ui.findButton.text == "Cancel", widget.ui.findButton.toolTip
+    until(lambda: "detect" in seen or not widget.panel.busy)
+    assert widget.panel.busy, widget.ui.messageLabel.text
+
+
+def cancel_is_quick():
+    widget = panel()
+    start_to_find(widget)
+    widget.ui.findButton.click()
+    seconds = until(lambda: not widget.panel.busy)
+    assert seconds < LONGEST_CANCEL_S, f"Cancel took {seconds:.1f} s."
+    assert widget.ui.findButton.text == "Find regions"
+    assert not widget.logic.rows
+    print(f"[Tell2Reg] idle {seconds:.2f} s after the click on Cancel", flush=True)
+
+
+def a_killed_worker_is_replaced():
+    widget = panel()
+    start_to_find(widget)
+    os.kill(widget.logic.runs.client.pid, signal.SIGKILL)
+    until(lambda: not widget.panel.busy)
+    assert "stopped unexpectedly" in widget.ui.messageLabel.text, widget.ui.messageLabel.text
+    widget.ui.findButton.click()
+    until(lambda: not widget.panel.busy)
+    assert widget.logic.rows, widget.ui.messageLabel.text
+
+
+def a_closed_scene_gets_nothing():
+    widget = panel()
+    widget.logic.parameters.prompts = "bladder"
+    start_to_find(widget)
+    slicer.mrmlScene.Clear(0)
+    until(lambda: not widget.panel.busy)
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert not widget.logic.rows
+
+
+def reload_during_a_run_leaves_a_panel_that_works():
+    widget = panel()
+    widget.ui.demoButton.click()
+    start_to_find(widget)
+    client = widget.logic.runs.client
+    widget.onReload()
+    again = panel()
+    assert again is not widget
+    assert client.state == "off"
+    assert again.logic.parameters.fixedVolume is not None
+    again.logic.parameters.prompts = "prostate\nbladder"
+    again.ui.findButton.click()
+    until(lambda: not again.panel.busy)
+    assert again.logic.rows, again.ui.messageLabel.text
+
+
+def an_edited_segment_is_fitted():
+    """A prostate that lost its lower half in the Segment Editor's node has half the volume in the fit."""
+    widget = panel()
+    own, row = widget.logic.parameters, widget.logic.rows[0]
+    widget.ui.pairsTable.selectRow(0)
+    widget.ui.editFixedButton.click()
+    slicer.app.processEvents()
+    assert slicer.util.selectedModule() == "SegmentEditor"
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(own.fixedRegions, row.fixed, own.fixedVolume).copy()
+    filled = [k for k in range(voxels.shape[0]) if voxels[k].any()]
+    voxels[filled[len(filled) // 2] :] = 0
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, own.fixedRegions, row.fixed, own.fixedVolume)
+    widget = panel()
+    widget.ui.fitButton.click()
+    until(lambda: not widget.panel.busy)
+    fitted = widget.logic.rows[0]
+    assert fitted.dice_after is not None, widget.ui.messageLabel.text
+    assert fitted.dice < row.dice or fitted.distance_mm != row.distance_mm
