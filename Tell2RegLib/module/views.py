@@ -144,8 +144,12 @@ class Views:
         qt.QTimer.singleShot(LAID_OUT_MS, lambda: self._fit(name))
 
     def _fit(self, name: str) -> None:
-        if name in self._manager.sliceViewNames():
-            self._manager.sliceWidget(name).sliceLogic().FitSliceToBackground()
+        if name not in self._manager.sliceViewNames():
+            return
+        logic = self._manager.sliceWidget(name).sliceLogic()
+        logic.FitSliceToBackground()
+        if name == MOVING_VIEW:  # the same slice as beside it
+            logic.SetSliceOffset(self._manager.sliceWidget(FIXED_VIEW).sliceLogic().GetSliceOffset())
 
     def _link(self, linked: bool) -> None:
         for name in (FIXED_VIEW, MOVING_VIEW):
