@@ -20,7 +20,7 @@ from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_tables import fill_table
 from Tell2RegLib.module.mrml_transforms import field_from_grid_node
 from Tell2RegLib.module.mrml_volumes import linear_lps_of
-from Tell2RegLib.module.scene_results import OURS, putIntoResults
+from Tell2RegLib.module.scene_results import OURS, putIntoResults, remove
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.transform import Transform
 
@@ -116,9 +116,11 @@ def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lam
             told(number, len(nodes))
             copies.append(carry(node, way, f"{node.GetName()} in {way.target.GetName()}"))
     except Tell2RegError:
-        _remove(copies)
+        for copy in copies:
+            remove(copy)
         raise
-    _remove(earlier)
+    for old in earlier:
+        remove(old)
     for copy in copies:
         copy.SetAttribute(CARRIED_TO, way.target.GetID())
         putIntoResults(parameters, copy)
@@ -131,11 +133,6 @@ def _copiesOf(node, way: Map) -> list:
     every = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     wanted = (node.GetID(), way.target.GetID())
     return [old for old in every if (old.GetAttribute(MADE_FROM), old.GetAttribute(CARRIED_TO)) == wanted]
-
-
-def _remove(nodes: Sequence) -> None:
-    for node in nodes:
-        node.GetScene().RemoveNode(node)
 
 
 def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:

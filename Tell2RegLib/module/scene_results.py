@@ -53,7 +53,18 @@ def forget(parameters, attributes: Sequence[str] = OURS) -> None:
         node = getattr(parameters, name)
         setattr(parameters, name, None)
         if node is not None and node.GetScene() is not None:
-            node.GetScene().RemoveNode(node)
+            remove(node)
+
+
+def remove(node) -> None:
+    """Remove a node that Tell2Reg made, with its displays and what it is saved by: the scene would keep them."""
+    scene, own = node.GetScene(), [node]
+    for kind in ("Display", "Storage"):
+        count = getattr(node, f"GetNumberOf{kind}Nodes", lambda: 0)()
+        own += [getattr(node, f"GetNth{kind}Node")(index) for index in range(count)]
+    for one in own:
+        if one is not None and one.GetScene() is scene:
+            scene.RemoveNode(one)
 
 
 def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) -> Rows:

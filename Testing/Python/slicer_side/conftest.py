@@ -10,6 +10,7 @@ import pytest
 collect_ignore = ["small_module"]  # imports Slicer at its top, as modules do
 
 SMALL_MODULE = Path(__file__).parent / "small_module" / "Small.py"
+TELL2REG = Path(__file__).resolve().parents[3] / "Tell2Reg" / "Tell2Reg.py"
 EXTRA = "pip install -e .[slicer-tests]"
 
 
@@ -34,3 +35,38 @@ def small(standin):
 
     slicer.util.selectModule("Small")
     return slicer.util.getModuleWidget("Small")
+
+
+@pytest.fixture
+def a_clinic_with(standin, monkeypatch: pytest.MonkeyPatch):
+    """The module's panel with a small pair, entered, and this client of a worker."""
+    from Tell2RegLib.module import application
+    from Tell2RegLib.module.runs import Runs
+    from Testing.Python.slicer_side.simulated import Clinic
+
+    def clinic_with(client) -> Clinic:
+        import qt
+        import slicer
+
+        def make_runs() -> Runs:
+            runs = Runs(client, timer=qt.QTimer())
+            slicer.app.connect("aboutToQuit()", runs.close)
+            return runs
+
+        monkeypatch.setattr(application, "makeRuns", make_runs)
+        standin.load_module(TELL2REG)
+        slicer.util.selectModule("Tell2Reg")
+        clinic = Clinic(standin, slicer.util.getModuleWidget("Tell2Reg"), client)
+        clinic.hear()
+        clinic.load()
+        return clinic
+
+    return clinic_with
+
+
+@pytest.fixture
+def clinic(a_clinic_with):
+    """The module's panel with a small pair, entered, and a simulated worker."""
+    from Testing.Python.slicer_side.simulated import SimulatedClient
+
+    return a_clinic_with(SimulatedClient())
