@@ -17,7 +17,7 @@ from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume, array_of, to_simpleitk
 
 FIXED_VIEW, MOVING_VIEW = "Red", "Yellow"
-LAID_OUT_MS = 50
+LAID_OUT_MS = 250
 """Views of another layout get their sizes a moment later; before that a volume cannot be fitted into them."""
 SQUARES = 6
 """Squares of the checkerboard along the longest axis."""

@@ -96,7 +96,8 @@ class TransformStep:
         """Bring the views to what was chosen; only when something has changed since."""
         own = self._logic.parameters
         usable = not inputs.whyNotImages(own) and self._panel.entered
-        drawn = (own.shown, own.view, _id(own.fixedVolume), _id(own.movingVolume), _id(own.deformableTransform))
+        nodes = (own.fixedVolume, own.movingVolume, own.fixedRegions, own.movingRegions, own.deformableTransform)
+        drawn = (own.shown, own.view, *map(_id, nodes))
         if not usable or not (own.movingShown or own.fixedRegions):
             self._flicker.stop()
             self._drawn = ()
