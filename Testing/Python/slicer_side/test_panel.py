@@ -458,6 +458,7 @@ def test_a_report_goes_to_a_new_folder(clinic, tmp_path: Path) -> None:
     assert str(folder / "report.html") in clinic.said
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_said(clinic, tmp_path: Path) -> None:
     from Tell2RegLib.worker import tasks
 
