@@ -71,9 +71,7 @@ def a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user without settings."""
     monkeypatch.delenv(folders.VARIABLE, raising=False)
     for kind in ("config", "cache"):
-        monkeypatch.setattr(
-            platformdirs, f"user_{kind}_dir", lambda *_, kind=kind, **__: str(tmp_path / "user" / kind)
-        )
+        monkeypatch.setattr(platformdirs, f"user_{kind}_dir", lambda *_, kind=kind, **__: str(tmp_path / "user" / kind))
     return tmp_path / "user"
 
 
