@@ -29,6 +29,7 @@ class PairRow:
         reason: why it is accepted or rejected, in the user's words.
         distance_mm, size_ratio, dice: of the two regions as the volumes lie; moving size over fixed size.
         distance_mm_after, dice_after: by the fitted transform; None before a fit.
+        hd95_mm, hd95_mm_after: 95th percentile of the surface distance; measured by the fit, None before it.
     """
 
     number: int
@@ -45,6 +46,8 @@ class PairRow:
     dice: float | None = None
     distance_mm_after: float | None = None
     dice_after: float | None = None
+    hd95_mm: float | None = None
+    hd95_mm_after: float | None = None
 
     @property
     def status(self) -> str:
@@ -116,7 +119,8 @@ def next_number(rows: Rows) -> int:
 
 def without_fit(rows: Rows) -> Rows:
     """The rows with no word of a fit: it belongs to other pairs."""
-    return tuple(replace(row, distance_mm_after=None, dice_after=None) for row in rows)
+    unknown = dict.fromkeys(("distance_mm_after", "dice_after", "hd95_mm", "hd95_mm_after"))
+    return tuple(replace(row, **unknown) for row in rows)
 
 
 def same_for_the_fit(a: Rows, b: Rows) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import centroid_distance_mm, dice
-from Tell2RegLib.module.curation import PairRow, Rows
+from Tell2RegLib.module.curation import PairRow, Rows, without_fit
 from Tell2RegLib.module.made_for import remember
 from Tell2RegLib.module.mrml_segmentations import describe_segment, segmentation_from_regions
 from Tell2RegLib.module.mrml_tables import fill_table, text_node
@@ -159,7 +159,7 @@ def showDecisions(parameters, rows: Rows) -> None:
 
 PAIR_COLUMNS = (
     *("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice"),
-    *("distance_mm_after", "dice_after"),
+    *("hd95_mm", "distance_mm_after", "dice_after", "hd95_mm_after"),
 )
 
 
@@ -216,9 +216,11 @@ def withMetrics(rows: Rows, metrics: Mapping[int, PairMetrics]) -> Rows:
             dice=metrics[row.number].dice_before,
             distance_mm_after=metrics[row.number].centroid_mm_after,
             dice_after=metrics[row.number].dice_after,
+            hd95_mm=metrics[row.number].hd95_mm_before,
+            hd95_mm_after=metrics[row.number].hd95_mm_after,
         )
         if row.number in metrics
-        else replace(row, distance_mm_after=None, dice_after=None)
+        else without_fit((row,))[0]
         for row in rows
     )
 

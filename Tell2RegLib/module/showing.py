@@ -40,6 +40,21 @@ def show(parameters, views: Views, opacity: float) -> None:
         views.overlay(fixed, moving, opacity if parameters.view == "fade" else 1.0)
 
 
+def show3D(parameters, views: Views) -> None:
+    """Show the surfaces of both sides' regions in the 3D view, the moving ones under the transform that is shown."""
+    for node in (parameters.fixedRegions, parameters.movingRegions):
+        node.CreateClosedSurfaceRepresentation()
+        views.showOnly(node, "")
+    views.inSpace()
+
+
+def hide3D(parameters) -> None:
+    """Take the surfaces away again."""
+    for node in (parameters.fixedRegions, parameters.movingRegions):
+        if node is not None:
+            node.RemoveClosedSurfaceRepresentation()
+
+
 def letGo(parameters, views: Views) -> None:
     """The person leaves: the regions are shown in every view again, his own layout comes back."""
     for node in (parameters.fixedRegions, parameters.movingRegions):

@@ -95,6 +95,15 @@ class Views:
         self._slice(FIXED_VIEW).SetOrientation("Axial")
         self._link(False)
 
+    def inSpace(self) -> None:
+        """Three slices and the 3D view, turned to what is there."""
+        if self._manager is None:
+            return
+        self.keep()
+        self._layout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._slice(MOVING_VIEW).SetOrientation("Sagittal")
+        self._manager.threeDWidget(0).threeDView().resetFocalPoint()
+
     def fade(self, opacity: float) -> None:
         """How much of the moving volume the one view shows."""
         if self._manager is not None:

@@ -162,7 +162,12 @@ class Session:
         self.ui.plotButton.click()
         assert slicer.util.getNode("Tell2Reg pairs, overlap").GetNumberOfPlotSeriesNodes() == 2
         self.look("4-plot")
+        self.ui.show3DButton.click()
+        surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        assert self.own.movingRegions.GetSegmentation().ContainsRepresentation(surface)
+        self.look("4-surfaces")
         self.ui.sideButton.click()
+        assert not self.own.movingRegions.GetSegmentation().ContainsRepresentation(surface)
 
     def propagateThePlan(self) -> None:
         """Step 5: targets to where they truly are."""

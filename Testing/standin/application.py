@@ -181,6 +181,10 @@ class qSlicerApplication(QtWidgets.QApplication):
         self._modules, self._files, self._extensions = qSlicerModuleManager(), IoManager(), ExtensionsManagerModel()
         self._settings_file = str(folder / "Slicer.ini")
         self._restarts: list[str] = []
+        self._rules = [slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule()]
+        self._rules += [slicer.vtkClosedSurfaceToBinaryLabelmapConversionRule()]
+        for rule in self._rules:
+            slicer.vtkSegmentationConverterFactory.GetInstance().RegisterConverterRule(rule)
         self._scene = slicer.vtkMRMLScene()
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._logic.SetMRMLScene(self._scene)
@@ -203,6 +207,8 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def _end(self) -> None:
         forget_all()
+        for rule in self._rules:
+            slicer.vtkSegmentationConverterFactory.GetInstance().UnregisterConverterRule(rule)
         # Now and in this order: left to the garbage collector, Qt would call into Python while it clears up.
         for widget in [one for one in self.topLevelWidgets() if one.parent() is None]:
             if Shiboken.isValid(widget):

@@ -36,6 +36,8 @@ class ModelsBox:
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._runs = panel, panel.ui, panel.logic.runs
         self._sets: tuple[SetRow, ...] = ()
+        self._memory: dict[str, int] = {}
+        self._auto = ""
         self._packages: str | None = None
         """What keeps the networks from running; None before anybody looked."""
         ui = self._ui
@@ -118,9 +120,19 @@ class ModelsBox:
             combo.setCurrentIndex(index)
         for one in self._sets:
             if one.name == own.models:
-                ui.modelsStatus.text = _inOneLine(one)
+                ui.modelsStatus.text = _inOneLine(one) + self._memoryWarning(one)
                 ui.modelsCombo.toolTip = one.purpose
         self._updateButtons()
+
+    def _memoryWarning(self, one: SetRow) -> str:
+        """A word when the chosen device has less memory than the models need; empty otherwise."""
+        device = self._panel.logic.parameters.device
+        memory = self._memory.get(self._auto if device == "auto" else device)
+        if memory is None or memory >= one.memory_gb * 1e9:
+            return ""
+        return _("; they need about {need} GB, the device has {has}: take smaller ones, or another device").format(
+            need=f"{one.memory_gb:g}", has=size(memory)
+        )
 
     def _show(self, sets: tuple[SetRow, ...]) -> None:
         self._sets, table, combo = sets, self._ui.modelsTable, self._ui.modelsCombo
@@ -164,10 +176,13 @@ class ModelsBox:
         combo.setCurrentIndex(max(combo.findData(chosen), 0))
 
     def _devices(self, reply: DevicesReply) -> None:
+        self._auto = reply.auto
+        self._memory = {one.name: one.memory_bytes for one in reply.devices if one.memory_bytes is not None}
         best = next((device.label for device in reply.devices if device.name == reply.auto), reply.auto)
         rows = [("auto", _("automatic: {device}").format(device=best))]
         rows += [(device.name, f"{device.label}, {size(device.memory_bytes)}") for device in reply.devices]
         self._fillDevices(rows)
+        self.update()
 
     # --- models ---
 

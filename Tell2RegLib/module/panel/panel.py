@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -194,9 +196,8 @@ class Panel:
             self.log(text)
 
     def log(self, text: str) -> None:
-        """A line for the log of Slicer."""
-        import logging
-
+        """A line for the log of step 3 and for that of Slicer."""
+        self.ui.logText.appendPlainText(text)
         logging.info("Tell2Reg: %s", text)
 
     def _started(self, _run: str) -> None:

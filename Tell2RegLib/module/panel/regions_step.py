@@ -25,6 +25,7 @@ class RegionsStep:
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._filling = False
+        self._words = ""
         ui = self._ui
         ui.sourceCombo.addItem(_("words"), WORDS)
         ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
@@ -95,7 +96,9 @@ class RegionsStep:
             _("Look for the words in both volumes") if words else _("Read the segments and pair those of one name"),
         )
         self.models.update()
-        ui.logText.setPlainText(own.words)
+        if own.words != self._words:
+            self._words = own.words
+            ui.logText.setPlainText(own.words)
         self._fill()
         self._updateButtons()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
@@ -35,9 +36,10 @@ class TransformStep:
         ui.fadeSlider.connect("valueChanged(double)", panel.views.fade)
         ui.jacobianButton.connect("clicked(bool)", self._jacobian)
         ui.plotButton.connect("clicked(bool)", self._plot)
+        ui.show3DButton.connect("clicked(bool)", self._show3D)
         tables.prepare(
             ui.fitTable,
-            (_("Name"), _("Dice"), _("after"), _("Distance, mm"), _("after")),
+            (_("Name"), _("Dice"), _("after"), _("Distance, mm"), _("after"), _("HD95, mm"), _("after")),
         )
         self._flicker = qt.QTimer()
         self._flicker.setInterval(FLICKER_MS)
@@ -68,6 +70,9 @@ class TransformStep:
             reason = why or ("" if node is not None else _("What it shows was deleted: fit again"))
             button.enabled = not reason
             button.toolTip = reason or self._panel.tip(button)
+        found = own.fixedRegions is not None and own.movingRegions is not None
+        ui.show3DButton.enabled = found and not images
+        ui.show3DButton.toolTip = images or (self._panel.tip(ui.show3DButton) if found else _("Find regions first"))
         ui.fadeSlider.setVisible(own.view == "fade")
         ui.fadeSliderLabel.setVisible(own.view == "fade")
         self._summarize(why)
@@ -84,7 +89,8 @@ class TransformStep:
         rows = [row for row in self._logic.rows if row.dice_after is not None]
         ui.fitTable.setRowCount(len(rows))
         for line, row in enumerate(rows):
-            values = (row.dice, row.dice_after, row.distance_mm, row.distance_mm_after)
+            distances = (row.distance_mm, row.distance_mm_after, row.hd95_mm, row.hd95_mm_after)
+            values = (row.dice, row.dice_after, *distances)
             tables.cell(
                 ui.fitTable, line, 0, row.name if row.accepted else _("{name} (not used)").format(name=row.name)
             )
@@ -124,6 +130,9 @@ class TransformStep:
     def _set(self, name: str, value: str) -> None:
         setattr(self._logic.parameters, name, value)
         self._ui.jacobianButton.checked = False
+        if self._ui.show3DButton.checked:
+            self._ui.show3DButton.checked = False
+            showing.hide3D(self._logic.parameters)
         self.redrawLater()
         self._panel.update()
 
@@ -136,6 +145,16 @@ class TransformStep:
 
     def _jacobian(self, checked: bool) -> None:
         showing.overlayJacobian(self._logic.parameters, self._panel.views, checked)
+
+    def _show3D(self, checked: bool) -> None:
+        own = self._logic.parameters
+        with slicer.util.WaitCursor():
+            if checked:
+                showing.show3D(own, self._panel.views)
+            else:
+                showing.hide3D(own)
+                self.redrawLater()
+                self.draw()
 
     def _plot(self, _checked: bool = False) -> None:
         from Tell2RegLib.module.plots import showPairs

@@ -169,8 +169,8 @@ def _measured(pair: RegionPair, matrix: Floats) -> PairMetrics:
         dice_after=0.9,
         centroid_mm_before=centroid_distance_mm(pair.fixed, pair.moving),
         centroid_mm_after=float(after),
-        hd95_mm_before=None,
-        hd95_mm_after=None,
+        hd95_mm_before=7.5,
+        hd95_mm_after=1.25,
         fixed_ml=pair.fixed.volume_ml,
         moving_ml=pair.moving.volume_ml,
     )

@@ -509,3 +509,58 @@ with in_place() as standin:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split()[-3:] == ["True", "True", "True"], done.stdout + done.stderr
+
+
+# --- looking ---
+
+
+def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
+    import slicer
+
+    surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    assert clinic.ui.show3DButton.toolTip == "Find regions first"
+    clinic.find()
+    nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
+    clinic.press(clinic.ui.show3DButton)
+    assert all(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
+    assert all(node.GetDisplayNode().GetNumberOfViewNodeIDs() == 0 for node in nodes)
+    clinic.press(clinic.ui.sideButton)
+    assert not any(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
+    assert not clinic.ui.show3DButton.checked
+
+
+def test_each_side_by_side_view_shows_its_own_segments(clinic) -> None:
+    clinic.find()
+    nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
+    assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
+        ("vtkMRMLSliceNodeRed",),
+        ("vtkMRMLSliceNodeYellow",),
+    ]
+    enter(clinic, "Data")
+    assert not any(node.GetDisplayNode().GetNumberOfViewNodeIDs() for node in nodes)
+
+
+def test_a_fit_tells_the_surface_distance_too(clinic) -> None:
+    clinic.find()
+    clinic.fit()
+    row = clinic.logic.rows[0]
+    assert row.hd95_mm is not None
+    assert row.hd95_mm_after is not None
+    assert clinic.ui.fitTable.item(0, 6).text() == f"{row.hd95_mm_after:.1f}"
+
+
+def test_models_that_do_not_fit_into_the_device_are_told(clinic) -> None:
+    from Tell2RegLib.worker.requests import Device, DevicesReply
+
+    gpu = Device("cuda:0", "Small GPU", 1_000_000, 500_000)
+    clinic.panel.regions.models._devices(DevicesReply((gpu,), "cuda:0"))
+    assert "the device has 1 MB" in clinic.ui.modelsStatus.text
+    clinic.own.device = "cpu"
+    assert "the device has" not in clinic.ui.modelsStatus.text
+
+
+def test_what_the_worker_says_is_in_the_log_of_the_panel(clinic) -> None:
+    clinic.press(clinic.ui.findButton)
+    clinic.client.answer("on_log", "Loading the detector.")
+    clinic.hear()
+    assert "Loading the detector." in clinic.ui.logText.toPlainText()
