@@ -28,8 +28,8 @@ Of Slicer:
   others; values lie in the node as Slicer writes them (parameter_*.py).
 - slicer.app with layout manager, settings (of its own folder), modules, readers and writers of scenes and nodes,
   Extensions Manager; a main window with status bar and module selector (application.py, views.py).
-- Segments become surfaces and back; items of the subject hierarchy for new nodes (subject_hierarchy.py); slicer.packaging,
-  slicer.i18n and SampleData, recorded.
+- Segments become surfaces and back; items of the subject hierarchy for new nodes (subject_hierarchy.py);
+  slicer.packaging, slicer.i18n and SampleData, recorded.
 - Questions never wait for a person: each is answered by what the test laid out, and one without an answer is an error
   (answers.py).
 
