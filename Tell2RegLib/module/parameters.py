@@ -5,6 +5,7 @@ from typing import Annotated
 from slicer import (
     vtkMRMLGridTransformNode,
     vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsFiducialNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
     vtkMRMLTableNode,
@@ -32,7 +33,7 @@ class Tell2RegParameterNode:
         docs/words-to-regions.md.
     smoothness: of the fit, see docs/method.md.
     shown: what the views show of the moving volume, one of SHOWN;  view: how, one of VIEWS.
-    direction: of the plan, "movingToFixed" or "fixedToMoving".
+    direction: of the plan, "movingToFixed" or "fixedToMoving";  trueTargets: where its targets truly are, where known.
     pairs: the rows of the table as JSON (curation.py);  fittedPairs: those that the fit used.
     words: what was found, a sentence per prompt and side;  modelHashes, foundParameters, fitSummary: JSON, for the
         record and the panel.
@@ -62,6 +63,7 @@ class Tell2RegParameterNode:
     shown: str = "none"
     view: str = "side"
     direction: str = "movingToFixed"
+    trueTargets: vtkMRMLMarkupsFiducialNode
 
     pairs: str = ""
     fittedPairs: str = ""

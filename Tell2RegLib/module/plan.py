@@ -13,6 +13,7 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode
 from Tell2RegLib.confidence import TargetTrust, judge_targets
 from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.grid import Floats
+from Tell2RegLib.markups import PointList
 from Tell2RegLib.module.mrml_carry import carry_model, carry_volume
 from Tell2RegLib.module.mrml_markups import carry_markups, points_of
 from Tell2RegLib.module.mrml_segmentations import carry_segmentation
@@ -148,6 +149,25 @@ def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[T
     return judge_targets(names, places, way.transform, way.rigid_lps, way.affine_lps, pairs)
 
 
+def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, float] | None, ...]:
+    """The error of every target, mm: as the volumes lie, and where it was carried; None where its place is unknown.
+
+    True places are the points of `parameters.trueTargets` with the targets' names.
+    """
+    node = parameters.trueTargets
+    known = points_of(node) if node is not None and node.GetNumberOfControlPoints() else PointList((), np.empty((0, 3)))
+    truth = dict(zip(known.names, known.points_lps_mm, strict=True))
+    return tuple(
+        None
+        if trust.name not in truth
+        else (
+            float(np.linalg.norm(trust.moving_lps_mm - truth[trust.name])),
+            float(np.linalg.norm(trust.fixed_lps_mm - truth[trust.name])),
+        )
+        for trust in trusts
+    )
+
+
 def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
     """The table node of the targets, coordinates in RAS as Slicer shows them."""
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
@@ -155,6 +175,10 @@ def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
         columns[letter] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
     for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
         columns[name] = [getattr(trust, name) for trust in trusts]
+    errors = errorsOf(parameters, trusts)
+    if any(errors):
+        for number, name in enumerate(("error_mm_before", "error_mm")):
+            columns[name] = [None if error is None else error[number] for error in errors]
     columns["reasons"] = [" ".join(trust.reasons) for trust in trusts]
     scene = parameters.fixedVolume.GetScene()
     parameters.targetsTable = fill_table(scene, "Tell2Reg targets", columns, node=parameters.targetsTable)

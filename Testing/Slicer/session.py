@@ -181,6 +181,8 @@ class Session:
         assert np.array_equal(points(plan), before)
         assert self.ui.targetsTable.rowCount == plan.GetNumberOfControlPoints()
         assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
+        told = [float(self.ui.targetsTable.item(line, 7).text()) for line in range(self.ui.targetsTable.rowCount)]
+        assert abs(np.mean(told) - error) < 0.06, (told, error)
         self.ui.targetsTable.selectRow(0)
         self.look("5-plan")
 

@@ -41,6 +41,7 @@ class ImagesStep:
             demo = loadDemoPair(slicer.mrmlScene)
             own = self._panel.logic.parameters
             own.fixedVolume, own.movingVolume, own.initialTransform = demo.fixed, demo.moving, None
+            own.trueTargets = demo.truth
             self._panel.words.choose("Pelvis demo")
             self._panel.views.sideBySide(demo.fixed, demo.moving)
             self._panel.plan.check([demo.plan])

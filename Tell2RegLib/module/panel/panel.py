@@ -21,7 +21,10 @@ from Tell2RegLib.module.views import Views
 
 GOOD_STYLE, BAD_STYLE = "color: #1e8449;", "color: #c0392b;"
 
-CHOSEN = ("fixedVolume", "movingVolume", "initialTransform", "fixedSegmentation", "movingSegmentation")
+CHOSEN = (
+    *("fixedVolume", "movingVolume", "initialTransform", "fixedSegmentation", "movingSegmentation"),
+    "trueTargets",
+)
 """The nodes that a person chooses."""
 BEFORE_THE_WIDGETS = 100.0
 """Priority of an observer; the node selectors have 10."""

@@ -18,6 +18,8 @@ from Tell2RegLib.module.panel import tables
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
 
+ERROR = 7
+"""Column of the target registration error, shown where true places are known."""
 COLORS = {GOOD: (0.75, 0.91, 0.77), CHECK: (1.0, 0.92, 0.68), DO_NOT_TRUST: (0.97, 0.76, 0.74)}
 
 
@@ -27,6 +29,7 @@ class PlanStep:
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._trusts: tuple = ()
+        self._truth = None
         self._checked: set[str] = set()
         self._filling = False
         ui = self._ui
@@ -43,8 +46,10 @@ class PlanStep:
             _("Nearest\nregion, mm"),
             _("det J"),
             _("Spread,\nmm"),
+            _("Error,\nmm"),
         )
         tables.prepare(ui.targetsTable, headers)
+        ui.targetsTable.setColumnHidden(ERROR, True)
         ui.targetsTable.connect("itemSelectionChanged()", self._selected)
         self.row = RunRow(
             panel.logic.runs, REPORT, ui.reportButton, ui.reportProgress, ui.reportLabel, self._saveReport
@@ -64,6 +69,8 @@ class PlanStep:
             self._logic.whyNotFit() or inputs.whyNotUse(own),
             _("Write report.html, the transform and the tables into a folder"),
         )
+        if self._trusts and own.trueTargets is not self._truth:
+            self._show(self._trusts)
         if own.targetsTable is None and self._trusts:
             self._show(())
 
@@ -105,7 +112,8 @@ class PlanStep:
         return [node for node in plan.candidates(self._logic.parameters) if node.GetID() in self._checked]
 
     def _show(self, trusts: Sequence) -> None:
-        self._trusts = tuple(trusts)
+        self._trusts, self._truth = tuple(trusts), self._logic.parameters.trueTargets
+        errors = plan.errorsOf(self._logic.parameters, self._trusts)
         table = self._ui.targetsTable
         table.setRowCount(len(trusts))
         for line, trust in enumerate(trusts):
@@ -118,10 +126,12 @@ class PlanStep:
             tables.figure(table, line, 4, trust.nearest_mm, 1)
             tables.figure(table, line, 5, trust.det_j)
             tables.figure(table, line, 6, trust.spread_mm, 1)
+            tables.figure(table, line, ERROR, None if errors[line] is None else errors[line][1], 1)
+        table.setColumnHidden(ERROR, not any(errors))
         tables.fitHeight(table)
         for widget in (table, self._ui.targetWhy):
             widget.setVisible(bool(trusts))
-        self._ui.targetWhy.text = _("Select a target to see why it has its verdict.")
+        self._ui.targetWhy.text = _errorInWords(errors) + _("Select a target to see why it has its verdict.")
 
     # --- what a person does ---
 
@@ -177,3 +187,13 @@ class PlanStep:
         except Tell2RegError as error:
             self._panel.say(str(error), error=True)
         self._panel.update()
+
+
+def _errorInWords(errors: Sequence) -> str:
+    known = [error for error in errors if error is not None]
+    if not known:
+        return ""
+    before, after = (sum(error[number] for error in known) / len(known) for number in (0, 1))
+    return _("Mean error of {count} targets with a known place: {after} mm, {before} mm as the volumes lie. ").format(
+        count=len(known), after=tables.number(after, 1), before=tables.number(before, 1)
+    )

@@ -564,3 +564,28 @@ def test_what_the_worker_says_is_in_the_log_of_the_panel(clinic) -> None:
     clinic.client.answer("on_log", "Loading the detector.")
     clinic.hear()
     assert "Loading the detector." in clinic.ui.logText.toPlainText()
+
+
+def test_targets_with_a_known_place_have_an_error(clinic) -> None:
+    from Tell2RegLib.markups import PointList
+    from Tell2RegLib.module.mrml_markups import fiducials_from_points, points_of
+
+    clinic.find()
+    clinic.fit()
+    centre = clinic.logic.placesOf(0)[1]
+    places = np.stack([centre, centre + 3])
+    scene = clinic.standin.scene
+    drawn = fiducials_from_points(scene, PointList(("a", "b"), places), "plan")
+    (copy,), _ = clinic.logic.propagate([drawn])
+    carried = points_of(copy).points_lps_mm
+    truth = fiducials_from_points(scene, PointList(("b", "c"), carried + [[0, 0, 0], [0, 3, 4]]), "truth")
+    clinic.panel.plan.check([drawn])
+    clinic.own.trueTargets = truth
+    clinic.press(clinic.ui.propagateButton)
+    shown = [clinic.ui.targetsTable.item(line, 7).text() for line in range(2)]
+    assert shown == ["–", f"{np.linalg.norm(carried[1] - carried[0]):.1f}"]
+    assert "Mean error of 1 targets" in clinic.ui.targetWhy.text
+    scene.RemoveNode(truth)
+    clinic.hear()
+    assert clinic.own.trueTargets is None
+    assert clinic.ui.targetsTable.isColumnHidden(7)
