@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -222,8 +222,3 @@ class History:
     def forget(self) -> None:
         """Other regions: the old steps mean nothing any more."""
         self._before, self._after = [], []
-
-
-def numbers(rows: Sequence[PairRow]) -> tuple[int, ...]:
-    """The rows' numbers, in their order."""
-    return tuple(row.number for row in rows)

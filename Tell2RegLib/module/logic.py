@@ -10,6 +10,7 @@ From a script in Slicer:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import Floats
+from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching.names import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
@@ -30,7 +31,7 @@ from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_transforms import interpolate_linearly
-from Tell2RegLib.module.mrml_volumes import volume_from_node
+from Tell2RegLib.module.mrml_volumes import grid_of_node, volume_from_node
 from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, promptsOf
 from Tell2RegLib.module.runs import Outcome, Runs
 from Tell2RegLib.module.scene_results import FoundPairs
@@ -175,6 +176,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
 
     def _found(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
         keep.raiseIfGone(self.parameters)
+        if not reply.pairs and self.rows:
+            raise InputError(f"{reply.reason} The regions of before are kept.")
         self._showFound(reply, keep, moving)
         if reply.reason:
             raise InputError(reply.reason)
@@ -247,6 +250,10 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         measures = scene_results.measuresOf(RegionPair(ours[fixedSegment], theirs[movingSegment]))
         self._decide(lambda rows: curation.paired_by_hand(rows, fixedSegment, movingSegment, name, measures=measures))
 
+    def forgetDecisions(self) -> None:
+        """Another scene: what was decided in the one before cannot be taken back here."""
+        self._history.forget()
+
     @property
     def canUndo(self) -> bool:
         """Whether a decision can be taken back."""
@@ -288,9 +295,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
 
     @property
     def fitIsOld(self) -> bool:
-        """Whether the pairs have changed since the fit."""
+        """Whether the accepted pairs or the smoothness have changed since the fit."""
         fitted = self.parameters.fittedPairs
-        return bool(fitted) and not curation.same_for_the_fit(curation.from_json(fitted), self.rows)
+        if not fitted:
+            return False
+        stiffer = self.fitSummary.get("smoothness", self.parameters.smoothness) != self.parameters.smoothness
+        return stiffer or not curation.same_for_the_fit(curation.from_json(fitted), self.rows)
 
     def fit(self, waitForCompletion: bool = False) -> None:
         """Fit rigid, affine and deformable transforms to the accepted pairs, with the segments as they are now.
@@ -302,9 +312,10 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
         """
         numbers, request = self._fitRequest()
+        told = {"smoothness": request.smoothness, "regions": _drawn(request.pairs)}
         keep, initial, rows = _Inputs(self.parameters), inputs.initialMatrix(self.parameters), self.rows
         self.runs.start(
-            FIT, request, lambda reply: self._fitted(reply, keep, numbers, initial, rows), waitForCompletion
+            FIT, request, lambda reply: self._fitted(reply, keep, numbers, initial, rows, told), waitForCompletion
         )
 
     def _fitRequest(self) -> tuple[tuple[int, ...], FitRequest]:
@@ -325,7 +336,13 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         return tuple(row.number for row, _ in pairs), request
 
     def _fitted(
-        self, reply: FitReply, keep: _Inputs, numbers: Sequence[int], initial: Floats | None, rows: Rows
+        self,
+        reply: FitReply,
+        keep: _Inputs,
+        numbers: Sequence[int],
+        initial: Floats | None,
+        rows: Rows,
+        told: dict[str, Any],
     ) -> None:
         keep.raiseIfGone(self.parameters)
         if reply.transform is None or reply.jacobian is None:
@@ -334,7 +351,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own = self.parameters
         own.shown = "none"
         scene_results.showFit(own, transform, linear, reply.jacobian, reply.provenance)
-        own.fitSummary = json.dumps(_summaryOf(reply))
+        own.fitSummary = json.dumps({**_summaryOf(reply), **told})
         own.fittedPairs = curation.to_json(rows)
         metrics = dict(zip(numbers, reply.metrics, strict=True))
         self._showRows(scene_results.withMetrics(self.rows, metrics))
@@ -360,9 +377,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             InputError: there is no transform, or a node that cannot be carried.
         """
         inputs.raiseIf(self.whyNotPropagate(nodes))
-        own = self.parameters
+        own, pairs = self.parameters, self._fittedPairs()
         copies = plan.carryAll(own, nodes)
-        trusts = plan.trustOf(own, nodes, self._fittedPairs())
+        trusts = plan.trustOf(own, nodes, pairs)
         plan.fillTargets(own, trusts)
         return copies, trusts
 
@@ -373,27 +390,41 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         used = tuple(row for row in curation.from_json(own.fittedPairs) if row.accepted)
         if own.fixedRegions is None or own.movingRegions is None:
             return ()
-        return tuple(pair for _, pair in inputs.readPairs(own, used, fixed, moving))
+        pairs = tuple(pair for _, pair in inputs.readPairs(own, used, fixed, moving))
+        if self.fitSummary.get("regions", _drawn(pairs)) != _drawn(pairs):
+            raise InputError("Segments were drawn anew since the fit: fit again (step 4), then carry the plan over.")
+        return pairs
 
     def saveReport(
-        self, folder: str | Path, planNode=None, overwrite: bool = False, waitForCompletion: bool = False
+        self, folder: str | Path, planNodes: Sequence = (), overwrite: bool = False, waitForCompletion: bool = False
     ) -> None:
         """Write report.html with the transform, the regions and the tables into a folder (docs/result-folder.md).
 
         Args:
             folder: a new folder, or one with an earlier result when `overwrite`.
-            planNode: markups on the moving volume to carry in the report.
+            planNodes: markups on the moving volume to carry in the report.
+
+        Raises:
+            Tell2RegError: there is no fit of the pairs as they are now, or with `waitForCompletion` what went wrong.
         """
+        inputs.raiseIf(self.whyNotReport())
         _, fit = self._fitRequest()
-        points = None if planNode is None else self._planFor(planNode)
+        points = self._planFor(planNodes) if planNodes else None
         request = ReportRequest(fit, points, Path(folder), overwrite)
         self.runs.start(REPORT, request, self._reported, waitForCompletion)
 
-    def _planFor(self, node) -> PointList:
-        points, initial = points_of(node), inputs.initialMatrix(self.parameters)
-        if initial is None:
-            return points
-        return PointList(points.names, points.points_lps_mm @ initial[:3, :3].T + initial[:3, 3])
+    def whyNotReport(self) -> str:
+        """Why no report can be written, one sentence; empty when it can."""
+        old = "The pairs or the smoothness have changed since the fit: fit again (step 4)." if self.fitIsOld else ""
+        return self.whyNotFit() or inputs.whyNotUse(self.parameters) or old
+
+    def _planFor(self, nodes: Sequence) -> PointList:
+        """The points of these markups where the initial transform lays the moving volume."""
+        lists, initial = [points_of(node) for node in nodes], inputs.initialMatrix(self.parameters)
+        places = np.concatenate([points.points_lps_mm for points in lists])
+        if initial is not None:
+            places = apply_affine(initial, places)
+        return PointList(tuple(name for points in lists for name in points.names), places)
 
     def _reported(self, reply: ReportReply) -> None:
         self.report = reply.report
@@ -408,14 +439,17 @@ class _Inputs:
     def __init__(self, parameters) -> None:
         self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
         self._scene = slicer.mrmlScene
+        self._grids = {"fixed": grid_of_node(self.fixed), "moving": grid_of_node(self.moving)}
 
     def raiseIfGone(self, parameters) -> None:
-        """Raises InputError when one of them was removed from the scene, or another was chosen since."""
+        """Raises InputError when one of them was removed or moved, or another was chosen since."""
         for side, node in (("fixed", self.fixed), ("moving", self.moving)):
             if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:
                 raise InputError(f"The {side} volume was removed during the run: its result was dropped.")
             if getattr(parameters, f"{side}Volume") is not node:
                 raise InputError(f"Another {side} volume was chosen during the run: its result was dropped.")
+            if not grid_of_node(node).same_space(self._grids[side]):
+                raise InputError(f"The {side} volume was moved during the run: its result was dropped. Start again.")
 
 
 def _placed(region: Region, volume: Volume) -> Region:
@@ -438,6 +472,16 @@ def _fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Tra
         return reply.transform, linear
     back = np.linalg.inv(initial)
     return after_moving(reply.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
+
+
+def _drawn(pairs: Sequence[RegionPair]) -> str:
+    """A hash of the voxels of the pairs that a fit uses."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for region in (pair.fixed, pair.moving) if pair.accepted else ():
+            digest.update(repr((region.start_kji, region.box_kji.shape)).encode())
+            digest.update(np.packbits(region.box_kji).tobytes())
+    return digest.hexdigest()
 
 
 def _known(text: str) -> dict[str, Any]:

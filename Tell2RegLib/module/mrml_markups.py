@@ -73,10 +73,14 @@ def carry_markups(node, map_points: PointMap, scene, name: str):
     copy.SetName(name)
     _copy_display(node, copy)
     was = copy.StartModify()
-    if _is_a_frame(node):
-        _carry_frame(node, map_points, copy)
-    else:
-        _carry_control_points(node, map_points, copy)
+    try:
+        if _is_a_frame(node):
+            _carry_frame(node, map_points, copy)
+        else:
+            _carry_control_points(node, map_points, copy)
+    except BaseException:  # half a copy would look like a carried plan
+        scene.RemoveNode(copy)
+        raise
     copy.EndModify(was)
     # Slicer clears it whenever a point moves.
     copy.SetDescription(node.GetDescription())

@@ -78,8 +78,8 @@ def world_of(transform_node, owner: str) -> Floats:
     """
     if not transform_node.IsTransformToWorldLinear():
         raise InputError(
-            f"'{owner}' lies under '{transform_node.GetName()}', which is not linear all the way up. Harden that "
-            "transform or take the node out of it."
+            f"'{owner}' lies under '{transform_node.GetName()}', which is not linear all the way up: take it out of "
+            "that transform (in the Data module or in Transforms)."
         )
     matrix = vtk.vtkMatrix4x4()
     transform_node.GetMatrixTransformToWorld(matrix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ from Tell2RegLib.region import RegionPair
 from Tell2RegLib.transform import Transform
 
 MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
-DIRECTIONS = (MOVING_TO_FIXED, FIXED_TO_MOVING)
 CARRIED = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
 """What can be carried."""
 MADE_FROM, CARRIED_TO = "Tell2Reg.MadeFrom", "Tell2Reg.CarriedTo"
@@ -186,11 +186,12 @@ def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
 
 
 def newFolder(parent: str | Path, name: str) -> Path:
-    """A folder of that name that is not there yet; numbered when it is.
+    """A folder of that name, without what no system allows in one, that is not there yet; numbered when it is.
 
     Raises:
         OutputError: nobody may look into the parent.
     """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "-", name).strip(" .") or "Tell2Reg"
     base = Path(parent) / name
     tries = (base if number == 1 else base.with_name(f"{name} {number}") for number in itertools.count(1))
     try:

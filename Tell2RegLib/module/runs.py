@@ -141,7 +141,7 @@ class Runs:
                 on_error=lambda kind, message, detail: self._end("failed", kind, message, detail),
                 on_cancelled=lambda: self._end("cancelled", message=NOTHING_CHANGED),
             )
-        except Tell2RegError as error:
+        except Exception as error:  # whatever it is, the run is over
             self._end("failed", type(error).__name__, str(error))
         if self.busy:
             self._watch()

@@ -11,7 +11,7 @@ import numpy as np
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import centroid_distance_mm, dice
 from Tell2RegLib.module.curation import PairRow, Rows, without_fit
-from Tell2RegLib.module.made_for import remember
+from Tell2RegLib.module.made_for import remember, whyNotFor
 from Tell2RegLib.module.mrml_segmentations import describe_segment, segmentation_from_regions
 from Tell2RegLib.module.mrml_tables import fill_table, text_node
 from Tell2RegLib.module.mrml_transforms import grid_node_from_field, linear_node_from_lps, set_references
@@ -185,17 +185,22 @@ def showFit(
         jacobian: det J on the fixed grid.
         provenance: what it takes to run it again.
     """
-    forget(parameters, [name for name in OF_THE_FIT if name != "pairsTable"])
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
+    kept = _sameVolumes(parameters)
+    forget(parameters, [name for name in OF_THE_FIT if name not in ("pairsTable", *kept)])
     scene, there = fixed.GetScene(), f"{moving.GetName()} to {fixed.GetName()}"
     back = f"{fixed.GetName()} to {moving.GetName()}"
-    parameters.deformableTransform = grid_node_from_field(scene, transform.fixed_to_moving, there)
+    parameters.deformableTransform = grid_node_from_field(
+        scene, transform.fixed_to_moving, there, parameters.deformableTransform
+    )
     set_references(parameters.deformableTransform, fixed=fixed, moving=moving)
     remember(parameters.deformableTransform, fixed=fixed, moving=moving)
-    parameters.inverseTransform = grid_node_from_field(scene, transform.moving_to_fixed, back)
+    parameters.inverseTransform = grid_node_from_field(
+        scene, transform.moving_to_fixed, back, parameters.inverseTransform
+    )
     set_references(parameters.inverseTransform, fixed=moving, moving=fixed)
     for kind, attribute in (("rigid", "rigidTransform"), ("affine", "affineTransform")):
-        node = linear_node_from_lps(scene, linear[kind], f"{there} ({kind})")
+        node = linear_node_from_lps(scene, linear[kind], f"{there} ({kind})", getattr(parameters, attribute))
         set_references(node, fixed=fixed, moving=moving)
         setattr(parameters, attribute, node)
     parameters.jacobianMap = volume_to_node(scene, jacobian, f"{there} (volume change)")
@@ -205,6 +210,17 @@ def showFit(
         node = getattr(parameters, name)
         if node is not None:
             putIntoResults(parameters, node)
+
+
+TRANSFORMS = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
+
+
+def _sameVolumes(parameters) -> tuple[str, ...]:
+    """The transforms to be filled again, those of the same volumes: what a person put under them stays there."""
+    node = parameters.deformableTransform
+    volumes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume}
+    same = node is not None and not whyNotFor(node, "transform", "fit again", **volumes)
+    return TRANSFORMS if same and all(getattr(parameters, name) is not None for name in TRANSFORMS) else ()
 
 
 def withMetrics(rows: Rows, metrics: Mapping[int, PairMetrics]) -> Rows:

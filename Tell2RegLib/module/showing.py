@@ -59,6 +59,8 @@ def letGo(parameters, views: Views) -> None:
     """The person leaves: the regions are shown in every view again, his own layout comes back."""
     for node in (parameters.fixedRegions, parameters.movingRegions):
         views.showOnly(node, "")
+    if parameters.movingRegions is not None:
+        parameters.movingRegions.SetAndObserveTransformNodeID(None)
     views.restore()
 
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import slicer
 
 from Tell2RegLib.grid import Floats
-from Tell2RegLib.module.mrml_space import SIGNS
+from Tell2RegLib.module.mrml_space import SIGNS, array_from_matrix, matrix_from_array
 from Tell2RegLib.module.mrml_volumes import volume_from_node, volume_to_node
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume, array_of, to_simpleitk
@@ -28,8 +28,8 @@ class _Kept:
     """The user's own views."""
 
     layout: int
-    slices: tuple[tuple[str, int, str, str, float, int], ...]
-    """Per view: name, orientation as set, background, foreground, opacity, linked."""
+    slices: tuple[tuple[str, Floats, str, str, float, int, int], ...]
+    """Per view: name, slice to RAS, background, foreground, opacity, linked, hot-linked."""
 
 
 class Views:
@@ -53,8 +53,9 @@ class Views:
         for name in self._manager.sliceViewNames():
             composite, node = self._composite(name), self._slice(name)
             volumes = (composite.GetBackgroundVolumeID() or "", composite.GetForegroundVolumeID() or "")
-            opacity, linked = composite.GetForegroundOpacity(), composite.GetLinkedControl()
-            slices.append((name, node.GetOrientation(), *volumes, opacity, linked))
+            linked = (composite.GetLinkedControl(), composite.GetHotLinkedControl())
+            place = array_from_matrix(node.GetSliceToRAS())
+            slices.append((name, place, *volumes, composite.GetForegroundOpacity(), *linked))
         self._kept = _Kept(self._manager.layout, tuple(slices))
 
     def restore(self) -> None:
@@ -63,14 +64,15 @@ class Views:
             return
         kept, self._kept = self._kept, None
         self._manager.setLayout(kept.layout)
-        for name, orientation, background, foreground, opacity, linked in kept.slices:
+        for name, place, background, foreground, opacity, linked, hot in kept.slices:
             composite, scene = self._composite(name), slicer.mrmlScene
             composite.SetBackgroundVolumeID(background if scene.GetNodeByID(background) else None)
             composite.SetForegroundVolumeID(foreground if scene.GetNodeByID(foreground) else None)
             composite.SetForegroundOpacity(opacity)
             composite.SetLinkedControl(linked)
-            if orientation in ("Axial", "Sagittal", "Coronal"):
-                self._slice(name).SetOrientation(orientation)
+            composite.SetHotLinkedControl(hot)
+            self._slice(name).GetSliceToRAS().DeepCopy(matrix_from_array(place))
+            self._slice(name).UpdateMatrices()
 
     # --- what is shown ---
 

@@ -21,7 +21,6 @@ NEEDED = {
     "torchvision": "torchvision",
     "transformers": "transformers",
     "safetensors": "safetensors",
-    "groundingdino-py": "groundingdino.models.GroundingDINO",
     "timm": "timm",
     "segment-anything": "segment_anything.modeling",
     DETECTOR: "groundingdino",

@@ -189,7 +189,7 @@ class Session:
     def saveTheReport(self) -> None:
         """Step 5: the report, without another fit."""
         folder = self.folder / "report"
-        self.widget.logic.saveReport(folder, slicer.util.getNode("Demo plan"))
+        self.widget.logic.saveReport(folder, [slicer.util.getNode("Demo plan")])
         self.waitUntilIdle()
         assert (folder / "report.html").is_file(), self.ui.messageLabel.text
 

@@ -33,6 +33,7 @@ class ImagesStep:
         own = self._panel.logic.parameters
         own.fixedVolume, own.movingVolume = own.movingVolume, own.fixedVolume
         own.fixedSegmentation, own.movingSegmentation = own.movingSegmentation, own.fixedSegmentation
+        own.initialTransform = own.trueTargets = None  # they were for the other way round
 
     def _loadDemo(self, _checked: bool = False) -> None:
         from Tell2RegLib.module.sample_data import loadDemoPair

@@ -81,8 +81,10 @@ class ModelsBox:
             from Tell2RegLib.models.store import Store
 
             rows = model_rows(Store())
-        except ImportError:
+        except (ImportError, Tell2RegError, OSError) as error:
             rows = rows_without_store(catalog)
+            if not isinstance(error, ImportError):
+                self._panel.say(str(error), error=True)
         self._show(set_rows(catalog, rows))
         missing = self._plan().missing
         self._packages = ""
@@ -156,6 +158,10 @@ class ModelsBox:
         done = _("These models are installed") if chosen and chosen.installed else why
         self._enable(ui.modelsInstallButton, "" if mine else done)
         self._enable(ui.modelsRemoveButton, why)
+        if busy:
+            self._enable(ui.installButton, _("A run is under way"))
+        elif ui.installButton.toolTip == _("A run is under way"):
+            self.look()
         for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
             self._enable(button, _("A run is under way") if busy else "")
 
@@ -206,9 +212,7 @@ class ModelsBox:
     def _progressed(self, run: str, stage: str, done: int, total: int, _left) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
-            self._panel.say(
-                f"{stage}: {share} ({size(done)} / {size(total)})" if stage == "download" else f"{stage}: {share}"
-            )
+            self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})")
 
     def _install(self) -> None:
         if self._runs.current == MODELS:
@@ -243,10 +247,17 @@ class ModelsBox:
             self._ask(ModelsRequest("clear"))
 
     def _openFolder(self) -> None:
-        from Tell2RegLib.models.folder import models_folder
+        try:
+            from Tell2RegLib.models.folder import models_folder
 
-        folder = models_folder()
-        os.makedirs(folder, exist_ok=True)
+            folder = models_folder()
+            os.makedirs(folder, exist_ok=True)
+        except ImportError:
+            self._panel.say(_("Install the packages first: they know where models are kept."), error=True)
+            return
+        except (OSError, Tell2RegError) as error:
+            self._panel.say(str(error), error=True)
+            return
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
     # --- packages ---

@@ -115,12 +115,14 @@ class Panel:
     def sceneStartsToClose(self) -> None:
         """Whatever runs is for a scene that goes."""
         self.logic.runs.cancel()
+        self.logic.forgetDecisions()
         self.unbind()
         self.plan.forget()
         self.views.restore()
 
     def sceneClosed(self) -> None:
         """A new scene: new choices."""
+        self.logic.forgetDecisions()
         self.transform.redrawLater()
         if self.entered:
             self.bind()
@@ -191,12 +193,16 @@ class Panel:
 
     def say(self, text: str, error: bool = False) -> None:
         """One line at the top of the panel, and in the log."""
+        self.show(text, error)
+        if text:
+            self.log(text)
+
+    def show(self, text: str, error: bool = False) -> None:
+        """One line at the top of the panel only: for what changes many times a second."""
         label = self.ui.messageLabel
         label.text = text
         label.styleSheet = BAD_STYLE if error else GOOD_STYLE
         label.setVisible(bool(text))
-        if text:
-            self.log(text)
 
     def log(self, text: str) -> None:
         """A line for the log of step 3 and for that of Slicer."""

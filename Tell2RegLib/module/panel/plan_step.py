@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.module import inputs, plan
+from Tell2RegLib.module import plan
 from Tell2RegLib.module.logic import REPORT
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.panel import tables
@@ -30,6 +30,7 @@ class PlanStep:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._trusts: tuple = ()
         self._truth = None
+        self._direction = MOVING_TO_FIXED
         self._checked: set[str] = set()
         self._filling = False
         ui = self._ui
@@ -66,7 +67,7 @@ class PlanStep:
         ui.propagateButton.enabled = not why
         ui.propagateButton.toolTip = why or self._panel.tip(ui.propagateButton)
         self.row.update(
-            self._logic.whyNotFit() or inputs.whyNotUse(own),
+            self._logic.whyNotReport(),
             _("Write report.html, the transform and the tables into a folder"),
         )
         if self._trusts and own.trueTargets is not self._truth:
@@ -113,6 +114,7 @@ class PlanStep:
 
     def _show(self, trusts: Sequence) -> None:
         self._trusts, self._truth = tuple(trusts), self._logic.parameters.trueTargets
+        self._direction = self._logic.parameters.direction
         errors = plan.errorsOf(self._logic.parameters, self._trusts)
         table = self._ui.targetsTable
         table.setRowCount(len(trusts))
@@ -172,7 +174,7 @@ class PlanStep:
         trust = self._trusts[rows[0]]
         self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
-        fixed, moving = ends if self._logic.parameters.direction == MOVING_TO_FIXED else ends[::-1]
+        fixed, moving = ends if self._direction == MOVING_TO_FIXED else ends[::-1]
         self._panel.views.jump(np.asarray(fixed), self._panel.transform.whereShown(np.asarray(moving)))
 
     def _saveReport(self) -> None:
@@ -180,10 +182,11 @@ class PlanStep:
         if not parent:
             return
         own = self._logic.parameters
-        name = f"{own.movingVolume.GetName()} to {own.fixedVolume.GetName()}".replace("/", "-")
-        markups = [node for node in self._nodes() if node.IsA("vtkMRMLMarkupsNode")]
+        name = f"{own.movingVolume.GetName()} to {own.fixedVolume.GetName()}"
+        onMoving = own.direction == MOVING_TO_FIXED
+        markups = [node for node in self._nodes() if onMoving and node.IsA("vtkMRMLMarkupsNode")]
         try:
-            self._logic.saveReport(plan.newFolder(parent, name), markups[0] if markups else None)
+            self._logic.saveReport(plan.newFolder(parent, name), markups)
         except Tell2RegError as error:
             self._panel.say(str(error), error=True)
         self._panel.update()

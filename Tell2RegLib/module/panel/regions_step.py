@@ -174,6 +174,9 @@ class RegionsStep:
         return [rows[line].number for line in tables.selectedRows(self._ui.pairsTable) if line < len(rows)]
 
     def _find(self) -> None:
+        question = _("Finding again replaces the regions, and what you decided about them. Go on?")
+        if self._logic.canUndo and not slicer.util.confirmYesNoDisplay(question, windowTitle="Tell2Reg"):
+            return
         try:
             self._logic.findRegions()
         except Tell2RegError as error:

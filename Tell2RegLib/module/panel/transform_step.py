@@ -111,7 +111,10 @@ class TransformStep:
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        showing.show(own, self._panel.views, self._ui.fadeSlider.value)
+        try:
+            showing.show(own, self._panel.views, self._ui.fadeSlider.value)
+        except Tell2RegError as error:
+            self._panel.say(str(error), error=True)
         if own.view == "flicker":
             self._flicker.start()
         else:
@@ -123,7 +126,10 @@ class TransformStep:
 
     def whereShown(self, movingLps):
         """Where a place of the moving volume (as it lies) is shown now, LPS mm."""
-        return showing.whereShown(self._logic.parameters, movingLps)
+        try:
+            return showing.whereShown(self._logic.parameters, movingLps)
+        except Tell2RegError:  # a transform that was changed by hand: the place as it lies is better than none
+            return movingLps
 
     # --- what a person does ---
 

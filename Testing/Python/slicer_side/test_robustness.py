@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.markups import PointList
 from Tell2RegLib.region import Region, RegionPair
 from Testing.Python.slicer_side.simulated import a_pair, fitted, found, reply_of
 
@@ -418,6 +419,8 @@ def test_damaged_texts_in_a_scene_are_said_or_forgotten(clinic, attribute: str) 
             assert clinic.said == "The pairs that this scene keeps are damaged; find the regions again."
             assert clinic.ui.pairsTable.rowCount == 0
     touch_everything(clinic)
+    if clinic.logic.canUndo:
+        clinic.standin.answers.expect("Yes")
     clinic.find()
     clinic.fit()
     assert len(clinic.logic.rows) == 4
@@ -478,3 +481,104 @@ def test_a_cancelled_worker_is_idle_at_once_and_one_that_is_killed_is_followed_b
 def under_way(clinic) -> bool:
     """Whether the worker has said how far it is."""
     return clinic.client.state == "running" and clinic.ui.findLabel.text != "starting ..."
+
+
+# --- nothing is lost, nothing old is used ---
+
+
+def test_finding_again_asks_before_decisions_are_lost(clinic) -> None:
+    clinic.find()
+    clinic.select(0)
+    clinic.press(clinic.ui.rejectButton)
+    rows = clinic.logic.rows
+    clinic.standin.answers.expect("No")
+    clinic.press(clinic.ui.findButton)
+    assert not clinic.panel.busy
+    assert clinic.logic.rows == rows
+
+
+def test_a_search_that_finds_nothing_keeps_the_regions_of_before(clinic) -> None:
+    clinic.find()
+    clinic.fit()
+    rows, transform = clinic.logic.rows, clinic.own.deformableTransform
+    clinic.find(lambda request: replace(found(request), pairs=(), reason="Nothing was found."))
+    assert "The regions of before are kept" in clinic.said
+    assert clinic.logic.rows == rows
+    assert clinic.own.deformableTransform is transform
+
+
+def test_decisions_of_another_scene_cannot_be_taken_back_here(clinic) -> None:
+    clinic.find()
+    clinic.select(0)
+    clinic.press(clinic.ui.rejectButton)
+    clinic.standin.scene.Clear(0)
+    assert not clinic.logic.canUndo
+    assert not clinic.ui.undoButton.enabled
+
+
+def test_a_second_fit_fills_the_same_transforms_again(clinic) -> None:
+    """What a person put under them stays there."""
+    clinic.find()
+    clinic.fit()
+    names = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
+    before = [getattr(clinic.own, name) for name in names]
+    clinic.fit()
+    assert [getattr(clinic.own, name) for name in names] == before
+
+
+def test_a_volume_moved_during_a_run_drops_the_result(clinic) -> None:
+    clinic.press(clinic.ui.findButton)
+    x, y, z = clinic.own.movingVolume.GetOrigin()
+    clinic.own.movingVolume.SetOrigin(x + 5, y, z)
+    clinic.answer(found)
+    assert "moved during the run" in clinic.said
+    assert not clinic.logic.rows
+
+
+def test_an_old_fit_is_not_reported(clinic) -> None:
+    clinic.find()
+    clinic.fit()
+    assert clinic.ui.reportButton.enabled, clinic.ui.reportButton.toolTip
+    clinic.own.smoothness = 5.0
+    assert "changed since the fit" in clinic.ui.reportButton.toolTip
+    assert "changed since this fit" in clinic.ui.fitSummary.text
+
+
+def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> None:
+    from Tell2RegLib.module.mrml_markups import fiducials_from_points
+
+    clinic.find()
+    clinic.fit()
+    plan = fiducials_from_points(clinic.standin.scene, PointList(("a",), [clinic.logic.placesOf(0)[1]]), "plan")
+    import slicer
+
+    row = clinic.logic.rows[0]
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(clinic.own.movingRegions, row.moving, clinic.own.movingVolume)
+    grown = np.maximum(voxels, np.roll(voxels, 1, axis=2))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        grown, clinic.own.movingRegions, row.moving, clinic.own.movingVolume
+    )
+    with pytest.raises(InputError, match="drawn anew since the fit"):
+        clinic.logic.propagate([plan])
+    assert slicer.mrmlScene.GetFirstNodeByName(f"plan in {clinic.own.fixedVolume.GetName()}") is None
+
+
+def test_the_moving_regions_lie_on_their_volume_again_when_the_person_leaves(clinic) -> None:
+    import slicer
+
+    clinic.find()
+    clinic.fit()
+    assert clinic.own.movingRegions.GetParentTransformNode() is clinic.own.deformableTransform
+    slicer.util.selectModule("Volumes")
+    assert clinic.own.movingRegions.GetParentTransformNode() is None
+    slicer.util.selectModule("Tell2Reg")
+    assert clinic.own.movingRegions.GetParentTransformNode() is clinic.own.deformableTransform
+
+
+@pytest.mark.parametrize("name", ["7: t2_tse_tra", "a/b\\c", "..", 'x*?"<>|'])
+def test_a_report_folder_has_a_name_that_every_system_allows(tmp_path, name: str) -> None:
+    from Tell2RegLib.module.plan import newFolder
+
+    folder = newFolder(tmp_path, name)
+    assert folder.parent == tmp_path
+    assert not set(folder.name) & set('<>:"/\\|?*')
