@@ -187,7 +187,7 @@ def test_some_nan_become_the_smallest_value(a_scene, values_of) -> None:
 def test_a_warp_above_is_refused_by_name(a_node) -> None:
     put_under(put_under_a_warp(a_node), TURNED, "above")
     assert volumes.why_unusable(a_node).startswith("'MR' lies under 'warp', which is not linear")
-    with pytest.raises(InputError, match="Harden that transform"):
+    with pytest.raises(InputError, match="take it out of that transform"):
         volumes.volume_from_node(a_node)
 
 
