@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -164,7 +163,6 @@ def register(
     given = {role: path for role, path in files.items() if path is not None}
     with told(debug), Bars(_stages("read", bool(prompts))) as bars:
         from Tell2RegLib.errors import NothingFound
-        from Tell2RegLib.matching.settings import MatchSettings
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
@@ -173,11 +171,20 @@ def register(
         with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
             more = _read(bars, given)
             if prompts:
-                matching = replace(MatchSettings.paper() if paper_mode else MatchSettings(), threshold=threshold)
                 looking = Looking(
-                    models, source, device, box_threshold, spacing, slice_step, keep_embeddings, paper_mode
+                    models=models,
+                    source=source,
+                    device=device,
+                    box_threshold=box_threshold,
+                    spacing_mm=spacing,
+                    slice_step=slice_step,
+                    keep_embeddings=keep_embeddings,
+                    paper_mode=paper_mode,
+                    threshold=threshold,
                 )
-                more["words"] = looking.words(bars, prompts, matching)
+                bars("models", 0, 1)
+                more["words"] = looking.words(prompts)
+                bars("models", 1, 1)
             result = run(settings=settings, inputs=given, progress=bars, **more)
             write_result(result, aside, lambda done, total: bars("write", done, total))
         if result.status != "ok":
@@ -216,8 +223,18 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        looking = Looking(models, source, device, box_threshold, spacing, slice_step, keep_embeddings)
-        words = looking.words(bars, prompts, None)
+        looking = Looking(
+            models=models,
+            source=source,
+            device=device,
+            box_threshold=box_threshold,
+            spacing_mm=spacing,
+            slice_step=slice_step,
+            keep_embeddings=keep_embeddings,
+        )
+        bars("models", 0, 1)
+        words = looking.words(prompts)
+        bars("models", 1, 1)
         (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
         if not found.regions:
             raise NothingFound(f"Nothing was found: {' '.join(found.in_words())} Try other words.")

@@ -1,22 +1,22 @@
-"""The commands' options of looking for words, and what becomes of them: a source with its networks loaded."""
+"""The options of looking for words, as the terminal and the worker take them, and what becomes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from Tell2RegLib.terminal import Bars
-
 if TYPE_CHECKING:
-    from Tell2RegLib.matching.settings import MatchSettings
-    from Tell2RegLib.words import Words
+    from Tell2RegLib.words import Networks, Words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Looking:
-    """The options of looking for words."""
+    """How to look for words and pair what is found; the options are those of `tell2reg register`.
+
+    `threshold` is of the similarity; None takes the default of the matching.
+    """
 
     models: str
     source: str
@@ -26,29 +26,37 @@ class Looking:
     slice_step: int
     keep_embeddings: Path | None
     paper_mode: bool = False
+    threshold: float | None = None
+    cross_prompts: bool | None = None
 
-    def words(self, bars: Bars, prompts: Sequence[str], matching: MatchSettings | None) -> Words:
-        """The words with their source, loaded."""
+    def words(self, prompts: Sequence[str], networks: Networks | None = None) -> Words:
+        """The words with their source, loaded; `networks` are those of earlier runs.
+
+        Raises:
+            ModelError: the models are not there, or damaged.
+            InputError: there is no such source.
+        """
         from Tell2RegLib.matching.settings import MatchSettings
         from Tell2RegLib.models.embedding_store import EmbeddingStore
         from Tell2RegLib.sources.registry import make_source
         from Tell2RegLib.sources.settings import WordsSettings
         from Tell2RegLib.words import Words, words_by_models
 
-        matching = matching or MatchSettings()
-        own = WordsSettings.paper if self.paper_mode else WordsSettings
-        bars("models", 0, 1)
-        if self.source == "grounded_sam":
-            words = words_by_models(
-                prompts,
-                self.models,
-                device=self.device,
-                settings=own(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
-                matching=matching,
-                box_threshold=self.box_threshold,
-                store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
-            )
-        else:
-            words = Words(prompts=tuple(prompts), source=make_source(self.source), matching=matching)
-        bars("models", 1, 1)
-        return words
+        matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
+        if self.threshold is not None:
+            matching = replace(matching, threshold=self.threshold)
+        if self.cross_prompts is not None:
+            matching = replace(matching, cross_prompts=self.cross_prompts)
+        if self.source != "grounded_sam":
+            return Words(prompts=tuple(prompts), source=make_source(self.source), matching=matching)
+        settings = WordsSettings.paper if self.paper_mode else WordsSettings
+        return words_by_models(
+            prompts,
+            self.models,
+            device=self.device,
+            settings=settings(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
+            matching=matching,
+            box_threshold=self.box_threshold,
+            store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
+            networks=networks,
+        )

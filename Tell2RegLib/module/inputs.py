@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import Floats
+from Tell2RegLib.grid import Floats, Grid
 from Tell2RegLib.module.curation import PairRow, Rows
 from Tell2RegLib.module.made_for import whyNotFor
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
-from Tell2RegLib.module.mrml_volumes import linear_lps_of, volume_from_node, volumes_overlap, why_unusable
+from Tell2RegLib.module.mrml_volumes import (
+    grid_of_node,
+    linear_lps_of,
+    volume_from_node,
+    volumes_overlap,
+    why_unusable,
+)
 from Tell2RegLib.module.parameters import WORDS, promptsOf
 from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.volume import Volume
@@ -131,10 +139,30 @@ def readVolumes(parameters) -> tuple[Volume, Volume]:
     return fixed, volume_from_node(parameters.movingVolume, more_lps=initialMatrix(parameters))
 
 
-def readPairs(parameters, rows: Rows, fixed: Volume, moving: Volume) -> tuple[tuple[PairRow, RegionPair], ...]:
-    """The pairs with the segments as they are now, edited ones too, on the volumes' grids.
+def readGrids(parameters) -> tuple[Grid, Grid]:
+    """The grids of the two volumes of `readVolumes`, without their voxels.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    raiseIf(whyNotImages(parameters))
+    return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume, initialMatrix(parameters))
+
+
+def lyingGrids(parameters) -> tuple[Grid, Grid]:
+    """The grids of the two volumes as they lie, without the initial transform."""
+    return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume)
+
+
+def readPairs(parameters, rows: Rows, fixed: Grid, moving: Grid) -> tuple[tuple[PairRow, RegionPair], ...]:
+    """The pairs with the segments as they are now, edited ones too.
 
     A rejected pair that has lost a segment is left out.
+
+    Args:
+        parameters: the parameter node.
+        rows: the pairs as they were decided.
+        fixed, moving: the volumes' grids, where the regions are to lie.
 
     Raises:
         InputError: a segment of an accepted pair is gone or empty.
@@ -150,23 +178,14 @@ def readPairs(parameters, rows: Rows, fixed: Volume, moving: Volume) -> tuple[tu
     return tuple(pairs)
 
 
-def readRegions(parameters, fixed: Volume, moving: Volume) -> tuple[dict[str, Region], dict[str, Region]]:
-    """Every segment of Tell2Reg's two segmentations by its id, on the volumes' grids; empty ones are left out."""
-    ours, _ = regions_from_segmentation(parameters.fixedRegions, fixed.grid, in_parent=False)
-    theirs, _ = regions_from_segmentation(
-        parameters.movingRegions, volume_from_node(parameters.movingVolume).grid, in_parent=False
-    )
-    return ours, {segment: _onGrid(region, moving) for segment, region in theirs.items()}
-
-
-def _onGrid(region: Region, volume: Volume) -> Region:
-    """The same voxels on the grid of the volume where the initial transform lays it."""
-    return Region(region.name, region.box_kji, region.start_kji, volume.grid, color=region.color)
+def readRegions(parameters, fixed: Grid, moving: Grid) -> tuple[dict[str, Region], dict[str, Region]]:
+    """Every segment of Tell2Reg's two segmentations by its id, on these grids; empty ones are left out."""
+    lying = grid_of_node(parameters.movingVolume)
+    ours, _ = regions_from_segmentation(parameters.fixedRegions, fixed, in_parent=False)
+    theirs, _ = regions_from_segmentation(parameters.movingRegions, lying, in_parent=False)
+    return ours, {segment: replace(region, grid=moving) for segment, region in theirs.items()}
 
 
 def _pair(row: PairRow, fixed: Region, moving: Region) -> RegionPair:
-    ours, theirs = (
-        Region(row.name, region.box_kji, region.start_kji, region.grid, prompt=row.prompt, color=row.color)
-        for region in (fixed, moving)
-    )
+    ours, theirs = (replace(region, name=row.name, prompt=row.prompt, color=row.color) for region in (fixed, moving))
     return RegionPair(ours, theirs, row.similarity, row.accepted, row.reason)

@@ -10,14 +10,13 @@ From a script in Slicer:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from Tell2RegLib.errors import InputError
@@ -27,17 +26,18 @@ from Tell2RegLib.matching.names import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.module import curation, inputs, plan, scene_results
 from Tell2RegLib.module.curation import History, Rows
+from Tell2RegLib.module.fit_summary import SUMMARY, fromTheVolumeAsItLies, summaryOf, voxelsOf
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_transforms import interpolate_linearly
-from Tell2RegLib.module.mrml_volumes import grid_of_node, volume_from_node
-from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, promptsOf
+from Tell2RegLib.module.mrml_volumes import grid_of_node
+from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, mappingOf, promptsOf
+from Tell2RegLib.module.run_inputs import RunInputs
 from Tell2RegLib.module.runs import Outcome, Runs
 from Tell2RegLib.module.scene_results import FoundPairs
 from Tell2RegLib.module.signal import Signal
-from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.transform import Transform, after_moving
+from Tell2RegLib.region import RegionPair
 from Tell2RegLib.volume import Volume
 from Tell2RegLib.worker.requests import FindReply, FindRequest, FitReply, FitRequest, ReportReply, ReportRequest
 
@@ -141,7 +141,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own = self.parameters
         inputs.raiseIf(self.whyNotFind())
         fixed, moving = inputs.readVolumes(own)
-        keep = _Inputs(own)
+        keep = RunInputs(own)
         if own.source != WORDS:
             self._showFound(self._pairsOfSegmentations(fixed, moving), keep, moving)
             return
@@ -163,9 +163,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     def _pairsOfSegmentations(self, fixed: Volume, moving: Volume) -> FindReply:
         own = self.parameters
         ours, empty = regions_from_segmentation(own.fixedSegmentation, fixed.grid)
-        lying = volume_from_node(own.movingVolume).grid
-        theirs, alsoEmpty = regions_from_segmentation(own.movingSegmentation, lying)
-        regions = list(ours.values()), [_placed(region, moving) for region in theirs.values()]
+        theirs, alsoEmpty = regions_from_segmentation(own.movingSegmentation, grid_of_node(own.movingVolume))
+        regions = list(ours.values()), [replace(region, grid=moving.grid) for region in theirs.values()]
         for side, some in (("fixed", regions[0]), ("moving", regions[1])):
             if not some:
                 raise InputError(f"No segment of the {side} segmentation has a voxel inside the {side} volume.")
@@ -174,7 +173,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         said = [f"The segment '{name}' is empty and was left out." for name in (*empty, *alsoEmpty)]
         return FindReply(pairs, *left, tuple(said), "", (), {}, {})
 
-    def _found(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
+    def _found(self, reply: FindReply, keep: RunInputs, moving: Volume) -> None:
         keep.raiseIfGone(self.parameters)
         if not reply.pairs and self.rows:
             raise InputError(f"{reply.reason} The regions of before are kept.")
@@ -182,11 +181,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         if reply.reason:
             raise InputError(reply.reason)
 
-    def _showFound(self, reply: FindReply, keep: _Inputs, moving: Volume) -> None:
+    def _showFound(self, reply: FindReply, keep: RunInputs, moving: Volume) -> None:
         own = self.parameters
-        lying = volume_from_node(keep.moving)
-        there = [RegionPair(p.fixed, _placed(p.moving, lying), p.similarity, p.accepted, p.reason) for p in reply.pairs]
-        found = FoundPairs(there, reply.unpaired_fixed, [_placed(region, lying) for region in reply.unpaired_moving])
+        lying = grid_of_node(keep.moving)
+        there = [replace(pair, moving=replace(pair.moving, grid=lying)) for pair in reply.pairs]
+        alone = [replace(region, grid=lying) for region in reply.unpaired_moving]
+        found = FoundPairs(there, reply.unpaired_fixed, alone)
         own.shown = "none"
         rows = scene_results.showFound(own, found, reply.pairs)
         own.words = "\n".join(reply.messages)
@@ -241,8 +241,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own = self.parameters
         if own.fixedRegions is None or own.movingRegions is None:
             raise InputError("There are no segments to pair yet: find regions first.")
-        fixed, moving = inputs.readVolumes(own)
-        ours, theirs = inputs.readRegions(own, fixed, moving)
+        ours, theirs = inputs.readRegions(own, *inputs.readGrids(own))
         for side, regions, segment in (("fixed", ours, fixedSegment), ("moving", theirs, movingSegment)):
             if segment not in regions:
                 raise InputError(f"The {side} segment that was chosen is empty: draw something in it first.")
@@ -290,8 +289,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     @property
     def fitSummary(self) -> dict[str, Any]:
         """What the fit did, in numbers; empty before a fit, and where the scene keeps it damaged."""
-        summary = _known(self.parameters.fitSummary)
-        return summary if set(_SUMMARY) <= set(summary) else {}
+        summary = mappingOf(self.parameters.fitSummary)
+        return summary if set(SUMMARY) <= set(summary) else {}
 
     @property
     def fitIsOld(self) -> bool:
@@ -312,8 +311,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
         """
         numbers, request = self._fitRequest()
-        told = {"smoothness": request.smoothness, "regions": _drawn(request.pairs)}
-        keep, initial, rows = _Inputs(self.parameters), inputs.initialMatrix(self.parameters), self.rows
+        told = {"smoothness": request.smoothness, "regions": voxelsOf(request.pairs)}
+        keep, initial, rows = RunInputs(self.parameters), inputs.initialMatrix(self.parameters), self.rows
         self.runs.start(
             FIT, request, lambda reply: self._fitted(reply, keep, numbers, initial, rows, told), waitForCompletion
         )
@@ -322,7 +321,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own = self.parameters
         inputs.raiseIf(self.whyNotFit())
         fixed, moving = inputs.readVolumes(own)
-        pairs = inputs.readPairs(own, self.rows, fixed, moving)
+        pairs = inputs.readPairs(own, self.rows, fixed.grid, moving.grid)
         request = FitRequest(
             fixed=fixed,
             moving=moving,
@@ -330,15 +329,15 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             smoothness=own.smoothness,
             device=own.device,
             prompts=promptsOf(own.prompts) if own.source == WORDS else (),
-            models=_known(own.modelHashes),
-            parameters=_known(own.foundParameters),
+            models=mappingOf(own.modelHashes),
+            parameters=mappingOf(own.foundParameters),
         )
         return tuple(row.number for row, _ in pairs), request
 
     def _fitted(
         self,
         reply: FitReply,
-        keep: _Inputs,
+        keep: RunInputs,
         numbers: Sequence[int],
         initial: Floats | None,
         rows: Rows,
@@ -347,11 +346,11 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         keep.raiseIfGone(self.parameters)
         if reply.transform is None or reply.jacobian is None:
             raise InputError(reply.reason)
-        transform, linear = _fromTheVolumeAsItLies(reply, initial)
+        transform, linear = fromTheVolumeAsItLies(reply, initial)
         own = self.parameters
         own.shown = "none"
         scene_results.showFit(own, transform, linear, reply.jacobian, reply.provenance)
-        own.fitSummary = json.dumps({**_summaryOf(reply), **told})
+        own.fitSummary = json.dumps({**summaryOf(reply), **told})
         own.fittedPairs = curation.to_json(rows)
         metrics = dict(zip(numbers, reply.metrics, strict=True))
         self._showRows(scene_results.withMetrics(self.rows, metrics))
@@ -386,12 +385,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     def _fittedPairs(self) -> tuple[RegionPair, ...]:
         """The pairs that the fit used, as they lie."""
         own = self.parameters
-        fixed, moving = volume_from_node(own.fixedVolume), volume_from_node(own.movingVolume)
         used = tuple(row for row in curation.from_json(own.fittedPairs) if row.accepted)
         if own.fixedRegions is None or own.movingRegions is None:
             return ()
-        pairs = tuple(pair for _, pair in inputs.readPairs(own, used, fixed, moving))
-        if self.fitSummary.get("regions", _drawn(pairs)) != _drawn(pairs):
+        pairs = tuple(pair for _, pair in inputs.readPairs(own, used, *inputs.lyingGrids(own)))
+        now = voxelsOf(pairs)
+        if self.fitSummary.get("regions", now) != now:
             raise InputError("Segments were drawn anew since the fit: fit again (step 4), then carry the plan over.")
         return pairs
 
@@ -429,85 +428,5 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     def _reported(self, reply: ReportReply) -> None:
         self.report = reply.report
 
-
-# --- parts ---
-
-
-class _Inputs:
-    """The nodes of a run, and whether they are still there when it ends."""
-
-    def __init__(self, parameters) -> None:
-        self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
-        self._scene = slicer.mrmlScene
-        self._grids = {"fixed": grid_of_node(self.fixed), "moving": grid_of_node(self.moving)}
-
-    def raiseIfGone(self, parameters) -> None:
-        """Raises InputError when one of them was removed or moved, or another was chosen since."""
-        for side, node in (("fixed", self.fixed), ("moving", self.moving)):
-            if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:
-                raise InputError(f"The {side} volume was removed during the run: its result was dropped.")
-            if getattr(parameters, f"{side}Volume") is not node:
-                raise InputError(f"Another {side} volume was chosen during the run: its result was dropped.")
-            if not grid_of_node(node).same_space(self._grids[side]):
-                raise InputError(f"The {side} volume was moved during the run: its result was dropped. Start again.")
-
-
-def _placed(region: Region, volume: Volume) -> Region:
-    """The same voxels on the grid of the same volume in another place."""
-    return Region(
-        region.name,
-        region.box_kji,
-        region.start_kji,
-        volume.grid,
-        prompt=region.prompt,
-        score=region.score,
-        color=region.color,
-    )
-
-
-def _fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
-    """The fitted transforms without the initial one that the moving volume was put under."""
-    linear = {"rigid": reply.rigid_lps, "affine": reply.affine_lps}
-    if initial is None:
-        return reply.transform, linear
-    back = np.linalg.inv(initial)
-    return after_moving(reply.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
-
-
-def _drawn(pairs: Sequence[RegionPair]) -> str:
-    """A hash of the voxels of the pairs that a fit uses."""
-    digest = hashlib.sha256()
-    for pair in pairs:
-        for region in (pair.fixed, pair.moving) if pair.accepted else ():
-            digest.update(repr((region.start_kji, region.box_kji.shape)).encode())
-            digest.update(np.packbits(region.box_kji).tobytes())
-    return digest.hexdigest()
-
-
-def _known(text: str) -> dict[str, Any]:
-    """What a parameter keeps as JSON; nothing when it is damaged."""
-    try:
-        known = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _summaryOf(reply: FitReply) -> dict:
-    quality, used = reply.quality, [metric for metric in reply.metrics if metric.accepted]
-    return {
-        "pairs": len(used),
-        "dice": [scene_results.meanOf([getattr(metric, name) for metric in used]) for name in _DICE],
-        "distance_mm": [scene_results.meanOf([getattr(metric, name) for metric in used]) for name in _DISTANCE],
-        "folding_percent": quality.folding_percent,
-        "max_displacement_mm": quality.max_displacement_mm,
-        "inverse_error_mm": list(reply.inverse_error_mm),
-        "seconds": reply.timing_s.get("total"),
-    }
-
-
-_SUMMARY = ("pairs", "dice", "distance_mm", "folding_percent", "max_displacement_mm", "inverse_error_mm")
-_DICE = ("dice_before", "dice_after")
-_DISTANCE = ("centroid_mm_before", "centroid_mm_after")
 
 __all__ = ["FIND", "FIT", "REPORT", "Outcome", "Tell2RegLogic"]

@@ -1,6 +1,7 @@
 """Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 from slicer import (
     vtkMRMLGridTransformNode,
@@ -89,3 +90,12 @@ class Tell2RegParameterNode:
 def promptsOf(text: str) -> tuple[str, ...]:
     """The words, one per line, without empty lines and repetitions."""
     return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def mappingOf(text: str) -> dict[str, Any]:
+    """What a parameter keeps as a JSON object; nothing when it is damaged."""
+    try:
+        kept = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}

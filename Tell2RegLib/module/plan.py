@@ -75,12 +75,15 @@ def candidates(parameters) -> list:
     own = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
     own |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
     found = []
-    for index in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(index)
+    for node in _nodesOf(scene):
         ours = node.GetID() in own or node.GetAttribute(MADE_FROM) or node.GetName() in SLICE_MODELS
         if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not ours:
             found.append(node)
     return found
+
+
+def _nodesOf(scene) -> list:
+    return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
 
 
 def carry(node, way: Map, name: str):
@@ -130,10 +133,12 @@ def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lam
 
 
 def _copiesOf(node, way: Map) -> list:
-    scene = node.GetScene()
-    every = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     wanted = (node.GetID(), way.target.GetID())
-    return [old for old in every if (old.GetAttribute(MADE_FROM), old.GetAttribute(CARRIED_TO)) == wanted]
+    return [
+        old
+        for old in _nodesOf(node.GetScene())
+        if (old.GetAttribute(MADE_FROM), old.GetAttribute(CARRIED_TO)) == wanted
+    ]
 
 
 def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import OutputError
+from Tell2RegLib.looking import Looking
 from Tell2RegLib.memory import Memory
 from Tell2RegLib.stages import Clock
 from Tell2RegLib.worker import requests
@@ -17,7 +18,7 @@ from Tell2RegLib.worker import requests
 if TYPE_CHECKING:
     from Tell2RegLib.fitting import FitSettings
     from Tell2RegLib.output import RegistrationResult
-    from Tell2RegLib.words import Networks, Words
+    from Tell2RegLib.words import Networks
 
 
 class Kept:
@@ -75,7 +76,20 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 
     clock = run.clock()
     with clock.stage("models"):
-        words = _words(request, run)
+        looking = Looking(
+            models=request.models,
+            source=request.source,
+            device=request.device,
+            box_threshold=request.box_threshold,
+            spacing_mm=request.spacing_mm,
+            slice_step=request.slice_step,
+            keep_embeddings=request.keep_embeddings,
+            paper_mode=request.paper_mode,
+            threshold=request.threshold,
+            # the paper's mode has a choice of its own
+            cross_prompts=None if request.paper_mode else request.cross_prompts,
+        )
+        words = looking.words(request.prompts, run.kept.networks)
     matched = match_by_words(request.fixed, request.moving, words, clock=clock, memory=run.kept.memory)
     left_fixed, left_moving = matched.left_alone()
     result = words_result(matched.found, matched.pairs, None)
@@ -94,30 +108,6 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         models=matched.models,
         unverified=words.unverified,
         parameters=matched.parameters,
-    )
-
-
-def _words(request: requests.FindRequest, run: Run) -> Words:
-    from Tell2RegLib.matching.settings import MatchSettings
-    from Tell2RegLib.models.embedding_store import EmbeddingStore
-    from Tell2RegLib.sources.registry import make_source
-    from Tell2RegLib.sources.settings import WordsSettings
-    from Tell2RegLib.words import Words, words_by_models
-
-    matching = MatchSettings.paper() if request.paper_mode else MatchSettings(cross_prompts=request.cross_prompts)
-    matching = replace(matching, threshold=request.threshold)
-    if request.source != "grounded_sam":
-        return Words(prompts=request.prompts, source=make_source(request.source), matching=matching)
-    settings = WordsSettings.paper if request.paper_mode else WordsSettings
-    return words_by_models(
-        request.prompts,
-        request.models,
-        device=request.device,
-        settings=settings(spacing_mm=request.spacing_mm, slice_step=request.slice_step),
-        matching=matching,
-        box_threshold=request.box_threshold,
-        store=EmbeddingStore(request.keep_embeddings) if request.keep_embeddings else None,
-        networks=run.kept.networks,
     )
 
 

@@ -94,10 +94,7 @@ class ModelsBox:
                 "Packages are missing: {names}. Press 'Install packages...' (Models and packages)."
             ).format(names=names)
         self._ui.packagesStatus.text = self._packages or _("Packages: all installed.")
-        self._ui.installButton.enabled = bool(missing)
-        self._ui.installButton.toolTip = (
-            self._panel.tip(self._ui.installButton) if missing else _("Every package that is needed is installed")
-        )
+        self._panel.enable(self._ui.installButton, "" if missing else _("Every package that is needed is installed"))
 
     def whyNotFind(self) -> str:
         """Why the chosen models cannot look for words; empty when they can, or nobody looked yet."""
@@ -156,18 +153,14 @@ class ModelsBox:
         mine = self._runs.current == MODELS
         ui.modelsInstallButton.text = _("Cancel") if mine else _("Install...")
         done = _("These models are installed") if chosen and chosen.installed else why
-        self._enable(ui.modelsInstallButton, "" if mine else done)
-        self._enable(ui.modelsRemoveButton, why)
+        self._panel.enable(ui.modelsInstallButton, "" if mine else done)
+        self._panel.enable(ui.modelsRemoveButton, why)
         if busy:
-            self._enable(ui.installButton, _("A run is under way"))
+            self._panel.enable(ui.installButton, _("A run is under way"))
         elif ui.installButton.toolTip == _("A run is under way"):
             self.look()
         for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
-            self._enable(button, _("A run is under way") if busy else "")
-
-    def _enable(self, button, why: str) -> None:
-        tip = self._panel.tip(button)
-        button.enabled, button.toolTip = not why, why or tip
+            self._panel.enable(button, _("A run is under way") if busy else "")
 
     def _chosen(self) -> SetRow | None:
         rows = tables.selectedRows(self._ui.modelsTable)

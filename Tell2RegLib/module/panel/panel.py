@@ -69,6 +69,11 @@ class Panel:
         """What a button does, as the .ui says, whatever its tooltip says now."""
         return self.tips.setdefault(button.objectName, button.toolTip)
 
+    def enable(self, button, why: str = "") -> None:
+        """Enable a button, or say in its tooltip why not."""
+        tip = self.tip(button)
+        button.enabled, button.toolTip = not why, why or tip
+
     # --- the life of the panel ---
 
     def enter(self) -> None:

@@ -64,8 +64,7 @@ class PlanStep:
         why = self._logic.whyNotPropagate(self._nodes())
         if self._panel.busy:
             why = _("A run is under way: wait for it, or cancel it first.")
-        ui.propagateButton.enabled = not why
-        ui.propagateButton.toolTip = why or self._panel.tip(ui.propagateButton)
+        self._panel.enable(ui.propagateButton, why)
         self.row.update(
             self._logic.whyNotReport(),
             _("Write report.html, the transform and the tables into a folder"),

@@ -135,27 +135,21 @@ class RegionsStep:
                 self._ui.pairsTable.item(line, column).setForeground(qt.QBrush(qt.QColor(140, 140, 140)))
 
     def _updateButtons(self) -> None:
-        ui, logic, busy = self._ui, self._logic, self._panel.busy
-        some, any_ = bool(logic.rows), bool(self.selected())
-        nothing = _("Find regions first")
+        ui, logic, enable = self._ui, self._logic, self._panel.enable
+        nothing = "" if logic.rows else _("Find regions first")
+        unselected = nothing or ("" if self.selected() else _("Select a pair in the table first"))
         for button in (ui.acceptButton, ui.rejectButton):
-            self._enable(button, any_, _("Select a pair in the table first") if some else nothing)
+            enable(button, unselected)
         for button in (ui.acceptAllButton, ui.previousButton, ui.nextButton):
-            self._enable(button, some, nothing)
-        self._enable(ui.undoButton, logic.canUndo, _("There is no decision to take back"))
-        self._enable(ui.redoButton, logic.canRedo, _("There is no decision to do again"))
+            enable(button, nothing)
+        enable(ui.undoButton, "" if logic.canUndo else _("There is no decision to take back"))
+        enable(ui.redoButton, "" if logic.canRedo else _("There is no decision to do again"))
         found = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
+        running = _("A run is under way") if self._panel.busy else ""
         for button in (ui.pairButton, ui.editFixedButton, ui.editMovingButton):
-            self._enable(button, found and not busy, nothing if not found else _("A run is under way"))
+            enable(button, running if found else _("Find regions first"))
         self._fillSegments(ui.fixedSegmentCombo, logic.parameters.fixedRegions)
         self._fillSegments(ui.movingSegmentCombo, logic.parameters.movingRegions)
-
-    def _enable(self, button, enabled: bool, why: str) -> None:
-        """Enable a button, or say in its tooltip why not."""
-        tips = self._panel.tips
-        tips.setdefault(button.objectName, button.toolTip)
-        button.enabled = enabled
-        button.toolTip = tips[button.objectName] if enabled else why
 
     def _fillSegments(self, combo, node) -> None:
         chosen = combo.currentData

@@ -59,20 +59,17 @@ class TransformStep:
         self.row.update(logic.whyNotFit(), _("Fit a smooth, fold-free transform to the accepted pairs"))
         why = inputs.whyNotUse(own)
         images = inputs.whyNotImages(own)
+        enable = self._panel.enable
         for kind, button in self._shownButtons.items():
-            reason = images if kind == "none" else why
-            button.enabled, button.checked = not reason, own.shown == kind
-            button.toolTip = reason or self._panel.tip(button)
+            enable(button, images if kind == "none" else why)
+            button.checked = own.shown == kind
         for view, button in self._viewButtons.items():
-            button.enabled, button.checked = not images, own.view == view
-            button.toolTip = images or self._panel.tip(button)
+            enable(button, images)
+            button.checked = own.view == view
         for button, node in ((ui.jacobianButton, own.jacobianMap), (ui.plotButton, own.pairsTable)):
-            reason = why or ("" if node is not None else _("What it shows was deleted: fit again"))
-            button.enabled = not reason
-            button.toolTip = reason or self._panel.tip(button)
+            enable(button, why or ("" if node is not None else _("What it shows was deleted: fit again")))
         found = own.fixedRegions is not None and own.movingRegions is not None
-        ui.show3DButton.enabled = found and not images
-        ui.show3DButton.toolTip = images or (self._panel.tip(ui.show3DButton) if found else _("Find regions first"))
+        enable(ui.show3DButton, images or ("" if found else _("Find regions first")))
         ui.fadeSlider.setVisible(own.view == "fade")
         ui.fadeSliderLabel.setVisible(own.view == "fade")
         self._summarize(why)

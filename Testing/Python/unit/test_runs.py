@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from Tell2RegLib.errors import Cancelled, InputError, ModelError, Tell2RegError
 from Tell2RegLib.module.runs import Outcome, Runs
-
-
-class SimulatedClient:
-    """A worker client whose answers the test gives; each is heard at the next poll."""
-
-    def __init__(self) -> None:
-        self.requests: list[Any] = []
-        self.told: dict[str, Callable[..., None]] = {}
-        self.answers: list[Callable[[], None]] = []
-        self.cancelled = self.closed = 0
-
-    def submit(self, request: Any, **told: Callable[..., None]) -> None:
-        self.requests.append(request)
-        self.told = told
-
-    def answer(self, name: str, *values: Any) -> None:
-        told = self.told[name]
-        self.answers.append(lambda: told(*values))
-
-    def poll(self) -> None:
-        answers, self.answers = self.answers, []
-        for answer in answers:
-            answer()
-
-    def wait(self, _timeout_s: float) -> None:
-        self.poll()
-
-    def cancel(self) -> None:
-        self.cancelled += 1
-
-    def close(self) -> None:
-        self.closed += 1
+from Testing.Python.slicer_side.simulated import SimulatedClient
 
 
 class SimulatedTimer:
@@ -65,7 +33,7 @@ class SimulatedTimer:
 
 @pytest.fixture
 def client() -> SimulatedClient:
-    return SimulatedClient()
+    return SimulatedClient(obedient=False)
 
 
 @pytest.fixture
