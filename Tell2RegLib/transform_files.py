@@ -13,8 +13,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.field import DisplacementField, invert_field
+from Tell2RegLib.field import DisplacementField
 from Tell2RegLib.grid import Floats, Grid
+from Tell2RegLib.inversion import invert_field
 from Tell2RegLib.transform import Transform, affine_transform, invertible, to_sitk_transform
 from Tell2RegLib.volume import array_of, grid_of, read_image, to_simpleitk, whole_file, write_image
 

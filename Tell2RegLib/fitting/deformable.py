@@ -43,13 +43,11 @@ class Deformation:
     Args:
         lattice: where the nodes are.
         forward: (3, Z, Y, X), spline nodes of the displacement, mm along the fixed grid's axes, before the affine.
-        backward: the same for the inverse; None where the parametrisation gives none.
         losses: the loss at every step, level by level.
     """
 
     lattice: Lattice
     forward: Tensor
-    backward: Tensor | None
     losses: tuple[tuple[float, ...], ...]
 
 
@@ -91,10 +89,8 @@ def fit_deformation(
         progress = _Progress(step, check, level * settings.max_steps, total)
         nodes, history = _descend(problem, nodes, settings, progress)
         losses.append(tuple(history))
-    problem = _Problem(lattice, (), settings)
-    forward = problem.displacement(nodes).cpu()
-    backward = problem.displacement(-nodes).cpu() if settings.kind == "svf" else None
-    return Deformation(lattice, forward, backward, tuple(losses))
+    forward = _Problem(lattice, (), settings).displacement(nodes).cpu()
+    return Deformation(lattice, forward, tuple(losses))
 
 
 # --- what is compared ---

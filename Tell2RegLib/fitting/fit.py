@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from Tell2RegLib.errors import GeometryError, NothingFound
-from Tell2RegLib.field import Check, DisplacementField, affine_displacements, invert_field, voxel_positions
+from Tell2RegLib.field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.fitting.linear import rigid_and_affine
 from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress, choose_device
 from Tell2RegLib.grid import Floats, Grid, apply_affine
+from Tell2RegLib.inversion import invert_field
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.transform import Transform, affine_transform
 
 if TYPE_CHECKING:
     from Tell2RegLib.fitting.lattice import Lattice
     from Tell2RegLib.fitting.unfold import Part
+
+INVERSE_TOLERANCE_MM = 0.005
+"""How well the inverse solves the forward field at its voxels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +123,8 @@ def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, chec
     part = _bent_part(found.lattice, affine, grid, moving_grid)
     if part is not None:
         crop = part_grid(moving_grid, part)
-        guess = None if found.backward is None else _inverse_guess(found, vectors[part], grid, crop)
-        vectors[part] = invert_field(forward, crop, affine, guess, check=check).vectors_kji
+        solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check)
+        vectors[part] = solved.vectors_kji
     return DisplacementField(vectors, moving_grid)
 
 
@@ -145,24 +149,6 @@ def _bent_part(lattice: Lattice, affine: Floats, grid: Grid, moving_grid: Grid) 
         return None
     along_i, along_j, along_k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     return along_k, along_j, along_i
-
-
-def _inverse_guess(found, undone: np.ndarray, grid: Grid, moving_grid: Grid) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """x = exp(-v)(A^-1 y) as displacements on the moving grid, from those of A^-1: nearly the inverse already."""
-    import torch
-
-    from Tell2RegLib.fitting.unfold import lps_displacements, part_grid, reached_part
-    from Tell2RegLib.sampling import FieldSampler
-
-    part = reached_part(found.lattice, grid)
-    local = DisplacementField(lps_displacements(found.lattice, found.backward, grid, part), part_grid(grid, part))
-    sampler = FieldSampler(local, np.eye(4))
-    guess = np.empty_like(undone)
-    positions, size = voxel_positions(moving_grid), moving_grid.size_xyz[0] * moving_grid.size_xyz[1]
-    for number, plane in enumerate(undone):
-        moved = positions(number * size, (number + 1) * size) + torch.from_numpy(plane).reshape(-1, 3)
-        guess[number] = plane + sampler(moved).reshape(plane.shape).numpy()
-    return guess
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def unfolded(
     deformation shrinks, which ends at the affine map.
     """
     least = LEAST_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
-    nodes, backward = found.forward, found.backward
+    nodes = found.forward
     field = affine_displacements(affine_lps, grid)
     part = reached_part(found.lattice, grid)
     crop, linear, without = part_grid(grid, part), affine_lps[:3, :3].astype(np.float32), field[part].copy()
@@ -80,8 +80,7 @@ def unfolded(
         places = (np.argwhere(folded) + [box.start for box in part])[:, ::-1] * np.asarray(grid.spacing_mm)
         weight = _around(places, found.lattice, 1 + number // ROUNDS_PER_REACH) if number < ROUNDS else None
         nodes = _calmer(nodes, weight)
-        backward = None if backward is None else _calmer(backward, weight)
-    return replace(found, forward=nodes, backward=backward), DisplacementField(field, grid)
+    return replace(found, forward=nodes), DisplacementField(field, grid)
 
 
 def _around(positions: Floats, lattice: Lattice, reach: int) -> Tensor:

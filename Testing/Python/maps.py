@@ -6,8 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from Tell2RegLib.field import DisplacementField, invert_field
+from Tell2RegLib.field import DisplacementField
 from Tell2RegLib.grid import Grid, apply_affine
+from Tell2RegLib.inversion import invert_field
 from Tell2RegLib.transform import Transform, affine_transform
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 

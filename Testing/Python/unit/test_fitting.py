@@ -367,6 +367,6 @@ def test_a_field_that_would_fold_is_mended_and_checked() -> None:
     left_out = np.ones(grid.shape_kji, dtype=bool)
     left_out[reached_part(lattice, grid)] = False
     assert not alone[left_out].any()
-    mended, field = unfolded(Deformation(lattice, wild, None, ()), np.eye(4), grid)
+    mended, field = unfolded(Deformation(lattice, wild, ()), np.eye(4), grid)
     assert strict_min_jacobian(field.vectors_kji, grid) > 0
     assert mended.forward.norm(dim=0).max() > 1.0
