@@ -72,10 +72,18 @@ def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
         moving = soft_mask(pair.moving, _pooling(pair.moving, ramp_mm), ramp_mm)
         points = fixed.grid.voxel_centres_lps_mm().reshape(-1, 3)
         target = fixed.image_kji.reshape(-1).astype(np.float64)
-        keep = max(1, points.shape[0] * len(pairs) // MAX_POINTS)
-        points, target = points[::keep], target[::keep]
-        terms.append(_Term(points, target, moving, _gradient(moving), 1.0 / max(target.sum(), 1e-6)))
+        chosen = _scattered(points.shape[0], MAX_POINTS // len(pairs))
+        weight = points.shape[0] / len(chosen) / target.sum()
+        terms.append(_Term(points[chosen], target[chosen], moving, _gradient(moving), weight))
     return terms
+
+
+def _scattered(count: int, most: int) -> NDArray[np.int64]:
+    """About so many of `count` places in a row, spread evenly, but at no fixed step: rows of a grid could keep time."""
+    if count <= most:
+        return np.arange(count)
+    golden = (5**0.5 - 1) / 2
+    return np.unique((np.arange(max(most, 1)) * golden % 1.0 * count).astype(np.int64))
 
 
 def _pooling(region: Region, ramp_mm: float) -> tuple[int, int, int]:
