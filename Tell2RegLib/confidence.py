@@ -162,7 +162,7 @@ def _by_place(nearest_mm: float | None, name: str, settings: TrustSettings) -> I
 
 def _by_transform(det_j: float, spread_mm: float, inside: bool, settings: TrustSettings) -> Iterator[Judgement]:
     if not inside:
-        yield DO_NOT_TRUST, "Is carried to a place outside the fixed volume."
+        yield DO_NOT_TRUST, "Is carried to a place outside the other volume."
     (low, high), (least, most) = settings.jacobian_check, settings.jacobian_never
     if not low <= det_j <= high:
         verdict = CHECK if least < det_j < most else DO_NOT_TRUST

@@ -132,7 +132,7 @@ def test_a_place_outside_the_fixed_volume_is_not_trusted() -> None:
     matrix[0, 3] = -45.0  # moving to fixed: 45 mm to the left
     trust = judged(MIDDLE, matrix)
     assert (trust.inside_volume, trust.verdict, trust.moved_mm) == (False, DO_NOT_TRUST, pytest.approx(45.0))
-    assert trust.reasons == ("Is carried to a place outside the fixed volume.",)
+    assert trust.reasons == ("Is carried to a place outside the other volume.",)
     assert judged(np.array([29.4, 0.0, 0.0])).inside_volume  # in the last voxel, beyond its centre
 
 
