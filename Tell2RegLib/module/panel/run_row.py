@@ -41,6 +41,7 @@ class RunRow:
         self._runs, self._run, self._start = runs, run, start
         self._button, self._bar, self._label = button, bar, label
         self._text = button.text
+        self._cancelling = False
         bar.setTextVisible(False)
         button.connect("clicked(bool)", self._pressed)
         runs.started.connect(self._started)
@@ -63,13 +64,13 @@ class RunRow:
         mine = self._runs.current == self._run
         if self._runs.busy and not mine:
             reason = _("A run is under way: wait for it, or cancel it first.")
-        self._button.enabled = mine or not reason
+        self._button.enabled = not self._cancelling if mine else not reason
         self._button.toolTip = _("Stop the run") if mine else reason or tip
 
     def _pressed(self, _checked: bool = False) -> None:
         if self._runs.current == self._run:
             self._label.text = _("cancelling ...")
-            self._button.enabled = False
+            self._cancelling, self._button.enabled = True, False
             self._runs.cancel()
         else:
             self._start()
@@ -78,14 +79,14 @@ class RunRow:
         if run != self._run:
             return
         self._button.text = _("Cancel")
-        self._button.enabled = True
+        self._cancelling, self._button.enabled = False, True
         self._bar.setRange(0, 0)
         self._label.text = _("starting ...")
         for widget in (self._bar, self._label):
             widget.setVisible(True)
 
     def _progressed(self, run: str, stage: str, done: int, total: int, secondsLeft: float | None) -> None:
-        if run != self._run or not self._button.enabled:
+        if run != self._run or self._cancelling:
             return
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
@@ -96,7 +97,7 @@ class RunRow:
         if outcome.run != self._run:
             return
         self._button.text = self._text
-        self._button.enabled = True
+        self._cancelling, self._button.enabled = False, True
         for widget in (self._bar, self._label):
             widget.setVisible(False)
 

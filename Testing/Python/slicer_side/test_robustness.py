@@ -129,6 +129,19 @@ def test_a_run_started_twice_is_refused_and_the_button_cancels(clinic, run: str)
     assert clinic.said == "Cancelled; the scene is as it was."
 
 
+def test_cancel_cannot_be_pressed_again_until_the_run_has_ended_whatever_changes_meanwhile(clinic) -> None:
+    clinic.client.obedient = False
+    start(clinic, "find")
+    clinic.press(clinic.ui.findButton)
+    clinic.own.sliceStep = 3
+    assert (clinic.ui.findButton.text, clinic.ui.findButton.enabled) == ("Cancel", False)
+    assert clinic.ui.findLabel.text == "cancelling ..."
+    clinic.client.answer("on_cancelled")
+    clinic.hear()
+    assert clinic.idle
+    assert clinic.ui.findButton.enabled
+
+
 def test_a_worker_that_dies_is_said_and_the_next_run_works(clinic) -> None:
     start(clinic, "find")
     clinic.client.answer("on_error", "WorkerDied", "The worker stopped unexpectedly. Run again.", "its last words")
