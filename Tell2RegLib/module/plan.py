@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def carry(node, way: Map, name: str):
     return copy
 
 
-def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lambda done, total: None) -> list:
+def carryAll(parameters, nodes: Sequence) -> list:
     """Copies of all these nodes in the space of the other volume, in the folder of results.
 
     Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
@@ -116,8 +116,7 @@ def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lam
     earlier = [old for node in nodes for old in _copiesOf(node, way)]
     copies: list = []
     try:
-        for number, node in enumerate(nodes):
-            told(number, len(nodes))
+        for node in nodes:
             copies.append(carry(node, way, f"{node.GetName()} in {way.target.GetName()}"))
     except Tell2RegError:
         for copy in copies:
@@ -128,7 +127,6 @@ def carryAll(parameters, nodes: Sequence, told: Callable[[int, int], None] = lam
     for copy in copies:
         copy.SetAttribute(CARRIED_TO, way.target.GetID())
         putIntoResults(parameters, copy)
-    told(len(nodes), len(nodes))
     return copies
 
 
