@@ -37,7 +37,7 @@ bench: $(VENV)/.for-bench ## compare with other tools and with the networks' own
 	@$(BIN)/python -m Testing.Bench.run
 	@$(BIN)/python -m Testing.Bench.networks --write
 
-weights: $(VENV)/.for-use ## teach the demo networks again and score them (about two hours on two cores)
+weights: $(VENV)/.for-use ## teach the demo networks again and score them (about four hours of one core)
 	@$(INSTALL) -e ".[networks]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m Tell2RegLib.training all --cache $(OUT)/training
 

@@ -27,8 +27,8 @@ VALIDATION = range(2000, 3000)
 HELD_OUT = range(3000, 4000)
 SCAN_SEED_OFFSET = 100_000
 """Added to a subject's seed to draw its contrast and noise."""
-KEPT_SIDE_PX = 224
-"""Long side of the pictures that both networks' inputs are made from for training: 1.3 mm a pixel."""
+KEPT_SIDE_PX = 288
+"""Long side of the pictures that both networks' inputs are made from for training: about 1 mm a pixel."""
 
 Bytes = NDArray[np.uint8]
 
@@ -39,7 +39,7 @@ class SliceSet:
 
     Args:
         small: (S, 96, W) uint8, the detector's input.
-        square: (S, H, 192) uint8, the segmenter's input without its padding.
+        square: (S, H, 256) uint8, the segmenter's input without its padding.
         labels: (S, J, I) uint8 at 1 mm, values as in `phantom.LABELS`.
         area: (S, 11) share of the slice that each label covers; column 0 is the background.
     """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from Tell2RegLib.models.resize import long_side_size
 from Tell2RegLib.models.segmenter_network import DEMO, SegmenterConfig, build_segmenter
 from Tell2RegLib.training.augment import augmented
 from Tell2RegLib.training.boxes import boxes_of
@@ -45,14 +47,45 @@ def new_segmenter(config: SegmenterConfig = DEMO, seed: int = 1) -> Any:
     return network
 
 
-def padded(pictures: Tensor, config: SegmenterConfig = DEMO) -> Tensor:
+def with_input_of(weights: Mapping[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """Weights of a segmenter for smaller pictures, for one like it with a larger input.
+
+    What it knows of places is stretched: the position embedding (1, E, E, C), and the relative positions (2 E - 1, C)
+    of attention across the whole picture.
+    """
+    import torch.nn.functional as F
+
+    stretched = dict(weights)
+    for name, wanted in network.state_dict().items():
+        given = weights[name]
+        if given.shape == wanted.shape:
+            continue
+        if name.endswith("pos_embed"):
+            grid = given.permute(0, 3, 1, 2)
+            larger = F.interpolate(grid, wanted.shape[1:3], mode="bicubic", align_corners=False)
+            stretched[name] = larger.permute(0, 2, 3, 1)
+        else:
+            line = F.interpolate(given.T[None], wanted.shape[0], mode="linear", align_corners=False)
+            stretched[name] = line[0].T
+    return stretched
+
+
+def padded(pictures: Tensor, side: int = DEMO.image_size_px) -> Tensor:
     """Grey slices (B, 1, H, W) in 0..255 at the input's size -> (B, 3, side, side), as Sam.preprocess does."""
     import torch
     import torch.nn.functional as F
 
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (config.pixel_mean, config.pixel_std))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (DEMO.pixel_mean, DEMO.pixel_std))
     rows, columns = pictures.shape[2:]
-    return F.pad((pictures - mean) / std, (0, config.image_size_px - columns, 0, config.image_size_px - rows))
+    return F.pad((pictures - mean) / std, (0, side - columns, 0, side - rows))
+
+
+def _at(pictures: Tensor, side: int) -> Tensor:
+    """Grey slices (B, 1, H, W), those kept for the whole input, for an input of this side."""
+    import torch.nn.functional as F
+
+    size = long_side_size((pictures.shape[2], pictures.shape[3]), side)
+    return F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def mask_logits(network: Any, features: Tensor, owners: Tensor, boxes_px: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,7 +114,7 @@ def mask_logits(network: Any, features: Tensor, owners: Tensor, boxes_px: Tensor
     return torch.einsum("pc,pchw->phw", weights, fine), decoder.iou_prediction_head(hidden[:, 0])[:, 0]
 
 
-def segmenter_loss(logits: Tensor, expected: Tensor, wanted: Tensor, boxes_px: Tensor) -> Tensor:
+def segmenter_loss(logits: Tensor, expected: Tensor, wanted: Tensor, boxes_px: Tensor, side: int) -> Tensor:
     """Cross entropy for a box's area, soft Dice, and how well the expected overlap meets the real one.
 
     Args:
@@ -89,10 +122,10 @@ def segmenter_loss(logits: Tensor, expected: Tensor, wanted: Tensor, boxes_px: T
         expected: (P,) overlap.
         wanted: (P, H, W) share of each pixel inside the organ, without the input's padding.
         boxes_px: (P, 4) the boxes that were given.
+        side: of the input, in pixels.
     """
     import torch.nn.functional as F
 
-    side = DEMO.image_size_px
     rows, columns = wanted.shape[1:]
     full = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0, :rows, :columns]
     area = ((boxes_px[:, 2] - boxes_px[:, 0]) * (boxes_px[:, 3] - boxes_px[:, 1])).clamp(min=16)
@@ -112,17 +145,17 @@ def _drawn_groups(rng: np.random.Generator, labels: Tensor, first: Sequence[str]
     return sorted(drawn, key=lambda group: group not in [GROUPS[name] for name in first])[:MASKS]
 
 
-def _shaken(boxes: Tensor, rng: np.random.Generator) -> Tensor:
-    """Boxes (P, 4) as a detector would give them: every side off by up to 12 % of the box; some exact."""
+def _shaken(boxes: Tensor, rng: np.random.Generator, most: float) -> Tensor:
+    """Boxes (P, 4) as a detector would give them: every side off by up to this share of the box; some exact."""
     import torch
 
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    amount = rng.uniform(-0.12, 0.12, boxes.shape) * (rng.random((len(boxes), 1)) < 0.7)
+    amount = rng.uniform(-most, most, boxes.shape) * (rng.random((len(boxes), 1)) < 0.7)
     return boxes + size * torch.from_numpy(amount.astype(np.float32))
 
 
 def _lesson(
-    rng: np.random.Generator, slices: SliceSet, count: int, first: Sequence[str]
+    rng: np.random.Generator, slices: SliceSet, count: int, first: Sequence[str], side: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Pictures (B, 1, H, W), owners (P,), corner boxes (P, 4) 0..1 and masks (P, H, W) of one batch."""
     import torch
@@ -131,6 +164,7 @@ def _lesson(
     names = (*GROUPS, *first, *first) if first else tuple(PROMPTS)
     chosen = draw_slices(rng, slices.area, count, names)
     pictures, labels = augmented(slices.square[chosen], slices.labels[chosen], rng)
+    pictures = _at(pictures, side)
     owners, boxes, masks = [], [], []
     for n, one in enumerate(labels):
         groups = _drawn_groups(rng, one, first)
@@ -148,25 +182,28 @@ def train_segmenter(
     out: Path,
     start: Path | None = None,
     first: Sequence[str] = (),
+    side: int = DEMO.image_size_px,
+    shake: float = 0.12,
 ) -> Any:
     """A taught segmenter; `out` holds its weights at every checkpoint (see `loop.train`).
 
     `start` are weights of an earlier run. Slices that show the organs in `first` come three times as often as others,
-    and those organs are never left out.
+    and those organs are never left out. With a smaller input (`side`, in pixels) each step takes less time; a run with
+    a larger one may start from its weights. The boxes are off by up to `shake` of their size.
     """
     import torch
 
-    network = new_segmenter(seed=schedule.seed)
+    network = new_segmenter(replace(DEMO, image_size_px=side), seed=schedule.seed)
     if start is not None:
-        network.load_state_dict(torch.load(start, weights_only=True))
-    rows, columns = training.square.shape[1:]
+        network.load_state_dict(with_input_of(torch.load(start, weights_only=True), network))
+    rows, columns = long_side_size((training.square.shape[1], training.square.shape[2]), side)
     scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
 
     def loss_of(rng: np.random.Generator, step: int) -> Tensor:
-        pictures, owners, boxes, wanted = _lesson(rng, training, schedule.batch, first)
-        boxes_px = _shaken(boxes, rng) * scale
-        logits, expected = mask_logits(network, network.image_encoder(padded(pictures)), owners, boxes_px)
-        return segmenter_loss(logits, expected, wanted, boxes_px)
+        pictures, owners, boxes, wanted = _lesson(rng, training, schedule.batch, first, side)
+        boxes_px = _shaken(boxes, rng, shake) * scale
+        logits, expected = mask_logits(network, network.image_encoder(padded(pictures, side)), owners, boxes_px)
+        return segmenter_loss(logits, expected, wanted, boxes_px, side)
 
     def score(taught: torch.nn.Module) -> dict[str, Any]:
         return {"dice": dice_by_organ(taught, validation, np.arange(0, len(validation), 9))}
@@ -182,7 +219,8 @@ def dice_by_organ(network: Any, slices: SliceSet, indices: NDArray, least_share:
     import torch
     import torch.nn.functional as F
 
-    rows, columns = slices.square.shape[1:]
+    side = int(network.image_encoder.img_size)
+    rows, columns = long_side_size((slices.square.shape[1], slices.square.shape[2]), side)
     scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
     found: dict[str, list[float]] = {name: [] for name in GROUPS}
     for index in indices:
@@ -192,10 +230,12 @@ def dice_by_organ(network: Any, slices: SliceSet, indices: NDArray, least_share:
         labels = torch.from_numpy(slices.labels[index])
         boxes = boxes_of(labels, [GROUPS[name] for name in here]) * scale
         with torch.inference_mode():
-            features = network.image_encoder(padded(torch.from_numpy(slices.square[index]).float()[None, None]))
+            picture = _at(torch.from_numpy(slices.square[index]).float()[None, None], side)
+            features = network.image_encoder(padded(picture, side))
             logits, _ = mask_logits(network, features, torch.zeros(len(here), dtype=torch.long), boxes)
-            side = (network.image_encoder.img_size,) * 2
-            full = F.interpolate(logits[:, None], side, mode="bilinear", align_corners=False)[..., :rows, :columns]
+            full = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[
+                ..., :rows, :columns
+            ]
             masks = F.interpolate(full, labels.shape, mode="bilinear", align_corners=False)[:, 0] > 0
         for name, mask in zip(here, masks, strict=True):
             true = torch.stack([labels == value for value in GROUPS[name]]).any(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.demo import SEED  # noqa: E402
 from Tell2RegLib.models.protocol import Box  # noqa: E402
+from Tell2RegLib.models.segmenter_network import DEMO as SEGMENTER  # noqa: E402
 from Tell2RegLib.training import words  # noqa: E402
 from Tell2RegLib.training.augment import Amount, augmented  # noqa: E402
 from Tell2RegLib.training.boxes import boxes_of, iou_and_giou, to_centre_size, to_corners  # noqa: E402
@@ -25,7 +27,7 @@ from Tell2RegLib.training.detector_loss import Target, detector_loss  # noqa: E4
 from Tell2RegLib.training.detector_score import Tally, as_found  # noqa: E402
 from Tell2RegLib.training.loop import Schedule  # noqa: E402
 from Tell2RegLib.training.sampling_matrix import deformable_attention  # noqa: E402
-from Tell2RegLib.training.segmenter import new_segmenter, train_segmenter  # noqa: E402
+from Tell2RegLib.training.segmenter import new_segmenter, train_segmenter, with_input_of  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ def few_slices() -> SliceSet:
     labels[:, 110:135, 130:160] = 2
     picture = np.where(labels > 0, 200, 60).astype(np.uint8)
     area = np.stack([(labels == value).mean(axis=(1, 2)) for value in range(11)], axis=1).astype(np.float32)
-    return SliceSet(picture[:, ::2, ::2][:, :96, :115].copy(), picture[:, :160, :192].copy(), labels, area)
+    return SliceSet(picture[:, ::2, ::2][:, :96, :115].copy(), picture[:, :213, :256].copy(), labels, area)
 
 
 # --- data ---
@@ -185,3 +187,33 @@ def test_two_runs_take_the_same_steps(train, few_slices: SliceSet, tmp_path: Pat
     first, second = taught("first.pt"), taught("second.pt")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], before[name]) for name in first)
+
+
+# --- a larger input ---
+
+
+def small_segmenter(side: int) -> torch.nn.Module:
+    return new_segmenter(replace(SEGMENTER, image_size_px=side))
+
+
+def test_weights_for_smaller_pictures_keep_their_places_in_a_larger_input() -> None:
+    weights = small_segmenter(64).state_dict()
+    name = "image_encoder.pos_embed"
+    across = torch.linspace(0, 1, weights[name].shape[2])
+    weights[name] = across[None, None, :, None].expand_as(weights[name]).clone()
+    larger = small_segmenter(128)
+    stretched = with_input_of(weights, larger)
+    larger.load_state_dict(stretched)
+    assert stretched[name].shape[1:3] == (16, 16)
+    assert torch.allclose(stretched[name].mean(dim=2), torch.tensor(0.5), atol=1e-5)
+    assert (stretched[name].diff(dim=2)[:, :, 2:-2] > 0).all()
+    assert all(torch.equal(stretched[other], weights[other]) for other in weights if "decoder" in other)
+
+
+def test_a_run_on_larger_pictures_goes_on_from_one_on_smaller_ones(few_slices: SliceSet, tmp_path: Path) -> None:
+    train_segmenter(few_slices, few_slices, Schedule(1, 2, 1e-3), tmp_path / "small.pt", side=64)
+    train_segmenter(few_slices, few_slices, Schedule(1, 2, 0.0), tmp_path / "large.pt", tmp_path / "small.pt", side=128)
+    small, large = (torch.load(tmp_path / f"{size}.pt", weights_only=True) for size in ("small", "large"))
+    assert small["image_encoder.pos_embed"].shape[1] == 8
+    assert large["image_encoder.pos_embed"].shape[1] == 16
+    assert all(torch.equal(small[name], large[name]) for name in small if "mask_decoder" in name)
