@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES, STAGES, WORD_STAGES
 from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
+
+if TYPE_CHECKING:
+    from Tell2RegLib.words import Words
 
 app = typer.Typer(
     help="Register two volumes by what the same words find in both. For research use only, not for clinical use.",
@@ -182,14 +185,19 @@ def register(
                     paper_mode=paper_mode,
                     threshold=threshold,
                 )
-                bars("models", 0, 1)
-                more["words"] = looking.words(prompts)
-                bars("models", 1, 1)
+                more["words"] = _loaded(bars, looking, prompts)
             result = run(settings=settings, inputs=given, progress=bars, **more)
             write_result(result, aside, lambda done, total: bars("write", done, total))
         if result.status != "ok":
             raise NothingFound(f"{result.reason} What was found is in '{out}'.")
     _show(result, out, as_json)
+
+
+def _loaded(bars: Bars, looking: Looking, prompts: Sequence[str]) -> Words:
+    bars("models", 0, 1)
+    words = looking.words(prompts)
+    bars("models", 1, 1)
+    return words
 
 
 @app.command()
@@ -232,9 +240,7 @@ def regions(
             slice_step=slice_step,
             keep_embeddings=keep_embeddings,
         )
-        bars("models", 0, 1)
-        words = looking.words(prompts)
-        bars("models", 1, 1)
+        words = _loaded(bars, looking, prompts)
         (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
         if not found.regions:
             raise NothingFound(f"Nothing was found: {' '.join(found.in_words())} Try other words.")

@@ -84,7 +84,10 @@ def _at(pictures: Tensor, side: int) -> Tensor:
     """Grey slices (B, 1, H, W), those kept for the whole input, for an input of this side."""
     import torch.nn.functional as F
 
-    size = long_side_size((pictures.shape[2], pictures.shape[3]), side)
+    here = (pictures.shape[2], pictures.shape[3])
+    size = long_side_size(here, side)
+    if size == here:
+        return pictures
     return F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=True)
 
 
