@@ -1,5 +1,7 @@
 """GroundingDINO as a Detector: each caption read once, each slice looked at once, whatever the number of prompts.
 
+What the backbone saw is kept (slice_features.py), so words that are added later cost their own part only.
+
 In fp32 the same boxes and scores as the package's `predict`. In 16 bits, where a device is faster with them, run
 the backbone and the large products of the encoder; words, their fusion with the image, the decoder and the boxes stay
 in 32.
@@ -17,10 +19,11 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.captions import Caption, phrase_of, plan_captions, prompt_of
 from Tell2RegLib.models.detector_forward import Levels, Text, encode_text, image_features, locate, prepare_levels
 from Tell2RegLib.models.detector_network import DetectorConfig, build_detector
-from Tell2RegLib.models.inference import Precision, batch_size, choose, in_batches
+from Tell2RegLib.models.inference import Precision, batch_size, choose, in_batches, is_out_of_memory
 from Tell2RegLib.models.official_layout import content_hash, load_official
 from Tell2RegLib.models.protocol import Box, Slices, Step
 from Tell2RegLib.models.resize import check_slices, normalised, resized, short_side_size
+from Tell2RegLib.models.slice_features import SliceFeatures
 
 THRESHOLD = 0.15
 """Of box and text alike: the value of the method's research code."""
@@ -75,8 +78,9 @@ class GroundingDinoDetector:
             f"{title} {self.content[:12]}, boxes above {box_threshold:g}, text above {text_threshold:g}, "
             f"{'one caption' if joined else 'a caption each'}, {self.compute.format}"
         )
+        self.seen = SliceFeatures(self.compute.device)
         self._texts: dict[str, Text] = {}
-        self._levels: dict[tuple[tuple[int, int], ...], Levels] = {}
+        self._levels: dict[tuple[int, int], Levels] = {}
 
     @classmethod
     def from_tensors(
@@ -125,7 +129,14 @@ class GroundingDinoDetector:
 
         def work(start: int, stop: int) -> list[Box]:
             between = None if step is None else lambda: step(start, len(slices))
-            return self._detect_batch(slices[start:stop], hw, start, captions, between)
+            try:
+                return self._detect_batch(slices[start:stop], hw, start, captions, between)
+            except (MemoryError, RuntimeError) as error:
+                if is_out_of_memory(error):
+                    self.seen.clear()
+                raise
+
+        self.seen.new_call()
 
         bytes_each = BYTES_PER_PIXEL * hw[0] * hw[1]
         size = batch_size(self.compute, bytes_each=bytes_each, pixels_each=hw[0] * hw[1], wanted=self.batch)
@@ -141,15 +152,20 @@ class GroundingDinoDetector:
         boxes: list[Box] = []
         mean, std = ([255 * value for value in values] for values in (self.config.pixel_mean, self.config.pixel_std))
         with self.compute.running():
-            images = normalised(resized(slices, hw), mean, std, self.compute.device)
-            features, shapes = image_features(self.network, images, self.compute.halved)
-            if shapes not in self._levels:
-                self._levels[shapes] = prepare_levels(self.network, shapes, self.compute.device)
+
+            def look(numbers: list[int]) -> Tensor:
+                images = normalised(resized(slices[numbers], hw), mean, std, self.compute.device)
+                features, shapes = image_features(self.network, images, self.compute.halved)
+                if hw not in self._levels:
+                    self._levels[hw] = prepare_levels(self.network, shapes, self.compute.device)
+                return features
+
+            features = self.seen.of(slices, hw, look)
             for number, caption in enumerate(captions):
                 if number and between is not None:
                     between()
                 text = self._text(caption)
-                logits, places = locate(self.network, features, self._levels[shapes], text, self.compute.halved)
+                logits, places = locate(self.network, features, self._levels[hw], text, self.compute.halved)
                 boxes += self._boxes(logits, places, caption, first, (slices.shape[1], slices.shape[2]))
         return boxes
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -13,6 +12,7 @@ import torch
 
 from Tell2RegLib.errors import InputError, ResourceError
 from Tell2RegLib.models.protocol import Step
+from Tell2RegLib.system_memory import system_memory
 
 Result = TypeVar("Result")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -143,9 +143,7 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0] + unused)
-    if device.type == "cpu" and "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
+    return system_memory()[1] if device.type == "cpu" else None
 
 
 def in_batches(

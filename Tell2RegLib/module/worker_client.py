@@ -21,7 +21,7 @@ from Tell2RegLib.module.worker_process import WorkerProcess
 from Tell2RegLib.worker import exchange, protocol
 
 PATIENCE_S = 1.0
-"""A worker that is asked to stop is killed after that."""
+"""A worker that is asked to stop is killed after that, so that Cancel never takes longer."""
 POLL_S = 0.01
 """Pause between two polls in `wait`."""
 DIED = "WorkerDied"
@@ -57,13 +57,21 @@ class WorkerClient:
     Args:
         command: program and arguments; this Python's own when None. In Slicer: the launcher PythonSlicer.
         environment: variables of the worker; those of this process when None.
+        patience_s: a worker that was asked to stop is killed after that.
 
     All methods belong to one thread; callbacks come out of `poll` and `wait`, in that thread.
     """
 
-    def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._command = tuple(command or (sys.executable, "-m", "Tell2RegLib.worker"))
         self._environment = environment
+        self._patience_s = patience_s
         self._folders = RunFolders()
         self._process: WorkerProcess | None = None
         self._ready = False
@@ -138,11 +146,11 @@ class WorkerClient:
             self._process.send({"id": self._run.id, "task": request.task, "folder": str(folder)})
 
     def cancel(self) -> None:
-        """Ask the run, if there is one, to stop; if it does not within a second, `poll` kills the process."""
+        """Ask the run, if there is one, to stop; if it does not within the patience, `poll` kills the process."""
         run = self._run
         if run is None or run.cancel_until is not None:
             return
-        run.cancel_until = time.monotonic() + PATIENCE_S
+        run.cancel_until = time.monotonic() + self._patience_s
         if self._process is not None:
             self._process.send({"task": protocol.CANCEL, "id": run.id})
 

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from Tell2RegLib.system_memory import system_memory
 from Tell2RegLib.worker.requests import Device, DevicesReply
 
 
@@ -18,7 +19,7 @@ def find_devices() -> DevicesReply:
     Without torch there is the CPU alone.
     """
     gpus = _cuda_devices()
-    return DevicesReply((Device("cpu", cpu_name(), *cpu_memory()), *gpus), gpus[0].name if gpus else "cpu")
+    return DevicesReply((Device("cpu", cpu_name(), *system_memory()), *gpus), gpus[0].name if gpus else "cpu")
 
 
 def _cuda_devices() -> tuple[Device, ...]:
@@ -54,36 +55,3 @@ def _cpu_model() -> str:
             if key.strip() == "model name":
                 return value.strip()
     return ""
-
-
-def cpu_memory() -> tuple[int | None, int | None]:
-    """Bytes of memory in all, and free; None where the system does not say."""
-    if sys.platform == "win32":
-        return _windows_memory()
-    total = available = None
-    with suppress(OSError, ValueError, AttributeError):
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                available = int(line.split()[1]) * 1024
-    return total, available
-
-
-def _windows_memory() -> tuple[int | None, int | None]:
-    import ctypes
-
-    class Status(ctypes.Structure):
-        """MEMORYSTATUSEX."""
-
-        _fields_ = (
-            ("length", ctypes.c_ulong),
-            ("load", ctypes.c_ulong),
-            *((name, ctypes.c_ulonglong) for name in ("total", "free", "total_page", "free_page", "total_virtual")),
-            *((name, ctypes.c_ulonglong) for name in ("free_virtual", "free_extended")),
-        )
-
-    status = Status(length=ctypes.sizeof(Status))
-    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined]
-        return None, None
-    return int(status.total), int(status.free)

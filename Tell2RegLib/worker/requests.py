@@ -37,6 +37,8 @@ class FindReply:
         models: SHA-256 of the weights by their names.
         unverified: names of the weights whose hash nobody knows.
         parameters: of looking and matching, for the record; handed on in a `FitRequest`.
+        computed: which stages had to be computed for it, "models" where networks were loaded; what is not among them
+            was still known from earlier runs.
     """
 
     pairs: tuple[RegionPair, ...]
@@ -49,6 +51,7 @@ class FindReply:
     models: Mapping[str, str]
     unverified: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,11 @@ class Kept:
 
             self._networks = Networks()
         return self._networks
+
+    def counts(self) -> Counter[str]:
+        """How often each stage was computed so far; "models" counts how often networks were loaded."""
+        loads = 0 if self._networks is None else self._networks.loads
+        return self.memory.runs + Counter(models=loads)
 
     def release(self) -> None:
         """Let everything go: memory ran out."""
@@ -74,7 +80,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
     from Tell2RegLib.measuring import words_result
     from Tell2RegLib.pairing import match_by_words
 
-    clock = run.clock()
+    clock, before = run.clock(), run.kept.counts()
     with clock.stage("models"):
         looking = Looking(
             models=request.models,
@@ -108,6 +114,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         models=matched.models,
         unverified=words.unverified,
         parameters=matched.parameters,
+        computed=tuple(run.kept.counts() - before),
     )
 
 
@@ -147,14 +154,14 @@ def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
     clock = run.clock()
     if request.folder.parent.is_dir():
         check_folder(request.folder, overwrite=request.overwrite)
-    before = run.kept.memory.runs.copy()
+    before = run.kept.counts()
     with tempfile.TemporaryDirectory(dir=run.folder) as draft:
         result = _finished(request.fit, run, request)
         write_result(result, Path(draft), lambda done, total: clock.tell("write", done, total))
         with writing_folder(request.folder, overwrite=request.overwrite) as aside:
             _copy(Path(draft), aside)
-    computed = run.kept.memory.runs - before
-    return requests.ReportReply(request.folder, request.folder / "report.html", tuple(computed))
+    computed = tuple(run.kept.counts() - before)
+    return requests.ReportReply(request.folder, request.folder / "report.html", computed)
 
 
 def _copy(draft: Path, aside: Path) -> None:

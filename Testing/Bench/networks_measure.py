@@ -1,6 +1,8 @@
 """One network in one way of running it, in a process of its own: seconds, memory and arithmetic, as JSON on stdout.
 
-    python -m Testing.Bench.networks_measure CASE ours|package DEVICE SLICES PROMPTS
+    python -m Testing.Bench.networks_measure CASE ours|later|package DEVICE SLICES PROMPTS
+
+"later" is a word that is looked for in slices that were looked at before.
 
 Weights are random and of full size: they change the answers, not the time. The clock runs from 8-bit slices in memory
 to boxes or embeddings in memory; building the network is not counted. On a GPU a batch is run before it starts.
@@ -69,7 +71,10 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
     pixels = np.random.default_rng(0).integers(0, 256, (slices, *SLICE_HW), dtype=np.uint8)
     asked = PROMPTS[:prompts]
     started = time.perf_counter()
-    run, number_format = (_ours if who == "ours" else _package)(case, device, asked)
+    if who == "package":
+        run, number_format = _package(case, device, asked)
+    else:
+        run, number_format = _ours(case, device, asked, seen=pixels if who == "later" else None)
     built = time.perf_counter() - started
     seconds, memory = _timed(run, pixels, device)
     each = _operations(run, pixels[:1])
@@ -107,13 +112,25 @@ def _timed(run: Callable[[np.ndarray], Any], pixels: np.ndarray, device: str) ->
     return seconds, torch.cuda.max_memory_allocated() / 1e6 if cuda else peak_mb() - before
 
 
-def _ours(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[Callable[[np.ndarray], Any], str]:
+def _ours(
+    case: NetworkCase, device: str, prompts: tuple[str, ...], *, seen: np.ndarray | None
+) -> tuple[Callable[[np.ndarray], Any], str]:
+    """Each run of the detector starts from nothing, or knows the slices that were `seen` with another word."""
     network, config = _network(case)
     if case.detects:
         from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
 
         detector = GroundingDinoDetector(network, config, device=device, content="random")
-        return lambda slices: detector.detect(slices, prompts), detector.compute.format
+
+        if seen is not None:
+            detector.detect(seen, PROMPTS[-1:])
+
+        def detect(slices: np.ndarray) -> None:
+            if seen is None:
+                detector.seen.clear()
+            detector.detect(slices, prompts)
+
+        return detect, detector.compute.format
     from Tell2RegLib.models.sam import SamSegmenter
 
     size = case.image_size or config.image_size_px

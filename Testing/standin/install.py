@@ -91,7 +91,7 @@ class Standin:
         for _ in range(times):
             self.app.processEvents()
 
-    def wait_until(self, true: Any, seconds: float = 10.0) -> None:
+    def wait_until(self, true: Any, seconds: float = 60.0) -> None:
         """Process events until this is true.
 
         Raises:

@@ -20,6 +20,7 @@ ROW = {
 def test_detection_is_timed_with_one_and_six_prompts_and_embedding_once() -> None:
     assert plan(["dino-swin-t", "sam-vit-b"], "cpu", None, None) == [
         ("dino-swin-t", "ours", "cpu", 1, 1),
+        ("dino-swin-t", "later", "cpu", 1, 1),
         ("dino-swin-t", "package", "cpu", 1, 1),
         ("dino-swin-t", "ours", "cpu", 1, 6),
         ("dino-swin-t", "package", "cpu", 1, 6),
@@ -56,3 +57,9 @@ def test_every_way_of_running_is_measured(name: str, who: str) -> None:
     assert 0 < row["teraflop_each"] < 0.01
     assert 0 < row["share_of_peak"] < 2
     assert row["prompts"] == (2 if CASES[name].detects else 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_later_word_takes_fewer_sums() -> None:
+    rows = {who: measure("dino-demo", who, "cpu", 1, 1) for who in ("ours", "later")}
+    assert rows["later"]["teraflop_each"] < rows["ours"]["teraflop_each"]

@@ -454,10 +454,10 @@ def test_two_threads_download_once(here: Place) -> None:
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert waits.wait(10)
+    assert waits.wait(60)
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [record.sha256 for record in found] == [here.model.sha256] * 2
     assert len(here.server.asked) == 1
     assert is_whole(here)
@@ -507,7 +507,7 @@ def test_two_processes_download_once(here: Place, tmp_path: Path) -> None:
     until(second, "wait")
     gate.set()
     for process in (first, second):
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         assert said.splitlines()[-1] == here.model.sha256
     assert len(here.server.asked) == 1

@@ -112,7 +112,25 @@ def test_slices_are_looked_at_once_and_words_read_once(monkeypatch, a_detector) 
     a_detector.detect(slices, ("prostate", "left hip", "bladder", "prostate"))
     assert (looked, len(read)) == ([2, 2, 1], 3)
     a_detector.detect(slices, ("bladder", "right hip"))
-    assert len(read) == 4
+    assert (looked, len(read)) == ([2, 2, 1], 4)
+
+
+def test_words_that_come_later_find_what_they_find_alone(a_network, a_detector) -> None:
+    slices = some_slices(5, (30, 40))
+    a_detector.detect(slices[1:3], ("prostate",))
+    later = a_detector.detect(slices, ("bladder",))
+    assert (a_detector.seen.computed, a_detector.seen.reused) == (5, 2)
+    alone = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX).detect(slices, ("bladder",))
+    assert [(box.slice_index, box.prompt) for box in later] == [(box.slice_index, box.prompt) for box in alone]
+    np.testing.assert_allclose([box.score for box in later], [box.score for box in alone], atol=1e-5)
+    np.testing.assert_allclose(positions(later), positions(alone), atol=1e-3)
+
+
+def test_the_same_slice_in_another_frame_is_looked_at_again(a_detector) -> None:
+    slices = some_slices(2, (30, 40))
+    a_detector.detect(slices, ("prostate",))
+    a_detector.detect(slices.reshape(2, 40, 30), ("prostate",))
+    assert a_detector.seen.reused == 0
 
 
 def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detector) -> None:
@@ -154,7 +172,8 @@ def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) ->
     assert {box.slice_index for box in detector.detect(slices, PROMPTS)} == set(range(5))
     room = 0
     with pytest.raises(ResourceError, match="Detection by GroundingDINO needs more memory"):
-        detector.detect(slices, PROMPTS)
+        detector.detect(slices[::-1] // 2, PROMPTS)
+    assert len(detector.seen) == 0  # what was kept gave way first
 
 
 @pytest.mark.parametrize("options", [{"box_threshold": 1.5}, {"text_threshold": -0.1}])

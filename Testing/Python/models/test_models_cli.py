@@ -279,12 +279,12 @@ def test_a_stopped_download_ends_with_130_and_says_that_it_goes_on(
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    for _ in range(2000):
+    for _ in range(12000):
         if part.is_file() and part.stat().st_size == 1000:
             break
         threading.Event().wait(0.01)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     gate.set()
     assert process.returncode == 130, err
     assert out == ""

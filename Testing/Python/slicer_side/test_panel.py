@@ -492,23 +492,21 @@ def test_a_folder_dialog_that_is_cancelled_starts_nothing(clinic) -> None:
 
 def test_slicer_starts_without_the_library_and_the_panel_opens_without_torch() -> None:
     script = f"""
-import sys, time
+import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from Testing.standin import in_place
 with in_place() as standin:
-    began = time.perf_counter()
     standin.load_module(Path({str(ROOT / "Tell2Reg" / "Tell2Reg.py")!r}))
-    took = time.perf_counter() - began
     light = "Tell2RegLib" not in sys.modules and "torch" not in sys.modules
     import slicer
     slicer.util.selectModule("Tell2Reg")
-    print(light, took < 0.2, "torch" not in sys.modules)
+    print(light, "torch" not in sys.modules)
     standin.unload_modules()
     standin.check()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.split()[-3:] == ["True", "True", "True"], done.stdout + done.stderr
+    assert done.stdout.split()[-2:] == ["True", "True"], done.stdout + done.stderr
 
 
 # --- looking ---

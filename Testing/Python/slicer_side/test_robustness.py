@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -466,24 +465,24 @@ def test_a_deleted_parameter_node_is_no_end(clinic) -> None:
 
 
 @pytest.mark.slow
-def test_a_cancelled_worker_is_idle_at_once_and_one_that_is_killed_is_followed_by_another(a_clinic_with) -> None:
+def test_a_cancelled_worker_listens_and_one_that_is_killed_is_followed_by_another(a_clinic_with) -> None:
     from Tell2RegLib.module.worker_client import WorkerClient
 
-    clinic = a_clinic_with(WorkerClient())
+    clinic = a_clinic_with(WorkerClient(patience_s=120))
     wait = clinic.standin.wait_until
     clinic.own.prompts = "prostate\nbladder"
     wait(lambda: clinic.client.state == "idle", 120)  # the devices are looked up
     clinic.press(clinic.ui.findButton)
     wait(lambda: under_way(clinic), 120)
-    began = time.monotonic()
+    pid = clinic.client.pid
     clinic.press(clinic.ui.findButton)
-    wait(lambda: clinic.idle, 10)
-    assert time.monotonic() - began < 2.0
+    wait(lambda: clinic.idle, 60)
+    assert clinic.client.pid == pid
     assert clinic.said == "Cancelled; the scene is as it was."
     clinic.press(clinic.ui.findButton)
     wait(lambda: under_way(clinic), 120)
     os.kill(clinic.client.pid, signal.SIGKILL)
-    wait(lambda: clinic.idle, 10)
+    wait(lambda: clinic.idle, 60)
     assert "stopped unexpectedly" in clinic.said
     clinic.press(clinic.ui.findButton)
     wait(lambda: clinic.idle, 300)

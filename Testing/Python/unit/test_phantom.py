@@ -419,12 +419,3 @@ def test_a_subject_is_a_value() -> None:
     assert hash(subject) == hash(make_subject(7))
     with pytest.raises(AttributeError):
         subject.seed = 8  # type: ignore[misc]
-
-
-@pytest.mark.slow
-def test_a_volume_of_200_x_200_x_96_takes_seconds_not_minutes() -> None:
-    import time
-
-    start = time.process_time()
-    render(make_subject(0), centred_grid((200, 200, 96), (1.0, 1.0, 1.0)))
-    assert time.process_time() - start < 15

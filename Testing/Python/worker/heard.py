@@ -10,7 +10,7 @@ from typing import Any
 from Tell2RegLib.module.worker_client import WorkerClient
 
 LONG_S = 120.0
-"""A test that waits so long has failed; none should."""
+"""A test that waits so long has failed; none should. How long things take is for `make bench`, not for tests."""
 
 
 @dataclass

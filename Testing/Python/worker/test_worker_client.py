@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from Tell2RegLib.module.worker_client import WorkerClient
 from Tell2RegLib.module.worker_folders import PREFIX, is_running
 from Tell2RegLib.worker.requests import DevicesRequest, ModelsRequest
 from Testing.Python.worker.conftest import MakeClient
-from Testing.Python.worker.heard import Heard, poll_until, run, start, wait_until
+from Testing.Python.worker.heard import LONG_S, Heard, poll_until, run, start, wait_until
 
 ODD = "Testing.Python.worker.odd_worker"
 
@@ -123,7 +122,8 @@ def test_a_request_that_cannot_be_written_starts_nothing(
 # --- cancelled ---
 
 
-def test_a_run_that_listens_is_cancelled_and_its_process_stays(a_client: WorkerClient) -> None:
+def test_a_run_that_listens_is_cancelled_and_its_process_stays(make_client: MakeClient) -> None:
+    a_client = make_client(ODD, patience_s=LONG_S)
     heard = start(a_client, that("waits"))
     poll_until(a_client, lambda: bool(heard.progress))
     pid = a_client.pid
@@ -135,7 +135,7 @@ def test_a_run_that_listens_is_cancelled_and_its_process_stays(a_client: WorkerC
     assert (a_client.state, a_client.pid) == ("idle", pid)
 
 
-def test_a_run_that_does_not_listen_is_killed_with_its_children_in_two_seconds(
+def test_a_run_that_does_not_listen_is_killed_with_its_children(
     a_client: WorkerClient, a_temporary_place: Path
 ) -> None:
     heard = start(a_client, that("is deaf with a child"))
@@ -143,10 +143,8 @@ def test_a_run_that_does_not_listen_is_killed_with_its_children_in_two_seconds(
     child, pid = heard.progress[0][1], a_client.pid
     assert pid is not None
     assert is_running(child)
-    since = time.monotonic()
     a_client.cancel()
-    assert a_client.wait(60)
-    assert time.monotonic() - since < 2.0
+    assert a_client.wait(LONG_S)
     assert heard.ended == [("cancelled",)]
     assert a_client.state == "off"
     wait_until(lambda: not is_running(pid) and not running_and_no_zombie(child))
@@ -165,7 +163,7 @@ def running_and_no_zombie(pid: int) -> bool:
 def test_a_run_is_cancelled_before_its_process_is_there(a_client: WorkerClient) -> None:
     heard = start(a_client, that("waits"))
     a_client.cancel()
-    assert a_client.wait(2.0)
+    assert a_client.wait(LONG_S)
     assert heard.ended == [("cancelled",)]
 
 
