@@ -21,6 +21,7 @@ DETECTOR: tuple[Schedule, ...] = (
     Schedule(steps=1500, batch=6, rate=6e-4, seed=3, every=300),
     Schedule(steps=1400, batch=6, rate=5e-4, seed=4, every=350, near_misses=1 / 3),
     Schedule(steps=2000, batch=6, rate=6e-4, seed=5, every=400, near_misses=1 / 3),
+    Schedule(steps=1400, batch=6, rate=4e-4, seed=6, every=350, near_misses=1 / 6, removed=1 / 3),
 )
 
 SMALL_PX = 192

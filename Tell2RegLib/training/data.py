@@ -42,12 +42,14 @@ class SliceSet:
         square: (S, H, 256) uint8, the segmenter's input without its padding.
         labels: (S, J, I) uint8 at 1 mm, values as in `phantom.LABELS`.
         area: (S, 11) share of the slice that each label covers; column 0 is the background.
+        lacks: (S, 11) labels that no slice of the same subject holds.
     """
 
     small: Bytes
     square: Bytes
     labels: Bytes
     area: NDArray[np.float32]
+    lacks: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.small)
@@ -119,5 +121,7 @@ def load_slices(seeds: Iterable[int], cache: Path, *, workers: int = 2) -> Slice
     parts = []
     for seed in seeds:
         with np.load(cache / f"{seed}.npz") as file:
-            parts.append({name: file[name] for name in file.files})
+            part = {name: file[name] for name in file.files}
+        absent = part["area"].max(axis=0, keepdims=True) == 0
+        parts.append(part | {"lacks": np.repeat(absent, len(part["area"]), axis=0)})
     return SliceSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})

@@ -19,7 +19,7 @@ from Tell2RegLib.training.detector_loss import Target, detector_loss
 from Tell2RegLib.training.detector_score import Tally, found_boxes
 from Tell2RegLib.training.loop import Schedule, train
 from Tell2RegLib.training.sampling_matrix import fast_attention
-from Tell2RegLib.training.words import draw_captions, draw_near_misses, draw_prompt, draw_slices, truth
+from Tell2RegLib.training.words import draw_captions, draw_near_misses, draw_prompt, draw_removed, draw_slices, truth
 
 if TYPE_CHECKING:
     import torch
@@ -83,11 +83,14 @@ def train_detector(
         joined = 0.7 if start is None and step < schedule.steps * 0.3 else 0.3
         near = round(schedule.near_misses * schedule.batch)
         missed, missing = draw_near_misses(rng, training.area, near)
-        chosen = np.concatenate([missed, draw_slices(rng, training.area, schedule.batch - near)])
+        gone, lacking = draw_removed(rng, training.area, training.lacks, round(schedule.removed * schedule.batch))
+        absent = [*missing, *lacking]
+        plain = draw_slices(rng, training.area, schedule.batch - len(absent))
+        chosen = np.concatenate([missed, gone, plain])
         pictures, labels = augmented(training.small[chosen], training.labels[chosen], rng)
         area = np.stack([np.bincount(one.ravel(), minlength=11) / one.size for one in labels.numpy()])
         prompts = [caption for one in area for caption in draw_captions(rng, one, CAPTIONS, joined)]
-        prompts[: near * CAPTIONS : CAPTIONS] = [[draw_prompt(rng, name)] for name in missing]
+        prompts[: len(absent) * CAPTIONS : CAPTIONS] = [[draw_prompt(rng, name)] for name in absent]
         captions = encode_captions(prompts, tokenizer)
         tokens = captions.ids.shape[1]
         targets = [

@@ -28,6 +28,7 @@ class Schedule:
         every: steps between checkpoints.
         average: how much of the averaged weights stays at each step.
         near_misses: of the detector: share of slices that lack an organ which slices nearby hold, and are asked for it.
+        removed: of the detector: share of slices of subjects that lack an organ altogether, and are asked for it.
         until: the step at which to end before the schedule does.
     """
 
@@ -38,6 +39,7 @@ class Schedule:
     every: int = 250
     average: float = 0.998
     near_misses: float = 0.0
+    removed: float = 0.0
     until: int | None = None
 
     def rate_at(self, step: int) -> float:

@@ -141,8 +141,16 @@ NOT_HERE = [
     "slice",
     "left",
     "right",
+    "the",
+    "a",
+    "of",
+    "and",
+    "in",
 ]
 """Words that must give no box; none of `UNSEEN_WORDS` among them."""
+
+LITTLE = ("the", "a", "of", "and", "in")
+"""Words that stand beside organs' names and mean nothing alone."""
 
 UNSEEN_WORDS = ("dog", "liver", "kidney", "hole", "spleen", "tree", "aorta", "left kidney")
 """Words that are never taught, to score how the detector takes words it does not know."""
@@ -176,7 +184,7 @@ def draw_nonsense(rng: np.random.Generator) -> str:
         words = str(rng.choice(NOT_HERE))
     else:
         words = "".join(rng.choice(list(string.ascii_lowercase), size=int(rng.integers(2, 9))))
-    if words not in ("left", "right") and rng.random() < 0.2:
+    if words not in ("left", "right", *LITTLE) and rng.random() < 0.2:
         words = f"{rng.choice(['left', 'right'])} {words}"
     return "bone" if words in UNSEEN_WORDS else words
 
@@ -249,6 +257,30 @@ def draw_near_misses(
             drawn.append(int(rng.choice(found)))
             names.append(name)
     return np.array(drawn, dtype=np.int64), names
+
+
+REMOVED = ("prostate", "prostate", *PROMPTS)
+"""Organs that are asked for where a subject lacks them; the prostate, whose place others fill, more often."""
+
+
+def draw_removed(
+    rng: np.random.Generator, area: NDArray[np.float32], lacks: NDArray[np.bool_], count: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Indices of slices of subjects that lack an organ altogether, with some other organ on them, and its name.
+
+    Args:
+        rng: where chance comes from.
+        area: (S, 11) share of the slice that each label covers.
+        lacks: (S, 11) labels that no slice of the same subject holds.
+        count: how many; none come where no subject lacks anything that can be asked for.
+    """
+    held = area[:, 1:].sum(axis=1) >= PRESENT_SHARE
+    without = {name: held & lacks[:, [n for group in PROMPTS[name] for n in group]].all(axis=1) for name in PROMPTS}
+    names = [name for name in REMOVED if without[name].any()]
+    if not names:
+        return np.zeros(0, dtype=np.int64), []
+    drawn = [str(rng.choice(names)) for _ in range(count)]
+    return np.array([rng.choice(np.flatnonzero(without[name])) for name in drawn], dtype=np.int64), drawn
 
 
 def draw_slices(
