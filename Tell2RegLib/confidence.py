@@ -35,6 +35,9 @@ class TrustSettings:
         jacobian_never: (low, high) det J; at or beyond, not to be trusted: nearly folded, or torn.
         spread_check_mm: to be checked when rigid, affine and fitted transform disagree by more.
         spread_never_mm: not to be trusted when they disagree by more.
+        round_ratio: a region is round when two of its half axes differ by no more than this factor.
+        centre_mm: where one round region alone holds the transform, good up to this distance from its centre: a turn by
+            15 degrees, of which its surface shows little, is 2.6 mm there.
 
     Raises:
         InputError: bounds that are not finite, negative, or in the wrong order.
@@ -46,6 +49,8 @@ class TrustSettings:
     jacobian_never: tuple[float, float] = (0.1, 5.0)
     spread_check_mm: float = 5.0
     spread_never_mm: float = 15.0
+    round_ratio: float = 1.25
+    centre_mm: float = 10.0
 
     def __post_init__(self) -> None:
         (low, high), (least, most) = self.jacobian_check, self.jacobian_never
@@ -53,6 +58,8 @@ class TrustSettings:
             ("near_mm, far_mm", (self.near_mm, self.far_mm)),
             ("spread_check_mm, spread_never_mm", (self.spread_check_mm, self.spread_never_mm)),
             ("jacobian_never, jacobian_check", (least, low, high, most)),
+            ("1, round_ratio", (1.0, self.round_ratio)),
+            ("0, centre_mm", (0.0, self.centre_mm)),
         ):
             if not all(math.isfinite(value) and value >= 0 for value in values) or list(values) != sorted(values):
                 raise InputError(f"The bounds {name} are {values}, but must be positive and grow from left to right.")
@@ -128,10 +135,12 @@ def judge_targets(
     index = grid.lps_to_index(carried)
     inside = np.all((index >= -0.5) & (index <= np.asarray(grid.size_xyz) - 0.5), axis=-1)
     settings = settings or TrustSettings()
+    alone = _alone_and_round(pairs, settings)
     judged = []
     for n, (nearest_mm, nearest_name) in enumerate(_nearest(drawn, pairs)):
         known = (nearest_mm, nearest_name, float(det_j[n]), float(spread[n]), bool(inside[n]))
-        verdict, reasons = _worst([*_by_place(*known[:2], settings), *_by_transform(*known[2:], settings)])
+        rules = [*_by_place(*known[:2], settings), *_by_transform(*known[2:], settings)]
+        verdict, reasons = _worst([*rules, *_by_turn(drawn[n], alone, settings)])
         judged.append(TargetTrust(names[n], drawn[n], carried[n], float(moved[n]), *known, verdict, reasons))
     return tuple(judged)
 
@@ -158,6 +167,27 @@ def _by_place(nearest_mm: float | None, name: str, settings: TrustSettings) -> I
     else:
         verdict = GOOD if nearest_mm <= settings.near_mm else CHECK if nearest_mm <= settings.far_mm else DO_NOT_TRUST
         yield verdict, f"Lies {_mm(nearest_mm)} from the nearest accepted region ({name})."
+
+
+def _alone_and_round(pairs: Sequence[RegionPair], settings: TrustSettings) -> Region | None:
+    """The only accepted moving region, if it is round about some axis: how far it was turned is hard to tell then."""
+    used = [pair.moving for pair in pairs if pair.accepted]
+    if len(used) != 1:
+        return None
+    points = used[0].points_lps_mm()
+    # A voxel's own extent, so that a region of one slice or one voxel has a thickness.
+    own = np.mean(np.square(used[0].grid.spacing_mm)) / 12
+    spread = np.cov(points.T) if len(points) > 1 else np.zeros((3, 3))
+    axes = np.sqrt(np.linalg.eigvalsh(spread + own * np.eye(3)))
+    return used[0] if (axes[1:] / axes[:-1]).min() <= settings.round_ratio else None
+
+
+def _by_turn(drawn: Floats, alone: Region | None, settings: TrustSettings) -> Iterator[Judgement]:
+    if alone is None:
+        return
+    away = float(np.linalg.norm(drawn - alone.centroid_lps_mm()))
+    if away > settings.centre_mm:
+        yield CHECK, f"One nearly round region alone does not say how it is turned ({_mm(away)} from its centre)."
 
 
 def _by_transform(det_j: float, spread_mm: float, inside: bool, settings: TrustSettings) -> Iterator[Judgement]:

@@ -42,11 +42,16 @@ def scaled(factor: float) -> np.ndarray:
     return np.diag([factor, factor, factor, 1.0])
 
 
+GLAND = ball("gland", STRAIGHT, MIDDLE, 8.0)
+ANY_TURN = TrustSettings(centre_mm=1e3)
+"""Without the rule on how a round region is turned, which has tests of its own."""
+
+
 def judged(place: np.ndarray, matrix: np.ndarray | None = None, **more) -> TargetTrust:
     """One target on the straight grid, next to a gland of 8 mm around the middle, under one and the same affine map."""
     matrix = np.eye(4) if matrix is None else matrix
     transform = affine_transform("affine", matrix, STRAIGHT, STRAIGHT)
-    given = {"rigid_lps": matrix, "affine_lps": matrix, "pairs": [pair_of(ball("gland", STRAIGHT, MIDDLE, 8.0))]}
+    given = {"settings": ANY_TURN, "rigid_lps": matrix, "affine_lps": matrix, "pairs": [pair_of(GLAND)]}
     (one,) = judge_targets(["lesion"], [place], transform, **{**given, **more})
     return one
 
@@ -135,6 +140,35 @@ def test_a_place_outside_the_fixed_volume_is_not_trusted() -> None:
     assert judged(np.array([29.4, 0.0, 0.0])).inside_volume  # in the last voxel, beyond its centre
 
 
+@pytest.mark.parametrize(("away_mm", "verdict"), [(9.0, GOOD), (11.0, CHECK)])
+def test_one_round_region_alone_does_not_say_how_it_is_turned(away_mm: float, verdict: str) -> None:
+    trust = judged(np.array([away_mm, 0.0, 0.0]), settings=TrustSettings())
+    assert trust.verdict == verdict
+    assert any("how it is turned" in reason for reason in trust.reasons) == (verdict == CHECK)
+
+
+def test_a_second_region_or_a_shape_says_how_it_is_turned() -> None:
+    place = np.array([11.0, 0.0, 0.0])
+    other = ball("bone", STRAIGHT, np.array([-20.0, 10.0, 10.0]), 5.0)
+    assert judged(place, settings=TrustSettings(), pairs=[pair_of(GLAND), pair_of(other)]).verdict == GOOD
+    x, y, z = np.moveaxis(STRAIGHT.voxel_centres_lps_mm(), -1, 0)
+    long = Region.from_mask("gland", (x / 16) ** 2 + (y / 10) ** 2 + (z / 6) ** 2 <= 1, STRAIGHT)
+    assert judged(place, settings=TrustSettings(), pairs=[pair_of(long)]).verdict == GOOD
+    disc = Region.from_mask("gland", (x / 12) ** 2 + (y / 12) ** 2 + (z / 6) ** 2 <= 1, STRAIGHT)
+    assert judged(place, settings=TrustSettings(), pairs=[pair_of(disc)]).verdict == CHECK
+
+
+def test_a_region_of_one_voxel_is_round() -> None:
+    mask = np.zeros(STRAIGHT.shape_kji, dtype=bool)
+    mask[20, 25, 30] = True
+    assert (
+        judged(
+            np.array([12.0, 0, 0]), settings=TrustSettings(), pairs=[pair_of(Region.from_mask("speck", mask, STRAIGHT))]
+        ).verdict
+        == CHECK
+    )
+
+
 def test_the_worst_rule_decides_and_is_told_first() -> None:
     shifted = np.eye(4)
     shifted[1, 3] = 17.0
@@ -148,7 +182,7 @@ def test_the_worst_rule_decides_and_is_told_first() -> None:
 
 def test_other_thresholds_give_other_verdicts() -> None:
     place = np.array([8.5 + 7, 0, 0])
-    assert judged(place, settings=TrustSettings(near_mm=8.0)).verdict == GOOD
+    assert judged(place, settings=TrustSettings(near_mm=8.0, centre_mm=1e3)).verdict == GOOD
     assert judged(place, settings=TrustSettings(near_mm=1.0, far_mm=6.0)).verdict == DO_NOT_TRUST
 
 

@@ -117,6 +117,41 @@ def test_twenty_regions_are_fitted_together() -> None:
     assert np.mean([overlap(pair, result.transform) for pair in pairs]) > 0.9
 
 
+def around(centre: np.ndarray, side_mm: float, spacing: tuple[float, float, float], turn: Rotation) -> Grid:
+    size = tuple(int(side_mm / s) for s in spacing)
+    matrix = turn.as_matrix()
+    origin = centre - matrix @ (np.array(spacing) * (np.array(size) - 1) / 2)
+    return Grid(size, spacing, tuple(origin), tuple(matrix.ravel()))
+
+
+UNTURNED, TURNED = Rotation.identity(), Rotation.from_euler("zyx", [0.1, -0.3, 0.2])
+SHIFT = np.array([1.3, -0.6, 0.9])
+LATTICES = {
+    "the same, parts of a voxel away": (((1.0, 1.0, 1.0), UNTURNED), ((1.0, 1.0, 1.0), UNTURNED)),
+    "turned": (((1.0, 1.0, 1.0), UNTURNED), ((1.0, 1.0, 1.0), TURNED)),
+    "thick slices": (((0.6, 0.6, 3.0), UNTURNED), ((1.0, 1.0, 1.0), UNTURNED)),
+}
+
+
+@pytest.mark.parametrize("lattices", LATTICES.values(), ids=LATTICES)
+@pytest.mark.parametrize("radii_mm", [(22, 18, 20), (12, 12, 12)])
+def test_how_one_nearly_round_region_is_turned_is_not_read_off_its_voxels(
+    lattices: tuple, radii_mm: tuple[float, float, float]
+) -> None:
+    """The same shape in both volumes, moved and not turned: what the lattices are must hardly show."""
+
+    def shape(lattice: tuple, centre: np.ndarray) -> Region:
+        grid = around(np.zeros(3), 60.0, *lattice)
+        away = (grid.voxel_centres_lps_mm() - centre) / np.array(radii_mm)
+        return Region.from_mask("gland", (away**2).sum(axis=-1) <= 1, grid)
+
+    pair = RegionPair(shape(lattices[0], np.zeros(3)), shape(lattices[1], SHIFT))
+    targets = 10 * np.eye(3)
+    for linear in rigid_and_affine([pair]):
+        off = np.linalg.norm(apply_affine(linear, targets) - targets - SHIFT, axis=1)
+        assert off.max() < 0.7
+
+
 def test_no_region_is_overlooked_because_its_rows_keep_time_with_the_sampling() -> None:
     """20,000 points for twenty regions of 20,000 soft voxels each, in rows of twenty: every twentieth is a border."""
     grid = Grid((60, 130, 110), (1.0, 1.0, 1.0))
