@@ -2,24 +2,27 @@
 
 Both volumes must be cropped alike, as the paper's are: nothing else says that slice k is at the same height in both.
 What is paired on the slices is then joined: masks of the same two linked regions become one 3-D pair of only those
-slices, whose similarity is the mean over its masks, weighted by their areas. A region that goes with one region on some
-slices and with another on others is cut in parts.
+slices, whose similarity is the mean over its masks, weighted by their areas; slices that were skipped between two of
+them are filled in. A region that goes with one region on some slices and with another on others is cut in parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.matching.similarity import allowed_pairs, assign, cosine_similarity
 from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.sources.assembly import region_from_masks
+from Tell2RegLib.sources.assembly import fill_between, region_from_masks
 from Tell2RegLib.sources.protocol import Finding, Found
 from Tell2RegLib.sources.prototypes import mean_prototype
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +42,15 @@ def slice_pairs(fixed: Found, moving: Found, settings: MatchSettings) -> tuple[R
     """Algorithm 1 on every slice, joined to 3-D pairs, most similar first.
 
     Raises:
-        InputError: a source that gave no slices.
+        InputError: a source that gave no slices, or volumes of which no slice k was looked at in both.
     """
     ours, theirs = _by_slice(fixed), _by_slice(moving)
+    if ours and theirs and not set(fixed.looked_at) & set(moving.looked_at):
+        raise InputError(
+            "No slice was looked at in both volumes, since they have different numbers of slices "
+            f"({_count(fixed)} and {_count(moving)}) and only some are looked at. To pair slice by slice, "
+            "look at every slice (a slice step of 1), or crop the volumes alike."
+        )
     groups: dict[tuple[int, int], list[_Match]] = {}
     for k in sorted(ours.keys() & theirs.keys()):
         for match in _matches(fixed, moving, ours[k], theirs[k], settings):
@@ -104,13 +113,26 @@ def _part(found: Found, number: int, findings: Sequence[Finding], part: int) -> 
     assert found.slices is not None
     return region_from_masks(
         whole.name if part == 1 else f"{whole.name} (part {part})",
-        masks,
+        _filled(masks, found.looked_at),
         found.slices.grid,
         whole.grid,
         prompt=whole.prompt,
         score=float(np.average([finding.box.score for finding in findings], weights=areas)),
         prototype=mean_prototype([p for finding in findings if (p := finding.prototype) is not None], areas),
     )
+
+
+def _filled(masks: Mapping[int, Mask], looked_at: Sequence[int]) -> dict[int, Mask]:
+    """The masks, and those of the slices that were skipped between neighbours among the slices looked at."""
+    filled = dict(masks)
+    for low, high in zip(looked_at, looked_at[1:], strict=False):
+        if low in masks and high in masks:
+            filled |= fill_between({low: masks[low], high: masks[high]})
+    return filled
+
+
+def _count(found: Found) -> int:
+    return 0 if found.slices is None else len(found.slices.array_kji)
 
 
 def _number(finding: Finding) -> int:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from Tell2RegLib.matching.pairs import identity
-from Tell2RegLib.region import Color, color_of
+from Tell2RegLib.matching.slicewise import is_part_of
+from Tell2RegLib.region import Color, Region, color_of
 from Tell2RegLib.report import pictures
 from Tell2RegLib.report.pictures import Outline, Tag
 from Tell2RegLib.report.planes import Plane, read_region_at, read_volume_at
@@ -32,14 +34,8 @@ def found_rows(result: RegistrationResult) -> list[Row]:
     words = result.words
     if words is None or words.fixed.slices is None or words.moving.slices is None:
         return []
-    colors = [
-        {
-            identity(getattr(pair, side)): pair.fixed.color or color_of(n)
-            for n, pair in enumerate(result.pairs)
-            if pair.accepted
-        }
-        for side in ("fixed", "moving")
-    ]
+    used = [(pair, pair.fixed.color or color_of(n)) for n, pair in enumerate(result.pairs) if pair.accepted]
+    colors = [[(getattr(pair, side), color) for pair, color in used] for side in ("fixed", "moving")]
     prompts = {prompt: color_of(number) for number, prompt in enumerate(words.fixed.prompts)}
     rows = []
     for title, found, own in (
@@ -103,16 +99,28 @@ def _tag(finding: Finding, colors: Mapping[str, Color]) -> Tag:
 
 
 def _masks_picture(
-    title: str, found: Found, number: int, plane: Plane, colors: Mapping[tuple[Any, ...], Color]
+    title: str, found: Found, number: int, plane: Plane, used: Sequence[tuple[Region, Color]]
 ) -> tuple[str, str, Plane]:
     lines = []
     for finding in found.findings:
         if finding.box.slice_index == number and finding.region is not None and finding.mask is not None:
             region = found.regions[finding.region]
             share = finding.mask.mask.astype(np.float32)
-            lines.append(Outline(region.name, share, colors.get(identity(region), ALONE)))
+            lines.append(Outline(region.name, share, _color(region, share, plane, used)))
     svg = pictures.picture(plane, _pixels(found, number), f"{title}: masks", lines)
     return svg, "Masks, a colour per pair; grey: without a partner, or not used", plane
+
+
+def _color(region: Region, share: NDArray[np.float32], plane: Plane, used: Sequence[tuple[Region, Color]]) -> Color:
+    """Of the pair that a region is in, or, where regions were paired slice by slice, of the part that shows here."""
+    for other, color in used:
+        if identity(other) == identity(region):
+            return color
+    parts = [(other, color) for other, color in used if is_part_of(other.name, region.name)]
+    for other, color in parts:
+        if (read_region_at(other, plane.points_lps_mm) * share).sum() > 0.5 * share.sum():
+            return color
+    return ALONE
 
 
 def _warped_pictures(result: RegistrationResult, fixed: Found) -> list[tuple[str, str, Plane]]:

@@ -123,7 +123,7 @@ def _busiest_point(regions: Sequence[Region]) -> Floats:
         edges = np.linspace(low - 1e-6, high + 1e-6, max(int(high - low), 2) + 1)
         counts = [np.histogram(p[:, axis], edges)[0] for p in points]
         total = np.sum([count / count.max() for count in counts], axis=0)
-        smooth = np.convolve(total, [0.25, 0.5, 0.25], mode="same")
+        smooth = np.convolve(total, [0.25, 0.5, 0.25])[1:-1]
         top = int(smooth.argmax())
         best[axis] = (edges[top] + edges[top + 1]) / 2
     return best

@@ -94,6 +94,26 @@ def test_slices_that_only_one_volume_has_give_nothing() -> None:
     assert match_found(fixed, a_found(("gland",), [(3, 0, (0, 5), 0)]), PAPER) == ()
 
 
+def test_slices_that_were_skipped_between_two_that_match_are_filled_in() -> None:
+    """Every second slice was looked at; on slice 2 nothing looks alike, so nothing is filled on its sides."""
+    every_second = [(0, 0, (0, 6), 0), (2, 0, (0, 6), 0), (4, 0, (0, 6), 0)]
+    fixed = replace(a_found(("gland",), every_second), looked_at=(0, 2, 4))
+    (pair,) = match_found(fixed, fixed, PAPER)
+    assert slices_of(pair) == ([0, 1, 2, 3, 4],) * 2
+    other = replace(
+        a_found(("gland",), [(0, 0, (0, 6), 0), (2, 0, (0, 6), 90), (4, 0, (0, 6), 0)]), looked_at=(0, 2, 4)
+    )
+    (pair,) = match_found(fixed, other, PAPER)
+    assert slices_of(pair) == ([0, 4],) * 2
+
+
+def test_volumes_of_which_no_slice_was_looked_at_in_both_are_told() -> None:
+    fixed = replace(a_found(("gland",), [(0, 0, (0, 5), 0), (2, 0, (0, 5), 0)]), looked_at=(0, 2, 4))
+    moving = replace(a_found(("gland",), [(1, 0, (0, 5), 0), (3, 0, (0, 5), 0)]), looked_at=(1, 3))
+    with pytest.raises(InputError, match="No slice was looked at in both volumes"):
+        match_found(fixed, moving, PAPER)
+
+
 def test_masks_that_are_part_of_no_region_are_left_out() -> None:
     found = a_found(("gland",), [(0, 0, (0, 5), 0), (1, 0, (0, 5), 0)])
     speck = replace(found.findings[1], fate="speck", region=None)

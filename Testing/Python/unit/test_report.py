@@ -95,6 +95,18 @@ def test_planes_go_through_the_regions(a_scan_grid: Grid) -> None:
     assert abs(sagittal.points_lps_mm[0, 0, 0] - centroid[0]) < 4
 
 
+@pytest.mark.parametrize("size", [(9, 7, 1), (1, 8, 6), (1, 1, 1)])
+def test_planes_go_through_regions_of_one_slice_and_one_voxel(a_scan_grid: Grid, size: tuple[int, int, int]) -> None:
+    mask = np.zeros(a_scan_grid.shape_kji, dtype=bool)
+    (i, j, k), (ni, nj, nk) = (n // 3 for n in a_scan_grid.size_xyz), size
+    mask[k : k + nk, j : j + nj, i : i + ni] = True
+    thin = Region.from_mask("thin", mask, a_scan_grid)
+    shown = planes.planes_through([RegionPair(thin, thin)], a_scan_grid)
+    for plane, axis in zip(shown, (2, 1, 0), strict=True):
+        reach = np.ptp(thin.points_lps_mm()[:, axis]) / 2 + 2.0
+        assert abs(plane.points_lps_mm[0, 0, axis] - thin.centroid_lps_mm()[axis]) < reach
+
+
 def test_a_round_region_is_round_and_as_large_as_it_is(a_scan_grid: Grid) -> None:
     pair = a_pair(a_scan_grid, radius_mm=12)
     for plane in planes.planes_through([pair], a_scan_grid):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.grid import Grid
+from Tell2RegLib.matching import MatchSettings
 from Tell2RegLib.models.protocol import Box, Mask
 from Tell2RegLib.output import RegistrationResult
 from Tell2RegLib.report.found import busiest_slice, found_rows, slice_plane
@@ -65,6 +66,16 @@ def test_both_masks_of_a_pair_have_one_colour_and_other_pairs_another(result: Re
     assert len({pair.fixed.color for pair in used}) == len(used)
     assert colors(fixed) & colors(moving) - {"#bfbfbf", "#000000"}
     assert len(together["pictures"]) == 2
+
+
+def test_what_was_paired_slice_by_slice_has_the_colour_of_its_pair(bench: Bench) -> None:
+    words = replace(bench.words(*PROMPTS), matching=MatchSettings.paper())
+    result = bench.run(words)
+    drawn = [
+        set(re.findall(r'stroke="(#[0-9a-f]{6})"', str(row["pictures"][1]["svg"]))) for row in found_rows(result)[:2]
+    ]
+    # bladder and one femoral head; of the other head this slice has no partner
+    assert len(drawn[0] & drawn[1] - {"#bfbfbf", "#000000"}) == 2
 
 
 def test_without_words_there_is_no_such_section(bench: Bench) -> None:
