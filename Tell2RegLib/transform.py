@@ -72,7 +72,8 @@ class Transform:
             grid: where to put it; the fixed grid when None.
 
         Returns:
-            The volume on `grid`, in its own dtype; 0 for labels, else its smallest value, where nothing is known.
+            The volume on `grid`, in its own dtype, whole numbers rounded; 0 for labels, else its smallest value, where
+            nothing is known.
         """
         grid = grid or self.fixed_to_moving.grid
         resampler = sitk.ResampleImageFilter()
@@ -80,8 +81,14 @@ class Transform:
         resampler.SetTransform(to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._seen_on(grid)))
         resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
         resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
-        image = to_simpleitk(volume.array_kji, volume.grid)
-        return Volume(array_of(resampler.Execute(image)).astype(volume.array_kji.dtype), grid, volume.name)
+        array, dtype = volume.array_kji, volume.array_kji.dtype
+        whole = np.issubdtype(dtype, np.integer) and not nearest
+        if whole:  # the filter would cut what is behind the point
+            array = array.astype(np.float32 if dtype.itemsize < 4 else np.float64)
+        found = array_of(resampler.Execute(to_simpleitk(array, volume.grid)))
+        if whole:
+            found = np.rint(found)
+        return Volume(found.astype(dtype), grid, volume.name)
 
     def _seen_on(self, grid: Grid) -> Transform:
         """The same map with its forward field on another grid; good for resampling, where only that is looked at."""

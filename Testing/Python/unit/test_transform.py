@@ -204,6 +204,16 @@ def test_every_label_is_that_of_the_nearest_voxel_where_its_centre_goes(a_transf
     assert not moved.array_kji[clear & ~inside].any()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32"])
+def test_whole_numbers_are_rounded_and_not_cut(a_transform: Transform, dtype: str) -> None:
+    grid = a_transform.moving_to_fixed.grid
+    values = np.random.default_rng(5).integers(10, 250, grid.shape_kji)
+    whole = a_transform.resample(Volume(values.astype(dtype), grid)).array_kji
+    exact = a_transform.resample(Volume(values.astype(np.float64), grid)).array_kji
+    assert whole.dtype == np.dtype(dtype)
+    assert np.abs(whole - exact).max() <= 0.5 + 1e-3
+
+
 def test_beyond_the_moving_volume_a_picture_has_its_smallest_value() -> None:
     grid = moving_grid("oblique")
     volume = Volume(np.full(grid.shape_kji, -1000, np.int16), grid)
