@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from Tell2RegLib.memory import Memory, volume_key
 from Tell2RegLib.models.embedding_store import slices_key
+from Tell2RegLib.models.protocol import Box
 from Tell2RegLib.sources.grounded_sam import GroundedSam, Prepared, cleaned_prompts
 from Tell2RegLib.sources.protocol import Finding, Found, RegionSource
 from Tell2RegLib.sources.registry import check_found
@@ -55,12 +56,20 @@ def find_regions(
 def _find_otherwise(
     source: RegionSource, volume: Volume, prompts: tuple[str, ...], clock: Clock, memory: Memory
 ) -> Found:
-    key = (source.name, volume_key(volume), prompts)
-
     def find() -> Found:
         return check_found(source.find(volume, prompts, progress=clock.tell, check=clock.check), volume)
 
-    return memory.get("find", key, find)
+    if not _is_hashable(source):  # it may be changed in place, and nothing would tell
+        return find()
+    return memory.get("find", (source, volume_key(volume), prompts), find)
+
+
+def _is_hashable(source: RegionSource) -> bool:
+    try:
+        hash(source)
+    except TypeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +121,24 @@ class _Search:
         detector, memory = self.source.detector, self.memory
 
         def key(prompt: str) -> Hashable:
-            return seen.slices, detector.name, prompt
+            return seen.slices, detector.name, prompt, self._beside
 
         new = [prompt for prompt in self.prompts if not memory.has("detect", key(prompt))]
+        if new and self._beside:
+            new = list(self.prompts)
+        # What is known comes first: keeping what is new may push it out.
+        known = [prompt for prompt in self.prompts if prompt not in new]
+        found: dict[str, tuple[Box, ...]] = {prompt: memory.get("detect", key(prompt), tuple) for prompt in known}
         boxes = self.source.detect(seen.prepared, new, step=self.clock.part("detect", number, count)) if new else ()
-        own = {prompt: tuple(box for box in boxes if box.prompt == prompt) for prompt in new}
-        found = {prompt: memory.get("detect", key(prompt), lambda p=prompt: own[p]) for prompt in self.prompts}  # type: ignore[misc]
-        return {prompt: self.source.filter_boxes(seen.prepared, boxes) for prompt, boxes in found.items()}
+        for prompt in new:
+            own = tuple(box for box in boxes if box.prompt == prompt)
+            found[prompt] = memory.get("detect", key(prompt), lambda own=own: own)  # type: ignore[misc]
+        return {prompt: self.source.filter_boxes(seen.prepared, found[prompt]) for prompt in self.prompts}
+
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """The prompts that a result depends on besides its own: all, where the detector reads them together."""
+        return self.prompts if getattr(self.source.detector, "joined", False) else ()
 
     def _embedded(
         self, seen: _Seen, findings: dict[str, tuple[Finding, ...]], number: int, count: int
@@ -164,7 +184,7 @@ class _Search:
             return findings
         source, own = self.source, self.source.settings
         filters = (own.box_margin, own.box_overlap, own.mask_smallest, own.mask_largest, own.mask_overlap)
-        key = (seen.slices, source.detector.name, source.segmenter.name, prompt, filters)
+        key = (seen.slices, source.detector.name, source.segmenter.name, prompt, self._beside, filters)
 
         def segment() -> tuple[Finding, ...]:
             return source.segment(seen.prepared, findings, embeddings, step=lambda *_: self.clock.check())

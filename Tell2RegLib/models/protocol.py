@@ -73,7 +73,11 @@ class Mask:
 
 
 class Detector(Protocol):
-    """Words to boxes."""
+    """Words to boxes.
+
+    One whose prompts influence one another says so by an attribute `joined` that is true: what it found for a prompt
+    is then used again only beside the same other prompts.
+    """
 
     name: str
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.finding import find_regions
@@ -16,9 +20,14 @@ from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.measuring import detection_ratio
 from Tell2RegLib.memory import Memory
 from Tell2RegLib.models.embedding_store import EmbeddingStore
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
 from Tell2RegLib.pipeline import finish, register
+from Tell2RegLib.sources.grounded_sam import GroundedSam
+from Tell2RegLib.sources.protocol import Found
 from Tell2RegLib.stages import WORD_STAGES, Clock
+from Tell2RegLib.volume import Volume
 from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
+from Testing.Python.small import centred_grid
 
 BENT = FitSettings(resolution_mm=8.0, max_steps=5)
 
@@ -130,6 +139,95 @@ def test_memory_forgets_what_was_used_longest_ago() -> None:
     assert memory.has("stage", "b")
     assert not memory.has("stage", "c")
     assert (memory.runs["stage"], memory.reused["stage"]) == (4, 1)
+
+
+# --- memory changes no result ---
+
+SEARCHES = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 2), min_size=1, max_size=2),
+        st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
+    ),
+    min_size=2,
+    max_size=4,
+)
+"""Calls one after another: numbers of volumes, and prompts."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A box a slice and prompt, the same for the same slices and words; joined, every word moves every box."""
+
+    joined: bool = False
+    name: str = "a stub"
+
+    def detect(self, slices: Slices, prompts: Sequence[str], **_: Any) -> tuple[Box, ...]:
+        together = len(prompts) if self.joined else 1
+        return tuple(
+            Box(k, prompt, (1.0, 1.0, 9.0 + image[0, 0] % 3, 6.0 + ord(prompt) % 5), 0.9 / together)
+            for k, image in enumerate(slices)
+            for prompt in prompts
+        )
+
+    def embed(self, slices: Slices, **_: Any) -> Embeddings:
+        return Embeddings(np.ones((len(slices), 2, 4, 4), np.float32), (4.0, 4.0), slices.shape[1:], "a stub")
+
+    def segment(self, embeddings: Embeddings, boxes: Sequence[Box], **_: Any) -> tuple[Mask, ...]:
+        rows, columns = np.indices(embeddings.slice_hw)
+        return tuple(Mask(box, (columns < box.xyxy_px[2]) & (rows < box.xyxy_px[3]), box.score) for box in boxes)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """A source that says which words it was asked for with which option."""
+
+    option: Any
+    name: str = "finder"
+
+    def find(self, volume: Volume, prompts: Sequence[str], **_: Any) -> Found:
+        return Found(f"{self.name} {self.option}", tuple(prompts))
+
+
+@pytest.fixture(scope="module")
+def three_volumes() -> tuple[Volume, ...]:
+    grid = centred_grid((13, 12, 2), (1.0, 1.0, 2.0))
+    rng = np.random.default_rng(4)
+    return tuple(Volume(rng.integers(0, 255, grid.shape_kji).astype(np.float32), grid, name=f"{n}") for n in range(3))
+
+
+def _told(found: Found) -> list[object]:
+    findings = [(f.box, f.fate, f.mask and f.mask.mask.tobytes(), f.region) for f in found.findings]
+    return [found.prompts, findings, [(r.name, r.score, r.volume_ml) for r in found.regions]]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@given(searches=SEARCHES, most=st.integers(1, 8))
+def test_no_order_of_words_and_volumes_gives_another_result_with_memory_than_without(
+    three_volumes: tuple[Volume, ...], joined: bool, searches: list[tuple[list[int], list[str]]], most: int
+) -> None:
+    source = GroundedSam(Networks(joined), Networks(joined))
+    memory = Memory(most=most)
+    for numbers, prompts in searches:
+        volumes = [three_volumes[number] for number in numbers]
+        remembered = find_regions(source, volumes, prompts, memory=memory)
+        assert [_told(found) for found in remembered] == [
+            _told(found) for found in find_regions(source, volumes, prompts)
+        ]
+
+
+def test_a_source_with_another_option_is_asked_anew_and_an_equal_one_is_not(three_volumes: tuple[Volume, ...]) -> None:
+    memory = Memory()
+    found = [find_regions(Finder(option), three_volumes[:1], ["a"], memory=memory)[0] for option in (1, 2, 1)]
+    assert [one.source for one in found] == ["finder 1", "finder 2", "finder 1"]
+    assert (memory.runs["find"], memory.reused["find"]) == (2, 1)
+
+
+def test_a_source_that_may_change_is_asked_every_time(three_volumes: tuple[Volume, ...]) -> None:
+    memory, source = Memory(), Finder([1])
+    before = find_regions(source, three_volumes[:1], ["a"], memory=memory)
+    source.option[0] = 2
+    after = find_regions(source, three_volumes[:1], ["a"], memory=memory)
+    assert [found.source for found in (*before, *after)] == ["finder [1]", "finder [2]"]
 
 
 # --- what is told ---
