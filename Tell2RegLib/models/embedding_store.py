@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from Tell2RegLib.hashing import array_key
 from Tell2RegLib.models.protocol import Embeddings, Slices
@@ -35,7 +36,7 @@ class EmbeddingStore:
 
     Args:
         folder: made when the first embeddings are put into it.
-        limit_bytes: the files together stay below this; embeddings larger than that are not kept.
+        limit_bytes: the files together stay within this; embeddings that are larger are not kept.
     """
 
     def __init__(self, folder: str | Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
@@ -49,39 +50,34 @@ class EmbeddingStore:
         path = self._path(slices, model)
         try:
             with safe_open(path, framework="np") as file:
-                about = json.loads(file.metadata()["embeddings"])
+                metadata = file.metadata()
                 features = file.get_tensor("features")
-            os.utime(path)
-            return Embeddings(features, _pair(about["covered_hw"]), _whole(about["slice_hw"]), about["model"])
+            embeddings = _restored(features, metadata, path.stem)
+            _check(embeddings, slices)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("Kept embeddings '%s' cannot be read (%s) and are computed again.", path.name, error)
+            log.warning("Kept embeddings '%s' cannot be used (%s) and are computed again.", path.name, error)
             with suppress(OSError):
                 path.unlink()
             return None
+        with suppress(OSError):  # the folder may be another's, to read only
+            os.utime(path)
+        return embeddings
 
     def put(self, slices: Slices, model: str, embeddings: Embeddings) -> None:
         """Keep embeddings; written aside and moved into place."""
-        from safetensors.numpy import save_file
-
         if embeddings.features.nbytes > self.limit_bytes:
             return
-        about = {
-            "covered_hw": list(embeddings.covered_hw),
-            "slice_hw": list(embeddings.slice_hw),
-            "model": embeddings.model,
-        }
         path = self._path(slices, model)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(embeddings.features.nbytes)
             handle, aside = tempfile.mkstemp(prefix=".part-", dir=self.folder)
             os.close(handle)
             try:
-                tensors = {"features": np.ascontiguousarray(embeddings.features)}
-                save_file(tensors, aside, metadata={"embeddings": json.dumps(about)})
-                os.replace(aside, path)
+                _write(aside, embeddings, path.stem)
+                if self._make_room(os.stat(aside).st_size, path):
+                    os.replace(aside, path)
             finally:
                 with suppress(OSError):
                     os.unlink(aside)
@@ -110,15 +106,55 @@ class EmbeddingStore:
                 found.append((path, about.st_size, about.st_mtime))
         return sorted(found, key=lambda file: file[2])
 
-    def _make_room(self, needed: int) -> None:
-        files = self._files()
+    def _make_room(self, needed: int, replaced: Path) -> bool:
+        """Whether a file of this size fits, if need be after others went."""
+        files = [file for file in self._files() if file[0] != replaced]
         used = sum(size for _, size, _ in files)
+        if needed > self.limit_bytes:
+            return False
         for path, size, _ in files:
             if used + needed <= self.limit_bytes:
                 break
             with suppress(OSError):
                 path.unlink()
-            used -= size
+                used -= size
+        return used + needed <= self.limit_bytes
+
+
+def _write(path: str, embeddings: Embeddings, key: str) -> None:
+    from safetensors.numpy import save_file
+
+    about = json.dumps(
+        {
+            "covered_hw": list(embeddings.covered_hw),
+            "slice_hw": list(embeddings.slice_hw),
+            "model": embeddings.model,
+        }
+    )
+    features = np.ascontiguousarray(embeddings.features)
+    save_file({"features": features}, path, metadata={"embeddings": about, "sha256": _hash(features, about, key)})
+
+
+def _restored(features: NDArray, metadata: dict[str, str], key: str) -> Embeddings:
+    """What a file holds, if that is what was written into it under this key."""
+    text = metadata["embeddings"]
+    if metadata["sha256"] != _hash(features, text, key):
+        raise ValueError("its content is not what was written")
+    about = json.loads(text)
+    return Embeddings(features, _pair(about["covered_hw"]), _whole(about["slice_hw"]), about["model"])
+
+
+def _hash(features: NDArray, about: str, key: str) -> str:
+    return array_key(repr((key, about, features.shape, features.dtype.str)), features)
+
+
+def _check(embeddings: Embeddings, slices: Slices) -> None:
+    """Refuse what cannot be the features of these slices."""
+    features = embeddings.features
+    if features.ndim != 4 or features.dtype.kind != "f" or not np.isfinite(features).all():
+        raise ValueError("its features are no four-dimensional array of finite numbers")
+    if (len(features), *embeddings.slice_hw) != slices.shape:
+        raise ValueError(f"it is of {len(features)} slices of {embeddings.slice_hw} pixels, not of {slices.shape}")
 
 
 def _pair(values: list[float]) -> tuple[float, float]:

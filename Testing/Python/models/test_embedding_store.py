@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +69,94 @@ def test_embeddings_larger_than_the_limit_are_not_kept(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
-def test_a_damaged_file_is_as_if_it_were_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("room", [1.0, 1.2, 3.0, 4.1])
+def test_the_files_never_exceed_the_limit_headers_included(tmp_path: Path, room: float) -> None:
+    store = EmbeddingStore(tmp_path, limit_bytes=int(room * some_embeddings(1).features.nbytes))
+    for seed in range(6):
+        store.put(some_slices(seed), "a model", some_embeddings(seed))
+        assert store.size_bytes() <= store.limit_bytes
+
+
+def test_the_same_embeddings_put_again_push_out_no_others(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path, limit_bytes=int(2.9 * some_embeddings(1).features.nbytes))
+    for seed in (1, 2, 2):
+        store.put(some_slices(seed), "a model", some_embeddings(seed))
+    assert len(files_in(tmp_path)) == 2
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def zeroed(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-400] + bytes(400))
+
+
+def one_bit_changed(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+def other_pixels_said(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"[5, 7]", b"[7, 5]"))
+
+
+def another_model_said(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"a model", b"b model"))
+
+
+def another_files_content(file: Path) -> None:
+    other = EmbeddingStore(file.parent / "other")
+    other.put(some_slices(2), "a model", some_embeddings(2))
+    file.write_bytes(next(other.folder.iterdir()).read_bytes())
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def without_a_hash(file: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"features": some_embeddings(1).features}, file, metadata={"embeddings": "[1]"})
+
+
+DAMAGES = (
+    *(cut_off, zeroed, one_bit_changed, other_pixels_said, another_model_said),
+    *(another_files_content, emptied, without_a_hash),
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_as_if_it_were_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
     store = EmbeddingStore(tmp_path)
     store.put(some_slices(1), "a model", some_embeddings(1))
     (file,) = tmp_path.glob(f"*{SUFFIX}")
-    file.write_bytes(file.read_bytes()[:-20])
+    damage(file)
+    assert store.get(some_slices(1), "a model") is None
+    assert not file.exists()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "computed again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ones((2, 4, 6, 6), np.float32),
+        np.ones((3, 4), np.float32),
+        np.ones((3, 4, 6, 6), np.int32),
+        np.full((3, 4, 6, 6), np.nan, np.float32),
+    ],
+    ids=["other slices", "no pictures", "whole numbers", "not finite"],
+)
+def test_features_that_cannot_be_of_the_slices_are_not_given_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: np.ndarray
+) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(some_slices(1), "a model", replace(some_embeddings(1), features=wrong))
     assert store.get(some_slices(1), "a model") is None
     assert files_in(tmp_path) == []
     assert "computed again" in caplog.text
