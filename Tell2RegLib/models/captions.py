@@ -36,7 +36,7 @@ def plan_captions(prompts: Sequence[str], tokenizer: Any, *, longest: int, joine
         joined: as many prompts in a caption as fit; otherwise each has its own.
 
     Raises:
-        InputError: a prompt is empty or too long.
+        InputError: a prompt is empty, too long, or has no word that the vocabulary knows.
     """
     captions: list[Caption] = []
     for prompt in dict.fromkeys(prompts):
@@ -46,6 +46,7 @@ def plan_captions(prompts: Sequence[str], tokenizer: Any, *, longest: int, joine
                 f"The prompt '{prompt[:40]}...' has {len(alone.token_ids)} tokens, of which the model reads {longest}: "
                 "say it in fewer words."
             )
+        _check_known(alone, tokenizer)
         longer = _caption((*captions[-1].prompts, prompt), tokenizer) if joined and captions else alone
         if joined and captions and len(longer.token_ids) <= longest:
             captions[-1] = longer
@@ -61,7 +62,7 @@ def plain(prompt: str) -> str:
     'left hip'
     """
     words = prompt.lower().strip().removesuffix(".")
-    if not words.strip(" .?"):
+    if not _says_something(words):
         raise InputError(f"The prompt '{prompt}' says nothing: give it a word.")
     return words
 
@@ -76,6 +77,22 @@ def prompt_of(probabilities: Sequence[float], caption: Caption) -> str:
     """The prompt whose tokens hold the largest probability."""
     best = [max(probabilities[start:stop]) for start, stop in caption.spans]
     return caption.prompts[best.index(max(best))]
+
+
+def _says_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _check_known(caption: Caption, tokenizer: Any) -> None:
+    """Refuse a prompt of which nothing but "unknown" would reach the network: it would find anything."""
+    ((start, stop),) = caption.spans
+    offsets = tokenizer(caption.text, return_offsets_mapping=True)["offset_mapping"]
+    spoken = [n for n in range(start, stop) if _says_something(caption.text[slice(*offsets[n])])]
+    if all(caption.token_ids[n] == tokenizer.unk_token_id for n in spoken):
+        raise InputError(
+            f"The prompt '{caption.prompts[0]}' cannot be read: the model's vocabulary has none of these words; use "
+            "English words, such as 'prostate'."
+        )
 
 
 def _caption(prompts: tuple[str, ...], tokenizer: Any) -> Caption:

@@ -264,10 +264,22 @@ def test_a_joined_caption_that_is_full_is_followed_by_another() -> None:
     assert [caption.text for caption in captions] == ["prostate. left hip.", "bladder."]
 
 
-@pytest.mark.parametrize("prompt", ["", "  ", ".", " ? "])
+@pytest.mark.parametrize("prompt", ["", "  ", ".", " ? ", "!!", "-", "…"])
 def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
     with pytest.raises(InputError, match="says nothing"):
         plan_captions([prompt], small_tokenizer(), longest=20, joined=False)
+
+
+@pytest.mark.parametrize("prompt", ["前列腺", "простата", "前列腺, простата!"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_prompt_without_a_word_that_the_vocabulary_knows_is_refused(prompt: str, joined: bool) -> None:
+    with pytest.raises(InputError, match=f"'{prompt}' cannot be read: the model's vocabulary has none of these words"):
+        plan_captions(["prostate", prompt], small_tokenizer(), longest=20, joined=joined)
+
+
+def test_one_known_word_among_unknown_ones_is_enough() -> None:
+    (caption,) = plan_captions(["простата: prostate"], small_tokenizer(), longest=20, joined=False)
+    assert small_tokenizer().unk_token_id in caption.token_ids
 
 
 def test_a_prompt_that_is_too_long_is_refused() -> None:
