@@ -167,7 +167,7 @@ class GroundedSam:
 
 
 def cleaned_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
-    """The prompts without outer space, each once, whatever its case.
+    """The prompts without outer space, each once, in the user's order; neither case nor full stops at the end count.
 
     Raises:
         InputError: none at all, or an empty one.
@@ -177,9 +177,16 @@ def cleaned_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
     stripped = [" ".join(prompt.split()) for prompt in prompts]
     if not stripped:
         raise InputError("No words to look for were given: give at least one prompt, such as 'prostate'.")
-    if not all(plain_name(prompt) for prompt in stripped):
+    if not all(map(_compared, stripped)):
         raise InputError("One of the prompts is empty: give words to look for, such as 'prostate'.")
-    return tuple({plain_name(prompt): prompt for prompt in reversed(stripped)}.values())[::-1]
+    first: dict[str, str] = {}
+    for prompt in stripped:
+        first.setdefault(_compared(prompt), prompt)
+    return tuple(first.values())
+
+
+def _compared(prompt: str) -> str:
+    return plain_name(prompt.rstrip(". "))
 
 
 def step_of(stage: str, progress: Progress | None, check: Check | None) -> Step:

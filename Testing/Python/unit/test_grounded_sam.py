@@ -235,13 +235,17 @@ def test_progress_is_told_stage_by_stage_and_cancel_stops_at_once() -> None:
         (["  femoral   head ", "prostate"], ("femoral head", "prostate")),
         (["Prostate", "prostate", "bladder"], ("Prostate", "bladder")),
         ("prostate", ("prostate",)),
+        (["prostate", "prostate.", "Prostate .", "Prostate..."], ("prostate",)),
+        (["prostate", "bladder", "Prostate"], ("prostate", "bladder")),
     ],
 )
 def test_prompts_are_cleaned_and_asked_once(given: Sequence[str], expected: tuple[str, ...]) -> None:
     assert cleaned_prompts(given) == expected
 
 
-@pytest.mark.parametrize(("given", "told"), [([], "No words"), (["prostate", " "], "is empty"), (["--"], "is empty")])
+@pytest.mark.parametrize(
+    ("given", "told"), [([], "No words"), (["prostate", " "], "is empty"), (["--"], "is empty"), ([" . "], "is empty")]
+)
 def test_no_words_are_told(given: Sequence[str], told: str) -> None:
     with pytest.raises(InputError, match=told):
         cleaned_prompts(given)
