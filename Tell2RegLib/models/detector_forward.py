@@ -18,17 +18,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from Tell2RegLib.models.deformable import deformable_attention
+from Tell2RegLib.models.inference import Check
 from Tell2RegLib.models.swin import swin_features
 from Tell2RegLib.models.text_fusion import fuse
-
-Halved = Callable[[], AbstractContextManager[object]]
-"""Makes a context in which products may be in 16 bits."""
 
 PROPOSAL_SIZE = 0.05
 """Of the slice: side of the box that a pixel of the first level proposes; on each further level twice that."""
 
 NEAREST_EDGE = 0.01
 """Of the slice: pixels closer to its edge propose nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How layers are run.
+
+    Args:
+        halved: makes a context in which products may be in 16 bits, for those that stand it.
+        check: called between layers.
+    """
+
+    halved: Callable[[], AbstractContextManager[object]]
+    check: Check
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +96,11 @@ def encode_text(network: Any, tokens: Any) -> Text:
 # --- once a slice ---
 
 
-def image_features(network: Any, images: Tensor, halved: Halved) -> tuple[Tensor, tuple[tuple[int, int], ...]]:
+def image_features(network: Any, images: Tensor, run: Run) -> tuple[Tensor, tuple[tuple[int, int], ...]]:
     """Slices (B, 3, H, W) to the features of all levels, (B, S, C), and the levels' shapes."""
-    with halved():
-        stages = swin_features(network.backbone[0], images)
+    with run.halved():
+        stages = swin_features(network.backbone[0], images, run.check)
+    run.check()
     maps = [stage.float() for stage in stages]
     levels = [project(found) for project, found in zip(network.input_proj, maps, strict=False)]
     for project in network.input_proj[len(maps) :]:
@@ -119,7 +131,7 @@ def prepare_levels(network: Any, shapes: tuple[tuple[int, int], ...], device: to
 # --- slices and caption together ---
 
 
-def locate(network: Any, image: Tensor, levels: Levels, text: Text, halved: Halved) -> tuple[Tensor, Tensor]:
+def locate(network: Any, image: Tensor, levels: Levels, text: Text, run: Run) -> tuple[Tensor, Tensor]:
     """Where the caption's tokens are.
 
     Args:
@@ -127,29 +139,32 @@ def locate(network: Any, image: Tensor, levels: Levels, text: Text, halved: Halv
         image: (B, S, C) of `image_features`.
         levels: for their shapes.
         text: the caption.
-        halved: for the products that stand 16 bits.
+        run: how.
 
     Returns:
         Logits (B, Q, T) and boxes (B, Q, 4): centre x and y, width and height, as fractions of the slice.
     """
-    memory, words = _encode(network.transformer.encoder, image, levels, text, halved)
+    memory, words = _encode(network.transformer.encoder, image, levels, text, run)
     boxes, queries = _propose(network.transformer, memory, words, levels)
-    return _decode(network, queries, boxes, memory, words, levels, halved)
+    return _decode(network, queries, boxes, memory, words, levels, run)
 
 
-def _encode(encoder: Any, image: Tensor, levels: Levels, text: Text, halved: Halved) -> tuple[Tensor, Tensor]:
+def _encode(encoder: Any, image: Tensor, levels: Levels, text: Text, run: Run) -> tuple[Tensor, Tensor]:
     batch = image.shape[0]
     words = text.features.expand(batch, -1, -1)
     apart = ~text.attention_mask.expand(batch, -1, -1)
     where = text.position.expand(batch, -1, -1).transpose(0, 1)
     for fusion, enhance, layer in zip(encoder.fusion_layers, encoder.text_layers, encoder.layers, strict=True):
+        run.check()
         image, words = fuse(fusion, image, words)
         words = enhance(src=words.transpose(0, 1), src_mask=apart, pos=where).transpose(0, 1)
+        run.check()
         seen = deformable_attention(
-            layer.self_attn, image + levels.position, image, levels.centres, levels.shapes, halved
+            layer.self_attn, image + levels.position, image, levels.centres, levels.shapes, run.halved
         )
         image = layer.norm1(image + seen)
-        with halved():
+        run.check()
+        with run.halved():
             hidden = layer.linear2(layer.activation(layer.linear1(image)))
         image = layer.norm2(image + hidden)
     return image, words
@@ -169,7 +184,7 @@ def _propose(transformer: Any, memory: Tensor, words: Tensor, levels: Levels) ->
 
 
 def _decode(
-    network: Any, queries: Tensor, boxes: Tensor, memory: Tensor, words: Tensor, levels: Levels, halved: Halved
+    network: Any, queries: Tensor, boxes: Tensor, memory: Tensor, words: Tensor, levels: Levels, run: Run
 ) -> tuple[Tensor, Tensor]:
     from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position
     from groundingdino.util.misc import inverse_sigmoid
@@ -177,9 +192,10 @@ def _decode(
     decoder = network.transformer.decoder
     reference = before = boxes.sigmoid()
     for layer, refine in zip(decoder.layers, decoder.bbox_embed, strict=True):
+        run.check()
         before = reference
         position = decoder.ref_point_head(gen_sineembed_for_position(before))
-        queries = _decode_layer(layer, queries, position, before, memory, words, levels, halved)
+        queries = _decode_layer(layer, queries, position, before, memory, words, levels, run)
         reference = (refine(queries) + inverse_sigmoid(before)).sigmoid()
     answers = decoder.norm(queries)
     final = (network.bbox_embed[-1](answers) + inverse_sigmoid(before)).sigmoid()
@@ -194,11 +210,11 @@ def _decode_layer(
     memory: Tensor,
     words: Tensor,
     levels: Levels,
-    halved: Halved,
+    run: Run,
 ) -> Tensor:
     queries = layer.norm2(queries + _attend(layer.self_attn, queries + position, queries + position, queries))
     queries = layer.catext_norm(queries + _attend(layer.ca_text, queries + position, words, words))
-    seen = deformable_attention(layer.cross_attn, queries + position, memory, reference, levels.shapes, halved)
+    seen = deformable_attention(layer.cross_attn, queries + position, memory, reference, levels.shapes, run.halved)
     queries = layer.norm1(queries + seen)
     return layer.norm3(queries + layer.linear2(layer.activation(layer.linear1(queries))))
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.captions import Caption, phrase_of, plan_captions, prompt_of
-from Tell2RegLib.models.detector_forward import Levels, Text, encode_text, image_features, locate, prepare_levels
+from Tell2RegLib.models.detector_forward import Levels, Run, Text, encode_text, image_features, locate, prepare_levels
 from Tell2RegLib.models.detector_network import DetectorConfig, build_detector
-from Tell2RegLib.models.inference import Precision, batch_size, choose, in_batches, is_out_of_memory
+from Tell2RegLib.models.inference import Precision, batch_size, check_of, choose, in_batches, is_out_of_memory
 from Tell2RegLib.models.official_layout import content_hash, load_official
 from Tell2RegLib.models.protocol import Box, Slices, Step
 from Tell2RegLib.models.resize import check_slices, normalised, resized, short_side_size
@@ -112,7 +112,7 @@ class GroundingDinoDetector:
         """Every box above the thresholds, by slice, then prompt, then falling score.
 
         Positions are the network's own: a box may reach a little beyond the slice. `step` is also called between the
-        captions of a batch of slices, so that a long one can be cancelled.
+        layers, so that a large network can be cancelled soon.
 
         Raises:
             InputError: these are not 8-bit slices, or a prompt is empty or too long.
@@ -128,9 +128,9 @@ class GroundingDinoDetector:
         )
 
         def work(start: int, stop: int) -> list[Box]:
-            between = None if step is None else lambda: step(start, len(slices))
+            run = Run(self.compute.halved, check_of(step, start, len(slices)))
             try:
-                return self._detect_batch(slices[start:stop], hw, start, captions, between)
+                return self._detect_batch(slices[start:stop], hw, start, captions, run)
             except (MemoryError, RuntimeError) as error:
                 if is_out_of_memory(error):
                     self.seen.clear()
@@ -146,7 +146,7 @@ class GroundingDinoDetector:
         return tuple(sorted(boxes, key=lambda box: (box.slice_index, order[box.prompt], -box.score)))
 
     def _detect_batch(
-        self, slices: Slices, hw: tuple[int, int], first: int, captions: Sequence[Caption], between: Any
+        self, slices: Slices, hw: tuple[int, int], first: int, captions: Sequence[Caption], run: Run
     ) -> list[Box]:
         """Boxes of a few slices, of which the first is number `first`."""
         boxes: list[Box] = []
@@ -155,17 +155,16 @@ class GroundingDinoDetector:
 
             def look(numbers: list[int]) -> Tensor:
                 images = normalised(resized(slices[numbers], hw), mean, std, self.compute.device)
-                features, shapes = image_features(self.network, images, self.compute.halved)
+                features, shapes = image_features(self.network, images, run)
                 if hw not in self._levels:
                     self._levels[hw] = prepare_levels(self.network, shapes, self.compute.device)
                 return features
 
             features = self.seen.of(slices, hw, look)
-            for number, caption in enumerate(captions):
-                if number and between is not None:
-                    between()
+            for caption in captions:
+                run.check()
                 text = self._text(caption)
-                logits, places = locate(self.network, features, self._levels[hw], text, self.compute.halved)
+                logits, places = locate(self.network, features, self._levels[hw], text, run)
                 boxes += self._boxes(logits, places, caption, first, (slices.shape[1], slices.shape[2]))
         return boxes
 

@@ -17,6 +17,9 @@ from Tell2RegLib.system_memory import system_memory
 Result = TypeVar("Result")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+Check = Callable[[], None]
+"""Called between the layers of a network; raises Cancelled to stop."""
+
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MEMORY_SHARE = 0.6
 """Of the free memory, for one batch: the estimates of what a slice needs are rough."""
@@ -181,6 +184,11 @@ def in_batches(
         start = stop
         if step is not None:
             step(start, count)
+
+
+def check_of(step: Step | None, done: int, total: int) -> Check:
+    """A step as what is called between layers: it hears the same numbers again, and may stop the work by raising."""
+    return (lambda: None) if step is None else (lambda: step(done, total))
 
 
 def _half(size: int, what: str, failure: str) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from Tell2RegLib.errors import InputError, ModelError
-from Tell2RegLib.models.inference import Precision, batch_size, choose, in_batches
+from Tell2RegLib.models.inference import Check, Precision, batch_size, check_of, choose, in_batches
 from Tell2RegLib.models.official_layout import content_hash, load_official
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
 from Tell2RegLib.models.resize import check_slices, long_side_size, normalised, resized
@@ -109,6 +109,7 @@ class SamSegmenter:
 
         Masks decoded from float32 features rounded to float16 would differ in more pixels than the comparison with the
         package allows; features that come from 16-bit products lose nothing by it.
+        `step` is also called between the layers, so that a large network can be cancelled soon.
 
         Raises:
             InputError: these are not 8-bit slices.
@@ -122,7 +123,8 @@ class SamSegmenter:
         features = np.empty((len(slices), channels, side, side), np.float16 if self.compute.is_half else np.float32)
 
         def work(start: int, stop: int) -> None:
-            features[start:stop] = self._encode(slices[start:stop], size).cpu().numpy()
+            check = check_of(step, start, len(slices))
+            features[start:stop] = self._encode(slices[start:stop], size, check).cpu().numpy()
 
         for _ in in_batches(
             len(slices), self._slices_at_once(size), work, what=f"Embedding by {self.title}", step=step
@@ -132,7 +134,7 @@ class SamSegmenter:
         covered = (used[0] / self.patch, used[1] / self.patch)
         return Embeddings(features, covered, slice_hw, self.model(size))
 
-    def _encode(self, slices: Slices, size: int) -> Tensor:
+    def _encode(self, slices: Slices, size: int, check: Check) -> Tensor:
         """(S, C, H, W) of slices (S, J, I)."""
         network = self.network
         picture = resized(slices, long_side_size((slices.shape[1], slices.shape[2]), size))
@@ -142,7 +144,7 @@ class SamSegmenter:
             images = torch.nn.functional.pad(images, (0, size - images.shape[3], 0, size - images.shape[2]))
             if size not in self._encoders:
                 self._encoders[size] = SamEncoder(network.image_encoder, size, self.compute)
-            return self._encoders[size](images)
+            return self._encoders[size](images, check)
 
     def _slices_at_once(self, size: int) -> int:
         width = self.network.image_encoder.patch_embed.proj.out_channels

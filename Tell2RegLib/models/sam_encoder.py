@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from Tell2RegLib.models.attention import relative_attention
-from Tell2RegLib.models.inference import Compute
+from Tell2RegLib.models.inference import Check, Compute
 
 
 class Positions(NamedTuple):
@@ -41,14 +41,18 @@ class SamEncoder:
             self.position = resized_position(encoder.pos_embed, self.tokens)
             self.relative = [self._relative(block) for block in encoder.blocks]
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, size, size) normalised -> (B, C, size / patch, size / patch) in float32."""
+    def __call__(self, images: Tensor, check: Check) -> Tensor:
+        """(B, 3, size, size) normalised -> (B, C, size / patch, size / patch) in float32.
+
+        `check` is called before every block.
+        """
         encoder = self.encoder
         x = encoder.patch_embed(images)
         if self.position is not None:
             x = x + self.position
         with self.compute.halved():
             for block, positions in zip(encoder.blocks, self.relative, strict=True):
+                check()
                 x = x + _attend(block, block.norm1(x), positions)
                 x = x + block.mlp(block.norm2(x))
         return encoder.neck(x.float().permute(0, 3, 1, 2))

@@ -75,11 +75,9 @@ class SliceFeatures:
         for key in known:
             self._kept[key].used = self._call
         new = [number for number, key in enumerate(keys) if key not in known]
+        fresh = compute(new) if new else ()  # may be stopped: nothing is counted or kept before
         self.computed += len(new)
         self.reused += len(keys) - len(new)
-        if not new:
-            return torch.stack([known[key] for key in keys])
-        fresh = compute(new)
         for number, features in zip(new, fresh, strict=True):
             self._keep(keys[number], features)
         if len(new) == len(keys):

@@ -12,16 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from Tell2RegLib.models.inference import Check
+
 BARRED = -100.0
 """Added to the scores of pixels that a shift has brought together, as in the package."""
 
 
-def swin_features(swin: Any, images: Tensor) -> list[Tensor]:
+def swin_features(swin: Any, images: Tensor, check: Check) -> list[Tensor]:
     """Feature maps (B, C, H, W) of the stages that the backbone gives out.
 
     Args:
         swin: a groundingdino SwinTransformer.
         images: (B, 3, H, W), normalised.
+        check: called before every block.
     """
     x = swin.patch_embed(images)
     if swin.ape:
@@ -32,6 +35,7 @@ def swin_features(swin: Any, images: Tensor) -> list[Tensor]:
     for number, layer in enumerate(swin.layers):
         bars = _bars(height, width, layer.window_size, layer.shift_size, x.device)
         for block in layer.blocks:
+            check()
             x = _block(block, x, height, width, bars)
         if number in swin.out_indices:
             normed = getattr(swin, f"norm{number}")(x)

@@ -143,18 +143,48 @@ def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detecto
 # --- stopped, or out of memory ---
 
 
-def test_cancelling_stops_between_prompts(monkeypatch, a_detector) -> None:
-    looked = calls_of(a_detector.network.backbone[0].patch_embed, monkeypatch)
+def calls_until_stopped(most: float = np.inf):
+    """A step, and what it was told; it stops the work after so many calls."""
     told: list[tuple[int, int]] = []
 
     def step(done: int, total: int) -> None:
         told.append((done, total))
-        if len(told) == 3:
+        if len(told) > most:
             raise Cancelled
 
+    return step, told
+
+
+def test_cancelling_is_possible_before_every_layer(a_detector) -> None:
+    network, steps = a_detector.network, calls_until_stopped()
+    layers = [block.norm1 for stage in network.backbone[0].layers for block in stage.blocks]
+    layers += [layer.norm1 for layer in (*network.transformer.encoder.layers, *network.transformer.decoder.layers)]
+    asked: list[int] = []
+    hooks = [layer.register_forward_pre_hook(lambda *_: asked.append(len(steps[1]))) for layer in layers]
+    a_detector.detect(some_slices(2, (30, 40)), ("prostate",), step=steps[0])
+    for hook in hooks:
+        hook.remove()
+    assert len(asked) == len(layers)
+    assert asked == sorted(set(asked))  # between any two layers the step was called
+
+
+def test_progress_stays_where_it_is_within_a_batch(a_detector) -> None:
+    step, told = calls_until_stopped()
+    a_detector.detect(some_slices(3, (30, 40)), PROMPTS, step=step)
+    assert list(dict.fromkeys(told)) == [(0, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("calls", [1, 4, 20, 40])
+def test_a_cancelled_look_leaves_the_next_as_it_would_have_been(a_network, a_detector, calls: int) -> None:
+    slices = some_slices(4, (30, 40))
+    step, told = calls_until_stopped(calls)
     with pytest.raises(Cancelled):
-        a_detector.detect(some_slices(4, (30, 40)), ("prostate", "left hip", "bladder"), step=step)
-    assert (looked, told) == ([2], [(0, 4), (0, 4), (0, 4)])
+        a_detector.detect(slices, ("prostate", "left hip"), step=step)
+    assert len(told) == calls + 1
+    assert a_detector.seen.computed == len(a_detector.seen)
+    after = a_detector.detect(slices, ("prostate",))
+    assert a_detector.seen.computed == len(slices)
+    assert after == GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX).detect(slices, ("prostate",))
 
 
 def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) -> None:

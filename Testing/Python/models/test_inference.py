@@ -197,7 +197,7 @@ def test_the_backbone_sees_what_the_packages_sees(hw: tuple[int, int], size: int
     images = torch.randn(2, 3, *hw)
     with torch.no_grad():
         expected = swin(NestedTensor(images, torch.zeros(2, *hw, dtype=torch.bool)))
-        found = swin_features(swin, images)
+        found = swin_features(swin, images, lambda: None)
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected.values(), strict=True):
         torch.testing.assert_close(ours, theirs.tensors, atol=2e-5, rtol=1e-5)

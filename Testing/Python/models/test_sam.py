@@ -161,6 +161,19 @@ def test_cancelling_stops_embedding_and_segmentation(monkeypatch, a_segmenter) -
         a_segmenter.segment(a_segmenter.embed(slices), boxes_on(slices), step=step)
 
 
+def test_cancelling_is_possible_before_every_block(a_segmenter) -> None:
+    told: list[tuple[int, int]] = []
+    asked: list[int] = []
+    blocks = a_segmenter.network.image_encoder.blocks
+    hooks = [block.norm1.register_forward_pre_hook(lambda *_: asked.append(len(told))) for block in blocks]
+    a_segmenter.embed(some_slices(3, (30, 40)), step=lambda *numbers: told.append(numbers))
+    for hook in hooks:
+        hook.remove()
+    assert len(asked) == 2 * len(blocks)  # two batches
+    assert asked == sorted(set(asked))
+    assert list(dict.fromkeys(told)) == [(0, 3), (2, 3), (3, 3)]
+
+
 def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) -> None:
     encoder, decoder = a_network.image_encoder.patch_embed, a_network.mask_decoder.output_upscaling
     room = {encoder: 2, decoder: 2}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from Tell2RegLib.errors import Cancelled  # noqa: E402
 from Tell2RegLib.models.slice_features import SHARE, UNKNOWN_FREE, SliceFeatures  # noqa: E402
 from Testing.Python.small_networks import some_slices  # noqa: E402
 
@@ -50,6 +51,17 @@ def test_only_new_slices_are_computed() -> None:
     assert ask(features, [2, 1, 3]) == [2, 3]
     assert ask(features, [3, 0]) == []
     assert (features.computed, features.reused) == (4, 3)
+
+
+def test_a_look_that_was_stopped_leaves_nothing() -> None:
+    def stopped(_: list[int]) -> torch.Tensor:
+        raise Cancelled
+
+    features = SliceFeatures(CPU)
+    with pytest.raises(Cancelled):
+        features.of(SLICES[:2], None, stopped)
+    assert (len(features), features.computed, features.reused) == (0, 0, 0)
+    assert ask(features, [0, 1]) == [0, 1]
 
 
 def test_slices_seen_in_another_way_are_others() -> None:
