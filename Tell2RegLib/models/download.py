@@ -101,6 +101,7 @@ def _part(path: Path, model: Model, report: Progress, patience: Patience) -> Par
         data=data,
         notes=notes,
         bytes=model.bytes,
+        about_bytes=model.about_bytes,
         timeout_s=patience.timeout_s,
         progress=lambda done, total: report("download", done, total),
         space=lambda size: check_space(path.parent, size, model.title),

@@ -59,6 +59,7 @@ class Part:
         data: the bytes so far.
         notes: where they come from.
         bytes: how many there must be in all; none where unknown.
+        about_bytes: roughly how many; where `bytes` is unknown, more than twice as many are refused.
         timeout_s: how long a server may be silent.
         progress: called with (bytes so far, bytes in all or 0 where unknown); raises Cancelled to stop.
         space: called with the number of bytes still to come, before the first is written; raises where they do not fit.
@@ -67,6 +68,7 @@ class Part:
     data: Path
     notes: Path
     bytes: int | None
+    about_bytes: int
     timeout_s: float
     progress: Callable[[int, int], None]
     space: Callable[[int], None]
@@ -75,6 +77,11 @@ class Part:
     def size(self) -> int:
         """Bytes so far."""
         return self.data.stat().st_size if self.data.is_file() else 0
+
+    @property
+    def most(self) -> int:
+        """Bytes that the file can have."""
+        return 2 * self.about_bytes if self.bytes is None else self.bytes
 
     def discard(self) -> None:
         """Begin anew."""
@@ -173,12 +180,13 @@ def _judge_answer(error: urllib.error.HTTPError, part: Part) -> None:
 def _receive(response: Any, url: str, part: Part) -> None:
     """Write what a server sends behind what is there, or in its place."""
     start, total = _place(response, part)
-    if part.bytes is not None and total not in (None, part.bytes):
+    if total is not None and (total > part.most or part.bytes not in (None, total)):
         part.discard()
         kind = response.headers.get_content_type()
-        raise Refused(f"offers {total:,} bytes ({kind}) instead of {part.bytes:,}")
+        expected = f"about {part.about_bytes:,}" if part.bytes is None else f"{part.bytes:,}"
+        raise Refused(f"offers {total:,} bytes ({kind}) instead of {expected}")
     wanted = part.bytes if part.bytes is not None else total
-    part.space((wanted or 0) - start)
+    part.space((wanted or part.about_bytes) - start)
     _note(url, response, part)
     with _opened(part.data, "ab" if start else "wb") as stream:
         _copy(response, stream, start, wanted, part)
@@ -218,12 +226,13 @@ def _opened(path: Path, mode: str) -> IO[bytes]:
 
 def _copy(response: Any, stream: IO[bytes], start: int, wanted: int | None, part: Part) -> None:
     done, end = start, None if response.length is None else start + response.length
+    most = wanted or part.most
     part.progress(done, wanted or 0)
     while done != end and (block := response.read1(BLOCK)):
-        if wanted is not None and done + len(block) > wanted:
+        if done + len(block) > most:
             stream.close()
             part.discard()
-            raise Refused(f"sends more than the {wanted:,} bytes of the file")
+            raise Refused(f"sends more than the {most:,} bytes that the file can have")
         try:
             stream.write(block)
         except OSError as error:

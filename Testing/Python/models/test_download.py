@@ -24,6 +24,7 @@ from Tell2RegLib.models.store import Store, part_files
 from Testing.Python.model_server import (
     DATA,
     OTHER,
+    Answer,
     Server,
     a_catalog,
     a_model,
@@ -261,6 +262,32 @@ def test_of_unknown_size_the_server_says_when_it_is_whole(tmp_path: Path, a_serv
     assert place.ranges() == ["bytes=300000-"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (without_length(DATA * 3), "sends more than the 600,000 bytes that the file can have"),
+        (of_length(3 * len(DATA)), r"offers 900,000 bytes \(.*\) instead of about 300,000"),
+    ],
+    ids=["without a length", "of that length"],
+)
+def test_of_unknown_size_more_than_twice_as_much_as_expected_is_refused(
+    tmp_path: Path, a_server: Server, answer: Answer, told: str
+) -> None:
+    place = Place(tmp_path / "models", a_server, bytes=None)
+    a_server.plan.append(answer)
+    with pytest.raises(ModelError, match=told):
+        place.install()
+    assert place.left() == set()
+    assert max((done for _, done, _ in place.told), default=0) <= 2 * len(DATA)
+
+
+def test_of_unknown_size_a_little_more_than_expected_is_taken(tmp_path: Path, a_server: Server) -> None:
+    place = Place(tmp_path / "models", a_server, bytes=None, about_bytes=int(0.6 * len(DATA)))
+    a_server.plan.append(without_length(DATA))
+    place.install()
+    assert is_whole(place)
+
+
 # --- servers that are wrong ---
 
 
@@ -373,6 +400,17 @@ def test_space_is_looked_for_before_anything_is_written(here: Place, monkeypatch
     with pytest.raises(ModelError, match=r"'SAM ViT-B' needs 300 kB, but .*tell2reg models where --set DIR"):
         here.install()
     assert here.left() == set()
+
+
+def test_of_unknown_size_space_is_looked_for_as_much_as_expected(
+    tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "models", a_server, bytes=None)
+    a_server.plan.append(without_length(DATA))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA)))
+    with pytest.raises(ModelError, match="'SAM ViT-B' needs 300 kB"):
+        place.install()
+    assert place.left() == set()
 
 
 def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
