@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,13 +60,19 @@ def install(
     report = progress or _silent
     if model.kind == "shipped":
         return store.verify(model, report)
+    present = _present(store, model, report)
+    if present is not None:  # found without the lock, which a shared folder may not let us make
+        return present
     with store.locked(model, lambda: report("wait", 0, 0)):
-        if store.status(model) in ("verified", "unverified", "installed"):
-            try:
-                return store.verify(model, report)
-            except ModelError:  # damaged: replaced below, once its successor is whole
-                pass
-        return _download(store, model, report, patience or Patience())
+        return _present(store, model, report) or _download(store, model, report, patience or Patience())
+
+
+def _present(store: Store, model: Model, report: Progress) -> Record | None:
+    """The record of a file that is there and good; a damaged one is replaced once its successor is whole."""
+    if store.status(model) in ("verified", "unverified", "installed"):
+        with suppress(ModelError):
+            return store.verify(model, report)
+    return None
 
 
 def _silent(stage: str, done: int, total: int) -> None:

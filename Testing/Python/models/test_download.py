@@ -444,6 +444,16 @@ def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(here: Place, monkeyp
     assert is_whole(here)
 
 
+def test_what_is_there_is_taken_from_a_folder_that_is_only_read(here: Place) -> None:
+    here.path.parent.mkdir()
+    here.path.write_bytes(DATA)
+    here.path.with_name(f".{here.path.name}.lock").mkdir()  # so that nobody can make the lock, not even root
+    assert here.install().sha256 == here.model.sha256
+    here.path.write_bytes(OTHER)
+    with pytest.raises(OutputError, match="cannot be written"):
+        here.install()
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, a_server: Server) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
