@@ -124,7 +124,7 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
 
     if isinstance(content, Mapping):
         inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
-        for found in (content, *inner):
+        for found in (*inner, content):
             tensors = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
             if tensors and all(isinstance(name, str) for name in tensors):
                 return tensors

@@ -18,8 +18,9 @@ from Tell2RegLib.errors import ModelError
 PREFIX = "module."
 """Left by training on several devices."""
 
-STRAY = ("bert.embeddings.position_ids", "label_enc.weight")
-"""In the official GroundingDINO files, and of no use: counting numbers, and labels of its training."""
+STRAY = ("bert.embeddings.position_ids", "label_enc.weight", "pixel_mean", "pixel_std")
+"""Of no use: counting numbers and labels of its training, in the official GroundingDINO files; SAM's normalisation,
+which every SAM has and some programs file with the weights."""
 
 
 def load_official(network: nn.Module, tensors: Mapping[str, Any], *, what: str, source: str = "The checkpoint") -> None:

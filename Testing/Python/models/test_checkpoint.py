@@ -40,6 +40,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "safetensors": lambda path: save_file(WEIGHTS, path),
     "plain": lambda path: torch.save(WEIGHTS, path),
     "in a model": lambda path: torch.save({"model": WEIGHTS, "epoch": 7, "lr": [0.1]}, path),
+    "in a model, beside other tensors": lambda path: torch.save(
+        {"epoch": torch.tensor(3), "model": WEIGHTS, "optimizer": {"state": {0: torch.ones(2)}}}, path
+    ),
     "in a state_dict": lambda path: torch.save({"state_dict": WEIGHTS}, path),
     "of parameters": lambda path: torch.save({k: torch.nn.Parameter(v) for k, v in WEIGHTS.items()}, path),
 }

@@ -211,6 +211,11 @@ def test_an_official_file_loads_and_segments_the_same(tmp_path, a_network, a_seg
     assert loaded.content == a_segmenter.content
 
 
+def test_the_normalisation_beside_the_weights_is_no_hindrance(a_network, a_segmenter) -> None:
+    normalisation = {"pixel_mean": a_network.pixel_mean, "pixel_std": a_network.pixel_std}
+    assert load({**a_network.state_dict(), **normalisation}).content == a_segmenter.content
+
+
 def test_half_precision_files_of_the_same_values_are_the_same_model(a_network) -> None:
     rounded = {name: value.half() for name, value in a_network.state_dict().items()}
     assert load(rounded).content == load({name: value.float() for name, value in rounded.items()}).content
