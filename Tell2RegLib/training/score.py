@@ -18,6 +18,8 @@ from Tell2RegLib.resources import resource_path
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import Scan, make_scan
 from Tell2RegLib.training.detector_score import Tally, as_found
+from Tell2RegLib.training.export import SURE
+from Tell2RegLib.training.score_regions import regions_table, score_regions
 from Tell2RegLib.training.segmenter import GROUPS
 from Tell2RegLib.training.words import PRESENT_SHARE, PROMPTS, SYNONYMS, UNSEEN_WORDS
 
@@ -34,7 +36,7 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
         every: every so many slices are looked at.
     """
     detector, segmenter = demo_detector(device="cpu"), demo_segmenter(device="cpu")
-    sure = float(read_metadata(resource_path("DemoWeights/detector.safetensors"))["region_score"])
+    region = float(read_metadata(resource_path("DemoWeights/detector.safetensors"))["region_score"])
     counts, faint, lacking = Tally(), Tally(), Tally()
     dice: dict[str, list[float]] = {name: [] for name in GROUPS}
     seconds: dict[str, float] = defaultdict(float)
@@ -46,10 +48,10 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
         boxes = detector.detect(scan.slices, ASKED)
         seconds["detector"] += time.perf_counter() - began
         found = as_found(boxes, ASKED, scan.slices.shape)
-        counts.add(found, scan.labels, scan.area, sure)
+        counts.add(found, scan.labels, scan.area, SURE)
         faint.add(found, scan.labels, scan.area, detector.box_threshold)
         gone = {prompt: found[prompt] for prompt in PROMPTS if prompt in scan.without}
-        lacking.add(gone, scan.labels, scan.area, sure)
+        lacking.add(gone, scan.labels, scan.area, SURE)
         began = time.perf_counter()
         for name, values in _dice(segmenter, scan).items():
             dice[name] += values
@@ -57,7 +59,8 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
     return {
         "seeds": [min(seeds), max(seeds)],
         "slices": slices,
-        "sure above": sure,
+        "region above": region,
+        "sure above": SURE,
         "faint above": detector.box_threshold,
         "detector": _detector_numbers(counts, lacking),
         "detector, faint boxes too": {
@@ -66,6 +69,7 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
             "false per absent prompt and slice": round(faint.false_positives(), 4),
         },
         "segmenter": _segmenter_numbers(dice),
+        "regions": score_regions(seeds[: len(seeds) // 2]),
         "seconds per slice and prompt": round(seconds["detector"] / slices / len(ASKED), 4),
         "seconds per slice, embedding and true boxes": round(seconds["segmenter"] / slices, 4),
     }
@@ -135,8 +139,9 @@ def table(numbers: Mapping[str, Any]) -> str:
     found, masks = numbers["detector"], numbers["segmenter"]
     first, last = numbers["seeds"]
     lines = [
-        f"Subjects {first} to {last}, {numbers['slices']} slices. Sure boxes, with a score above "
-        f"{numbers['sure above']:g}, make regions; faint ones, above {numbers['faint above']:g}, only continue them.",
+        f"Subjects {first} to {last}, {numbers['slices']} slices. Boxes with a score above {numbers['sure above']:g} "
+        f"are counted. A region must hold one above {numbers['region above']:g}; faint ones, above "
+        f"{numbers['faint above']:g}, only continue it.",
         "",
         "| prompt | recall at IoU 0.5 | false boxes per slice without it | Dice of the mask from the true box |",
         "|---|---|---|---|",
@@ -157,4 +162,4 @@ def table(numbers: Mapping[str, Any]) -> str:
         f"- Boxes beside the right ones: {found['extra boxes per right box']:.3f} per right one.",
         "- Recall in other words: " + ", ".join(f"{w} {v:.3f}" for w, v in found["recall by synonym"].items()) + ".",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", regions_table(numbers["regions"])])

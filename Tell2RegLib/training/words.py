@@ -141,11 +141,6 @@ NOT_HERE = [
     "slice",
     "left",
     "right",
-    "the",
-    "a",
-    "of",
-    "and",
-    "in",
 ]
 """Words that must give no box; none of `UNSEEN_WORDS` among them."""
 
@@ -179,12 +174,14 @@ def truth(prompt: str, area: NDArray[np.float32]) -> tuple[tuple[int, ...], ...]
 
 
 def draw_nonsense(rng: np.random.Generator) -> str:
-    """Words that mean nothing here: known words, letters at random, either behind a side."""
+    """Words that mean nothing here: little words alone; known words or letters at random, either behind a side."""
+    if rng.random() < 0.1:
+        return str(rng.choice(LITTLE))
     if rng.random() < 0.5:
         words = str(rng.choice(NOT_HERE))
     else:
         words = "".join(rng.choice(list(string.ascii_lowercase), size=int(rng.integers(2, 9))))
-    if words not in ("left", "right", *LITTLE) and rng.random() < 0.2:
+    if words not in ("left", "right") and rng.random() < 0.2:
         words = f"{rng.choice(['left', 'right'])} {words}"
     return "bone" if words in UNSEEN_WORDS else words
 

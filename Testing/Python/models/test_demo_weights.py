@@ -63,7 +63,7 @@ def test_the_model_card_shows_the_scores_that_were_measured() -> None:
     assert card.split(START)[1].split(END)[0].strip() == table(numbers).strip()
     assert numbers["seeds"][0] >= 3000
     about = read_metadata(FOLDER / FILES[0])
-    assert numbers["sure above"] == float(about["region_score"])
+    assert numbers["region above"] == float(about["region_score"])
     assert numbers["faint above"] == float(about["box_threshold"])
 
 

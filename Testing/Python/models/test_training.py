@@ -46,7 +46,8 @@ def few_slices() -> SliceSet:
     labels[:, 110:135, 130:160] = 2
     picture = np.where(labels > 0, 200, 60).astype(np.uint8)
     area = np.stack([(labels == value).mean(axis=(1, 2)) for value in range(11)], axis=1).astype(np.float32)
-    return SliceSet(picture[:, ::2, ::2][:, :96, :115].copy(), picture[:, :213, :256].copy(), labels, area)
+    lacks = np.repeat(area.max(axis=0, keepdims=True) == 0, len(area), axis=0)
+    return SliceSet(picture[:, ::2, ::2][:, :96, :115].copy(), picture[:, :213, :256].copy(), labels, area, lacks)
 
 
 # --- data ---

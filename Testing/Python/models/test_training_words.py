@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from Tell2RegLib.training.words import NEAR_SLICES, PROMPTS, draw_near_misses, near_misses
+from Tell2RegLib.training.words import NEAR_SLICES, PROMPTS, draw_near_misses, draw_removed, near_misses
 
 
 def two_scans() -> np.ndarray:
@@ -34,3 +34,18 @@ def test_drawn_near_misses_belong_to_their_names() -> None:
     assert set(names) <= set(PROMPTS)
     assert all(number in near_misses(area, name) for number, name in zip(slices, names, strict=True))
     assert draw_near_misses(np.random.default_rng(1), area, 0)[0].size == 0
+
+
+def test_organs_that_a_subject_lacks_are_asked_for_where_others_are() -> None:
+    area = two_scans()
+    lacks = np.repeat(area.max(axis=0, keepdims=True) == 0, len(area), axis=0)
+    slices, names = draw_removed(np.random.default_rng(1), area, lacks, 40)
+    assert set(slices) <= {*range(30, 40), *range(60, 70)}
+    assert {"prostate", "rectum"} <= set(names)
+    assert not {"bladder", "femoral head", "left femoral head"} & set(names)
+
+
+def test_where_nothing_is_lacking_nothing_is_asked_for() -> None:
+    area = np.full((4, 11), 0.05, dtype=np.float32)
+    slices, names = draw_removed(np.random.default_rng(1), area, np.zeros((4, 11), dtype=bool), 3)
+    assert (slices.size, names) == (0, [])

@@ -1,0 +1,56 @@
+"""Regions on subjects that nothing was learnt from: of organs that are there, and of organs that were removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from Tell2RegLib.finding import find_regions
+from Tell2RegLib.metrics import dice
+from Tell2RegLib.phantom import ORGANS, PhantomVolume, make_subject, render
+from Tell2RegLib.region import Region
+from Tell2RegLib.sources.settings import WordsSettings
+from Tell2RegLib.training.data import SCAN_SEED_OFFSET
+from Tell2RegLib.words import words_by_models
+
+FOUND_DICE = 0.5
+"""An organ is found when a region of its words overlaps it so much."""
+
+
+def score_regions(seeds: Iterable[int], every: int = 2) -> dict[str, Any]:
+    """How many subjects gave a region for each organ, and how many did when that organ was removed from them.
+
+    Args:
+        seeds: of subjects.
+        every: slice step.
+    """
+    source = words_by_models(ORGANS, "demo", device="cpu", settings=WordsSettings(slice_step=every)).source
+    seeds = list(seeds)
+    found, invented = (dict.fromkeys(ORGANS, 0) for _ in range(2))
+
+    def regions_of(scan: PhantomVolume, prompts: Sequence[str]) -> tuple[Region, ...]:
+        (there,) = find_regions(source, [scan.volume], prompts)
+        return there.regions
+
+    for seed in seeds:
+        whole = render(make_subject(seed), seed=SCAN_SEED_OFFSET + seed)
+        true = {region.name: region for region in whole.regions()}
+        for region in regions_of(whole, ORGANS):
+            found[region.prompt] += region.prompt in true and dice(region, true[region.prompt]) >= FOUND_DICE
+        for organ in ORGANS:
+            without = render(make_subject(seed, without=(organ,)), seed=SCAN_SEED_OFFSET + seed)
+            invented[organ] += bool(regions_of(without, [organ]))
+    return {"seeds": [min(seeds), max(seeds)], "subjects": len(seeds), "found": found, "invented": invented}
+
+
+def regions_table(numbers: dict[str, Any]) -> str:
+    """The numbers as Markdown."""
+    first, last = numbers["seeds"]
+    lines = [
+        f"Regions out of whole scans, subjects {first} to {last}, and the same subjects without the organ:",
+        "",
+        f"| prompt | found (Dice {FOUND_DICE} or more), of {numbers['subjects']} | a region though it was removed |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {numbers['found'][name]} | {numbers['invented'][name]} |" for name in numbers["found"]]
+    return "\n".join(lines)
