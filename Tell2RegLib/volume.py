@@ -7,13 +7,11 @@ Space is LPS mm, arrays are (k, j, i): docs/coordinates.md.
 from __future__ import annotations
 
 import errno
-import gzip
 import logging
 import os
 import tempfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError, OutputError
 from Tell2RegLib.grid import Grid
+from Tell2RegLib.image_headers import check_header, check_slices, check_whole, itk_errors_as
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,10 @@ NIFTI_COLOURS = ("128", "2304")
 
 NIFTI_HEADER = 352
 """Bytes before the values in a NIfTI file as ITK writes it."""
+
+
+IMAGE_POSITION, IMAGE_ORIENTATION = "0020|0032", "0020|0037"
+"""DICOM tags of where a slice lies and how it is turned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,13 +173,15 @@ def read_image(path: str | Path) -> sitk.Image:
 
     Raises:
         InputError: missing or not an image.
+        GeometryError: a spacing, an origin or places of slices that ITK would replace by others.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no file '{path}'. Check the path.")
     if path.is_dir():
         return _read_dicom_folder(path)
-    with _itk_errors_as(f"'{path}' cannot be read as an image"):
+    check_header(path)
+    with itk_errors_as(f"'{path}' cannot be read as an image"):
         image = sitk.ReadImage(str(path))
     if path.name.lower().endswith((".nii", ".nii.gz")):
         _check_nifti_is_whole(path, image)
@@ -184,27 +189,12 @@ def read_image(path: str | Path) -> sitk.Image:
 
 
 def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
-    """ITK fills what is missing at the end of a NIfTI file with zeros, without a word."""
     if not image.HasMetaDataKey("bitpix"):
         return
     values = image.GetNumberOfPixels()
     if image.GetMetaData("datatype") not in NIFTI_COLOURS:
         values *= image.GetNumberOfComponentsPerPixel()
-    needed = int(float(image.GetMetaData("vox_offset"))) + values * int(image.GetMetaData("bitpix")) // 8
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    held = _unpacked_size(path) if packed else path.stat().st_size
-    if held < needed:
-        raise InputError(f"'{path}' is cut off: it holds {held} of {needed} bytes. Copy or download it again.")
-
-
-def _unpacked_size(path: Path) -> int:
-    """Bytes in a gzip file, up to where it breaks off."""
-    size = 0
-    with suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.open(path) as stream:
-        while chunk := stream.read(1 << 20):
-            size += len(chunk)
-    return size
+    check_whole(path, int(float(image.GetMetaData("vox_offset"))) + values * int(image.GetMetaData("bitpix")) // 8)
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
@@ -216,21 +206,24 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
             f"The folder '{folder}' holds {len(series)} DICOM series, but one is needed. Put the series to use into "
             "a folder of its own."
         )
-    with _itk_errors_as(f"The DICOM series in '{folder}' cannot be read"):
+    with itk_errors_as(f"The DICOM series in '{folder}' cannot be read"):
         reader = sitk.ImageSeriesReader()
         reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-        return reader.Execute()
+        reader.MetaDataDictionaryArrayUpdateOn()
+        image = reader.Execute()
+    if len(reader.GetFileNames()) > 1:
+        check_slices(folder, *(_of_every_slice(reader, tag, folder) for tag in (IMAGE_POSITION, IMAGE_ORIENTATION)))
+    return image
 
 
-@contextmanager
-def _itk_errors_as(what: str) -> Iterator[None]:
-    """ITK's exceptions are pages long; their last line says what happened."""
-    try:
-        yield
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1].removeprefix("sitk::ERROR:").strip() if lines else "unknown reason"
-        raise InputError(f"{what}: {reason.rstrip('.')}.") from error
+def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, folder: Path) -> list[list[float]]:
+    slices = range(len(reader.GetFileNames()))
+    if not all(reader.HasMetaDataKey(k, tag) for k in slices):
+        raise InputError(
+            f"The DICOM series in '{folder}' has slices that do not say where they lie ({tag.replace('|', ',')}). "
+            "Leave them out, or use an image file with a geometry of its own."
+        )
+    return [[float(value) for value in reader.GetMetaData(k, tag).split("\\")] for k in slices]
 
 
 def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from Tell2RegLib import volume as v
 from Tell2RegLib.errors import GeometryError, InputError, OutputError
 from Tell2RegLib.grid import Grid
+from Tell2RegLib.image_headers import check_slices
 
 
 def image_on(grid: Grid, array: np.ndarray, is_vector: bool = False) -> sitk.Image:
@@ -177,7 +178,9 @@ def test_a_file_of_every_format_comes_back_in_its_place(
     assert not caplog.records
 
 
-def write_dicom(folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.3680043.2.1125.1") -> None:
+def write_dicom(
+    folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.3680043.2.1125.1", prefix: str = "IM"
+) -> None:
     """A series as a scanner would leave it, with slices whose file names are in no order."""
     folder.mkdir(exist_ok=True)
     own_locale = locale.setlocale(locale.LC_ALL)
@@ -191,7 +194,7 @@ def write_dicom(folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.
             "0008|0060": "MR",
             "0020|000e": series_uid,
             "0020|000d": "1.2.826.0.1.3680043.2.1125.9",
-            "0008|0018": f"{series_uid}.{k + 1}",
+            "0008|0018": f"{series_uid}.{int.from_bytes(prefix.encode())}.{k + 1}",
             "0020|0032": "\\".join(f"{p:.6f}" for p in position),
             "0020|0037": "\\".join(f"{d:.9f}" for d in [*direction[:, 0], *direction[:, 1]]),
             "0020|0013": str(k),
@@ -199,7 +202,7 @@ def write_dicom(folder: Path, image: sitk.Image, series_uid: str = "1.2.826.0.1.
         }
         for tag, value in tags.items():
             piece.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"IM{(k * 5) % 7}_{series_uid[-1]}.dcm"))
+        writer.SetFileName(str(folder / f"{prefix}{(k * 5) % 7}_{series_uid[-1]}.dcm"))
         writer.Execute(piece)
     locale.setlocale(locale.LC_ALL, own_locale)  # GDCM writes in its own and leaves it
 
@@ -218,6 +221,71 @@ def test_a_folder_with_one_dicom_series_is_a_volume(values_of: Callable, tmp_pat
     np.testing.assert_array_equal(volume.array_kji, values_of(grid, np.int16))
     np.testing.assert_allclose(volume.grid.corners_lps_mm(), grid.corners_lps_mm(), atol=1e-3)
     assert volume.name == "series"
+
+
+def without_slice(k: int) -> Callable[[sitk.Image], list[sitk.Image]]:
+    return lambda image: [image[:, :, :k], image[:, :, k + 1 :]]
+
+
+def moved(image: sitk.Image, by_lps_mm: tuple[float, float, float]) -> sitk.Image:
+    image.SetOrigin(np.add(image.GetOrigin(), by_lps_mm).tolist())
+    return image
+
+
+def turned_to_axial(image: sitk.Image) -> sitk.Image:
+    image.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    return image
+
+
+NO_STACKS = {
+    "a slice is missing": (without_slice(2), r"5 slices.*slices 2 and 3 are 6 mm apart, but most are 3 mm"),
+    "the last but one is missing": (without_slice(4), r"slices 4 and 5 are 6 mm apart"),
+    "a slice is there twice": (lambda image: [image, moved(image[:, :, 2:3], (0, 0, 0.001))], "7 slices, and 1 of"),
+    "slices are turned": (
+        lambda image: [image[:, :, :5], turned_to_axial(image[:, :, 5:])],
+        "6 slices that are not parallel",
+    ),
+    "the gantry is tilted": (
+        lambda image: [moved(image[:, :, k : k + 1], (0, 0.5 * k, 0)) for k in range(6)],
+        r"shifted sideways.*by 2\.5 mm",
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts_of", "told"), NO_STACKS.values(), ids=NO_STACKS.keys())
+def test_a_dicom_series_that_is_no_regular_stack_is_refused(
+    parts_of: Callable[[sitk.Image], list[sitk.Image]], told: str, values_of: Callable, tmp_path: Path
+) -> None:
+    """ITK itself spreads the slices evenly, wherever they lie."""
+    parts = parts_of(image_on(dicom_grid(), values_of(dicom_grid(), np.int16)))
+    for number, part in enumerate(parts):
+        write_dicom(tmp_path / "series", part, prefix=f"P{number}")
+    with pytest.raises(GeometryError, match=told) as error:
+        v.read_volume(tmp_path / "series")
+    assert "series" in str(error.value)
+
+
+def test_dicom_slices_without_a_place_are_refused(values_of: Callable, tmp_path: Path) -> None:
+    write_dicom(tmp_path, image_on(dicom_grid(), values_of(dicom_grid(), np.int16)))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\x20\x00\x32\x00", b"\x20\x00\x30\x00"))
+    with pytest.raises(InputError, match=r"do not say where they lie \(0020,0032\)"):
+        v.read_volume(tmp_path)
+
+
+def test_dicom_slices_of_two_sizes_are_refused(values_of: Callable, tmp_path: Path) -> None:
+    image = image_on(dicom_grid(), values_of(dicom_grid(), np.int16))
+    write_dicom(tmp_path, image[:, :, :3], prefix="A")
+    write_dicom(tmp_path, image[:3, :, 3:], prefix="B")
+    with pytest.raises(InputError, match="its slices are not of one size"):
+        v.read_volume(tmp_path)
+
+
+@given(st.floats(0.3, 8), st.integers(2, 60), st.integers(2, 3))
+def test_places_that_were_rounded_are_still_an_even_stack(gap: float, count: int, decimals: int) -> None:
+    direction = np.reshape(dicom_grid().direction, (3, 3))
+    places = np.round(np.outer(np.arange(count) * gap, direction[:, 2]), decimals)
+    check_slices(Path("series"), places, np.tile([*direction[:, 0], *direction[:, 1]], (count, 1)))
 
 
 def test_a_folder_with_two_dicom_series_asks_for_one(values_of: Callable, tmp_path: Path) -> None:
@@ -279,33 +347,40 @@ def test_a_nifti_that_is_not_packed_though_called_gz_is_read(tmp_path: Path, val
     np.testing.assert_array_equal(v.read_volume(tmp_path / "scan.nii.gz").array_kji, values_of(grid))
 
 
-def mha(spacing: str = "1 2 3", matrix: str = "1 0 0 0 1 0 0 0 1") -> bytes:
+def mha(spacing: str = "1 2 3", matrix: str = "1 0 0 0 1 0 0 0 1", origin: str = "0 0 0") -> bytes:
     header = (
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\n"
-        f"TransformMatrix = {matrix}\nOffset = 0 0 0\nElementSpacing = {spacing}\nDimSize = 4 3 2\n"
+        f"TransformMatrix = {matrix}\nOffset = {origin}\nElementSpacing = {spacing}\nDimSize = 4 3 2\n"
         "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
     )
     return header.encode() + bytes(range(24))
 
 
-def nrrd(directions: str = "(1,0,0) (0,2,0) (0,0,3)") -> bytes:
-    header = (
-        "NRRD0004\ntype: unsigned char\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\n"
-        f"space directions: {directions}\nkinds: domain domain domain\nencoding: raw\nspace origin: (0,0,0)\n\n"
+def nrrd(directions: str = "(1,0,0) (0,2,0) (0,0,3)", spacings: str = "") -> bytes:
+    place = (
+        f"spacings: {spacings}\n"
+        if spacings
+        else f"space: left-posterior-superior\nspace directions: {directions}\nspace origin: (0,0,0)\n"
     )
+    header = f"NRRD0004\ntype: unsigned char\ndimension: 3\nsizes: 4 3 2\n{place}encoding: raw\n\n"
     return header.encode() + bytes(range(24))
 
 
-def nifti(pixdim: tuple = (1.0, 2.0, 3.0), srow: list | None = None) -> bytes:
+NAN = float("nan")
+NO_SROW: list = []
+"""No rows: the place is told by the spacing alone."""
+
+
+def nifti(pixdim: tuple = (1.0, 2.0, 3.0), srow: list | None = None, order: str = "<") -> bytes:
     header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, 4, 3, 2, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, 2, 8)  # unsigned char, 8 bits
-    struct.pack_into("<8f", header, 76, 1.0, *pixdim, 1.0, 1.0, 1.0, 1.0)
-    struct.pack_into("<f", header, 108, 352.0)
-    struct.pack_into("<2h", header, 252, 0, 1)
+    struct.pack_into(f"{order}i", header, 0, 348)
+    struct.pack_into(f"{order}8h", header, 40, 3, 4, 3, 2, 1, 1, 1, 1)
+    struct.pack_into(f"{order}2h", header, 70, 2, 8)  # unsigned char, 8 bits
+    struct.pack_into(f"{order}8f", header, 76, 1.0, *pixdim, 1.0, 1.0, 1.0, 1.0)
+    struct.pack_into(f"{order}f", header, 108, 352.0)
+    struct.pack_into(f"{order}2h", header, 252, 0, int(srow != NO_SROW))
     rows = srow or [[pixdim[0], 0, 0, 0], [0, pixdim[1], 0, 0], [0, 0, pixdim[2], 0]]
-    struct.pack_into("<12f", header, 280, *[value for row in rows for value in row])
+    struct.pack_into(f"{order}12f", header, 280, *[value for row in rows for value in row])
     header[344:348] = b"n+1\x00"
     return bytes(header) + bytes(range(24))
 
@@ -345,25 +420,55 @@ def test_a_header_that_cannot_be_placed_in_space_is_refused(name: str, content: 
     assert name in str(told.value)
 
 
-REPAIRED_BY_THE_FORMAT = {
-    "mha, spacing -2": ("scan.mha", mha(spacing="1 -2 3"), (1.0, 2.0, 3.0)),
-    "nifti, spacing -2": ("scan.nii", nifti(pixdim=(1.0, -2.0, 3.0)), (1.0, 2.0, 3.0)),
+def test_a_packed_header_of_the_other_byte_order_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(nifti(pixdim=(1.0, 0.0, 3.0), order=">")))
+    with pytest.raises(GeometryError, match="spacing 1 x 0 x 3 mm"):
+        v.read_volume(tmp_path / "scan.nii.gz")
+
+
+REPLACED_BY_ITK = {
+    "nifti, 0": ("scan.nii", nifti(pixdim=(0.0, 2.0, 3.0), srow=NO_SROW), "spacing 0 x 2 x 3 mm"),
+    "nifti, all 0": ("scan.nii", nifti(pixdim=(0.0, 0.0, 0.0), srow=NO_SROW), "spacing 0 x 0 x 0 mm"),
+    "nifti, nan": ("scan.nii", nifti(pixdim=(1.0, NAN, 3.0), srow=NO_SROW), "spacing 1 x nan x 3 mm"),
+    "nifti, negative": ("scan.nii", nifti(pixdim=(1.0, -2.0, 3.0)), "spacing 1 x -2 x 3 mm"),
+    "mha, negative": ("scan.mha", mha(spacing="1 -2 3"), "spacing 1 x -2 x 3 mm"),
+    "mha, no number": ("scan.mha", mha(spacing="1 two 3"), "spacing 1 x nan x 3 mm"),
+    "mha, origin nan": ("scan.mha", mha(origin="nan 0 0"), "origin 'nan 0 0'"),
+    "mha, origin infinite": ("scan.mha", mha(origin="0 -inf 0"), "origin '0 -inf 0'"),
+    "nrrd, negative": ("scan.nrrd", nrrd(spacings="1 -2 3"), "spacing 1 x -2 x 3 mm"),
+    "nrrd, unknown": ("scan.nrrd", nrrd(spacings="1 nan 3"), "spacing 1 x nan x 3 mm"),
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "spacing"), REPAIRED_BY_THE_FORMAT.values(), ids=REPAIRED_BY_THE_FORMAT.keys()
-)
-def test_a_negative_spacing_is_refused_or_turned_into_a_flip(
-    name: str, content: bytes, spacing: tuple, tmp_path: Path
-) -> None:
-    """Never a volume with a negative spacing: that is either an error or an axis that runs the other way."""
+@pytest.mark.parametrize(("name", "content", "told"), REPLACED_BY_ITK.values(), ids=REPLACED_BY_ITK.keys())
+def test_what_itk_would_replace_without_a_word_is_refused(name: str, content: bytes, told: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    try:
-        volume = v.read_volume(tmp_path / name)
-    except InputError:
-        return
-    np.testing.assert_allclose(volume.grid.spacing_mm, spacing)
+    with pytest.raises(GeometryError, match=f"{name}' has the (voxel )?{told} in its header"):
+        v.read_volume(tmp_path / name)
+
+
+IN_WORDS = {
+    "mha, no directions": ("scan.mha", mha(matrix="1 0 0 1 0 0 0 0 1"), "axes do not span space"),
+    "nrrd, no directions": ("scan.nrrd", nrrd(directions="(1,0,0) (2,0,0) (0,0,3)"), "axes do not span space"),
+    "nrrd, spacing 0": ("scan.nrrd", nrrd(directions="(1,0,0) (0,0,0) (0,0,3)"), "spacing must be positive"),
+    "nrrd, spacings 0": ("scan.nrrd", nrrd(spacings="1 0 3"), "spacing 1 x 0 x 3 mm"),
+    "mha, cut off": ("scan.mha", mha()[:-3], "values are missing or fewer"),
+    "nrrd, cut off": ("scan.nrrd", nrrd()[:-3], "shorter than its header says"),
+    "mhd without its values": ("scan.mhd", mha().replace(b"LOCAL", b"gone.raw"), "values are missing"),
+    "nhdr without its values": (
+        "scan.nhdr",
+        nrrd().replace(b"raw\n", b"raw\ndata file: gone.raw\n"),
+        "values is missing",
+    ),
+    "no image": ("scan.docx", b"PK\x03\x04", "Unable to determine ImageIO reader"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "told"), IN_WORDS.values(), ids=IN_WORDS.keys())
+def test_what_itk_cannot_read_is_told_in_words(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        v.read_volume(tmp_path / name)
 
 
 def test_a_nifti_with_another_handedness_is_where_its_header_says(tmp_path: Path) -> None:
