@@ -47,7 +47,8 @@ def read_regions(path: str | Path, grid: Grid | None = None) -> tuple[Region, ..
     Args:
         path: an image file of whole numbers, a .seg.nrrd, or a folder of mask files.
         grid: the grid of the volume that the regions belong to; the file's own when None. The file may cover another
-            extent of the same lattice (Slicer saves segmentations cropped); what lies outside the volume is cut off.
+            extent of the same lattice (Slicer saves segmentations cropped), and store its axes in another order or
+            direction; what lies outside the volume is cut off.
 
     Raises:
         InputError: missing, not a label map, malformed, or without any region.
@@ -133,6 +134,7 @@ def _stem(path: Path) -> str | None:
 
 
 def _regions_of(labels: _LabelMap, segments: Sequence[_Segment], grid: Grid) -> Iterator[Region]:
+    labels = _along_axes_of(labels, grid)
     offset = _offset_kji(labels.grid, grid, labels.name)
     for segment in segments:
         if not 0 <= segment.layer < len(labels.layers):
@@ -183,6 +185,31 @@ def _with_unique_names(regions: Iterator[Region]) -> tuple[Region, ...]:
 
 
 # --- lattices ---
+
+
+def _along_axes_of(labels: _LabelMap, grid: Grid) -> _LabelMap:
+    """The same voxels stored in the order of the grid's axes; unchanged where the axes run otherwise."""
+    own = labels.grid
+    turn = grid.lps_to_index_matrix[:3, :3] @ own.index_to_lps_matrix[:3, :3]
+    signs = np.rint(turn).astype(np.int64)
+    if np.abs(turn - signs).max() > 0.01 or not np.array_equal(np.abs(signs @ signs.T), np.eye(3)):
+        return labels
+    axes = np.abs(signs).argmax(axis=1)  # for i, j, k of the grid, which of the file's axes that is
+    flipped = signs.sum(axis=1) < 0
+    if axes.tolist() == [0, 1, 2] and not flipped.any():
+        return labels
+    steps = np.where(flipped, -1, 1)
+    first_ijk = np.where(signs.sum(axis=0) < 0, np.asarray(own.size_xyz) - 1, 0)
+    turned = Grid(
+        tuple(own.size_xyz[axis] for axis in axes),  # type: ignore[arg-type]
+        tuple(own.spacing_mm[axis] for axis in axes),  # type: ignore[arg-type]
+        tuple(own.index_to_lps(first_ijk)),
+        tuple((np.reshape(own.direction, (3, 3))[:, axes] * steps).ravel()),
+    )
+    order_kji, steps_kji = tuple(2 - axes[::-1]), tuple(slice(None, None, step) for step in steps[::-1])
+    layers = tuple(np.ascontiguousarray(layer.transpose(order_kji)[steps_kji]) for layer in labels.layers)
+    boxes = tuple(_boxes(layer, labels.name) for layer in layers)
+    return replace(labels, layers=layers, grid=turned, boxes=boxes)
 
 
 def _offset_kji(own: Grid, grid: Grid, name: str) -> NDArray:

@@ -112,6 +112,12 @@ def test_a_2d_image_a_missing_file_and_a_text_are_told(tmp_path: Path) -> None:
 
 # --- the volume's grid ---
 
+TWO_LAYERS_OF_THREE = {
+    f"Segment{number}_{key}": value
+    for number, segment in enumerate([("prostate", "3", "0"), ("bladder", "7", "0"), ("lesion", "1", "1")])
+    for key, value in zip(("Name", "LabelValue", "Layer"), segment, strict=True)
+}
+
 
 def test_a_cropped_label_map_is_pasted_into_the_volumes_grid(tmp_path: Path, a_hostile_grid: Grid) -> None:
     cropped = a_hostile_grid.crop((2, 0, 0), (2, 2, 2))
@@ -133,6 +139,28 @@ def test_what_lies_outside_the_volume_is_cut_off_and_logged(
     assert np.argwhere(region.mask_kji()).tolist() == [[1, 0, 3]]
     assert "2 voxels of the region 'label 1' lie outside" in caplog.text
     assert "'label 2' lies outside the volume and is left out" in caplog.text
+
+
+@given(st.sampled_from(list(HOSTILE_GRIDS.values())), st.permutations([0, 1, 2]), st.tuples(*[st.booleans()] * 3))
+def test_the_order_and_direction_of_stored_axes_change_nothing(
+    tmp_path_factory: pytest.TempPathFactory, grid: Grid, order: list[int], flips: tuple[bool, bool, bool]
+) -> None:
+    """The same voxels at the same places, as SimpleITK stores them otherwise; cropped, so that the offset counts."""
+    path = tmp_path_factory.mktemp("turned") / "l.nrrd"
+    save(path, np.stack([3 * PROSTATE + 7 * BLADDER, LESION], axis=-1).astype(np.uint8), grid, **TWO_LAYERS_OF_THREE)
+    image = sitk.ReadImage(str(path))
+    as_stored = read_regions(path, grid)
+    turned = sitk.Flip(sitk.PermuteAxes(image[1:], order), flips)
+    for key in image.GetMetaDataKeys():
+        turned.SetMetaData(key, image.GetMetaData(key))
+    sitk.WriteImage(turned, str(path))
+    found = read_regions(path, grid)
+    assert [region.name for region in found] == ["prostate", "bladder", "lesion"]
+    for region, other in zip(as_stored, found, strict=True):
+        mask = region.mask_kji()
+        mask[:, :, 0] = False  # cropped off
+        assert (other.mask_kji() == mask).all()
+        assert other.grid == grid
 
 
 def test_header_rounding_is_tolerated(tmp_path: Path) -> None:
