@@ -10,7 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from Tell2RegLib import __version__, models_cli
-from Tell2RegLib.fitting.settings import KINDS, SMOOTHNESS_OF_FOUND, FitSettings, default_smoothness
+from Tell2RegLib.cli_options import (
+    BoxThreshold,
+    Debug,
+    Device,
+    Json,
+    KeepEmbeddings,
+    Kind,
+    Models,
+    Out,
+    Overwrite,
+    Prompts,
+    Resolution,
+    Seed,
+    SliceStep,
+    Smoothness,
+    Source,
+    Spacing,
+    Threshold,
+)
+from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES, STAGES, WORD_STAGES
@@ -27,34 +46,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models_cli.app, name="models")
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a problem.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result that is there already.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
-Kind = Annotated[str, typer.Option("--transform", help=f"One of {', '.join(KINDS)}.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Smoothness = Annotated[
-    float | None,
-    typer.Option(
-        "--smoothness",
-        help=f"Larger is stiffer; {FitSettings.smoothness:g} for given regions and {SMOOTHNESS_OF_FOUND:g} for words.",
-    ),
-]
-Resolution = Annotated[float | None, typer.Option("--resolution", help="Finest lattice of the fit in mm.")]
-Prompts = Annotated[
-    list[str] | None, typer.Option("--prompt", help="Words to look for in both volumes; may be repeated.")
-]
-Models = Annotated[str, typer.Option("--models", help="Set of weights; see 'tell2reg models list'.")]
-BoxThreshold = Annotated[
-    float | None, typer.Option("--box-threshold", help="Boxes must score above it, 0 to 1; as suits the models.")
-]
-Spacing = Annotated[float, typer.Option("--spacing", help="Voxels of the slices that the networks see, mm.")]
-SliceStep = Annotated[int, typer.Option("--slice-step", help="Look at every n-th slice only; the rest is filled in.")]
-Source = Annotated[str, typer.Option("--source", help="Who looks for the words; plug-ins add others.")]
-KeepEmbeddings = Annotated[
-    Path | None, typer.Option("--keep-embeddings", help="Folder that keeps encoded slices for later runs (4 GB).")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -75,7 +66,7 @@ def tell2reg(
 @app.command()
 def demo(
     out: Out = Path("tell2reg-demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Which synthetic pair.")] = 7,
+    seed: Seed = 7,
     prompts: Prompts = None,
     true_regions: Annotated[
         bool, typer.Option("--true-regions", help="Take the pair's true regions instead of looking for words.")
@@ -133,7 +124,7 @@ def register(
     paper_mode: Annotated[
         bool, typer.Option("--paper-mode", help="As in the paper: slice by slice, any words, no check of places.")
     ] = False,
-    threshold: Annotated[float, typer.Option("--threshold", help="A pair must look so much alike (cosine).")] = 0.8,
+    threshold: Threshold = 0.8,
     box_threshold: BoxThreshold = None,
     spacing: Spacing = 1.0,
     slice_step: SliceStep = 1,

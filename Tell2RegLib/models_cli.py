@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
+from Tell2RegLib.cli_options import Debug, Json
 from Tell2RegLib.errors import Cancelled
 from Tell2RegLib.terminal import print_json, print_table, stderr, stdout, told
 
@@ -25,9 +26,6 @@ app = typer.Typer(
     help="The models that find regions by words: list, install, verify, import, remove. For research use only.",
     no_args_is_help=True,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a problem.")]
 
 WORDS = {"download": "Download", "verify": "Verify", "copy": "Copy", "wait": "Wait for another process"}
 
