@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ NIFTI_COLOURS = ("128", "2304")
 NIFTI_HEADER = 352
 """Bytes before the values in a NIfTI file as ITK writes it."""
 
+
+MOST_WORKING_VOXELS = 10**9
+"""Of the slices that networks look at: a whole body at 0.5 mm."""
 
 IMAGE_POSITION, IMAGE_ORIENTATION = "0020|0032", "0020|0037"
 """DICOM tags of where a slice lies and how it is turned."""
@@ -332,7 +336,7 @@ def working_grid(grid: Grid, spacing_mm: float = 1.0, slice_spacing_mm: float | 
         A right-handed grid that covers the volume's voxels.
 
     Raises:
-        GeometryError: a spacing that is not positive.
+        GeometryError: a spacing that is not positive, or so fine that the slices would fill the memory.
     """
     if not spacing_mm > 0 or (slice_spacing_mm is not None and not slice_spacing_mm > 0):
         raise GeometryError(f"Working spacing must be positive, not {spacing_mm} and {slice_spacing_mm}.")
@@ -344,11 +348,24 @@ def working_grid(grid: Grid, spacing_mm: float = 1.0, slice_spacing_mm: float | 
         slice_spacing_mm = max(spacing_mm, float(own_spacing[2]))
     spacing = np.array([spacing_mm, spacing_mm, slice_spacing_mm])
     extent = (np.asarray(grid.size_xyz)[axes] - 1) * own_spacing
-    size = np.maximum(np.round(extent / spacing).astype(int) + 1, 1)
+    size_float = np.round(extent / spacing) + 1
+    _check_working_size(float(size_float.prod()), spacing_mm)
+    size = size_float.astype(int)
     unit = directions / own_spacing
     centre = grid.index_to_lps((np.asarray(grid.size_xyz) - 1) / 2)
     origin = centre - unit @ (spacing * (size - 1) / 2)
     return Grid(tuple(size), tuple(spacing), tuple(origin), tuple(unit.ravel()))  # type: ignore[arg-type]
+
+
+def _check_working_size(voxels: float, spacing_mm: float) -> None:
+    if voxels > MOST_WORKING_VOXELS:
+        enough = spacing_mm * math.sqrt(voxels / MOST_WORKING_VOXELS)
+        digit = 10.0 ** math.floor(math.log10(enough))
+        raise GeometryError(
+            f"At a spacing of {spacing_mm:g} mm the slices would have {voxels:.2g} voxels, but at most "
+            f"{MOST_WORKING_VOXELS:.0e} are possible. Choose a spacing of {math.ceil(enough / digit) * digit:g} mm or "
+            "more."
+        )
 
 
 def _closest_axes(matrix: NDArray) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import locale
 import logging
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -619,6 +620,15 @@ def test_axial_slices_look_along_the_body_whatever_the_scan_direction() -> None:
     assert slices.array_kji.shape == (20, 24, 31)
     assert (np.ptp(slices.array_kji, axis=(1, 2)) == 0).all()
     assert (np.diff(slices.array_kji[:, 0, 0].astype(int)) > 0).all()
+
+
+@pytest.mark.parametrize(("spacing", "own_mm"), [(0.001, 2.0), (1e-5, 0.4), (1e-30, 2.0)])
+def test_slices_too_fine_for_any_memory_are_refused_with_a_spacing_that_is_not(spacing: float, own_mm: float) -> None:
+    grid = Grid((20, 18, 9), (own_mm,) * 3)
+    with pytest.raises(GeometryError, match=f"At a spacing of {spacing:g} mm the slices would have .* voxels") as told:
+        v.axial_slices(v.Volume(np.zeros(grid.shape_kji, np.float32), grid), spacing)
+    advised = float(re.search(r"spacing of (\S+) mm or more", str(told.value))[1])  # type: ignore[index]
+    assert np.prod(v.working_grid(grid, advised).size_xyz) <= v.MOST_WORKING_VOXELS
 
 
 def test_reading_keeps_the_warning_for_the_log_not_for_the_screen(
