@@ -13,7 +13,7 @@ keep their names. What found no partner is told by `unpaired`.
 
 from __future__ import annotations
 
-from Tell2RegLib.matching.names import pairs_by_name
+from Tell2RegLib.matching.names import numbered_names, pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.matching.similarity import Method, pairs_by_similarity
@@ -26,6 +26,7 @@ __all__ = [
     "left_alone",
     "match_found",
     "match_regions",
+    "numbered_names",
     "pairs_by_name",
     "pairs_by_similarity",
     "unpaired",

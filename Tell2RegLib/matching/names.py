@@ -14,10 +14,11 @@ from Tell2RegLib.region import Region, RegionPair, plain_name
 def pairs_by_name(fixed: Sequence[Region], moving: Sequence[Region]) -> tuple[RegionPair, ...]:
     """Pairs of regions with the same name, in the order of the fixed ones.
 
-    Names are compared without case and separators. Of several regions with one name, the first goes with the first,
-    the second with the second. Then, among what is left, Slicer's additions to names are looked through: a leading
-    "Segment_" and a copy number at the end of one of the two names ("Segment_prostate_1" goes with "prostate"). That is
-    done only where no other region of either volume could be meant, and two different numbers never go together.
+    Names are compared without case and separators; of several that are then the same, those that are written alike go
+    together first. Of several regions with one name, the first goes with the first, the second with the second. Then,
+    among what is left, Slicer's additions to names are looked through: a leading "Segment_" and a copy number at the
+    end of one of the two names ("Segment_prostate_1" goes with "prostate"). That is done only where no other region of
+    either volume could be meant, and two different numbers never go together.
 
     Raises:
         NothingFound: no name is in both.
@@ -37,17 +38,30 @@ def pairs_by_name(fixed: Sequence[Region], moving: Sequence[Region]) -> tuple[Re
 
 
 def _equal_names(fixed: Sequence[Region], moving: Sequence[Region]) -> dict[int, int]:
-    where = {key: j for j, key in enumerate(_numbered_names(moving))}
-    return {i: where[key] for i, key in enumerate(_numbered_names(fixed)) if key in where}
+    """Pairs whose names are the same without case and separators; of several, those that are written alike."""
+    ours, theirs = [r.name for r in fixed], [r.name for r in moving]
+    found: dict[int, int] = {}
+    for compared in (str, plain_name):
+        left = [i for i in range(len(ours)) if i not in found]
+        free = [j for j in range(len(theirs)) if j not in found.values()]
+        where = dict(zip(_numbered([compared(theirs[j]) for j in free]), free, strict=True))
+        keys = _numbered([compared(ours[i]) for i in left])
+        found |= {i: where[key] for i, key in zip(left, keys, strict=True) if key in where}
+    return found
 
 
-def _numbered_names(regions: Sequence[Region]) -> Iterator[tuple[str, int]]:
-    """Every region's plain name, and how many before it have the same."""
+def numbered_names(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Every plain name, and how many before it are the same: what pairs the second of a name with the second."""
+    return _numbered([plain_name(name) for name in names])
+
+
+def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
     seen: Counter[str] = Counter()
-    for region in regions:
-        name = plain_name(region.name)
-        yield name, seen[name]
+    keys = []
+    for name in names:
+        keys.append((name, seen[name]))
         seen[name] += 1
+    return keys
 
 
 def _names_alike(fixed: Sequence[Region], moving: Sequence[Region]) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.grid import Grid
-from Tell2RegLib.region import Color, Region, bounding_box, plain_name
+from Tell2RegLib.region import Color, Region, bounding_box
 from Tell2RegLib.sources.segmentation_file import PROMPT_TAG, SCORE_TAG, difference_in_words, write_segmentation
 from Tell2RegLib.volume import array_of, grid_of, read_image
 
@@ -176,10 +176,10 @@ def _with_unique_names(regions: Iterator[Region]) -> tuple[Region, ...]:
     unique = []
     for region in regions:
         name, number = region.name, 1
-        while plain_name(name) in taken:
+        while name in taken:
             number += 1
             name = f"{region.name} {number}"
-        taken.add(plain_name(name))
+        taken.add(name)
         unique.append(replace(region, name=name))
     return tuple(unique)
 

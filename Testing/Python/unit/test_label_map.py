@@ -237,11 +237,12 @@ def test_empty_segments_and_labels_without_a_segment_are_left_out_and_logged(
 
 
 def test_equal_names_get_numbers(tmp_path: Path) -> None:
-    fields = {f"Segment{n}_ID": str(n) for n in range(3)} | {f"Segment{n}_LabelValue": str(n + 1) for n in range(3)}
-    fields |= {"Segment0_Name": "lesion", "Segment1_Name": "Lesion", "Segment2_Name": "lesion_2"}
-    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 4
+    named = ("lesion", "Lesion", "lesion", "lesion 2")
+    fields = {f"Segment{n}_{key}": str(n + 1) for n in range(4) for key in ("ID", "LabelValue")}
+    fields |= {f"Segment{n}_Name": name for n, name in enumerate(named)}
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 5
     regions = read_regions(save(tmp_path / "s.seg.nrrd", array, **fields))
-    assert [region.name for region in regions] == ["lesion", "Lesion 2", "lesion_2 2"]
+    assert [region.name for region in regions] == ["lesion", "Lesion", "lesion 2", "lesion 2 2"]
 
 
 @pytest.mark.parametrize(("key", "value"), [("Segment0_Layer", "4"), ("Segment0_LabelValue", "one")])

@@ -53,6 +53,17 @@ def test_of_several_regions_with_one_name_the_first_goes_with_the_first() -> Non
     assert [(pair.fixed.start_kji[2], pair.moving.start_kji[2]) for pair in pairs] == [(1, 5), (2, 6)]
 
 
+@pytest.mark.parametrize("order", [*itertools.permutations(["Bladder", "bladder", "BLADDER"])])
+def test_of_names_that_differ_in_case_those_written_alike_go_together(order: tuple[str, ...]) -> None:
+    assert names(pairs_by_name(regions(*order), regions("bladder"))) == [("bladder", "bladder")]
+    assert names(pairs_by_name(regions("bladder"), regions(*order))) == [("bladder", "bladder")]
+    assert sorted(names(pairs_by_name(regions(*order), regions("x", "BLADDER", "bladder"))))[0] == (
+        "BLADDER",
+        "BLADDER",
+    )
+    assert names(pairs_by_name(regions(*order), regions("blaDDer"))) == [(order[0], "blaDDer")]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [("prostate_1", "prostate"), ("Segment_prostate", "prostate"), ("Prostate", "Segment_prostate_1"), ("L5_1", "l5")],
