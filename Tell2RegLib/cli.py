@@ -314,6 +314,8 @@ def evaluate(
         if key in report:
             names = [name for name in report[key][0] if name != "fixed_lps_mm"]
             print_table(title, names, [[row[name] for name in names] for row in report[key]])
+    for remark in report["remarks"]:
+        stdout.print(remark, markup=False)
     print_notice()
 
 

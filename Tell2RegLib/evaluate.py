@@ -11,13 +11,15 @@ import numpy as np
 from Tell2RegLib.carry import carry_region
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.markups import PointList, read_points
-from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.matching import numbered_names, pairs_by_name
 from Tell2RegLib.measuring import agreement
 from Tell2RegLib.metrics import field_quality, inverse_error_mm, target_registration_error_mm
 from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.transform import Transform
+
+BY_ORDER = "The two point lists have no name in common, so their points were paired by their order."
 
 
 def evaluate(
@@ -30,7 +32,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Overlap and distances of labels, target registration error of landmarks, and the field itself.
 
-    Labels are paired by name; landmarks too, or by their order when the names differ. The error of a landmark is
+    Labels are paired by name; landmarks too, or by their order where no name is in both lists (a remark says so). Names
+    are compared without case and separators. The error of a landmark is
     measured in fixed space: |moving point carried to fixed space - fixed point|, in mm.
 
     Raises:
@@ -44,14 +47,19 @@ def evaluate(
             "kind": transform.kind,
             **asdict(field_quality(transform.fixed_to_moving)),
             "inverse_error_mm": {"mean": mean, "max": largest},
-        }
+        },
+        "remarks": [],
     }
     if fixed_labels and moving_labels:
         fixed = read_regions(fixed_labels)
         pairs = pairs_by_name(fixed, read_regions(moving_labels))
         report["labels"] = [_label_row(pair, transform) for pair in pairs]
     if fixed_points and moving_points:
-        report["points"] = _point_rows(transform, read_points(fixed_points), read_points(moving_points))
+        truth, points = read_points(fixed_points), read_points(moving_points)
+        order = _order_by_name(truth, points)
+        if order is None:
+            report["remarks"].append(BY_ORDER)
+        report["points"] = _point_rows(transform, points, truth.points_lps_mm[order or range(len(truth))])
     return report
 
 
@@ -71,8 +79,8 @@ def _label_row(pair: RegionPair, transform: Transform) -> dict[str, Any]:
     return row
 
 
-def _point_rows(transform: Transform, fixed: PointList, moving: PointList) -> list[dict[str, Any]]:
-    fixed_at, moving_at = _matched(fixed, moving)
+def _point_rows(transform: Transform, moving: PointList, fixed_at: np.ndarray) -> list[dict[str, Any]]:
+    moving_at = moving.points_lps_mm
     carried = transform.inverse.apply_to_points(moving_at)
     before = target_registration_error_mm(moving_at, fixed_at)
     after = target_registration_error_mm(carried, fixed_at)
@@ -82,13 +90,21 @@ def _point_rows(transform: Transform, fixed: PointList, moving: PointList) -> li
     ]
 
 
-def _matched(fixed: PointList, moving: PointList) -> tuple[np.ndarray, np.ndarray]:
-    if sorted(fixed.names) == sorted(moving.names) and len(set(fixed.names)) == len(fixed):
-        place = {name: number for number, name in enumerate(fixed.names)}
-        return fixed.points_lps_mm[[place[name] for name in moving.names]], moving.points_lps_mm
-    if len(fixed) != len(moving):
+def _order_by_name(fixed: PointList, moving: PointList) -> list[int] | None:
+    """Which fixed point belongs to every moving one; None where no name is in both, and their order must do.
+
+    Raises:
+        InputError: some names are in both and some are not, or the lists differ in length.
+    """
+    ours, theirs = numbered_names(fixed.names), numbered_names(moving.names)
+    shared = {name for name in set(ours) & set(theirs) if name[0]}
+    if shared and set(ours) == set(theirs):
+        return [ours.index(name) for name in theirs]
+    if shared or len(fixed) != len(moving):
+        alone = [name for name, key in zip(fixed.names, ours, strict=True) if key not in theirs]
+        alone += [name for name, key in zip(moving.names, theirs, strict=True) if key not in ours]
         raise InputError(
-            f"The point lists do not belong together: {len(fixed)} fixed and {len(moving)} moving points, and their "
-            "names differ."
+            f"The point lists do not belong together: {len(fixed)} fixed and {len(moving)} moving points, and these "
+            f"names are in one list only: {', '.join(map(repr, alone[:8]))}. Give every pair of points one name."
         )
-    return fixed.points_lps_mm, moving.points_lps_mm
+    return None

@@ -156,6 +156,16 @@ def test_apply_and_evaluate_read_the_folder(
     assert "--overwrite" in one_sentence(again.stderr)
 
 
+def test_points_paired_by_their_order_are_said_to_be(
+    done: tuple[subprocess.CompletedProcess[str], Path], files: Files, tmp_path: Path
+) -> None:
+    write_points(tmp_path / "truth.csv", ["one", "two"], np.array(list(PLAN.values())))
+    given = {**files.points, "--fixed-points": tmp_path / "truth.csv"}
+    shown = in_process("evaluate", "--transform", done[1], *options(given))
+    assert shown.exit_code == 0, shown.stderr
+    assert "paired by their order" in shown.stdout
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_names_every_option(name: str) -> None:
     run = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})

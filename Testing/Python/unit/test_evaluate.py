@@ -74,8 +74,31 @@ def test_points_with_the_same_names_are_paired_by_name(a_transform: Transform, t
     np.testing.assert_allclose([row["error_mm_after"] for row in report["points"]], 0, atol=1e-3)
 
 
+def test_names_that_differ_in_case_and_separators_are_the_same(a_transform: Transform, tmp_path: Path) -> None:
+    order = [3, 1, 0, 2]
+    report = evaluate(
+        a_transform,
+        fixed_points=points_file(tmp_path / "f.csv", ("BLADDER_NECK", "r apex", "l-base", "Core"), LANDMARKS[order]),
+        moving_points=points_file(tmp_path / "m.csv", NAMES, ON_MOVING),
+    )
+    np.testing.assert_allclose([row["error_mm_after"] for row in report["points"]], 0, atol=1e-3)
+    assert report["remarks"] == []
+
+
+@pytest.mark.parametrize("names", [("L base", "R apex", "core", "other"), ("Core", "1", "2", "3")])
+def test_points_of_which_some_names_are_in_both_lists_do_not_belong_together(
+    names: tuple[str, ...], a_transform: Transform, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"in one list only: .*'{names[-1]}'.*'bladder neck'"):
+        evaluate(
+            a_transform,
+            fixed_points=points_file(tmp_path / "f.csv", names, LANDMARKS),
+            moving_points=points_file(tmp_path / "m.csv", NAMES, ON_MOVING),
+        )
+
+
 @pytest.mark.parametrize("names", [("1", "2", "3", "4"), ("a", "a", "b", "c"), ("", "", "", "")])
-def test_points_with_other_names_are_paired_by_their_order(
+def test_points_with_other_names_are_paired_by_their_order_and_that_is_told(
     names: tuple[str, ...], a_transform: Transform, tmp_path: Path
 ) -> None:
     report = evaluate(
@@ -85,6 +108,7 @@ def test_points_with_other_names_are_paired_by_their_order(
     )
     assert [row["name"] for row in report["points"]] == list(NAMES)
     np.testing.assert_allclose([row["error_mm_after"] for row in report["points"]], 0, atol=1e-3)
+    assert "paired by their order" in report["remarks"][0]
 
 
 def test_names_that_repeat_do_not_pair_all_points_with_the_last_of_them(a_transform: Transform, tmp_path: Path) -> None:
@@ -226,7 +250,7 @@ def test_a_label_that_lands_nowhere_has_no_distances(tmp_path: Path) -> None:
 
 def test_without_files_the_field_is_still_measured(a_pair_of_grids: tuple[str, str]) -> None:
     report = evaluate(a_wavy_transform(*a_pair_of_grids))
-    assert set(report) == {"transform"}
+    assert set(report) == {"transform", "remarks"}
     told = report["transform"]
     assert told["kind"] == "svf"
     assert told["inverse_error_mm"]["mean"] <= told["inverse_error_mm"]["max"] < 0.1
