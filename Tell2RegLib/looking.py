@@ -33,22 +33,24 @@ class Looking:
         """The words with their source, loaded; `networks` are those of earlier runs.
 
         Raises:
+            InputError: no prompts, an empty one, or there is no such source; before anything is loaded.
             ModelError: the models are not there, or damaged.
-            InputError: there is no such source.
         """
         from Tell2RegLib.matching.settings import MatchSettings
         from Tell2RegLib.models.embedding_store import EmbeddingStore
+        from Tell2RegLib.sources.grounded_sam import cleaned_prompts
         from Tell2RegLib.sources.registry import make_source
         from Tell2RegLib.sources.settings import WordsSettings
         from Tell2RegLib.words import Words, words_by_models
 
+        prompts = cleaned_prompts(prompts)
         matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
         if self.threshold is not None:
             matching = replace(matching, threshold=self.threshold)
         if self.cross_prompts is not None:
             matching = replace(matching, cross_prompts=self.cross_prompts)
         if self.source != "grounded_sam":
-            return Words(prompts=tuple(prompts), source=make_source(self.source), matching=matching)
+            return Words(prompts=prompts, source=make_source(self.source), matching=matching)
         settings = WordsSettings.paper if self.paper_mode else WordsSettings
         return words_by_models(
             prompts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.sources.grounded_sam import GroundedSam
+from Tell2RegLib.sources.grounded_sam import GroundedSam, cleaned_prompts
 from Tell2RegLib.sources.protocol import RegionSource
 from Tell2RegLib.sources.settings import WordsSettings
 
@@ -95,14 +95,16 @@ def words_by_models(
         networks: those of earlier runs; loaded anew when None.
 
     Raises:
+        InputError: no prompts, or an empty one; before anything is loaded.
         ModelError: the set is unknown, not installed or damaged, or the packages to run it are missing.
     """
     from Tell2RegLib.models.sets import model_files
 
+    prompts = cleaned_prompts(prompts)
     files = model_files(models)
     source = (networks or Networks()).get(files, device, box_threshold)
     return Words(
-        prompts=tuple(prompts),
+        prompts=prompts,
         source=replace(source, settings=_suited(settings or WordsSettings(), source.settings)),
         matching=matching or MatchSettings(),
         models=files.sha256,
