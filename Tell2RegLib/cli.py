@@ -104,7 +104,7 @@ def demo(
                 **(given if true_regions else by_words),  # type: ignore[arg-type]
             )
             write_result(result, aside, lambda done, total: bars("write", done, total))
-    _show(result, out, as_json)
+    _show(result, out, as_json, debug)
 
 
 @app.command()
@@ -156,7 +156,6 @@ def register(
     }
     given = {role: path for role, path in files.items() if path is not None}
     with told(debug), Bars(_stages("read", bool(prompts))) as bars:
-        from Tell2RegLib.errors import NothingFound
         from Tell2RegLib.output import write_result, writing_folder
         from Tell2RegLib.pipeline import register as run
 
@@ -179,9 +178,7 @@ def register(
                 more["words"] = _loaded(bars, looking, prompts)
             result = run(settings=settings, inputs=given, progress=bars, **more)
             write_result(result, aside, lambda done, total: bars("write", done, total))
-        if result.status != "ok":
-            raise NothingFound(f"{result.reason} What was found is in '{out}'.")
-    _show(result, out, as_json)
+    _show(result, out, as_json, debug)
 
 
 def _loaded(bars: Bars, looking: Looking, prompts: Sequence[str]) -> Words:
@@ -209,7 +206,7 @@ def regions(
 ) -> None:
     """Find regions in one volume by words and write them as a segmentation that Slicer reads."""
     with told(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
-        from Tell2RegLib.errors import InputError, NothingFound, OutputError
+        from Tell2RegLib.errors import InputError, OutputError
         from Tell2RegLib.finding import find_regions
         from Tell2RegLib.sources.segmentation_file import write_segmentation
         from Tell2RegLib.stages import Clock
@@ -233,17 +230,21 @@ def regions(
         )
         words = _loaded(bars, looking, prompts)
         (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
-        if not found.regions:
-            raise NothingFound(f"Nothing was found: {' '.join(found.in_words())} Try other words.")
-        write_segmentation(found.regions, out, grid=image.grid)
+        if found.regions:
+            write_segmentation(found.regions, out, grid=image.grid)
+    reason = "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words."
     record = {
-        "status": "ok",
-        "output": str(out),
+        "status": "ok" if found.regions else "nothing_found",
+        "reason": reason,
+        "output": str(out) if found.regions else None,
         "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
         "messages": list(found.in_words()),
     }
     if as_json:
         print_json(record)
+    if reason:
+        _end_without(reason, debug)
+    if as_json:
         return
     rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
     print_table("Regions", ["region", "words", "score", "ml"], rows)
@@ -322,12 +323,22 @@ def evaluate(
 # --- what is shown, looked for and read ---
 
 
-def _show(result: Any, out: Path, as_json: bool) -> None:
+def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
+    """What came out; with --json on stdout even where nothing was found, which is told as a problem too."""
     record = result.record()
     if as_json:
         print_json({**record, "out": str(out)})
-    else:
+    if result.status != "ok":
+        _end_without(f"{result.reason} What was found is in '{out}'.", debug)
+    if not as_json:
         show_result(record, out)
+
+
+def _end_without(reason: str, debug: bool) -> None:
+    from Tell2RegLib.errors import NothingFound
+
+    with told(debug):
+        raise NothingFound(reason)
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:

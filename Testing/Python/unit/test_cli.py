@@ -20,11 +20,14 @@ from typer.testing import CliRunner
 from Tell2RegLib import __version__
 from Tell2RegLib.cli import app
 from Tell2RegLib.grid import apply_affine
+from Tell2RegLib.looking import Looking
 from Tell2RegLib.markups import write_points
 from Tell2RegLib.result import NOTICE
 from Tell2RegLib.sources.label_map import read_regions
 from Tell2RegLib.sources.segmentation_file import write_segmentation
 from Tell2RegLib.terminal import WORDS
+from Tell2RegLib.words import Words
+from Testing.Python.plugin_example.bright_spots import BrightSpots
 from Testing.Python.small import AFFINE, ORGANS, PLAN, ROOT, Files, command, environment, options, write_small_pair
 
 QUICK = ("--resolution", "9")
@@ -259,10 +262,13 @@ def test_no_common_names_still_leaves_the_regions(files: Files, tmp_path: Path) 
     regions = read_regions(files.inputs["--moving-regions"])
     write_segmentation([replace(r, name=f"other {r.name}") for r in regions], tmp_path / "other.seg.nrrd")
     given = {**files.inputs, "--moving-regions": tmp_path / "other.seg.nrrd"}
-    run = command("register", *options(given), "--out", tmp_path / "out")
+    run = command("register", *options(given), "--out", tmp_path / "out", "--json")
     assert run.returncode == 1
     assert "prostate" in one_sentence(run.stderr)
     assert "other bladder" in run.stderr
+    told = json.loads(run.stdout)
+    assert told.pop("out") == str(tmp_path / "out")
+    assert told == json.loads((tmp_path / "out" / "result.json").read_text())
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert record["status"] == "no_pairs"
     assert record["reason"] in run.stderr
@@ -388,6 +394,40 @@ def test_words_that_cannot_be_looked_for_are_told_in_one_sentence(
     assert run.exit_code == 1
     assert expected in one_sentence(run.stderr)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_models")
+@pytest.mark.parametrize("name", ["register", "regions"])
+@pytest.mark.parametrize("prompts", [("",), ("prostate", " _ ")], ids=str)
+def test_an_empty_prompt_is_told_before_models_are_asked_for(
+    name: str, prompts: tuple[str, ...], files: Files, tmp_path: Path
+) -> None:
+    fixed, moving = files.inputs["--fixed"], files.inputs["--moving"]
+    volumes = [fixed] if name == "regions" else ["--fixed", fixed, "--moving", moving]
+    words = [word for prompt in prompts for word in ("--prompt", prompt)]
+    run = in_process(name, *volumes, *words, "--out", tmp_path / "out.seg.nrrd", "--models", "paper")
+    assert run.exit_code == 1
+    assert "prompts is empty" in one_sentence(run.stderr)
+    assert not (tmp_path / "out.seg.nrrd").exists()
+
+
+@pytest.mark.parametrize("name", ["register", "regions"])
+def test_words_that_find_nothing_end_with_1_and_still_give_their_record(
+    name: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Looking, "words", lambda self, prompts: Words(prompts=prompts, source=BrightSpots()))
+    out = tmp_path / "out.seg.nrrd"
+    fixed, moving = files.inputs["--fixed"], files.inputs["--moving"]
+    volumes = [fixed] if name == "regions" else ["--fixed", fixed, "--moving", moving]
+    run = in_process(name, *volumes, "--prompt", "dog", "--out", out, "--json")
+    assert run.exit_code == 1
+    record = json.loads(run.stdout)
+    assert record["status"] == {"register": "no_pairs", "regions": "nothing_found"}[name]
+    assert record["reason"] in one_sentence(run.stderr)
+    assert "'dog': nothing was found" in record["reason"]
+    assert out.exists() == (name == "register")
+    silent = in_process(name, *volumes, "--prompt", "dog", "--out", out, "--overwrite")
+    assert (silent.exit_code, silent.stdout) == (1, "")
 
 
 def test_regions_are_written_as_a_segmentation_under_no_other_name(files: Files, tmp_path: Path) -> None:
