@@ -33,7 +33,7 @@ from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.looking import Looking
 from Tell2RegLib.shown import show_field, show_result
 from Tell2RegLib.stages import FINDING_STAGES, STAGES, WORD_STAGES
-from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, stdout, told
+from Tell2RegLib.terminal import Bars, print_json, print_notice, print_table, say_cancelled, stdout, told
 
 if TYPE_CHECKING:
     from Tell2RegLib.words import Words
@@ -378,7 +378,10 @@ def main() -> None:
     # Threads that wait by spinning make torch several times slower on a machine that has other work; must be set
     # before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before a command has begun
+        raise SystemExit(say_cancelled()) from None
 
 
 if __name__ == "__main__":

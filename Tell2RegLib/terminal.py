@@ -46,19 +46,13 @@ SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment
 @contextmanager
 def told(debug: bool) -> Iterator[None]:
     """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
-        force=True,
-    )
-    _hush_itk(not debug)
     try:
         with _stopped_like_ctrl_c():
+            _set_logging(debug)
+            _hush_itk(not debug)
             yield
     except (KeyboardInterrupt, Cancelled) as error:
-        _say("Cancelled; nothing was written.")
-        raise typer.Exit(130) from error
+        raise typer.Exit(say_cancelled()) from error
     except Tell2RegError as error:
         _fail(str(error), error, debug)
     except MemoryError as error:
@@ -71,6 +65,24 @@ def told(debug: bool) -> Iterator[None]:
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
+
+
+def say_cancelled() -> int:
+    """Tell that the run was stopped; the exit code for that."""
+    # An interrupt that comes through exec(), as while dataclasses are made, leaves a mark in CPython, which then ends
+    # with the signal whatever the exit code. The next exec() takes it off.
+    exec("")
+    _say("Cancelled; nothing was written.")
+    return 130
+
+
+def _set_logging(debug: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
+        force=True,
+    )
 
 
 def _hush_itk(quiet: bool) -> None:

@@ -1,10 +1,18 @@
-"""How far the whole run is, told from how far its stages are."""
+"""How far the whole run is, told from how far its stages are; and how a run ends that was stopped."""
 
 from __future__ import annotations
 
-import pytest
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-from Tell2RegLib.terminal import SHARES, Bars
+import pytest
+import typer
+
+from Tell2RegLib import cli, terminal
+from Tell2RegLib.terminal import SHARES, Bars, told
+from Testing.Python.small import ROOT
 
 STAGES = ("read", "models", "detect", "embed", "fit")
 
@@ -42,3 +50,55 @@ def test_a_stage_that_nobody_announced_changes_nothing() -> None:
 
 def test_nothing_is_done_before_the_first_stage() -> None:
     assert Bars(STAGES).whole_done == 0
+
+
+# --- stopped ---
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_itk_is_loaded_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(terminal, "_hush_itk", interrupted)
+    with pytest.raises(typer.Exit) as end, told(debug=False):
+        pass
+    assert end.value.exit_code == 130
+    assert capsys.readouterr().err == "Cancelled; nothing was written.\n"
+
+
+def test_an_interrupt_before_the_command_has_begun_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "Cancelled; nothing was written.\n"
+
+
+THROUGH_EXEC = """
+import typer
+from Tell2RegLib.terminal import told
+try:
+    with told(debug=False):
+        exec("raise KeyboardInterrupt")
+except typer.Exit as end:
+    raise SystemExit(end.exit_code)
+"""
+
+
+def test_an_interrupt_that_comes_through_exec_ends_with_130_too(tmp_path: Path) -> None:
+    """Run as a module, CPython would end with the signal itself, although the interrupt was caught."""
+    (tmp_path / "stopped_here.py").write_text(THROUGH_EXEC)
+    run = subprocess.run(
+        [sys.executable, "-m", "stopped_here"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (130, "Cancelled; nothing was written.\n")
