@@ -1,7 +1,8 @@
 """Point lists on disk: Slicer's markups (.mrk.json, and .fcsv to read) and plain tables (.csv).
 
 In the library points are LPS mm. A markups file says which of LPS or RAS it uses, and both are honoured.
-A table has one header line, `name,x,y,z`, with x, y, z in LPS mm; other columns are ignored.
+A table has one header line, `name,x,y,z` or `x,y,z`, with x, y, z in LPS mm; other columns are ignored, and points
+without a column of names are called 1, 2, 3, ...
 Slicer's own control point tables (`label,l,p,s,...` or `label,r,a,s,...`) are read too.
 """
 
@@ -181,13 +182,15 @@ def _read_fcsv(text: str, path: Path) -> list[tuple[str, Floats]]:
 def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
     lines = list(csv.reader(io.StringIO(text)))
     header = [_COLUMNS.get(column.strip().lower(), column.strip().lower()) for column in lines[0]] if lines else []
-    if not {"name", "x", "y", "z"} <= set(header):
-        raise InputError(f"'{path.name}' needs a first line with the columns name,x,y,z (LPS mm).")
+    if not {"x", "y", "z"} <= set(header):
+        raise InputError(f"'{path.name}' needs a first line with the columns name,x,y,z or x,y,z (LPS mm).")
     ras = "r" in [column.strip().lower() for column in lines[0]]
     signs = _SYSTEMS["RAS" if ras else "LPS"]
     rows = [(n, dict(zip(header, line, strict=False))) for n, line in enumerate(lines[1:], 2) if "".join(line).strip()]
+    if "name" not in header:
+        rows = [(n, {**row, "name": str(number)}) for number, (n, row) in enumerate(rows, 1)]
     placed = [(n, row) for n, row in rows if row.get("defined", "1").strip() != "0"]
-    return [(row["name"].strip(), _numbers(row, n, path) * signs) for n, row in placed]
+    return [(row.get("name", "").strip(), _numbers(row, n, path) * signs) for n, row in placed]
 
 
 _COLUMNS = {"label": "name", "l": "x", "r": "x", "p": "y", "a": "y", "s": "z"}

@@ -197,7 +197,16 @@ def test_a_malformed_markups_file_is_told_in_one_line_with_its_name(tmp_path: Pa
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "name,x,y,z\na,1,2\n", "name,x,y,z\na,1,2,inf\n", "name,x,y,z\n"])
+def test_a_table_without_names_numbers_its_points(tmp_path: Path) -> None:
+    (tmp_path / "plan.csv").write_text("x,y,z\n1,2,3\n\n4,5,6\n")
+    points = read_points(tmp_path / "plan.csv")
+    assert points.names == ("1", "2")
+    np.testing.assert_array_equal(points.points_lps_mm, [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "1,2,3\n4,5,6\n", "name,x,y,z\na,1,2\n", "name,x,y,z\na,1,2,inf\n", "name,x,y,z\n"]
+)
 def test_a_malformed_table_is_told_in_one_line_with_its_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(InputError, match=r"bad\.csv"):
