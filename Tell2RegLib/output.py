@@ -385,6 +385,8 @@ def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Itera
             with _os_errors(folder):
                 aside.chmod(0o777 & ~_umask())
                 _swap(aside, own)
+        except OutputError as error:  # in words of the folder that the user knows
+            raise OutputError(str(error).replace(str(aside), str(folder))) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except BaseException:

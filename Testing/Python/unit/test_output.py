@@ -536,7 +536,7 @@ for limit in {limits!r}:
     try:
         result.save({folder!r})
     except OutputError as error:
-        print("told", limit, str(error).count(chr(10)))
+        print("told", limit, str(error).count(chr(10)), str(error).startswith({folder!r}.join(("'", "/"))))
     print("left", sorted(path.name for path in Path({folder!r}).parent.iterdir()))
 """
 
@@ -555,5 +555,5 @@ def test_a_full_disk_is_told_whichever_file_it_hits_and_leaves_nothing(
     code = A_FULL_DISK.format(result=result, folder=place, limits=limits)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    expected = [line for limit in limits for line in (f"told {limit} 0", "left []")]
+    expected = [line for limit in limits for line in (f"told {limit} 0 True", "left []")]
     assert done.stdout.splitlines() == expected
