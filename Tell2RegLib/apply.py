@@ -20,7 +20,7 @@ from Tell2RegLib.sources.segmentation_file import write_segmentation
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import read_volume, whole_file, write_volume
 
-POINT_ENDINGS = (".mrk.json", ".csv", ".fcsv")
+POINT_ENDINGS = (".json", ".csv", ".fcsv")
 MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 SEGMENTATION_ENDING = ".seg.nrrd"
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -37,8 +37,8 @@ def apply_file(
 
     Args:
         transform: of a registration.
-        source: a volume, label map, `.seg.nrrd`, point list (.mrk.json, .fcsv, .csv) or surface (.vtk, .vtp, .stl,
-            .ply, .obj).
+        source: a volume, label map, `.seg.nrrd`, point list (.mrk.json or .json, .fcsv, .csv) or surface (.vtk, .vtp,
+            .stl, .ply, .obj).
         target: where to write it; never the source itself.
         inverse: from fixed to moving instead.
         nearest: take the nearest voxel of a volume (label maps) instead of interpolating.
@@ -71,7 +71,7 @@ def apply_file(
 def _apply_to_points(way: Transform, source: Path, target: Path) -> str:
     points = read_points(source)
     moved = way.inverse.apply_to_points(points.points_lps_mm)
-    keeps = source.name.lower().endswith(".mrk.json") and target.name.lower().endswith(".mrk.json")
+    keeps = source.suffix.lower() == target.suffix.lower() == ".json"
     write_points(target, points.names, moved, template=source if keeps else None)
     return f"{len(points)} point(s) carried to '{target}'."
 

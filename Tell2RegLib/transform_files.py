@@ -17,7 +17,7 @@ from Tell2RegLib.field import DisplacementField
 from Tell2RegLib.grid import Floats, Grid
 from Tell2RegLib.inversion import invert_field
 from Tell2RegLib.transform import Transform, affine_transform, invertible, to_sitk_transform
-from Tell2RegLib.volume import array_of, grid_of, read_image, to_simpleitk, whole_file, write_image
+from Tell2RegLib.volume import array_of, check_small_letters, grid_of, read_image, to_simpleitk, whole_file, write_image
 
 FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 ITK_ENDINGS = (".h5", ".hdf5", ".tfm", ".txt")
@@ -123,6 +123,7 @@ def fit_affine(field: DisplacementField) -> Floats:
 
 
 def _check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
+    check_small_letters(Path(path))
     if not Path(path).name.lower().endswith(endings):
         raise OutputError(f"'{path}' has no ending of a transform file; use one of {', '.join(endings)}.")
 

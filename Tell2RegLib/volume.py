@@ -10,6 +10,7 @@ import errno
 import logging
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,12 +239,26 @@ def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -
             then is removed.
     """
     path = Path(path)
+    check_small_letters(path)
     with whole_file(path):
         sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
         if path.name.lower().endswith((".nii", ".nii.gz")) and not _nifti_is_whole(path, image):
             raise RuntimeError("ITK writes NIfTI to a full disk without a word.")
         if compress and path.suffix.lower() == ".nrrd" and not _packed_is_whole(path, image):
             raise RuntimeError("ITK loses the end of a NRRD file on a full disk without a word.")
+
+
+def check_small_letters(path: Path) -> None:
+    """Raise where a file's ending has capitals with which ITK writes no file, or one of another name.
+
+    Raises:
+        OutputError: such an ending.
+    """
+    ending = "".join(re.findall(r"\.nii\.gz$|\.[^.]+$", path.name, re.IGNORECASE))
+    if ending != ending.lower() and ending.lower() not in (".nrrd", ".nhdr"):
+        raise OutputError(
+            f"'{path}' cannot be written: use small letters for its ending, '{ending.lower()}' instead of '{ending}'."
+        )
 
 
 @contextmanager

@@ -106,6 +106,8 @@ POINT_FILES = [
     ("plan.fcsv", "RAS", "moved.csv"),
     ("plan.csv", "LPS", "moved.csv"),
     ("plan.csv", "LPS", "moved.mrk.json"),
+    ("plan.json", "RAS", "moved.json"),
+    ("plan.json", "LPS", "moved.csv"),
 ]
 
 
@@ -386,6 +388,13 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         assert "does not exist" in refused(source, tmp_path / "none" / source.name)
 
 
+@pytest.mark.parametrize("name", ["O.NII.GZ", "o.Nii.gz", "o.NII", "o.MHA", "o.mHd"])
+def test_capitals_with_which_itk_writes_no_file_are_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    source = next(path for path in every_source(tmp_path) if path.name.endswith(".nrrd"))
+    assert "use small letters for its ending" in refused(source, tmp_path / "out" / name)
+
+
 def test_one_kind_of_file_is_not_written_as_another(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for source in every_source(tmp_path):
@@ -393,7 +402,7 @@ def test_one_kind_of_file_is_not_written_as_another(tmp_path: Path) -> None:
             volume, segmentation, points, model = (
                 file.name.endswith(endings)
                 for file in [Path(name)]
-                for endings in (VOLUME_ENDINGS, ".seg.nrrd", (".csv", ".mrk.json"), MODEL_ENDINGS)
+                for endings in (VOLUME_ENDINGS, ".seg.nrrd", (".csv", ".json"), MODEL_ENDINGS)
             )
             fits = {
                 ".seg.nrrd": segmentation,

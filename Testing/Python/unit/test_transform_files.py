@@ -297,6 +297,13 @@ def test_an_ending_that_no_transform_has_is_refused(name: str, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["t.H5", "t.TFM", "t.NII.GZ", "t.MHA"])
+def test_capitals_with_which_itk_writes_no_file_are_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=f"use small letters for its ending, '{name[1:].lower()}'"):
+        write_transform(an_affine_transform("oblique", "flipped"), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_field_is_not_written_as_a_transform_of_itk(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="use one of"):
         write_field(a_wavy_transform("oblique", "flipped").fixed_to_moving, tmp_path / "t.h5")
