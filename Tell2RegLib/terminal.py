@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -47,7 +48,7 @@ SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment
 def told(debug: bool) -> Iterator[None]:
     """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
     try:
-        with _stopped_like_ctrl_c():
+        with _stopped_like_ctrl_c(), _libraries_hushed(not debug):
             _set_logging(debug)
             _hush_itk(not debug)
             yield
@@ -90,6 +91,37 @@ def _hush_itk(quiet: bool) -> None:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(not quiet)
+
+
+@contextmanager
+def _libraries_hushed(quiet: bool) -> Iterator[None]:
+    """Libraries in C write lines of their own to stderr beside the error that they raise: into nothing with them.
+
+    Python's own stderr goes on to where it went before.
+    """
+    if not quiet or not _is_stderr_of_the_process():
+        yield
+        return
+    python = sys.stderr
+    python.flush()
+    ours = os.dup(2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=python.encoding, errors=python.errors)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        sys.stderr.close()
+        sys.stderr = python
+
+
+def _is_stderr_of_the_process() -> bool:
+    try:
+        return sys.stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # replaced, as in tests, or none at all, as under pythonw
+        return False
 
 
 @contextmanager

@@ -217,6 +217,12 @@ def missing_file(files: Files, folder: Path) -> Path:
     return folder / "absent.nrrd"
 
 
+def cut_off(files: Files, folder: Path) -> Path:
+    sitk.WriteImage(sitk.ReadImage(str(files.inputs["--fixed"])), str(folder / "cut.mha"), useCompression=False)
+    (folder / "cut.mha").write_bytes((folder / "cut.mha").read_bytes()[:-5000])
+    return folder / "cut.mha"
+
+
 def empty_folder(files: Files, folder: Path) -> Path:
     (folder / "nothing here").mkdir(exist_ok=True)
     return folder / "nothing here"
@@ -227,6 +233,7 @@ PROBLEMS = {
     "missing regions": ("--moving-regions", missing_file, "absent.nrrd"),
     "a text file as volume": ("--moving", text_file, "cannot be read as an image"),
     "a text file as regions": ("--fixed-regions", text_file, "cannot be read as an image"),
+    "a volume that was cut off": ("--moving", cut_off, "fewer than its header says"),
     "regions on another grid": ("--fixed-regions", other_grid, "voxels of the volume"),
     "an empty label map": ("--fixed-regions", empty_labels, "holds no region"),
     "a 2-D image": ("--fixed", flat_image, "2-D"),
@@ -344,6 +351,24 @@ def test_a_full_disk_is_told_and_leaves_nothing(files: Files, tmp_path: Path) ->
     assert run.returncode == 1
     assert "cannot be written" in one_sentence(run.stderr)
     assert not list(tmp_path.iterdir())
+
+
+@posix
+def test_a_full_disk_is_told_by_us_alone(
+    done: tuple[subprocess.CompletedProcess[str], Path], files: Files, tmp_path: Path
+) -> None:
+    """The library for NIfTI writes a line of its own to stderr."""
+    words = ["apply", "--transform", str(done[1]), "--input", str(files.inputs["--moving"])]
+    run = subprocess.run(
+        [sys.executable, "-c", SMALL_FILES_ONLY, *words, "--out", str(tmp_path / "out.nii")],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "cannot be written" in one_sentence(run.stderr)
 
 
 def test_debug_shows_the_traceback(files: Files, tmp_path: Path) -> None:
