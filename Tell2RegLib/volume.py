@@ -217,18 +217,30 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
         reader.MetaDataDictionaryArrayUpdateOn()
         image = reader.Execute()
     if len(reader.GetFileNames()) > 1:
-        check_slices(folder, *(_of_every_slice(reader, tag, folder) for tag in (IMAGE_POSITION, IMAGE_ORIENTATION)))
+        positions = _of_every_slice(reader, IMAGE_POSITION, 3, folder)
+        check_slices(folder, positions, _of_every_slice(reader, IMAGE_ORIENTATION, 6, folder))
     return image
 
 
-def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, folder: Path) -> list[list[float]]:
-    slices = range(len(reader.GetFileNames()))
-    if not all(reader.HasMetaDataKey(k, tag) for k in slices):
-        raise InputError(
-            f"The DICOM series in '{folder}' has slices that do not say where they lie ({tag.replace('|', ',')}). "
-            "Leave them out, or use an image file with a geometry of its own."
-        )
-    return [[float(value) for value in reader.GetMetaData(k, tag).split("\\")] for k in slices]
+def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, count: int, folder: Path) -> list[list[float]]:
+    """So many numbers of a DICOM tag from every slice."""
+    rows = []
+    for k in range(len(reader.GetFileNames())):
+        try:
+            row = (
+                [float(value) for value in reader.GetMetaData(k, tag).split("\\")]
+                if reader.HasMetaDataKey(k, tag)
+                else []
+            )
+        except ValueError:
+            row = []
+        if len(row) != count:
+            raise InputError(
+                f"The DICOM series in '{folder}' has slices that do not say where they lie ({tag.replace('|', ',')}). "
+                "Leave them out, or use an image file with a geometry of its own."
+            )
+        rows.append(row)
+    return rows
 
 
 def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -> None:

@@ -266,11 +266,22 @@ def test_a_dicom_series_that_is_no_regular_stack_is_refused(
     assert "series" in str(error.value)
 
 
-def test_dicom_slices_without_a_place_are_refused(values_of: Callable, tmp_path: Path) -> None:
+TAGS = {"place": b"\x20\x00\x32\x00", "turn": b"\x20\x00\x37\x00"}
+
+
+@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS.keys())
+@pytest.mark.parametrize("spoilt", ["missing", "no numbers"])
+def test_dicom_slices_without_a_place_are_refused(tag: bytes, spoilt: str, values_of: Callable, tmp_path: Path) -> None:
     write_dicom(tmp_path, image_on(dicom_grid(), values_of(dicom_grid(), np.int16)))
     for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes().replace(b"\x20\x00\x32\x00", b"\x20\x00\x30\x00"))
-    with pytest.raises(InputError, match=r"do not say where they lie \(0020,0032\)"):
+        content = path.read_bytes()
+        at = content.index(tag)
+        if spoilt == "missing":
+            content = content[:at] + bytes([tag[0], 0, tag[2] - 2, 0]) + content[at + 4 :]
+        else:
+            content = content[: at + 8] + b"x" + content[at + 9 :]
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"do not say where they lie \(0020,003[27]\)"):
         v.read_volume(tmp_path)
 
 
