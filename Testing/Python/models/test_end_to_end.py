@@ -94,9 +94,19 @@ def test_a_region_lies_where_the_organ_is_that_the_words_name(words: Words) -> N
 
 
 @pytest.mark.slow
-def test_words_for_an_organ_that_was_removed_find_nothing(words: Words) -> None:
+def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: Words) -> None:
     found, _ = looked_for(words, 43, ("bladder", "prostate"), without=("bladder",))
     assert {region.prompt for region in found.regions} == {"prostate"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("organ", "seed"),
+    [("prostate", 43), ("prostate", 222), ("prostate", 223), ("rectum", 224), ("pubic symphysis", 225)],
+)
+def test_words_for_an_organ_that_was_removed_find_nothing(words: Words, organ: str, seed: int) -> None:
+    found, _ = looked_for(words, seed, (organ,), without=(organ,))
+    assert not found.regions
 
 
 @pytest.mark.slow
