@@ -16,11 +16,10 @@ from Tell2RegLib.training.segmenter import new_segmenter
 if TYPE_CHECKING:
     import torch
 
-REGION, SURE, FAINT = 0.65, 0.4, 0.3
-"""A region must hold a box that scores above the first; boxes above the last continue it; those above the middle one
-are counted as found or false, slice by slice. The last was chosen on the validation subjects by how well the regions
-that come out overlap the true ones, the first on subjects 210 to 215 between the best boxes of organs that are there
-and of organs that were removed."""
+REGION, FAINT = 0.65, 0.3
+"""A region must hold a box that scores above the first; boxes above the second continue it. The second was chosen on
+the validation subjects by how well the regions that come out overlap the true ones, the first on subjects 210 to 215
+between the best boxes of organs that are there and of organs that were removed."""
 
 
 def export_detector(weights: Mapping[str, Any], path: Path) -> None:

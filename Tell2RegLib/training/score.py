@@ -18,7 +18,6 @@ from Tell2RegLib.resources import resource_path
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import Scan, make_scan
 from Tell2RegLib.training.detector_score import Tally, as_found
-from Tell2RegLib.training.export import SURE
 from Tell2RegLib.training.score_regions import regions_table, score_regions
 from Tell2RegLib.training.segmenter import GROUPS
 from Tell2RegLib.training.words import PRESENT_SHARE, PROMPTS, SYNONYMS, UNSEEN_WORDS
@@ -37,7 +36,7 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
     """
     detector, segmenter = demo_detector(device="cpu"), demo_segmenter(device="cpu")
     region = float(read_metadata(resource_path("DemoWeights/detector.safetensors"))["region_score"])
-    counts, faint, lacking = Tally(), Tally(), Tally()
+    counts, lacking = Tally(), Tally()
     dice: dict[str, list[float]] = {name: [] for name in GROUPS}
     seconds: dict[str, float] = defaultdict(float)
     slices = 0
@@ -48,10 +47,9 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
         boxes = detector.detect(scan.slices, ASKED)
         seconds["detector"] += time.perf_counter() - began
         found = as_found(boxes, ASKED, scan.slices.shape)
-        counts.add(found, scan.labels, scan.area, SURE)
-        faint.add(found, scan.labels, scan.area, detector.box_threshold)
+        counts.add(found, scan.labels, scan.area, detector.box_threshold)
         gone = {prompt: found[prompt] for prompt in PROMPTS if prompt in scan.without}
-        lacking.add(gone, scan.labels, scan.area, SURE)
+        lacking.add(gone, scan.labels, scan.area, detector.box_threshold)
         began = time.perf_counter()
         for name, values in _dice(segmenter, scan).items():
             dice[name] += values
@@ -60,14 +58,8 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
         "seeds": [min(seeds), max(seeds)],
         "slices": slices,
         "region above": region,
-        "sure above": SURE,
-        "faint above": detector.box_threshold,
+        "boxes above": detector.box_threshold,
         "detector": _detector_numbers(counts, lacking),
-        "detector, faint boxes too": {
-            "recall at IoU 0.5": round(faint.recall(), 4),
-            "recall by prompt": {prompt: round(faint.recall([prompt]), 4) for prompt in PROMPTS},
-            "false per absent prompt and slice": round(faint.false_positives(), 4),
-        },
         "segmenter": _segmenter_numbers(dice),
         "regions": score_regions(seeds[: len(seeds) // 2]),
         "seconds per slice and prompt": round(seconds["detector"] / slices / len(ASKED), 4),
@@ -139,9 +131,8 @@ def table(numbers: Mapping[str, Any]) -> str:
     found, masks = numbers["detector"], numbers["segmenter"]
     first, last = numbers["seeds"]
     lines = [
-        f"Subjects {first} to {last}, {numbers['slices']} slices. Boxes with a score above {numbers['sure above']:g} "
-        f"are counted. A region must hold one above {numbers['region above']:g}; faint ones, above "
-        f"{numbers['faint above']:g}, only continue it.",
+        f"Subjects {first} to {last}, {numbers['slices']} slices. Boxes with a score above {numbers['boxes above']:g} "
+        f"are counted; a region must hold one above {numbers['region above']:g}.",
         "",
         "| prompt | recall at IoU 0.5 | false boxes per slice without it | Dice of the mask from the true box |",
         "|---|---|---|---|",
@@ -153,10 +144,7 @@ def table(numbers: Mapping[str, Any]) -> str:
     total = (found["recall at IoU 0.5"], found["false per absent prompt and slice"], masks["Dice from true boxes"])
     lines += [f"| **all** | **{total[0]:.3f}** | **{total[1]:.3f}** | **{total[2]:.3f}** |", ""]
     words = ", ".join(f"{word} {value:.3f}" for word, value in found["false by unseen word"].items())
-    faint = numbers["detector, faint boxes too"]
     lines += [
-        f"- Faint boxes too: recall {faint['recall at IoU 0.5']:.3f}, "
-        f"false {faint['false per absent prompt and slice']:.3f}.",
         f"- Organ removed from the subject: {found['false per slice, organ removed']:.3f} boxes per slice.",
         f"- Words never taught, boxes per slice: {words}.",
         f"- Boxes beside the right ones: {found['extra boxes per right box']:.3f} per right one.",

@@ -64,7 +64,7 @@ def test_the_model_card_shows_the_scores_that_were_measured() -> None:
     assert numbers["seeds"][0] >= 3000
     about = read_metadata(FOLDER / FILES[0])
     assert numbers["region above"] == float(about["region_score"])
-    assert numbers["faint above"] == float(about["box_threshold"])
+    assert numbers["boxes above"] == float(about["box_threshold"])
 
 
 def test_named_organs_are_found_and_others_are_not(a_scan: tuple[np.ndarray, np.ndarray]) -> None:
