@@ -149,7 +149,7 @@ def test_how_one_nearly_round_region_is_turned_is_not_read_off_its_voxels(
     targets = 10 * np.eye(3)
     for linear in rigid_and_affine([pair]):
         off = np.linalg.norm(apply_affine(linear, targets) - targets - SHIFT, axis=1)
-        assert off.max() < 0.7
+        assert off.max() < 1.0  # a voxel
 
 
 def test_no_region_is_overlooked_because_its_rows_keep_time_with_the_sampling() -> None:
