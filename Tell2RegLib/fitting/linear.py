@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.softmask import SoftMask, soft_mask
-from Tell2RegLib.grid import Floats, Grid, apply_affine
+from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.region import Region, RegionPair
 
 MAX_POINTS = 20_000
@@ -101,9 +101,7 @@ def _smoothed(mask: SoftMask, width_mm: float) -> SoftMask:
     widths = width_mm / np.asarray(mask.grid.spacing_mm[::-1])
     pad = np.ceil(2 * widths).astype(int)
     image = gaussian_filter(np.pad(mask.image_kji, [(n, n) for n in pad]), widths, mode="constant")
-    size = tuple(int(n) for n in image.shape[::-1])
-    origin = tuple(mask.grid.index_to_lps(-pad[::-1].astype(float)))
-    return SoftMask(image, Grid(size, mask.grid.spacing_mm, origin, mask.grid.direction))  # type: ignore[arg-type]
+    return SoftMask(image, mask.grid.crop(-pad[::-1], image.shape[::-1]))
 
 
 def _pooling(region: Region, ramp_mm: float) -> tuple[int, int, int]:

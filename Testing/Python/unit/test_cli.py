@@ -337,9 +337,7 @@ runpy.run_module("Tell2RegLib.cli", run_name="__main__")
 """
 
 
-@posix
-def test_a_full_disk_is_told_and_leaves_nothing(files: Files, tmp_path: Path) -> None:
-    words = ["register", *options(files.inputs), "--out", str(tmp_path / "out"), "--transform", "rigid"]
+def check_full_disk_is_told(words: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-c", SMALL_FILES_ONLY, *words],
         cwd=ROOT,
@@ -350,6 +348,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(files: Files, tmp_path: Path) ->
     )
     assert run.returncode == 1
     assert "cannot be written" in one_sentence(run.stderr)
+
+
+@posix
+def test_a_full_disk_is_told_and_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    words = ["register", *options(files.inputs), "--out", str(tmp_path / "out"), "--transform", "rigid"]
+    check_full_disk_is_told(words)
     assert not list(tmp_path.iterdir())
 
 
@@ -358,17 +362,8 @@ def test_a_full_disk_is_told_by_us_alone(
     done: tuple[subprocess.CompletedProcess[str], Path], files: Files, tmp_path: Path
 ) -> None:
     """The library for NIfTI writes a line of its own to stderr."""
-    words = ["apply", "--transform", str(done[1]), "--input", str(files.inputs["--moving"])]
-    run = subprocess.run(
-        [sys.executable, "-c", SMALL_FILES_ONLY, *words, "--out", str(tmp_path / "out.nii")],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "cannot be written" in one_sentence(run.stderr)
+    moving, out = str(files.inputs["--moving"]), str(tmp_path / "out.nii")
+    check_full_disk_is_told(["apply", "--transform", str(done[1]), "--input", moving, "--out", out])
 
 
 def test_debug_shows_the_traceback(files: Files, tmp_path: Path) -> None:
