@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -59,6 +60,9 @@ class Panel:
         )
         for signal, slot in self._connections:
             signal.connect(slot)
+        self._settled = qt.QTimer()
+        self._settled.setSingleShot(True)
+        self._settled.connect("timeout()", self.update)
 
     @property
     def busy(self) -> bool:
@@ -116,6 +120,7 @@ class Panel:
             self._observer.removeObserver(scene, event, self._sceneChanged)
         self._observer.removeObserver(scene, scene.NodeAboutToBeRemovedEvent, self._nodeGoes)
         self._bound, self._guiTag = None, None
+        self._settled.stop()
 
     def sceneStartsToClose(self) -> None:
         """Whatever runs is for a scene that goes."""
@@ -168,9 +173,13 @@ class Panel:
                 setattr(own, name, None)
 
     def _sceneChanged(self, _caller=None, _event=None) -> None:
+        """A node came or went: heard when the event loop runs next.
+
+        Slicer's slice logic adds and removes nodes of its own, and crashes where one is added from within.
+        """
         if self._bound is not None and not slicer.mrmlScene.IsNodePresent(self._bound.parameterNode):
-            self.bind()  # the parameter node itself was removed
-        self.update()
+            self.bind()  # the parameter node itself was removed: nothing here works without one
+        self._settled.start(0)
 
     def _fitChanged(self) -> None:
         self.transform.redrawLater()

@@ -404,6 +404,7 @@ def test_a_plan_deleted_after_it_was_checked_is_no_error(clinic) -> None:
     clinic.press(clinic.ui.propagateButton)
     assert clinic.said.startswith("Copies made: 1")
     clinic.standin.scene.RemoveNode(outline)
+    clinic.standin.process_events()
     assert clinic.ui.propagateButton.toolTip == "Choose at least one node to carry."
 
 
@@ -435,6 +436,7 @@ def test_what_was_checked_is_forgotten_with_its_scene(clinic) -> None:
     clinic.standin.scene.Clear(0)
     clinic.load()
     a_plan(clinic)
+    clinic.standin.process_events()
     import qt
 
     assert clinic.ui.planList.count == 1

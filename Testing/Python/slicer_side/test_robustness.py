@@ -461,6 +461,36 @@ def test_a_deleted_parameter_node_is_no_end(clinic) -> None:
     assert len(clinic.logic.rows) == 4
 
 
+def test_while_slicer_adds_a_node_of_its_slice_views_nothing_is_added_from_within(clinic, tmp_path) -> None:
+    """Its slice logic starts anew then, deletes what it was about to add, and Slicer crashes, now and then."""
+    import slicer
+    import vtk
+
+    clinic.find()
+    clinic.fit()
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    scene, being_added, within, seen = slicer.mrmlScene, [], [], []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def starts(_caller, _event, node) -> None:
+        if being_added and being_added[-1].IsA("vtkMRMLSliceDisplayNode"):
+            within.append(node.GetName())
+        being_added.append(node)
+        seen.append(node.GetClassName())
+
+    handles = [
+        scene.AddObserver(scene.NodeAddedEvent, starts, 1e6),
+        scene.AddObserver(scene.NodeAddedEvent, lambda *_: being_added.pop(), -1e6),
+    ]
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    clinic.standin.process_events()
+    for handle in handles:
+        scene.RemoveObserver(handle)
+    assert {"vtkMRMLSliceDisplayNode", "vtkMRMLGridTransformNode"} <= {*seen}
+    assert within == []
+    assert clinic.own.movingShown is not None  # drawn again, afterwards
+
+
 # --- with the worker itself ---
 
 
