@@ -1,14 +1,15 @@
-r"""Runs the scenarios of this folder inside a real Slicer, then ends it: exit code 0 when all went well, otherwise 1.
+"""Runs scenarios of this folder inside a real Slicer, reports how each ended, then ends Slicer.
 
-    Slicer --no-splash --testing --additional-module-paths REPOSITORY/Tell2Reg \
-        --python-script REPOSITORY/Testing/Slicer/run_all.py [NAME ...]
+Started by launch.py, which judges the report; by hand also without one:
 
-Every other file here is a scenario, named by its stem: a function `run()` that raises where something is wrong. Errors
-that Slicer only prints (in `setup()`, in slots, in observers) are caught too and fail the scenario. Run it under
-`timeout`: a Slicer that hangs does not end by itself.
+    Slicer --additional-module-paths FOLDER/Tell2Reg --python-script FOLDER/Testing/Slicer/run_all.py [NAME ...]
+
+A scenario is a file of this folder with a function `run()` that raises where something is wrong. Errors that Slicer
+only prints (in `setup()`, in slots, in observers) are caught too and fail the scenario.
 """
 
 import importlib.util
+import os
 import sys
 import time
 import traceback
@@ -17,26 +18,34 @@ from pathlib import Path
 import qt
 import slicer
 
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from Testing.Slicer import outcomes  # noqa: E402  the path comes first
 
 
 def main(names):
     """Run the scenarios of these names, or all; ends Slicer."""
-    scenarios = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != Path(__file__).stem}
-    unknown = sorted(set(names) - set(scenarios))
-    failures = [f"there is no scenario '{name}'" for name in unknown]
-    for name in names or scenarios:
-        if name in scenarios:
-            failures += [f"{name}: {failure}" for failure in run_one(name, scenarios[name])]
-    for failure in failures:
-        say(f"FAILED {failure}")
-    say(f"{len(names or scenarios)} scenarios, {len(failures)} failures")
-    slicer.util.exit(1 if failures else 0)
+    known = outcomes.scenario_files()
+    ended = [run_one(name, known[name]) if name in known else unknown(name) for name in names or known]
+    report = os.environ.get(outcomes.REPORT_VARIABLE)
+    for outcome in ended:
+        for failure in outcome.failures:
+            say(f"FAILED {outcome.scenario}: {failure}")
+        if report:
+            outcomes.append(report, outcome)
+    say(f"{len(ended)} scenarios, {sum(not outcome.passed for outcome in ended)} failed")
+    slicer.util.exit(0 if ended and all(outcome.passed for outcome in ended) else 1)
+
+
+def unknown(name):
+    """The outcome of a scenario that does not exist."""
+    return outcomes.Outcome(name, (f"There is no scenario '{name}'.",))
 
 
 def run_one(name, path):
-    """What went wrong in a scenario, as texts; every error that Slicer prints while it runs is one."""
+    """How a scenario ended; every error that Slicer prints while it runs is a failure."""
     failures = []
     hook_before = sys.excepthook
     sys.excepthook = lambda kind, error, where: failures.append("".join(traceback.format_exception(kind, error, where)))
@@ -53,8 +62,9 @@ def run_one(name, path):
         failures.append(traceback.format_exc())
     finally:
         sys.excepthook = hook_before
-    say(f"{name}: {'failed' if failures else 'passed'} after {time.perf_counter() - started:.1f} s")
-    return failures
+    seconds = time.perf_counter() - started
+    say(f"{name}: {'failed' if failures else 'passed'} after {seconds:.1f} s")
+    return outcomes.Outcome(name, tuple(failures), seconds)
 
 
 def say(line):
@@ -62,6 +72,7 @@ def say(line):
     print(f"[Tell2Reg] {line}", flush=True)
 
 
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-qt.QTimer.singleShot(0, lambda: main(sys.argv[1:]))
+if slicer.app.testingEnabled():
+    main(sys.argv[1:])  # Slicer ends when this script does: a timer would never fire
+else:
+    qt.QTimer.singleShot(0, lambda: main(sys.argv[1:]))

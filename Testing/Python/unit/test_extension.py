@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from Testing.Slicer.outcomes import scenario_files
+
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = Path("lib/Slicer-5.12/qt-scripted-modules")
 ADDRESS = "https://github.com/Tell2Reg/SlicerTell2Reg"
@@ -26,10 +28,11 @@ NO_COMPILER = ("-DCMAKE_C_COMPILER_FORCED=1", "-DCMAKE_CXX_COMPILER_FORCED=1")
 
 @dataclass(frozen=True)
 class Extension:
-    """What the fake recorded, and the tree that was installed."""
+    """What the fake recorded, the tree that was installed, and the commands that CTest runs."""
 
     records: list[list[str]]
     installed: Path
+    commands: list[list[str]]
 
     def of(self, kind: str) -> list[list[str]]:
         return [fields for name, *fields in self.records if name == kind]
@@ -58,7 +61,10 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Extension:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     lines = (folder / "build" / "recorded.txt").read_text(encoding="utf-8").splitlines()
-    return Extension([line.split("|") for line in lines], folder / "installed" / MODULES)
+    listed = [cmake().replace("cmake", "ctest"), "--test-dir", str(folder / "build"), "--show-only=json-v1"]
+    tests = json.loads(subprocess.run(listed, capture_output=True, text=True, check=True).stdout)["tests"]
+    commands = [test["command"] for test in tests]
+    return Extension([line.split("|") for line in lines], folder / "installed" / MODULES, commands)
 
 
 @pytest.mark.parametrize("folder", ["Tell2Reg", "Tell2RegLib"])
@@ -78,8 +84,9 @@ def test_the_library_keeps_its_folder_and_only_the_module_is_a_module(extension:
 
 def test_tests_are_run_by_ctest(extension: Extension) -> None:
     assert extension.of("unittest") == [["Tell2Reg.py"]]
-    scenarios = {path.stem for path in (ROOT / "Testing" / "Slicer").glob("*.py")} - {"run_all"}
-    assert {fields[2] for fields in extension.of("test")} == scenarios
+    assert {command[-1] for command in extension.commands} == set(scenario_files())
+    for command in extension.commands:
+        assert command[1:4] == ["-m", "Testing.Slicer.launch", "--slicer"], "Only launch.py judges a scenario."
 
 
 def test_the_metadata_is_complete(extension: Extension) -> None:

@@ -1,4 +1,6 @@
 # The macros of the fake (see SlicerConfig.cmake).
+enable_testing()
+
 function(record)
   string(JOIN "|" line ${ARGV})
   file(APPEND "${CMAKE_BINARY_DIR}/recorded.txt" "${line}\n")
@@ -33,11 +35,4 @@ endfunction()
 function(slicer_add_python_unittest)
   cmake_parse_arguments(MY "" "TESTNAME_PREFIX;SCRIPT" "SLICER_ARGS" ${ARGN})
   record(unittest ${MY_SCRIPT})
-endfunction()
-
-function(slicer_add_python_test)
-  cmake_parse_arguments(MY "" "TESTNAME_PREFIX;SCRIPT" "SLICER_ARGS;SCRIPT_ARGS" ${ARGN})
-  get_filename_component(name "${MY_SCRIPT}" NAME_WE)
-  add_test(NAME py_${MY_TESTNAME_PREFIX}${name} COMMAND Slicer "${MY_SCRIPT}" ${MY_SCRIPT_ARGS})
-  record(test py_${MY_TESTNAME_PREFIX}${name} ${MY_SCRIPT} ${MY_SCRIPT_ARGS})
 endfunction()
