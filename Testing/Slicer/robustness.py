@@ -9,6 +9,11 @@ import slicer
 LONGEST_CANCEL_S = 2.0
 """From the click to an idle panel."""
 MOST_WAIT_S = 600.0
+LONG_RUNS_MM = (0.5, 0.52, 0.54, 0.56)
+"""Voxel sizes of runs that are to be interrupted: fine, so that none is over before it is, and a new one each time, so that
+the worker remembers nothing of it."""
+QUICK_MM = 2.0
+"""Voxel size of runs that are to end."""
 
 
 def run():
@@ -38,19 +43,28 @@ def until(true, seconds=MOST_WAIT_S):
     return time.monotonic() - started
 
 
-def start_to_find(widget):
-    """Press the button and wait until the worker is at it."""
+def start_a_long_run(widget, voxel_mm):
+    """Press the button and wait until the worker is at it, with much still to do."""
     seen = []
+    widget.logic.parameters.spacingMm = voxel_mm
     widget.logic.runs.progressed.connect(lambda run, stage, done, total, left: seen.append(stage))
     widget.ui.findButton.click()
     assert widget.ui.findButton.text == "Cancel", widget.ui.findButton.toolTip
-    until(lambda: "detect" in seen or not widget.panel.busy)
-    assert widget.panel.busy, widget.ui.messageLabel.text
+    until(lambda: seen or not widget.panel.busy)
+    assert widget.panel.busy, f"The run was over before it could be interrupted: {widget.ui.messageLabel.text}"
+
+
+def find(widget):
+    """Press the button and wait until the run is over."""
+    widget.logic.parameters.spacingMm = QUICK_MM
+    widget.ui.findButton.click()
+    until(lambda: not widget.panel.busy)
+    assert widget.logic.rows, widget.ui.messageLabel.text
 
 
 def cancel_is_quick():
     widget = panel()
-    start_to_find(widget)
+    start_a_long_run(widget, LONG_RUNS_MM[0])
     widget.ui.findButton.click()
     seconds = until(lambda: not widget.panel.busy)
     assert seconds < LONGEST_CANCEL_S, f"Cancel took {seconds:.1f} s."
@@ -61,19 +75,16 @@ def cancel_is_quick():
 
 def a_killed_worker_is_replaced():
     widget = panel()
-    start_to_find(widget)
+    start_a_long_run(widget, LONG_RUNS_MM[1])
     os.kill(widget.logic.runs.client.pid, signal.SIGKILL)
     until(lambda: not widget.panel.busy)
     assert "stopped unexpectedly" in widget.ui.messageLabel.text, widget.ui.messageLabel.text
-    widget.ui.findButton.click()
-    until(lambda: not widget.panel.busy)
-    assert widget.logic.rows, widget.ui.messageLabel.text
+    find(widget)
 
 
 def a_closed_scene_gets_nothing():
     widget = panel()
-    widget.logic.parameters.prompts = "bladder"
-    start_to_find(widget)
+    start_a_long_run(widget, LONG_RUNS_MM[2])
     slicer.mrmlScene.Clear(0)
     until(lambda: not widget.panel.busy)
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
@@ -83,7 +94,7 @@ def a_closed_scene_gets_nothing():
 def reload_during_a_run_leaves_a_panel_that_works():
     widget = panel()
     widget.ui.demoButton.click()
-    start_to_find(widget)
+    start_a_long_run(widget, LONG_RUNS_MM[3])
     client = widget.logic.runs.client
     widget.onReload()
     again = panel()
@@ -91,9 +102,7 @@ def reload_during_a_run_leaves_a_panel_that_works():
     assert client.state == "off"
     assert again.logic.parameters.fixedVolume is not None
     again.logic.parameters.prompts = "prostate\nbladder"
-    again.ui.findButton.click()
-    until(lambda: not again.panel.busy)
-    assert again.logic.rows, again.ui.messageLabel.text
+    find(again)
 
 
 def an_edited_segment_is_fitted():
