@@ -10,7 +10,7 @@ LONGEST_CANCEL_S = 2.0
 """From the click to an idle panel."""
 MOST_WAIT_S = 600.0
 LONG_RUNS_MM = (0.5, 0.52, 0.54, 0.56)
-"""Voxel sizes of runs that are to be interrupted: fine, so that none is over before it is, and a new one each time, so that
+"""Voxel sizes of runs that are to be interrupted: fine, so that none is over before, and a new one each time, so that
 the worker remembers nothing of it."""
 QUICK_MM = 2.0
 """Voxel size of runs that are to end."""
