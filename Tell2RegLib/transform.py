@@ -7,15 +7,18 @@ resamples the moving volume into fixed space; points drawn on the moving volume 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.field import DisplacementField, affine_displacements
 from Tell2RegLib.grid import Floats, Grid, apply_affine
 from Tell2RegLib.volume import Volume, array_of, set_reference, to_simpleitk
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,8 @@ class Transform:
             The volume on `grid`, in its own dtype, whole numbers rounded; 0 for labels, else its smallest value, where
             nothing is known.
         """
+        import SimpleITK as sitk
+
         grid = grid or self.fixed_to_moving.grid
         resampler = sitk.ResampleImageFilter()
         set_reference(resampler, grid)
@@ -173,6 +178,8 @@ def to_sitk_transform(transform: Transform) -> sitk.Transform:
     part and a displacement field that is applied before it, so that points beyond the fixed grid still move with
     the affine part.
     """
+    import SimpleITK as sitk
+
     affine = sitk.AffineTransform(transform.affine_lps[:3, :3].ravel().tolist(), transform.affine_lps[:3, 3].tolist())
     if transform.kind in ("rigid", "affine"):
         return affine

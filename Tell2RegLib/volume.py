@@ -16,14 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError, OutputError
 from Tell2RegLib.grid import Grid
 from Tell2RegLib.image_headers import check_header, check_slices, check_whole, itk_errors_as
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,8 @@ class Volume:
 
 def to_simpleitk(array_kji: NDArray, grid: Grid) -> sitk.Image:
     """An image of scalars (K, J, I) or vectors (K, J, I, C) on the grid; the values are copied."""
+    import SimpleITK as sitk
+
     array = np.asarray(array_kji)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
@@ -100,6 +105,8 @@ def grid_of(image: sitk.Image) -> Grid:
 
 def array_of(image: sitk.Image) -> NDArray:
     """The values of an image as (K, J, I) or, with C components, (K, J, I, C); copied."""
+    import SimpleITK as sitk
+
     return sitk.GetArrayFromImage(image)
 
 
@@ -180,6 +187,8 @@ def read_image(path: str | Path) -> sitk.Image:
         InputError: missing or not an image.
         GeometryError: a spacing, an origin or places of slices that ITK would replace by others.
     """
+    import SimpleITK as sitk
+
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no file '{path}'. Check the path.")
@@ -203,6 +212,8 @@ def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
+    import SimpleITK as sitk
+
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
         raise InputError(f"The folder '{folder}' holds no DICOM images.")
@@ -250,6 +261,8 @@ def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -
         OutputError: the folder is missing or read-only, the disk is full, the ending is unknown. What was written by
             then is removed.
     """
+    import SimpleITK as sitk
+
     path = Path(path)
     check_small_letters(path)
     with whole_file(path):
@@ -405,6 +418,8 @@ def _closest_axes(matrix: NDArray) -> list[int]:
 
 def resample(volume: Volume, grid: Grid, *, nearest: bool = False) -> Volume:
     """Values of a volume on another grid; outside the volume the smallest value of it."""
+    import SimpleITK as sitk
+
     image = to_simpleitk(volume.array_kji, volume.grid)
     resampler = sitk.ResampleImageFilter()
     set_reference(resampler, grid)

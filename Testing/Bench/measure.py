@@ -25,7 +25,6 @@ from Tell2RegLib.grid import Grid
 from Tell2RegLib.region import Region, RegionPair
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
-from Testing.Bench.tools import TOOLS
 
 Row = dict[str, object]
 
@@ -69,6 +68,8 @@ def _grid_numbers(grid: Grid) -> tuple:
 
 def measure(tool: str, case: Case) -> Row:
     """Run a tool on a case and say how it went."""
+    from Testing.Bench.tools import TOOLS  # brings SimpleITK, which the yardstick below works without
+
     rival = TOOLS[tool]
     rival.load()
     before_mb = reset_peak_mb()

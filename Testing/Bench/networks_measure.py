@@ -77,7 +77,7 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
         run, number_format = _ours(case, device, asked, seen=pixels if who == "later" else None)
     built = time.perf_counter() - started
     seconds, memory = _timed(run, pixels, device)
-    each = _operations(run, pixels[:1])
+    each = operations(run, pixels[:1])
     return {
         "case": name,
         "who": who,
@@ -89,7 +89,7 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
         "build_seconds": built,
         "memory_mb": memory,
         "teraflop_each": each,
-        "share_of_peak": each * slices / seconds / _teraflops(device, number_format),
+        "share_of_peak": each * slices / seconds / teraflops(device, number_format),
         "threads": torch.get_num_threads(),
     }
 
@@ -116,7 +116,7 @@ def _ours(
     case: NetworkCase, device: str, prompts: tuple[str, ...], *, seen: np.ndarray | None
 ) -> tuple[Callable[[np.ndarray], Any], str]:
     """Each run of the detector starts from nothing, or knows the slices that were `seen` with another word."""
-    network, config = _network(case)
+    network, config = build(case)
     if case.detects:
         from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
 
@@ -140,7 +140,7 @@ def _ours(
 
 def _package(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[Callable[[np.ndarray], Any], str]:
     """As the packages' examples do it: a slice and a prompt at a time, in fp32."""
-    network, config = _network(case)
+    network, config = build(case)
     network.to(device)
     if not case.detects:
         from segment_anything import SamPredictor
@@ -153,27 +153,37 @@ def _package(case: NetworkCase, device: str, prompts: tuple[str, ...]) -> tuple[
                 predictor.get_image_embedding().cpu()
 
         return embed, "fp32"
-    return lambda slices: _predict_each(network, config, slices, prompts, device), "fp32"
+    return lambda slices: predict_each(network, config, slices, prompts, device), "fp32"
 
 
-def _predict_each(network: Any, config: Any, slices: np.ndarray, prompts: tuple[str, ...], device: str) -> None:
-    """groundingdino.util.inference's `predict`, whose module needs OpenCV, up to the boxes."""
+def predict_each(network: Any, config: Any, slices: np.ndarray, prompts: tuple[str, ...], device: str) -> None:
+    """The package's predictor, a slice and a prompt at a time."""
+    for grey in slices:
+        image = package_image(config, grey)
+        for prompt in prompts:
+            package_output(network, image, prompt, device)
+
+
+def package_image(config: Any, grey: np.ndarray) -> Any:
+    """A slice as the package's transform prepares it, (3, H, W)."""
     import groundingdino.datasets.transforms as T
-    import torch
     from PIL import Image
 
     steps = [T.RandomResize([config.short_side_px], max_size=config.long_side_px), T.ToTensor()]
     transform = T.Compose([*steps, T.Normalize(config.pixel_mean, config.pixel_std)])
-    for grey in slices:
-        image, _ = transform(Image.fromarray(np.repeat(grey[..., None], 3, axis=-1)), None)
-        for prompt in prompts:
-            with torch.no_grad():
-                answer = network(image.to(device)[None], captions=[prompt + "."])
-            answer["pred_logits"].cpu().sigmoid()
-            answer["pred_boxes"].cpu()
+    return transform(Image.fromarray(np.repeat(grey[..., None], 3, axis=-1)), None)[0]
 
 
-def _network(case: NetworkCase) -> tuple[Any, Any]:
+def package_output(network: Any, image: Any, prompt: str, device: str) -> tuple[Any, Any]:
+    """groundingdino.util.inference's `predict`, whose module needs OpenCV: probabilities (Q, T) and boxes (Q, 4)."""
+    import torch
+
+    with torch.no_grad():
+        answer = network(image.to(device)[None], captions=[prompt + "."])
+    return answer["pred_logits"].cpu().sigmoid()[0], answer["pred_boxes"].cpu()[0]
+
+
+def build(case: NetworkCase) -> tuple[Any, Any]:
     from Tell2RegLib.models import detector_network, segmenter_network
 
     if case.detects:
@@ -183,7 +193,7 @@ def _network(case: NetworkCase) -> tuple[Any, Any]:
     return segmenter_network.build_segmenter(config), config
 
 
-def _operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
+def operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
     """Tera floating point operations of one slice, as torch counts products."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -192,7 +202,7 @@ def _operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
     return counter.get_total_flops() / 1e12
 
 
-def _teraflops(device: str, number_format: str) -> float:
+def teraflops(device: str, number_format: str) -> float:
     """What a large matrix product reaches here, in the same number format."""
     import torch
 
