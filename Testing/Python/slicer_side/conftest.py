@@ -70,3 +70,21 @@ def clinic(a_clinic_with):
     from Testing.Python.slicer_side.simulated import SimulatedClient
 
     return a_clinic_with(SimulatedClient())
+
+
+@pytest.fixture
+def docked(standin):
+    """Shows the panel of a module's widget as Slicer does; gives the person at the mouse and the keyboard."""
+    from Testing.Python.slicer_side.qtest_device import QTestDevice, dock
+    from Testing.Slicer.events import Person
+
+    windows = []
+
+    def show(widget, **size) -> Person:
+        windows.append(dock(widget.parent, **size))
+        return Person(QTestDevice(standin.answers))
+
+    yield show
+    standin.unload_modules()
+    for window in windows:
+        window.close()
