@@ -1,7 +1,7 @@
 """A person at the mouse and the keyboard: every click and every character goes through the window system.
 
-`Person` says what a person does to widgets, `Device` how that reaches the application. Inside Slicer it is the X server, by
-xdotool; on the stand-in it is Qt's test library, at the top of the queue (Testing/Python/slicer_side/qtest_device.py).
+`Person` says what a person does to widgets, `Device` how that reaches the application. Inside Slicer it is the X
+server, by xdotool; on the stand-in it is Qt's test library, at the top of the queue (qtest_device.py of the tests).
 A widget that is covered by another, disabled or outside what is seen cannot be clicked: that is an error here.
 """
 
@@ -18,7 +18,8 @@ import slicer
 SETTLED_S = 0.06
 """How long the application works after each event of the X server."""
 MOST_WAIT_S = 600.0
-HEADER_PX = 10
+FOLDING = ("ctkCollapsibleButton", "ctkCollapsibleGroupBox")
+HEADER_PX = 9
 """From the top of what folds to the middle of its header."""
 CHECK_MARK_PX = 11
 """From the left of a row to the middle of its check mark."""
@@ -36,7 +37,7 @@ class Device(Protocol):
     def key(self, window: Any, name: str) -> None:
         """Press a key by its name in X: "a", "Return", "ctrl+a", "space"."""
 
-    def willAnswer(self, text: str) -> None:
+    def answers(self, text: str) -> None:
         """The next dialog that asks is answered by the button of this text, a file dialog by this path."""
 
 
@@ -64,14 +65,16 @@ class Person:
     def find(self, widget: Any) -> None:
         """Unfold and scroll until a widget is seen."""
         for above in reversed(ancestors(widget)):
-            if above.inherits("ctkCollapsibleButton") or above.inherits("ctkCollapsibleGroupBox"):
-                if above.collapsed:
-                    self.scrollTo(above)
-                    self._clickAt(above, qt.QPoint(above.width // 2 if above.inherits("QAbstractButton") else 20, 8))
-                    process(20)  # what is below moves
-                    assert not above.collapsed, f"A click on its header did not unfold '{above.objectName}'."
+            if any(above.inherits(kind) for kind in FOLDING) and above.collapsed:
+                self._unfold(above)
         self.scrollTo(widget)
         assert widget.visible, f"'{widget.objectName}' is not shown."
+
+    def _unfold(self, box: Any) -> None:
+        self.scrollTo(box)
+        self._clickAt(box, qt.QPoint(box.width // 2 if box.inherits("QAbstractButton") else 20, HEADER_PX))
+        process(20)  # what is below moves
+        assert not box.collapsed, f"A click on its header did not unfold '{box.objectName}'."
 
     def scrollTo(self, widget: Any) -> None:
         """Scroll the panel to a widget."""
@@ -154,7 +157,7 @@ class XDevice:
     """The X server, by xdotool: events come as those of a real mouse do."""
 
     def __init__(self) -> None:
-        self._answers: list[str] = []
+        self._waiting: list[str] = []
         self._watch = qt.QTimer()
         self._watch.setInterval(200)
         self._watch.connect("timeout()", self._answer)
@@ -172,8 +175,8 @@ class XDevice:
             self._do("windowfocus", int(window.winId()))
         self._do("key", name)
 
-    def willAnswer(self, text: str) -> None:
-        self._answers.append(text)
+    def answers(self, text: str) -> None:
+        self._waiting.append(text)
         self._watch.start()
 
     def _do(self, *arguments: Any, settle: bool = True) -> None:
@@ -186,10 +189,10 @@ class XDevice:
     def _answer(self) -> None:
         """Within the dialog's own loop: send the events, the loop takes them."""
         dialog = qt.QApplication.activeModalWidget()
-        if dialog is None or not self._answers:
+        if dialog is None or not self._waiting:
             return
-        answer = self._answers.pop(0)
-        if not self._answers:
+        answer = self._waiting.pop(0)
+        if not self._waiting:
             self._watch.stop()
         if dialog.inherits("QFileDialog"):
             edit = dialog.findChildren("QLineEdit")[0]

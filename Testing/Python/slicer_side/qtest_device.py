@@ -48,7 +48,7 @@ class QTestDevice:
         QTest.sendKeyEvent(QTest.Click, _handle(window), code, text, pressed)
         _process()
 
-    def willAnswer(self, text: str) -> None:
+    def answers(self, text: str) -> None:
         self._answers.expect(text)
 
 
