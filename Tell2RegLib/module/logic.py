@@ -27,6 +27,7 @@ from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.module import curation, inputs, plan, scene_results
 from Tell2RegLib.module.curation import History, Rows
 from Tell2RegLib.module.fit_summary import SUMMARY, fromTheVolumeAsItLies, summaryOf, voxelsOf
+from Tell2RegLib.module.found_summary import summaryOfFound
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
@@ -47,7 +48,7 @@ FIND, FIT, REPORT = "find", "fit", "report"
 class Tell2RegLogic(ScriptedLoadableModuleLogic):
     """Finds, pairs, fits and carries; every choice and result is in `parameters`, the parameter node.
 
-    Signals: `pairsChanged()`, `fitChanged()`, and those of `runs`.
+    Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(FoundSummary)`, and those of `runs`.
 
     Args:
         runs: who runs the worker; `module/application.py` makes one for Slicer.
@@ -58,7 +59,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self._runs = runs
         self._history = History()
         self._rows: tuple[str, Rows] = ("", ())
-        self.pairsChanged, self.fitChanged = Signal(), Signal()
+        self.pairsChanged, self.fitChanged, self.regionsFound = Signal(), Signal(), Signal()
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def getParameterNode(self) -> Tell2RegParameterNode:
@@ -189,13 +190,15 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         found = FoundPairs(there, reply.unpaired_fixed, alone)
         own.shown = "none"
         rows = scene_results.showFound(own, found, reply.pairs)
-        own.words = "\n".join(reply.messages)
+        summary = summaryOfFound(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving)
+        own.words = "\n".join([*reply.messages, *filter(None, [summary.partnerless])])
         own.modelHashes = json.dumps(dict(reply.models))
         own.foundParameters = json.dumps(dict(reply.parameters), default=str)
         own.fittedPairs = ""
         self._history.forget()
         self._keep(rows)
         self.fitChanged.emit()
+        self.regionsFound.emit(summary)
 
     # --- decisions ---
 

@@ -51,7 +51,7 @@ def start_a_long_run(widget, voxel_mm):
     widget.ui.findButton.click()
     assert widget.ui.findButton.text == "Cancel", widget.ui.findButton.toolTip
     until(lambda: seen or not widget.panel.busy)
-    assert widget.panel.busy, f"The run was over before it could be interrupted: {widget.ui.messageLabel.text}"
+    assert widget.panel.busy, f"The run was over before it could be interrupted: {widget.panel.messages.latest}"
 
 
 def find(widget):
@@ -59,7 +59,7 @@ def find(widget):
     widget.logic.parameters.spacingMm = QUICK_MM
     widget.ui.findButton.click()
     until(lambda: not widget.panel.busy)
-    assert widget.logic.rows, widget.ui.messageLabel.text
+    assert widget.logic.rows, widget.panel.messages.latest
 
 
 def cancel_is_quick():
@@ -78,7 +78,7 @@ def a_killed_worker_is_replaced():
     start_a_long_run(widget, LONG_RUNS_MM[1])
     os.kill(widget.logic.runs.client.pid, signal.SIGKILL)
     until(lambda: not widget.panel.busy)
-    assert "stopped unexpectedly" in widget.ui.messageLabel.text, widget.ui.messageLabel.text
+    assert "stopped unexpectedly" in widget.panel.messages.latest, widget.panel.messages.latest
     find(widget)
 
 
@@ -121,5 +121,5 @@ def an_edited_segment_is_fitted():
     widget.ui.fitButton.click()
     until(lambda: not widget.panel.busy)
     fitted = widget.logic.rows[0]
-    assert fitted.dice_after is not None, widget.ui.messageLabel.text
+    assert fitted.dice_after is not None, widget.panel.messages.latest
     assert fitted.dice < row.dice or fitted.distance_mm != row.distance_mm

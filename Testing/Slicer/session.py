@@ -86,7 +86,7 @@ class Session:
         assert not self.ui.swapButton.enabled
         self.waitUntilIdle()
         assert self.ui.findButton.text == "Find regions"
-        assert len(self.rows) >= 6, self.ui.messageLabel.text
+        assert len(self.rows) >= 6, self.panel.messages.latest
         assert self.ui.pairsTable.rowCount == len(self.rows)
         for node in (self.own.fixedRegions, self.own.movingRegions):
             assert node.GetSegmentation().GetNumberOfSegments() >= len(self.rows)
@@ -126,7 +126,7 @@ class Session:
         """Step 4: from pairs to transforms."""
         self.ui.fitButton.click()
         self.waitUntilIdle()
-        assert self.own.deformableTransform is not None, self.ui.messageLabel.text
+        assert self.own.deformableTransform is not None, self.panel.messages.latest
         assert "Nothing of the volume is folded" in self.ui.fitSummary.text
         used = [row for row in self.rows if row.accepted]
         assert np.mean([row.dice_after for row in used]) > np.mean([row.dice for row in used])
@@ -191,7 +191,7 @@ class Session:
         folder = self.folder / "report"
         self.widget.logic.saveReport(folder, [slicer.util.getNode("Demo plan")])
         self.waitUntilIdle()
-        assert (folder / "report.html").is_file(), self.ui.messageLabel.text
+        assert (folder / "report.html").is_file(), self.panel.messages.latest
 
     def saveCloseAndReopen(self) -> None:
         """The scene keeps pairs, decisions, settings and transforms."""

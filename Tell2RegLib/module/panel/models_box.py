@@ -14,7 +14,7 @@ from Tell2RegLib.models.catalog import load_catalog
 from Tell2RegLib.models.rows import SetRow, model_rows, rows_without_store, set_rows
 from Tell2RegLib.module.application import makeClient
 from Tell2RegLib.module.install import InstallOutcome, install, plan_install
-from Tell2RegLib.module.panel import tables
+from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.requirements import read_requirements, requirements_file
 from Tell2RegLib.module.slicer_installer import rememberToGoOn, shouldGoOn
 from Tell2RegLib.worker.requests import (
@@ -28,6 +28,8 @@ from Tell2RegLib.worker.requests import (
 
 MODELS = "models"
 """The name of these runs."""
+CHECK = "check"
+"""The name of the run that imports every package."""
 
 
 class ModelsBox:
@@ -84,7 +86,7 @@ class ModelsBox:
         except (ImportError, Tell2RegError, OSError) as error:
             rows = rows_without_store(catalog)
             if not isinstance(error, ImportError):
-                self._panel.say(str(error), error=True)
+                self._panel.say(str(error), messages.ERROR, messages.MODELS)
         self._show(set_rows(catalog, rows))
         missing = self._plan().missing
         self._packages = ""
@@ -195,17 +197,17 @@ class ModelsBox:
         try:
             self._runs.start(MODELS, request, self._answered)
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
         self._panel.update()
 
     def _answered(self, reply: ModelsReply) -> None:
         self._show(reply.sets)
-        self._panel.say(reply.message)
+        self._panel.say(reply.message, step=messages.MODELS)
 
     def _progressed(self, run: str, stage: str, done: int, total: int, _left) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
-            self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})")
+            self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
 
     def _install(self) -> None:
         if self._runs.current == MODELS:
@@ -246,10 +248,11 @@ class ModelsBox:
             folder = models_folder()
             os.makedirs(folder, exist_ok=True)
         except ImportError:
-            self._panel.say(_("Install the packages first: they know where models are kept."), error=True)
+            text = _("Install the packages first: they know where models are kept.")
+            self._panel.say(text, messages.ERROR, messages.MODELS)
             return
         except (OSError, Tell2RegError) as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
             return
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
@@ -306,14 +309,14 @@ class ModelsBox:
         """Import everything in a new worker; what cannot be used."""
         found: list[CheckReply] = []
         self._runs.renew(makeClient())
-        self._runs.start("check", CheckRequest(), found.append, wait=True)
+        self._runs.start(CHECK, CheckRequest(), found.append, wait=True)
         return [(missing.package, missing.reason) for missing in found[0].missing]
 
     def _check(self) -> None:
         try:
             unusable = self._verified()
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
             return
         self.look()
         if unusable:

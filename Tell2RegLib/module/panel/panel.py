@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 import qt
 import slicer
@@ -11,17 +12,28 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.module import curation, showing
-from Tell2RegLib.module.logic import REPORT, Tell2RegLogic
+from Tell2RegLib.module.logic import FIND, FIT, REPORT, Tell2RegLogic
+from Tell2RegLib.module.panel import messages
 from Tell2RegLib.module.panel.images_step import ImagesStep
+from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
+from Tell2RegLib.module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
-from Tell2RegLib.module.panel.transform_step import TransformStep
+from Tell2RegLib.module.panel.transform_step import TransformStep, summaryInWords
 from Tell2RegLib.module.panel.words_step import WordsStep
 from Tell2RegLib.module.runs import Outcome
 from Tell2RegLib.module.views import Views
 
-GOOD_STYLE, BAD_STYLE = "color: #1e8449;", "color: #c0392b;"
-
+STEP_OF_RUN = {
+    **{FIND: messages.REGIONS, FIT: messages.TRANSFORM, REPORT: messages.REPORT},
+    **{MODELS: messages.MODELS, CHECK: messages.MODELS},
+}
+"""Where the messages of a run stand."""
+TITLES = {
+    **{FIND: _("Find regions"), FIT: _("Fit"), REPORT: _("Save report")},
+    **{MODELS: _("Models"), CHECK: _("Check packages")},
+}
+"""Headings of the log."""
 CHOSEN = (
     *("fixedVolume", "movingVolume", "initialTransform", "fixedSegmentation", "movingSegmentation"),
     "trueTargets",
@@ -43,6 +55,9 @@ class Panel:
     def __init__(self, ui, logic: Tell2RegLogic, observer) -> None:
         self.ui, self.logic, self._observer = ui, logic, observer
         self.views = Views(slicer.app.layoutManager())
+        self.messages = Messages(ui)
+        self._volumes: tuple = ()
+        self._sceneGoes = False
         self.tips: dict[str, str] = {}
         self.entered = False
         self._updating = False
@@ -55,7 +70,7 @@ class Panel:
             (runs.started, self._started),
             (runs.ended, self._ended),
             (runs.logged, self.log),
-            (logic.pairsChanged, self.update),
+            (logic.pairsChanged, self._pairsChanged),
             (logic.fitChanged, self._fitChanged),
         )
         for signal, slot in self._connections:
@@ -102,6 +117,7 @@ class Panel:
         own = self.logic.getParameterNode()
         self._bound = own
         self._chooseVolumes(own)
+        self.regions.showKeptWords()
         self._guiTag = own.connectGui(self.ui)
         self._observer.addObserver(own, vtk.vtkCommand.ModifiedEvent, self._changed)
         scene = slicer.mrmlScene
@@ -124,7 +140,10 @@ class Panel:
 
     def sceneStartsToClose(self) -> None:
         """Whatever runs is for a scene that goes."""
+        self._sceneGoes = self.busy
         self.logic.runs.cancel()
+        self.messages.clearAll()
+        self.ui.logText.clear()
         self.logic.forgetDecisions()
         self.unbind()
         self.plan.forget()
@@ -143,8 +162,9 @@ class Panel:
         self.exit()
         for signal, slot in self._connections:
             signal.disconnect(slot)
-        for part in (self.regions.row, self.transform, self.plan.row, self.regions.models):
+        for part in (self.regions, self.transform, self.plan.row):
             part.disconnect()
+        self.messages.close()
         self.logic.close()
 
     # --- up to date ---
@@ -155,6 +175,7 @@ class Panel:
             return
         self._updating = True
         try:
+            self._forgetMessagesOfOtherVolumes()
             self._forgetBrokenPairs()
             for step in (self.images, self.words, self.regions, self.transform, self.plan):
                 step.update()
@@ -181,6 +202,10 @@ class Panel:
             self.bind()  # the parameter node itself was removed: nothing here works without one
         self._settled.start(0)
 
+    def _pairsChanged(self) -> None:
+        self.messages.decided()
+        self.update()
+
     def _fitChanged(self) -> None:
         self.transform.redrawLater()
         self.update()
@@ -192,7 +217,14 @@ class Panel:
                 curation.from_json(getattr(self.logic.parameters, name))
             except InputError as error:
                 setattr(self.logic.parameters, name, "")
-                self.say(str(error), error=True)
+                self.say(str(error), ERROR, messages.REGIONS)
+
+    def _forgetMessagesOfOtherVolumes(self) -> None:
+        own = self.logic.parameters
+        volumes = tuple(node and node.GetID() for node in (own.fixedVolume, own.movingVolume))
+        if volumes != self._volumes:
+            self._volumes = volumes
+            self.messages.clearAll()
 
     def _chooseVolumes(self, own) -> None:
         """The first two volumes of the scene, where a person has chosen none."""
@@ -205,35 +237,51 @@ class Panel:
 
     # --- what is said ---
 
-    def say(self, text: str, error: bool = False) -> None:
-        """One line at the top of the panel, and in the log."""
-        self.show(text, error)
+    def say(self, text: str, level: str = INFO, step: str = "") -> None:
+        """One line at a step of the panel, scrolled into view, and in the log.
+
+        Args:
+            text: what is wrong, which value, what to do; empty takes back what is said there.
+            level: `messages.INFO`, `WARNING` or `ERROR`.
+            step: one of `messages.STEPS`; "" for the top of the panel.
+        """
+        self.messages.say(text, level, step)
         if text:
             self.log(text)
 
-    def show(self, text: str, error: bool = False) -> None:
-        """One line at the top of the panel only: for what changes many times a second."""
-        label = self.ui.messageLabel
-        label.text = text
-        label.styleSheet = BAD_STYLE if error else GOOD_STYLE
-        label.setVisible(bool(text))
+    def show(self, text: str, level: str = INFO, step: str = "") -> None:
+        """One line at a step only, as `say`: for what changes many times a second."""
+        self.messages.show(text, level, step)
 
     def log(self, text: str) -> None:
         """A line for the log of step 3 and for that of Slicer."""
         self.ui.logText.appendPlainText(text)
         logging.info("Tell2Reg: %s", text)
 
-    def _started(self, _run: str) -> None:
-        self.say("")
+    def startOf(self, run: str, title: str = "") -> None:
+        """Something is done anew: a heading for the log, what was said of the time before is taken back."""
+        self.messages.started(STEP_OF_RUN.get(run, ""))
+        self.log(f"--- {datetime.now():%H:%M:%S}  {title or TITLES.get(run, run)}")
+
+    def _started(self, run: str) -> None:
+        self.startOf(run)
         self.update()
 
     def _ended(self, outcome: Outcome) -> None:
-        if outcome.status == "failed":
-            self.say(outcome.message, error=True)
+        step, ofClosedScene = STEP_OF_RUN.get(outcome.run, ""), self._sceneGoes
+        self._sceneGoes = False
+        if ofClosedScene:
+            pass  # nobody asks for it any more
+        elif outcome.status == "failed":
+            self.say(outcome.message, ERROR, step)
             if outcome.detail:
                 self.log(outcome.detail)
         elif outcome.status == "cancelled":
-            self.say(outcome.message)
-        elif outcome.run == REPORT:
-            self.say(_("Report: {path}").format(path=self.logic.report))
+            self.say(outcome.message, INFO, step)
+        else:
+            self.messages.succeeded(step)
+            if outcome.run == FIT and self.logic.fitSummary:
+                self.log(summaryInWords(self.logic.fitSummary, old=False))
+            if outcome.run == REPORT:
+                self.say(_("Report: {path}").format(path=self.logic.report), INFO, step)
         self.update()

@@ -14,7 +14,7 @@ from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module import plan
 from Tell2RegLib.module.logic import REPORT
 from Tell2RegLib.module.mrml_space import SIGNS
-from Tell2RegLib.module.panel import tables
+from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
 
@@ -154,7 +154,7 @@ class PlanStep:
             with slicer.util.WaitCursor():
                 copies, trusts = self._logic.propagate(self._nodes())
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.PLAN)
             return
         self._show(trusts)
         doubtful = sum(trust.verdict != GOOD for trust in trusts)
@@ -163,7 +163,7 @@ class PlanStep:
             said += " " + _("{doubtful} of {all} targets need a second look.").format(
                 doubtful=doubtful, all=len(trusts)
             )
-        self._panel.say(said)
+        self._panel.say(said, messages.WARNING if doubtful else messages.INFO, messages.PLAN)
         self._panel.update()
 
     def _selected(self) -> None:
@@ -187,7 +187,7 @@ class PlanStep:
         try:
             self._logic.saveReport(plan.newFolder(parent, name), markups)
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.REPORT)
         self._panel.update()
 
 

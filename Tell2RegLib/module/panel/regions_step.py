@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module.logic import FIND
-from Tell2RegLib.module.panel import tables
+from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.models_box import ModelsBox
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.parameters import SEGMENTATIONS, WORDS
@@ -25,7 +25,6 @@ class RegionsStep:
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._filling = False
-        self._words = ""
         ui = self._ui
         ui.sourceCombo.addItem(_("words"), WORDS)
         ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
@@ -61,6 +60,7 @@ class RegionsStep:
             (ui.editMovingButton, lambda: self._edit("moving")),
         ):
             button.connect("clicked(bool)", self._guarded(slot))
+        self._logic.regionsFound.connect(self._found)
 
     def _shortcut(self, key: str, slot) -> None:
         shortcut = qt.QShortcut(qt.QKeySequence(key), self._ui.pairsTable)
@@ -78,7 +78,23 @@ class RegionsStep:
 
         return run
 
+    def disconnect(self) -> None:
+        """Hear no more of runs and searches."""
+        self.row.disconnect()
+        self.models.disconnect()
+        self._logic.regionsFound.disconnect(self._found)
+
     # --- what is shown ---
+
+    def showKeptWords(self) -> None:
+        """What was found in a scene that was loaded; the log knows nothing of it yet."""
+        if self._logic.parameters.words and not self._ui.logText.plainText:
+            self._ui.logText.setPlainText(self._logic.parameters.words)
+
+    def _found(self, summary) -> None:
+        self._panel.log(self._logic.parameters.words)
+        level = messages.WARNING if summary.partnerless else messages.INFO
+        self._panel.messages.say(summary.sentence, level, messages.REGIONS)
 
     def update(self) -> None:
         """Enable what can be used, fill the table."""
@@ -96,9 +112,6 @@ class RegionsStep:
             _("Look for the words in both volumes") if words else _("Read the segments and pair those of one name"),
         )
         self.models.update()
-        if own.words != self._words:
-            self._words = own.words
-            ui.logText.setPlainText(own.words)
         self._fill()
         self._updateButtons()
 
@@ -171,10 +184,12 @@ class RegionsStep:
         question = _("Finding again replaces the regions, and what you decided about them. Go on?")
         if self._logic.canUndo and not slicer.util.confirmYesNoDisplay(question, windowTitle="Tell2Reg"):
             return
+        if self._logic.parameters.source == SEGMENTATIONS:
+            self._panel.startOf(FIND, _("Pair segments"))
         try:
             self._logic.findRegions()
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.REGIONS)
         self._panel.update()
 
     def _sourceChosen(self, index: int) -> None:

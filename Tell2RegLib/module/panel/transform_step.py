@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module import inputs, showing
 from Tell2RegLib.module.logic import FIT
-from Tell2RegLib.module.panel import tables
+from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.parameters import SHOWN, VIEWS
 
@@ -111,7 +111,7 @@ class TransformStep:
         try:
             showing.show(own, self._panel.views, self._ui.fadeSlider.value)
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.TRANSFORM)
         if own.view == "flicker":
             self._flicker.start()
         else:
@@ -143,7 +143,7 @@ class TransformStep:
         try:
             self._logic.fit()
         except Tell2RegError as error:
-            self._panel.say(str(error), error=True)
+            self._panel.say(str(error), messages.ERROR, messages.TRANSFORM)
         self._panel.update()
 
     def _jacobian(self, checked: bool) -> None:

@@ -203,8 +203,8 @@ class Clinic:
 
     @property
     def said(self) -> str:
-        """The message line."""
-        return self.ui.messageLabel.text
+        """The latest message, at whichever step."""
+        return self.panel.messages.latest
 
     def load(self) -> None:
         """Load the small pair and choose it, with one word."""
