@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # 3.8 would wait for ever (https://github.com/pytest-dev/pytest-xdist/issues/1378).
 TWO_PROCESSES := -n 2 --dist loadfile --max-worker-restart=0
 
-.PHONY: help demo test test-install lint screenshots bench weights clean
+.PHONY: help demo test coverage test-install lint screenshots bench weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -29,6 +29,10 @@ lint: $(VENV)/.for-tests ## style, types and who may import whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+coverage: lint ## the quick tests, with what they reach in out/coverage/index.html
+	@$(INSTALL) -e ".[dev,networks,slicer-tests,coverage]"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_PROCESSES) -m "not slow" --cov --cov-report=html:$(OUT)/coverage
 
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
