@@ -9,7 +9,8 @@ A border of zeros around each level of the table stands for all that lies outsid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,7 @@ def deformable_attention(
     values = values.reshape(batch, -1, heads, width // heads)
     offsets = module.sampling_offsets(query).reshape(batch, queries, heads, levels, points, 2)
     weights = module.attention_weights(query).reshape(batch, queries, heads, -1).softmax(-1)
-    scale = torch.tensor([(w, h) for h, w in shapes], dtype=query.dtype, device=query.device)
+    scale = _constants(tuple(shapes), heads, query.dtype, query.device).sizes
     if reference.shape[-1] == 4:
         offsets = offsets * (reference[:, :, None, 2:] * scale * (0.5 / points))[:, :, None, :, None]
     anchor = reference[:, :, None, :2] * scale - 0.5
@@ -62,17 +63,16 @@ def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights
         weights: (B, Q, heads, levels, points).
 
     Returns:
-        (B, Q, heads * D) float32.
+        (B, Q, heads * D), summed in float32.
     """
     batch, _, heads, width = values.shape
     queries, place = positions.shape[1], values.device
-    table, starts = _bordered(values, shapes)
-    last = torch.tensor([[(w, h)] for h, w in shapes], dtype=positions.dtype, device=place)
-    nearby = positions.fmax(positions.new_tensor(-1.0)).fmin(last)
+    table = _bordered(values, shapes)
+    sizes, strides, starts = _constants(tuple(shapes), heads, positions.dtype, place)
+    nearby = positions.fmax(positions.new_full((), -1.0)).fmin(sizes[:, None])
     floor = nearby.floor()
     upper = nearby - floor
     corner = floor.to(torch.int32).add_(1)  # in the bordered table
-    strides = torch.tensor([(1, w + BORDER) for _, w in shapes], dtype=torch.int32, device=place).mul_(heads)
     head = torch.arange(heads, dtype=torch.int32, device=place).reshape(-1, 1, 1)
     image = torch.arange(batch, dtype=torch.int32, device=place).reshape(-1, 1, 1, 1, 1) * table.shape[1]
     origin = (starts[:, None] + image) * heads + head
@@ -92,16 +92,46 @@ def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights
     return found.reshape(batch, queries, heads * width)
 
 
-def _bordered(values: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
-    """Values in float32 with zeros around each level, and where each level starts."""
+def _bordered(values: Tensor, shapes: Shapes) -> Tensor:
+    """Values with zeros around each level.
+
+    In float32; on a GPU in float16 where they come in 16 bits: the kernel reads half as much and sums in float32.
+    """
     batch, _, heads, width = values.shape
     sizes = [(height + BORDER) * (across + BORDER) for height, across in shapes]
-    table = torch.zeros(batch, sum(sizes), heads, width, device=values.device)
-    starts, start, source = [], 0, 0
+    dtype = torch.float16 if values.is_cuda and values.dtype.itemsize == 2 else torch.float32
+    table = torch.zeros(batch, sum(sizes), heads, width, dtype=dtype, device=values.device)
+    start, source = 0, 0
     for (height, across), size in zip(shapes, sizes, strict=True):
         level = table[:, start : start + size].unflatten(1, (height + BORDER, across + BORDER))
         inside = values[:, source : source + height * across].unflatten(1, (height, across))
         level[:, 1 : height + 1, 1 : across + 1] = inside
-        starts.append(start)
         start, source = start + size, source + height * across
-    return table, torch.tensor(starts, dtype=torch.int32, device=values.device)
+    return table
+
+
+class _Constants(NamedTuple):
+    """What depends on the levels alone.
+
+    Args:
+        sizes: (levels, 2), columns and rows.
+        strides: (levels, 2), rows of the table from a pixel to the next one and to the next line.
+        starts: (levels,), pixels of the bordered table before a level.
+    """
+
+    sizes: Tensor
+    strides: Tensor
+    starts: Tensor
+
+
+@lru_cache(maxsize=16)
+def _constants(shapes: tuple[tuple[int, int], ...], heads: int, dtype: torch.dtype, device: torch.device) -> _Constants:
+    """Made once: on a GPU each of them is a copy that waits for all work before it."""
+    lines = [(width + BORDER, height + BORDER) for height, width in shapes]
+    starts = [sum(across * down for across, down in lines[:level]) for level in range(len(lines))]
+    with torch.inference_mode(False):  # kept for calls that may want gradients
+        return _Constants(
+            torch.tensor([(width, height) for height, width in shapes], dtype=dtype, device=device),
+            torch.tensor([(heads, across * heads) for across, _ in lines], dtype=torch.int32, device=device),
+            torch.tensor(starts, dtype=torch.int32, device=device),
+        )

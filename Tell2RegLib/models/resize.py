@@ -7,6 +7,7 @@ resizing of 8-bit pictures is no faster and differs by one grey level in a few p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -31,7 +32,15 @@ def resized(slices: Slices, hw: tuple[int, int]) -> NDArray[np.uint8]:
     if slices.shape[1:] == hw:
         return slices
     size = (hw[1], hw[0])
-    return np.stack([np.asarray(Image.fromarray(s).resize(size, Image.Resampling.BILINEAR)) for s in slices])
+
+    def one(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR))
+
+    threads = min(torch.get_num_threads(), len(slices))
+    if threads < 2:
+        return np.stack([one(grey) for grey in slices])
+    with ThreadPoolExecutor(threads) as pool:  # Pillow lets other threads run while it resizes
+        return np.stack(list(pool.map(one, slices)))
 
 
 def normalised(slices: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float], device: torch.device) -> Tensor:

@@ -124,7 +124,8 @@ class SamSegmenter:
 
         def work(start: int, stop: int) -> None:
             check = check_of(step, start, len(slices))
-            features[start:stop] = self._encode(slices[start:stop], size, check).cpu().numpy()
+            # straight into its place and rounded on the device: half of the bytes to bring back
+            torch.from_numpy(features[start:stop]).copy_(self._encode(slices[start:stop], size, check))
 
         for _ in in_batches(
             len(slices), self._slices_at_once(size), work, what=f"Embedding by {self.title}", step=step

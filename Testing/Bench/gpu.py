@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 when every check holds and no section failed."""
     options = _options(arguments)
     plan = dry_plan() if options.dry_run else full_plan(options.device)
+    unknown = set(options.only or ()) - set(sections(plan))
+    if unknown:
+        raise SystemExit(f"No section {', '.join(sorted(unknown))}: choose of {', '.join(sections(plan))}.")
     checks = Checks()
     result: Row = {"sections": {}, "checks": checks.rows}
     started = time.perf_counter()

@@ -18,7 +18,8 @@ TOP = 12
 RUNTIME = ("cudaLaunchKernel", "cudaMemcpyAsync", "cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaMalloc")
 """Calls of the CUDA runtime that a profile counts."""
 
-COPY_BYTES = 1 << 28
+COPY_BYTES = {"cpu": 1 << 24, "cuda": 1 << 28}
+"""Of the copies that stand for what the memory can do."""
 
 
 @dataclass
@@ -114,22 +115,23 @@ class Laps:
 
 def copy_speeds(device: str) -> Row:
     """GB/s within the device (read and written), to it and from it, pageable and pinned."""
-    here = torch.empty(COPY_BYTES, dtype=torch.uint8)
-    there = torch.ones(COPY_BYTES, dtype=torch.uint8, device=device)
+    size = COPY_BYTES[device.split(":")[0]]
+    here = torch.empty(size, dtype=torch.uint8)
+    there = torch.ones(size, dtype=torch.uint8, device=device)
     other = torch.empty_like(there)
-    row: Row = {"within": 2 * _gigabytes_per_second(lambda: other.copy_(there), device)}
-    row["upload_pageable"] = _gigabytes_per_second(lambda: there.copy_(here), device)
-    row["download_pageable"] = _gigabytes_per_second(lambda: here.copy_(there), device)
+
+    def speed(copy: Callable[[], Any]) -> float:
+        copy()
+        return size / float(timed(copy, device, repeats=3)["seconds"]) / 1e9  # type: ignore[arg-type]
+
+    row: Row = {"within": 2 * speed(lambda: other.copy_(there))}
+    row["upload_pageable"] = speed(lambda: there.copy_(here))
+    row["download_pageable"] = speed(lambda: here.copy_(there))
     if is_cuda(device):
         pinned = here.pin_memory()
-        row["upload_pinned"] = _gigabytes_per_second(lambda: there.copy_(pinned, non_blocking=True), device)
-        row["download_pinned"] = _gigabytes_per_second(lambda: pinned.copy_(there, non_blocking=True), device)
+        row["upload_pinned"] = speed(lambda: there.copy_(pinned, non_blocking=True))
+        row["download_pinned"] = speed(lambda: pinned.copy_(there, non_blocking=True))
     return row
-
-
-def _gigabytes_per_second(copy: Callable[[], Any], device: str) -> float:
-    copy()
-    return COPY_BYTES / float(timed(copy, device, repeats=3)["seconds"]) / 1e9  # type: ignore[arg-type]
 
 
 # --- profile ---

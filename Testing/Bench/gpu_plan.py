@@ -74,10 +74,10 @@ def dry_plan() -> Plan:
 
     return Plan(
         device="cpu",
-        fits=("tiny-organs",),
-        kinds=("ffd",),
+        fits=("small-gland",),
+        kinds=(),
         max_steps=2,
-        phantom=centred_grid((64, 52, 4), (4.5, 4.5, 8.0)),
+        phantom=centred_grid((96, 80, 5), (3.0, 3.0, 6.0)),
         compared=2,
         networks=("sam-demo", "dino-demo"),
         slices=2,
