@@ -116,9 +116,8 @@ class _Term:
     """Sum of both occupancies before deformation: the measure of the squared difference."""
     shape_kji: tuple[int, int, int]
     """Of the box: P = K * J * I."""
-    active: Tensor | None
-    """Which of the P points are sampled: those that a motion of `REACH` voxels can change. None: all, on a GPU, where
-    that costs less than choosing."""
+    active: Tensor
+    """Which of the P points are sampled: those that a motion of `REACH` voxels can change."""
     rest: Tensor
     """(3,), what the other points add to the sums of value, value * target and (value - target)^2."""
 
@@ -180,7 +179,7 @@ def _on(term: _Term, device: str) -> _Term:
         turn=term.turn.to(device),
         moving=term.moving.to(device),
         size=term.size.to(device),
-        active=None if device.startswith("cuda") else term.active,
+        active=term.active.to(device),
         rest=term.rest.to(device),
     )
 
@@ -257,8 +256,6 @@ class _Problem:
     @torch.no_grad()
     def focus(self, nodes: Tensor) -> None:
         """Look again where the masks can change."""
-        if any(term.active is None for term in self.terms):
-            return
         u = self.displacement(nodes)
         self.terms = [_focused(term, u) for term in self.terms]
 
@@ -272,10 +269,9 @@ class _Problem:
 
 
 def _term_loss(term: _Term, u: Tensor) -> Tensor:
-    cube, target = _cube(term, u), term.target
-    if term.active is not None:
-        cube, target = cube.index_select(1, term.active), target[term.active]
+    cube = _cube(term, u).index_select(1, term.active)
     value = sample(term.moving, cube.T, "zeros")[0]
+    target = term.target[term.active]
     values, both, squares = (
         torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.rest
     )

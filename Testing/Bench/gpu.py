@@ -88,7 +88,7 @@ def sections(plan: Plan) -> dict[str, Section]:
 
 def run_section(section: Section, plan: Plan, checks: Checks) -> Row:
     """What a section gives, with its seconds and the warnings it raised; a failure as text."""
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         try:
@@ -97,7 +97,8 @@ def run_section(section: Section, plan: Plan, checks: Checks) -> Row:
             traceback.print_exc()
             row = {"failed": f"{type(error).__name__}: {error}"[:500]}
     own = sorted({f"{one.category.__name__}: {str(one.message)[:200]}" for one in heard})
-    return row | {"section_seconds": time.perf_counter() - started, "warnings": own}
+    seconds = {"section_seconds": time.perf_counter() - started, "section_cpu_seconds": time.process_time() - used}
+    return row | seconds | {"warnings": own}
 
 
 # --- sections ---
@@ -119,7 +120,7 @@ def machine(plan: Plan, checks: Checks) -> Row:
             query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
             row["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
     formats = ("fp32", "bf16") if is_cuda(plan.device) else ("fp32",)
-    row["teraflops"] = {name: teraflops(plan.device, name) for name in formats}
+    row["teraflops"] = {name: teraflops(plan.device, name, plan.matrix) for name in formats}
     row["gigabytes_per_second"] = copy_speeds(plan.device)
     return row
 

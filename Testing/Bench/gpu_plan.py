@@ -25,6 +25,7 @@ class Plan:
         package_slices: how many of them the packages' own predictors get.
         prompts: how many words are looked for.
         profiled_slices: how many slices are profiled.
+        matrix: side of the product that stands for what the device can do; None: the usual one.
     """
 
     device: str
@@ -38,6 +39,7 @@ class Plan:
     package_slices: int
     prompts: int
     profiled_slices: int
+    matrix: int | None = None
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -84,4 +86,5 @@ def dry_plan() -> Plan:
         package_slices=1,
         prompts=2,
         profiled_slices=1,
+        matrix=256,
     )

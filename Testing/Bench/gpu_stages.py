@@ -254,7 +254,7 @@ def _stage(run: Callable[[], Any], one: Callable[[Slices], Any], pixels: Slices,
     row = timed(run, plan.device, repeats=2)
     row["teraflop_each"] = operations(one, pixels[:1])
     reached = row["teraflop_each"] * len(pixels) / row["seconds"]  # type: ignore[operator]
-    return row | {"teraflops": reached, "share_of_peak": reached / teraflops(plan.device, number_format)}
+    return row | {"teraflops": reached, "share_of_peak": reached / teraflops(plan.device, number_format, plan.matrix)}
 
 
 def _compare(rows: Row, ours: str, theirs: str, plan: Plan) -> None:

@@ -202,20 +202,20 @@ def operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
     return counter.get_total_flops() / 1e12
 
 
-def teraflops(device: str, number_format: str) -> float:
+def teraflops(device: str, number_format: str, side: int | None = None) -> float:
     """What a large matrix product reaches here, in the same number format."""
     import torch
 
     from Tell2RegLib.models.inference import FORMATS
 
-    kind = device.split(":")[0]
-    matrix = torch.rand(MATRIX[kind], MATRIX[kind], device=device, dtype=FORMATS[number_format])
+    side = side or MATRIX[device.split(":")[0]]
+    matrix = torch.rand(side, side, device=device, dtype=FORMATS[number_format])
     best = float("inf")
     for _ in range(4):
         started = time.perf_counter()
         float((matrix @ matrix)[0, 0])  # reading a number waits for the device
         best = min(best, time.perf_counter() - started)
-    return 2 * MATRIX[kind] ** 3 / best / 1e12
+    return 2 * side**3 / best / 1e12
 
 
 def main(case: str, who: str, device: str, slices: str, prompts: str) -> None:
