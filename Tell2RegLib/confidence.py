@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,7 +78,7 @@ class TargetTrust:
         nearest_mm: from where it was drawn to the nearest accepted moving region, 0 inside; None without any.
         nearest_name: that pair's name (of several that hold the target, the smallest region's); empty without any.
         det_j: of the fixed-to-moving field at the carried place: local volume, moving over fixed.
-        spread_mm: the largest distance between where rigid, affine and fitted transform carry it.
+        spread_mm: the largest distance between where the transforms of the fit carry it.
         inside_volume: whether the carried place lies in a voxel of the fixed grid.
         verdict: one of `VERDICTS`.
         reasons: in the user's words, what weighs most first; never empty.
@@ -104,16 +105,18 @@ def judge_targets(
     affine_lps: ArrayLike,
     pairs: Sequence[RegionPair],
     settings: TrustSettings | None = None,
+    deformable: Transform | None = None,
 ) -> tuple[TargetTrust, ...]:
     """Carry targets from moving to fixed space and say how far each can be trusted there.
 
     Args:
         names: one per target.
         moving_lps: (N, 3) places on the moving volume, LPS mm.
-        transform: the fitted transform.
+        transform: the transform that carries them.
         rigid_lps, affine_lps: 4 x 4, fixed to moving: the linear results of the same fit.
         pairs: those of the fit; rejected ones count for nothing.
         settings: `TrustSettings()` when None.
+        deformable: the deformable result of the same fit, where `transform` is one of the linear ones.
 
     Raises:
         InputError: names and places do not match.
@@ -126,10 +129,9 @@ def judge_targets(
         return ()
     grid = transform.fixed_to_moving.grid
     carried = transform.inverse.apply_to_points(drawn)
-    ways = np.stack(
-        [carried, *(apply_affine(np.linalg.inv(invertible(matrix)), drawn) for matrix in (rigid_lps, affine_lps))]
-    )
-    spread = np.linalg.norm(ways - np.roll(ways, 1, axis=0), axis=-1).max(axis=0)
+    linear = [apply_affine(np.linalg.inv(invertible(matrix)), drawn) for matrix in (rigid_lps, affine_lps)]
+    others = linear if deformable is None else [*linear, deformable.inverse.apply_to_points(drawn)]
+    spread = _largest_distance([carried, *others])
     moved = np.linalg.norm(carried - drawn, axis=1)
     det_j = jacobian_at(transform.fixed_to_moving, carried)
     index = grid.lps_to_index(carried)
@@ -143,6 +145,11 @@ def judge_targets(
         verdict, reasons = _worst([*rules, *_by_turn(drawn[n], alone, settings)])
         judged.append(TargetTrust(names[n], drawn[n], carried[n], float(moved[n]), *known, verdict, reasons))
     return tuple(judged)
+
+
+def _largest_distance(ways: Sequence[Floats]) -> Floats:
+    """(N,): the largest distance between any two of the places (N, 3) that each target is carried to."""
+    return np.max([np.linalg.norm(a - b, axis=-1) for a, b in combinations(ways, 2)], axis=0)
 
 
 # --- rules ---

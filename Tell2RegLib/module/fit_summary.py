@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.hashing import array_key
 from Tell2RegLib.module.scene_results import meanOf
-from Tell2RegLib.region import RegionPair
+from Tell2RegLib.region import Region, RegionPair
 from Tell2RegLib.transform import Transform, after_moving
 from Tell2RegLib.worker.requests import FitReply
 
@@ -38,8 +39,20 @@ def summaryOf(reply: FitReply) -> dict[str, Any]:
 def voxelsOf(pairs: Sequence[RegionPair]) -> str:
     """A hash of the voxels of the pairs that a fit uses."""
     regions = [region for pair in pairs if pair.accepted for region in (pair.fixed, pair.moving)]
-    keys = [array_key(repr((one.start_kji, one.box_kji.shape)), one.box_kji) for one in regions]
+    keys = [array_key(repr((start, box.shape)), box) for start, box in map(_along_the_patient, regions)]
     return hashlib.sha256("".join(keys).encode()).hexdigest()
+
+
+def _along_the_patient(region: Region) -> tuple[tuple[int, ...], NDArray[np.bool_]]:
+    """First voxel and box, every axis turned towards plus: Slicer saves left-handed volumes with one axis reversed."""
+    axes = np.reshape(region.grid.direction, (3, 3))
+    reversed_ijk = [axes[np.abs(axes[:, axis]).argmax(), axis] < 0 for axis in range(3)]
+    start = list(region.start_kji)
+    for axis, turned in enumerate(reversed_ijk[::-1]):
+        if turned:
+            start[axis] = region.grid.shape_kji[axis] - start[axis] - region.box_kji.shape[axis]
+    flips = tuple(slice(None, None, -1 if turned else 1) for turned in reversed_ijk[::-1])
+    return tuple(int(first) for first in start), np.ascontiguousarray(region.box_kji[flips])
 
 
 def fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:

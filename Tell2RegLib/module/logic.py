@@ -24,16 +24,18 @@ from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching.names import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
-from Tell2RegLib.module import curation, inputs, plan, scene_results
+from Tell2RegLib.module import curation, fitted_regions, inputs, plan, plan_record, scene_results
 from Tell2RegLib.module.curation import History, Rows
 from Tell2RegLib.module.fit_summary import SUMMARY, fromTheVolumeAsItLies, summaryOf, voxelsOf
+from Tell2RegLib.module.fitted_regions import FittedRegions
 from Tell2RegLib.module.found_summary import summaryOfFound
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_transforms import interpolate_linearly
 from Tell2RegLib.module.mrml_volumes import grid_of_node
-from Tell2RegLib.module.parameters import WORDS, Tell2RegParameterNode, mappingOf, promptsOf
+from Tell2RegLib.module.parameters import CARRY_BY, WORDS, Tell2RegParameterNode, mappingOf, promptsOf
+from Tell2RegLib.module.plan_record import CarriedPlan
 from Tell2RegLib.module.run_inputs import RunInputs
 from Tell2RegLib.module.runs import Outcome, Runs
 from Tell2RegLib.module.scene_results import FoundPairs
@@ -60,6 +62,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self._history = History()
         self._rows: tuple[str, Rows] = ("", ())
         self.pairsChanged, self.fitChanged, self.regionsFound = Signal(), Signal(), Signal()
+        self._regions = FittedRegions()
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def getParameterNode(self) -> Tell2RegParameterNode:
@@ -366,36 +369,43 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         """Why nothing can be carried, one sentence; empty when it can."""
         return inputs.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to carry.")
 
-    def propagate(self, nodes: Sequence) -> tuple[list, tuple]:
+    def propagate(self, nodes: Sequence, carryBy: str = "", allowOutdated: bool = False) -> tuple[list, tuple]:
         """Carry copies of nodes to the other volume, in `parameters.direction`.
 
         Args:
             nodes: markups, segmentations, models or volumes; they stay as they are.
+            carryBy: "deformable", "affine" or "rigid"; `parameters.carryBy` when empty.
+            allowOutdated: carry also by a fit whose pairs, smoothness or regions have changed since.
 
         Returns:
             The copies, and a `TargetTrust` for every control point of the markups.
 
         Raises:
-            InputError: there is no transform, or a node that cannot be carried.
+            InputError: there is no transform, it is outdated, or a node that cannot be carried.
         """
         inputs.raiseIf(self.whyNotPropagate(nodes))
-        own, pairs = self.parameters, self._fittedPairs()
+        own, outdated = self.parameters, self.whyOutdated()
+        if carryBy and carryBy not in CARRY_BY:
+            raise InputError(f"A plan is carried by {', '.join(CARRY_BY)}, not by '{carryBy}'.")
+        if outdated and not allowOutdated:
+            raise InputError(f"{outdated[:-1]}: fit again (step 4), or carry the plan with allowOutdated=True.")
+        own.carryBy = carryBy or plan.carryByOf(own)
         copies = plan.carryAll(own, nodes)
-        trusts = plan.trustOf(own, nodes, pairs)
+        trusts = plan.trustOf(own, nodes, fitted_regions.pairsNow(own, self._fittedRows()))
         plan.fillTargets(own, trusts)
+        plan_record.keep(own, CarriedPlan(trusts, own.direction, own.carryBy, plan_record.fitKey(own)))
         return copies, trusts
 
-    def _fittedPairs(self) -> tuple[RegionPair, ...]:
-        """The pairs that the fit used, as they lie."""
-        own = self.parameters
-        used = tuple(row for row in curation.from_json(own.fittedPairs) if row.accepted)
-        if own.fixedRegions is None or own.movingRegions is None:
-            return ()
-        pairs = tuple(pair for _, pair in inputs.readPairs(own, used, *inputs.lyingGrids(own)))
-        now = voxelsOf(pairs)
-        if self.fitSummary.get("regions", now) != now:
-            raise InputError("Segments were drawn anew since the fit: fit again (step 4), then carry the plan over.")
-        return pairs
+    def whyOutdated(self) -> str:
+        """Why the fit is outdated, one sentence; empty when it is not, and before a fit."""
+        if self.fitIsOld:
+            return "The accepted pairs or the smoothness have changed since the fit."
+        if self._regions.edited(self.parameters, self._fittedRows(), self.fitSummary.get("regions")):
+            return "Regions have been edited since the fit."
+        return ""
+
+    def _fittedRows(self) -> Rows:
+        return tuple(row for row in curation.from_json(self.parameters.fittedPairs) if row.accepted)
 
     def saveReport(
         self, folder: str | Path, planNodes: Sequence = (), overwrite: bool = False, waitForCompletion: bool = False

@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.grid import Floats
 from Tell2RegLib.module.mrml_volumes import grid_of_node
 
 SAME_PLACE_MM = 1e-3
@@ -52,4 +53,12 @@ def _moved(node, side: str, volume) -> bool:
         before, now = np.array(json.loads(node.GetAttribute(_reference(side)) or "[]"), float), _corners(volume)
     except (ValueError, TypeError, Tell2RegError):  # nobody knows any more
         return False
-    return before.shape == np.shape(now) and not np.allclose(before, now, rtol=0, atol=SAME_PLACE_MM)
+    if before.shape != np.shape(now):
+        return False
+    return not any(np.allclose(before, corners, rtol=0, atol=SAME_PLACE_MM) for corners in _readings(np.array(now)))
+
+
+def _readings(corners: Floats) -> list[Floats]:
+    """The corners, and with one axis counted from its other end: so Slicer saves left-handed volumes."""
+    cube = corners.reshape(2, 2, 2, 3)
+    return [corners, *(np.flip(cube, axis).reshape(-1, 3) for axis in range(3))]

@@ -197,7 +197,8 @@ def _of_a_type_vtk_knows(array):
 def view_copy(scene, node, copy=None, more_lps: ArrayLike | None = None):
     """A volume node for the views that shares the voxels of the user's node and stands where that is in the world.
 
-    It has a display of its own, with the user's window and level at first, and is not saved with the scene.
+    It has a display of its own, with the user's window and level at first, is hidden from lists of nodes, and is not
+    saved with the scene.
 
     Args:
         scene: where to add it.
@@ -210,8 +211,11 @@ def view_copy(scene, node, copy=None, more_lps: ArrayLike | None = None):
     """
     matrix = ijk_to_ras(grid_of_node(node, more_lps))
     if copy is None:
-        copy = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", node.GetName())
+        copy = slicer.vtkMRMLScalarVolumeNode()
+        copy.SetName(node.GetName())
+        copy.SetHideFromEditors(True)  # before it is added: lists of nodes do not look again
         copy.SetSaveWithScene(False)
+        scene.AddNode(copy)
         copy.SetNodeReferenceID(COPY_OF, node.GetID())
         _copy_display(scene, node, copy)
     with slicer.util.NodeModify(copy):

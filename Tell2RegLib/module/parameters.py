@@ -20,6 +20,8 @@ SHOWN = ("none", "rigid", "affine", "deformable")
 """What the views can show of the moving volume."""
 VIEWS = ("side", "fade", "checkerboard", "flicker")
 """How they show it."""
+CARRY_BY = ("deformable", "affine", "rigid")
+"""The transforms of a fit that can carry a plan."""
 
 
 @parameterNodeWrapper
@@ -35,6 +37,7 @@ class Tell2RegParameterNode:
     smoothness: of the fit, see docs/method.md.
     shown: what the views show of the moving volume, one of SHOWN;  view: how, one of VIEWS.
     direction: of the plan, "movingToFixed" or "fixedToMoving";  trueTargets: where its targets truly are, where known.
+    carryBy: the transform that carries the plan, one of CARRY_BY;  carriedPlan: the verdicts as JSON (plan_record.py).
     pairs: the rows of the table as JSON (curation.py);  fittedPairs: those that the fit used.
     words: what was found, a sentence per prompt and side;  modelHashes, foundParameters, fitSummary: JSON, for the
         record and the panel.
@@ -65,6 +68,8 @@ class Tell2RegParameterNode:
     view: str = "side"
     direction: str = "movingToFixed"
     trueTargets: vtkMRMLMarkupsFiducialNode
+    carryBy: str = "deformable"
+    carriedPlan: str = ""
 
     pairs: str = ""
     fittedPairs: str = ""

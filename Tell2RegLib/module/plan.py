@@ -1,4 +1,4 @@
-"""A plan carried from one patient to the other: copies of nodes, and a word on how far each target can be trusted."""
+"""A plan carried from one patient to the other: copies of nodes, and a trust verdict for every target."""
 
 from __future__ import annotations
 
@@ -22,15 +22,23 @@ from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_tables import fill_table
 from Tell2RegLib.module.mrml_transforms import field_from_grid_node
 from Tell2RegLib.module.mrml_volumes import linear_lps_of
+from Tell2RegLib.module.parameters import CARRY_BY
+from Tell2RegLib.module.plan_colors import recolor
 from Tell2RegLib.module.scene_results import OURS, putIntoResults, remove
 from Tell2RegLib.region import RegionPair
-from Tell2RegLib.transform import Transform
+from Tell2RegLib.transform import Transform, affine_transform
 
 MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
 CARRIED = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
 """What can be carried."""
 MADE_FROM, CARRIED_TO = "Tell2Reg.MadeFrom", "Tell2Reg.CarriedTo"
-"""Attributes of a carried copy: the IDs of the node it was made from and of the volume it was carried to."""
+"""Node references of a carried copy: the node it was made from, the volume it was carried to."""
+CARRIED_BY = "Tell2Reg.CarriedBy"
+"""Attribute of a carried copy: one of CARRY_BY."""
+PLAN_NODES = "Tell2Reg.PlanNodes"
+"""Node references of the parameter node: what was chosen to be carried."""
+RAS_HEADERS = ("R, mm", "A, mm", "S, mm")
+"""Of the coordinates in tables of the scene and of the panel."""
 SLICE_MODELS = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
 
 
@@ -39,47 +47,102 @@ class Map:
     """The fitted transforms in the direction of a plan.
 
     Args:
-        transform: from the space that the plan is carried to, back to where it was drawn.
-        rigid_lps, affine_lps: the same way round.
+        transform: the one that carries the plan: from the space it is carried to, back to where it was drawn.
+        rigid_lps, affine_lps, deformable: all results of the fit, the same way round.
         target: the volume node that the plan is carried to.
         swapped: whether that is the moving volume.
+        carriedBy: which of CARRY_BY `transform` is.
     """
 
     transform: Transform
     rigid_lps: Floats
     affine_lps: Floats
+    deformable: Transform
     target: vtkMRMLScalarVolumeNode
     swapped: bool
+    carriedBy: str
 
     def points(self, points_lps_mm: Floats) -> Floats:
         """Where points of the plan are carried to."""
         return self.transform.inverse.apply_to_points(points_lps_mm)
 
 
-def mapOf(parameters, direction: str = "") -> Map:
-    """The transforms as the scene keeps them, in a direction; the chosen one when none is given."""
+def mapOf(parameters, direction: str = "", by: str = "deformable") -> Map:
+    """The transforms as the scene keeps them.
+
+    Args:
+        parameters: the parameter node.
+        direction: of the plan; the chosen one when empty.
+        by: the transform that carries it, one of CARRY_BY.
+    """
     rigid, affine = (
         np.linalg.inv(linear_lps_of(node)) for node in (parameters.rigidTransform, parameters.affineTransform)
     )
-    there = field_from_grid_node(parameters.deformableTransform)
-    transform = Transform("svf", there, field_from_grid_node(parameters.inverseTransform), affine)
-    if (direction or parameters.direction) == FIXED_TO_MOVING:
-        back = (np.linalg.inv(rigid), np.linalg.inv(affine))
-        return Map(transform.inverse, *back, parameters.movingVolume, swapped=True)
-    return Map(transform, rigid, affine, parameters.fixedVolume, swapped=False)
+    forward, backward = (
+        field_from_grid_node(node) for node in (parameters.deformableTransform, parameters.inverseTransform)
+    )
+    deformable = Transform("svf", forward, backward, affine)
+    target, swapped = parameters.fixedVolume, (direction or parameters.direction) == FIXED_TO_MOVING
+    if swapped:
+        deformable, rigid, affine = deformable.inverse, np.linalg.inv(rigid), np.linalg.inv(affine)
+        target = parameters.movingVolume
+    linear = {"rigid": rigid, "affine": affine}
+    grids = (deformable.fixed_to_moving.grid, deformable.moving_to_fixed.grid)
+    transform = affine_transform(by, linear[by], *grids) if by in linear else deformable
+    return Map(transform, rigid, affine, deformable, target, swapped, by)
+
+
+def carryByOf(parameters) -> str:
+    """The transform that is chosen to carry the plan; the deformable one where the scene keeps none that exists."""
+    return parameters.carryBy if parameters.carryBy in CARRY_BY else "deformable"
+
+
+# --- what to carry ---
 
 
 def candidates(parameters) -> list:
     """The nodes that can be carried: a person's own, neither what Tell2Reg made nor the two volumes."""
     scene = parameters.parameterNode.GetScene()
-    own = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
-    own |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
-    found = []
+    results = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
+    results |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
+    nodes = []
     for node in _nodesOf(scene):
-        ours = node.GetID() in own or node.GetAttribute(MADE_FROM) or node.GetName() in SLICE_MODELS
-        if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not ours:
-            found.append(node)
-    return found
+        made = node.GetID() in results or isCopy(node) or node.GetName() in SLICE_MODELS
+        if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not made:
+            nodes.append(node)
+    return nodes
+
+
+def chosenNodes(parameters) -> list:
+    """The candidates that are chosen to be carried, in the order of the scene."""
+    references, count = parameters.parameterNode, parameters.parameterNode.GetNumberOfNodeReferences(PLAN_NODES)
+    chosen = {references.GetNthNodeReferenceID(PLAN_NODES, index) for index in range(count)}
+    return [node for node in candidates(parameters) if node.GetID() in chosen]
+
+
+def chooseNodes(parameters, nodes: Sequence) -> None:
+    """Choose these nodes to be carried, and no others; the saved scene keeps the choice."""
+    references = parameters.parameterNode
+    if [node.GetID() for node in chosenNodes(parameters)] == [node.GetID() for node in nodes]:
+        return
+    was = references.StartModify()
+    references.RemoveNodeReferenceIDs(PLAN_NODES)
+    for node in nodes:
+        references.AddNodeReferenceID(PLAN_NODES, node.GetID())
+    references.EndModify(was)
+
+
+# --- copies ---
+
+
+def isCopy(node) -> bool:
+    """Whether a node is a carried copy."""
+    return bool(node.GetAttribute(CARRIED_BY))
+
+
+def copiesIn(scene) -> list:
+    """The carried copies of a scene."""
+    return [node for node in _nodesOf(scene) if isCopy(node)]
 
 
 def _nodesOf(scene) -> list:
@@ -103,7 +166,8 @@ def carry(node, way: Map, name: str):
         copy = carry_volume(node, way.transform, scene, name)
     else:
         raise InputError(f"'{node.GetName()}' cannot be carried: choose markups, segmentations, models or volumes.")
-    copy.SetAttribute(MADE_FROM, node.GetID())
+    copy.SetNodeReferenceID(MADE_FROM, node.GetID())
+    copy.SetAttribute(CARRIED_BY, way.carriedBy)
     return copy
 
 
@@ -112,20 +176,21 @@ def carryAll(parameters, nodes: Sequence) -> list:
 
     Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
     """
-    way = mapOf(parameters)
-    earlier = [old for node in nodes for old in _copiesOf(node, way)]
+    way = mapOf(parameters, by=carryByOf(parameters))
+    earlier = [copy for node in nodes for copy in _copiesOf(node, way)]
     copies: list = []
     try:
         for node in nodes:
-            copies.append(carry(node, way, f"{node.GetName()} in {way.target.GetName()}"))
+            copies.append(carry(node, way, f"{node.GetName()} carried to {way.target.GetName()} ({way.carriedBy})"))
     except Tell2RegError:
         for copy in copies:
             remove(copy)
         raise
-    for old in earlier:
-        remove(old)
+    for copy in earlier:
+        remove(copy)
     for copy in copies:
-        copy.SetAttribute(CARRIED_TO, way.target.GetID())
+        copy.SetNodeReferenceID(CARRIED_TO, way.target.GetID())
+        recolor(copy)
         putIntoResults(parameters, copy)
     return copies
 
@@ -133,15 +198,18 @@ def carryAll(parameters, nodes: Sequence) -> list:
 def _copiesOf(node, way: Map) -> list:
     wanted = (node.GetID(), way.target.GetID())
     return [
-        old
-        for old in _nodesOf(node.GetScene())
-        if (old.GetAttribute(MADE_FROM), old.GetAttribute(CARRIED_TO)) == wanted
+        copy
+        for copy in copiesIn(node.GetScene())
+        if (copy.GetNodeReferenceID(MADE_FROM), copy.GetNodeReferenceID(CARRIED_TO)) == wanted
     ]
 
 
+# --- verdicts ---
+
+
 def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
-    """A word on every control point of the markups among these nodes."""
-    way = mapOf(parameters)
+    """A trust verdict for every control point of the markups among these nodes."""
+    way = mapOf(parameters, by=carryByOf(parameters))
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
     if not names:
@@ -149,7 +217,8 @@ def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[T
     places = np.concatenate([points.points_lps_mm for points in lists])
     if way.swapped:
         pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
-    return judge_targets(names, places, way.transform, way.rigid_lps, way.affine_lps, pairs)
+    linear = (way.rigid_lps, way.affine_lps)
+    return judge_targets(names, places, way.transform, *linear, pairs, deformable=way.deformable)
 
 
 def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, float] | None, ...]:
@@ -174,8 +243,9 @@ def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, fl
 def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
     """The table node of the targets, coordinates in RAS as Slicer shows them."""
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
-    for axis, letter in enumerate("ras"):
-        columns[letter] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
+    for axis, header in enumerate(RAS_HEADERS):
+        columns[header] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
+    columns["carried_by"] = [carryByOf(parameters)] * len(trusts)
     for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
         columns[name] = [getattr(trust, name) for trust in trusts]
     errors = errorsOf(parameters, trusts)

@@ -31,6 +31,8 @@ OURS = (
 )
 """Attributes of the parameter node that hold nodes which Tell2Reg made."""
 OF_THE_FIT = OURS[2:]
+KEPT_BY_A_FIT = ("pairsTable", "targetsTable")
+"""Filled again, not made again; the verdicts of an earlier fit stay until the plan is carried again, marked as such."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,7 @@ def showFit(
     """
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     kept = _sameVolumes(parameters)
-    forget(parameters, [name for name in OF_THE_FIT if name not in ("pairsTable", *kept)])
+    forget(parameters, [name for name in OF_THE_FIT if name not in (*KEPT_BY_A_FIT, *kept)])
     scene, there = fixed.GetScene(), f"{moving.GetName()} to {fixed.GetName()}"
     back = f"{fixed.GetName()} to {moving.GetName()}"
     parameters.deformableTransform = grid_node_from_field(

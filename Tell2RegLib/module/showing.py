@@ -67,7 +67,6 @@ def letGo(parameters, views: Views) -> None:
 def shownMoving(parameters):
     """The copy of the moving volume that the views show, so that the volume itself is never put under a transform."""
     copy = view_copy(parameters.movingVolume.GetScene(), parameters.movingVolume, parameters.movingShown)
-    copy.SetHideFromEditors(True)  # the volume itself is what a person chooses
     parameters.movingShown = copy
     return copy
 

@@ -8,15 +8,25 @@ import slicer
 import vtk
 
 NEXT_TO = "Tell2Reg.NextTo"
-"""Item attribute of a folder: the ID of the node beside which it was made."""
+"""Item attribute of a folder of results: the ID of the node beside which it was made. IDs change when scenes are merged:
+it counts only while the folder is empty."""
+RESULT_OF = "Tell2Reg.ResultOf"
+"""Node reference of a result to the node beside which its folder was made; it survives a merge of scenes."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """An item of a scene's subject hierarchy."""
+    """An item of a scene's subject hierarchy.
+
+    Args:
+        scene: whose hierarchy.
+        item: the folder.
+        beside: the node that its content belongs to.
+    """
 
     scene: object
     item: int
+    beside: object
 
 
 def results_folder(scene, next_to_node, name: str) -> Folder:
@@ -25,15 +35,16 @@ def results_folder(scene, next_to_node, name: str) -> Folder:
     beside = _parent_of(hierarchy, next_to_node)
     for item in _items_below(hierarchy, hierarchy.GetSceneItemID()):
         if _belongs(hierarchy, item, next_to_node, name):
-            return Folder(scene, item)
+            return Folder(scene, item, next_to_node)
     item = hierarchy.CreateFolderItem(beside, name)
     hierarchy.SetItemAttribute(item, NEXT_TO, next_to_node.GetID())
-    return Folder(scene, item)
+    return Folder(scene, item, next_to_node)
 
 
 def put_into(folder: Folder, node) -> int:
     """Move a node's item into a folder and return the item."""
     hierarchy = _hierarchy(folder.scene)
+    node.SetNodeReferenceID(RESULT_OF, folder.beside.GetID())
     item = hierarchy.GetItemByDataNode(node)
     if item == hierarchy.GetInvalidItemID():
         return hierarchy.CreateItem(folder.item, node)
@@ -60,12 +71,19 @@ def _items_below(hierarchy, parent: int) -> list[int]:
 
 
 def _belongs(hierarchy, item: int, node, name: str) -> bool:
-    """Whether an item is the folder; one that lost its node (IDs change when scenes are merged) goes by its place."""
+    """Whether an item is the folder: by what its content refers to; an empty one, by the node's ID or by its place."""
     made_beside = hierarchy.GetItemAttribute(item, NEXT_TO)
     if not made_beside or hierarchy.GetItemDataNode(item) is not None:
         return False
-    if made_beside == node.GetID():
-        return True
+    owners = _owners(hierarchy, item)
+    if owners or made_beside == node.GetID():
+        return not owners or node.GetID() in owners
     lost = node.GetScene().GetNodeByID(made_beside) is None
     same_place = hierarchy.GetItemParent(item) == _parent_of(hierarchy, node)
     return lost and same_place and hierarchy.GetItemName(item) == name
+
+
+def _owners(hierarchy, folder: int) -> set[str]:
+    """The IDs of the nodes that the folder's content belongs to."""
+    nodes = [hierarchy.GetItemDataNode(item) for item in _items_below(hierarchy, folder)]
+    return {node.GetNodeReferenceID(RESULT_OF) for node in nodes if node is not None} - {None}

@@ -175,13 +175,13 @@ class Session:
         before = points(plan)
         assert self.ui.propagateButton.enabled, self.ui.propagateButton.toolTip
         self.ui.propagateButton.click()
-        copy = slicer.util.getNode("Demo plan in Demo fixed")
+        copy = slicer.util.getNode("Demo plan carried to Demo fixed (deformable)")
         error = np.linalg.norm(points(copy) - points(truth), axis=1).mean()
         assert error < MOST_ERROR_MM, error
         assert np.array_equal(points(plan), before)
         assert self.ui.targetsTable.rowCount == plan.GetNumberOfControlPoints()
         assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
-        told = [float(self.ui.targetsTable.item(line, 7).text()) for line in range(self.ui.targetsTable.rowCount)]
+        told = [float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)]
         assert abs(np.mean(told) - error) < 0.06, (told, error)
         self.ui.targetsTable.selectRow(0)
         self.look("5-plan")

@@ -18,7 +18,7 @@ def follow(scene: Any) -> None:
     """Give the scene its hierarchy, and keep it."""
 
     def added(_caller: Any, _event: str, node: Any) -> None:
-        if isinstance(node, slicer.vtkMRMLNode) and not scene.IsBatchProcessing():
+        if isinstance(node, slicer.vtkMRMLNode) and not scene.IsBatchProcessing() and not scene.IsImporting():
             place(scene, node)
 
     def removed(_caller: Any, _event: str, node: Any) -> None:
@@ -30,12 +30,16 @@ def follow(scene: Any) -> None:
             hierarchy.RemoveItem(item, False, False)
 
     def ended(_caller: Any, _event: str) -> None:
+        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(
+            scene
+        )  # an imported tree joins the one that is there
         for index in range(scene.GetNumberOfNodes()):
             place(scene, scene.GetNthNode(index))
 
     observe(scene, slicer.vtkMRMLScene.NodeAddedEvent, added, with_object=True)
     observe(scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, removed, with_object=True)
-    observe(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, ended)
+    for event in (slicer.vtkMRMLScene.EndImportEvent, slicer.vtkMRMLScene.EndBatchProcessEvent):
+        observe(scene, event, ended)
     slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
 

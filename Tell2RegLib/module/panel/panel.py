@@ -146,7 +146,6 @@ class Panel:
         self.ui.logText.clear()
         self.logic.forgetDecisions()
         self.unbind()
-        self.plan.forget()
         self.views.restore()
 
     def sceneClosed(self) -> None:

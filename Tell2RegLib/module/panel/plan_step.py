@@ -1,4 +1,4 @@
-"""Step 5 of the panel: carry a plan over, and say how far each target can be trusted."""
+"""Step 5 of the panel: carry a plan over, and show how far each target can be trusted."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.module import plan
+from Tell2RegLib.module import inputs, plan, plan_record
 from Tell2RegLib.module.logic import REPORT
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.run_row import RunRow
+from Tell2RegLib.module.parameters import CARRY_BY
 from Tell2RegLib.module.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
+from Tell2RegLib.module.plan_record import CarriedPlan
 
-ERROR = 7
-"""Column of the target registration error, shown where true places are known."""
+PLACE, ERROR = 2, 9
+"""Columns: the first of the three coordinates; the target registration error, shown where true places are known."""
 COLORS = {GOOD: (0.75, 0.91, 0.77), CHECK: (1.0, 0.92, 0.68), DO_NOT_TRUST: (0.97, 0.76, 0.74)}
+OUTDATED_COLOR = (0.82, 0.82, 0.82)
 
 
 class PlanStep:
@@ -28,21 +31,23 @@ class PlanStep:
 
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
-        self._trusts: tuple = ()
-        self._truth = None
-        self._direction = MOVING_TO_FIXED
-        self._checked: set[str] = set()
+        self._plan: CarriedPlan | None = None
+        self._shown: tuple = ()
         self._filling = False
         ui = self._ui
-        ui.directionCombo.addItem(_("moving to fixed"), MOVING_TO_FIXED)
-        ui.directionCombo.addItem(_("fixed to moving"), FIXED_TO_MOVING)
-        ui.directionCombo.connect("activated(int)", self._directionChosen)
+        self._kinds = dict(zip(CARRY_BY, (_("deformable"), _("affine"), _("rigid")), strict=True))
+        self._directions = {MOVING_TO_FIXED: _("moving to fixed"), FIXED_TO_MOVING: _("fixed to moving")}
+        for combo, texts in ((ui.directionCombo, self._directions), (ui.carryByCombo, self._kinds)):
+            for value, text in texts.items():
+                combo.addItem(text, value)
+        ui.directionCombo.connect("activated(int)", lambda index: self._choose("direction", ui.directionCombo, index))
+        ui.carryByCombo.connect("activated(int)", lambda index: self._choose("carryBy", ui.carryByCombo, index))
         ui.planList.connect("itemChanged(QListWidgetItem*)", self._itemChanged)
         ui.propagateButton.connect("clicked(bool)", self._propagate)
         headers = (
             _("Target"),
             _("Verdict"),
-            _("Carried to,\nR A S mm"),
+            *plan.RAS_HEADERS,
             _("Moved,\nmm"),
             _("Nearest\nregion, mm"),
             _("det J"),
@@ -57,11 +62,13 @@ class PlanStep:
         )
 
     def update(self) -> None:
-        """List what can be carried, enable what can be used."""
+        """List what can be carried, enable what can be used, show the verdicts of the scene."""
         own, ui = self._logic.parameters, self._ui
         ui.directionCombo.setCurrentIndex(ui.directionCombo.findData(own.direction))
+        ui.carryByCombo.setCurrentIndex(ui.carryByCombo.findData(plan.carryByOf(own)))
+        self._note()
         self._list()
-        why = self._logic.whyNotPropagate(self._nodes())
+        why = self._logic.whyNotPropagate(plan.chosenNodes(own))
         if self._panel.busy:
             why = _("A run is under way: wait for it, or cancel it first.")
         self._panel.enable(ui.propagateButton, why)
@@ -69,24 +76,31 @@ class PlanStep:
             self._logic.whyNotReport(),
             _("Write report.html, the transform and the tables into a folder"),
         )
-        if self._trusts and own.trueTargets is not self._truth:
-            self._show(self._trusts)
-        if own.targetsTable is None and self._trusts:
-            self._show(())
-
-    def forget(self) -> None:
-        """Another scene: its nodes may have the same IDs."""
-        self._checked = set()
-        self._show(())
+        self._showPlan()
 
     def check(self, nodes: Sequence) -> None:
         """Check these nodes in the list, and no others."""
-        self._checked = {node.GetID() for node in nodes}
-        self.update()
+        plan.chooseNodes(self._logic.parameters, nodes)
+        self._panel.update()
+
+    def _note(self) -> None:
+        """Beside the choice: the views show another transform than the one that carries the plan."""
+        own = self._logic.parameters
+        carryBy = plan.carryByOf(own)
+        differs = own.shown in self._kinds and own.shown != carryBy and not inputs.whyNotUse(own)
+        self._ui.carryByNote.setVisible(differs)
+        self._ui.carryByNote.text = (
+            _("The views show the {shown} transform; the plan is carried by the {carryBy} one.").format(
+                shown=self._kinds[own.shown], carryBy=self._kinds[carryBy]
+            )
+            if differs
+            else ""
+        )
 
     def _list(self) -> None:
         """One line per node; filled again only when nodes have come, gone or changed their names."""
         nodes = plan.candidates(self._logic.parameters)
+        chosen = {node.GetID() for node in plan.chosenNodes(self._logic.parameters)}
         known = [(node.GetID(), node.GetName()) for node in nodes]
         widget = self._ui.planList
         shown = [(widget.item(i).data(qt.Qt.UserRole), widget.item(i).text()) for i in range(widget.count)]
@@ -102,63 +116,85 @@ class PlanStep:
                     item.setCheckState(qt.Qt.Unchecked)  # without a state there is no box to check
                     widget.addItem(item)
             for i in range(widget.count):
-                state = qt.Qt.Checked if widget.item(i).data(qt.Qt.UserRole) in self._checked else qt.Qt.Unchecked
+                state = qt.Qt.Checked if widget.item(i).data(qt.Qt.UserRole) in chosen else qt.Qt.Unchecked
                 if widget.item(i).checkState() != state:
                     widget.item(i).setCheckState(state)
         finally:
             self._filling = False
 
-    def _nodes(self) -> list:
-        return [node for node in plan.candidates(self._logic.parameters) if node.GetID() in self._checked]
+    # --- verdicts ---
 
-    def _show(self, trusts: Sequence) -> None:
-        self._trusts, self._truth = tuple(trusts), self._logic.parameters.trueTargets
-        self._direction = self._logic.parameters.direction
-        errors = plan.errorsOf(self._logic.parameters, self._trusts)
+    def _showPlan(self) -> None:
+        """The verdicts that the scene keeps; filled again only when they or what they depend on have changed."""
+        own = self._logic.parameters
+        carried = plan_record.keptPlan(own)
+        outdated = plan_record.whyOutdated(own, carried, self._logic.whyOutdated()) if carried else ""
+        truth = own.trueTargets and own.trueTargets.GetID()
+        shown = (own.carriedPlan if carried else "", outdated, truth)
+        if shown == self._shown:
+            return
+        self._shown, self._plan = shown, carried
+        trusts = carried.trusts if carried else ()
+        errors = plan.errorsOf(own, trusts)
+        self._fill(trusts, errors, outdated)
+        for widget in (self._ui.targetsTable, self._ui.targetsHeading, self._ui.targetWhy):
+            widget.setVisible(bool(trusts))
+        self._ui.targetsHeading.text = self._heading(carried, outdated) if carried else ""
+        self._ui.targetWhy.text = _errorInWords(errors) + _("Select a target to see why it has its verdict.")
+
+    def _fill(self, trusts: Sequence, errors: Sequence, outdated: str) -> None:
         table = self._ui.targetsTable
         table.setRowCount(len(trusts))
         for line, trust in enumerate(trusts):
             tables.cell(table, line, 0, trust.name)
-            verdict = tables.cell(table, line, 1, _(trust.verdict), " ".join(trust.reasons))
-            tables.color(verdict, COLORS[trust.verdict])
-            place = trust.fixed_lps_mm * SIGNS
-            tables.cell(table, line, 2, "  ".join(tables.number(part, 1) for part in place))
-            tables.figure(table, line, 3, trust.moved_mm, 1)
-            tables.figure(table, line, 4, trust.nearest_mm, 1)
-            tables.figure(table, line, 5, trust.det_j)
-            tables.figure(table, line, 6, trust.spread_mm, 1)
+            verdict = tables.cell(table, line, 1, _(trust.verdict), outdated or " ".join(trust.reasons))
+            tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
+            for axis, part in enumerate(trust.fixed_lps_mm * SIGNS):
+                tables.figure(table, line, PLACE + axis, part, 1)
+            measures = ((trust.moved_mm, 1), (trust.nearest_mm, 1), (trust.det_j, 2), (trust.spread_mm, 1))
+            for column, (value, digits) in enumerate(measures, PLACE + 3):
+                tables.figure(table, line, column, value, digits)
             tables.figure(table, line, ERROR, None if errors[line] is None else errors[line][1], 1)
         table.setColumnHidden(ERROR, not any(errors))
         tables.fitHeight(table)
-        for widget in (table, self._ui.targetWhy):
-            widget.setVisible(bool(trusts))
-        self._ui.targetWhy.text = _errorInWords(errors) + _("Select a target to see why it has its verdict.")
+
+    def _heading(self, carried: CarriedPlan, outdated: str) -> str:
+        text = _("Carried {direction} by the {carryBy} transform. R, A, S: where each target was carried to.")
+        heading = text.format(
+            direction=self._directions.get(carried.direction, carried.direction),
+            carryBy=self._kinds.get(carried.carriedBy, carried.carriedBy),
+        )
+        return _("Outdated: {why} {heading}").format(why=outdated, heading=heading) if outdated else heading
 
     # --- what a person does ---
-
-    def _directionChosen(self, index: int) -> None:
-        self._logic.parameters.direction = self._ui.directionCombo.itemData(index)
 
     def _itemChanged(self, item) -> None:
         if self._filling:
             return
-        node = item.data(qt.Qt.UserRole)
-        if item.checkState() == qt.Qt.Checked:
-            self._checked.add(node)
-        else:
-            self._checked.discard(node)
-        self.update()
+        own, name = self._logic.parameters, item.data(qt.Qt.UserRole)
+        wanted = item.checkState() == qt.Qt.Checked
+        chosen = {node.GetID() for node in plan.chosenNodes(own)} - {name} | ({name} if wanted else set())
+        self.check([node for node in plan.candidates(own) if node.GetID() in chosen])
+
+    def _choose(self, parameter: str, combo, index: int) -> None:
+        setattr(self._logic.parameters, parameter, combo.itemData(index))
+        self._panel.update()
 
     def _propagate(self, _checked: bool = False) -> None:
+        own, outdated = self._logic.parameters, self._logic.whyOutdated()
+        question = _("{why} Carry the plan by this outdated fit all the same?").format(why=outdated)
+        if outdated and not slicer.util.confirmYesNoDisplay(question):
+            return
         try:
             with slicer.util.WaitCursor():
-                copies, trusts = self._logic.propagate(self._nodes())
+                copies, trusts = self._logic.propagate(plan.chosenNodes(own), allowOutdated=bool(outdated))
         except Tell2RegError as error:
             self._panel.say(str(error), messages.ERROR, messages.PLAN)
             return
-        self._show(trusts)
         doubtful = sum(trust.verdict != GOOD for trust in trusts)
-        said = _("Copies made: {count}; the originals are as they were.").format(count=len(copies))
+        said = _("Copies made: {count}, by the {carryBy} transform; the originals are unchanged.").format(
+            count=len(copies), carryBy=self._kinds[own.carryBy]
+        )
         if doubtful:
             said += " " + _("{doubtful} of {all} targets need a second look.").format(
                 doubtful=doubtful, all=len(trusts)
@@ -168,12 +204,12 @@ class PlanStep:
 
     def _selected(self) -> None:
         rows = tables.selectedRows(self._ui.targetsTable)
-        if not rows or rows[0] >= len(self._trusts):
+        if self._plan is None or not rows or rows[0] >= len(self._plan.trusts):
             return
-        trust = self._trusts[rows[0]]
+        trust = self._plan.trusts[rows[0]]
         self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
-        fixed, moving = ends if self._direction == MOVING_TO_FIXED else ends[::-1]
+        fixed, moving = ends if self._plan.direction == MOVING_TO_FIXED else ends[::-1]
         self._panel.views.jump(np.asarray(fixed), self._panel.transform.whereShown(np.asarray(moving)))
 
     def _saveReport(self) -> None:
@@ -183,7 +219,7 @@ class PlanStep:
         own = self._logic.parameters
         name = f"{own.movingVolume.GetName()} to {own.fixedVolume.GetName()}"
         onMoving = own.direction == MOVING_TO_FIXED
-        markups = [node for node in self._nodes() if onMoving and node.IsA("vtkMRMLMarkupsNode")]
+        markups = [node for node in plan.chosenNodes(own) if onMoving and node.IsA("vtkMRMLMarkupsNode")]
         try:
             self._logic.saveReport(plan.newFolder(parent, name), markups)
         except Tell2RegError as error:

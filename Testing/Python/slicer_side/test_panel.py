@@ -350,7 +350,7 @@ def test_a_plan_of_any_kind_is_carried_and_a_second_time_replaces_the_copy(clini
     clinic.panel.plan.check([node])
     scene = clinic.standin.scene
     clinic.press(clinic.ui.propagateButton)
-    name, after = f"{node.GetName()} in MR", scene.GetNumberOfNodes()
+    name, after = f"{node.GetName()} carried to MR (deformable)", scene.GetNumberOfNodes()
     assert scene.GetNodesByName(name).GetNumberOfItems() == 1, clinic.said
     assert clinic.said.startswith("Copies made: 1")
     clinic.press(clinic.ui.propagateButton)
@@ -389,7 +389,7 @@ def test_a_plan_in_the_fixed_volume_is_carried_to_the_moving_one(clinic) -> None
     clinic.own.direction = "fixedToMoving"
     clinic.panel.plan.check([plan])
     clinic.press(clinic.ui.propagateButton)
-    copy = clinic.standin.scene.GetFirstNodeByName("drawn in MR in US")
+    copy = clinic.standin.scene.GetFirstNodeByName("drawn in MR carried to US (deformable)")
     assert np.abs(points_of(copy).points_lps_mm - apply_affine(small.AFFINE, PLACES)).max() < 2.0
     assert clinic.ui.targetsTable.rowCount == 2
     clinic.ui.targetsTable.selectRow(1)
@@ -419,7 +419,7 @@ def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None
     clinic.fit()
     clinic.panel.plan.check([plan])
     clinic.press(clinic.ui.propagateButton)
-    earlier = clinic.standin.scene.GetFirstNodeByName("plan in MR").GetID()
+    earlier = clinic.standin.scene.GetFirstNodeByName("plan carried to MR (deformable)").GetID()
     clinic.panel.plan.check([plan, away])
     clinic.press(clinic.ui.propagateButton)
     assert clinic.said == "No segment of 'away' lands inside 'MR'."
@@ -427,7 +427,7 @@ def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None
 
 
 def copies(clinic) -> list:
-    found = clinic.standin.scene.GetNodesByName("plan in MR")
+    found = clinic.standin.scene.GetNodesByName("plan carried to MR (deformable)")
     return [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
 
 
@@ -582,10 +582,10 @@ def test_targets_with_a_known_place_have_an_error(clinic) -> None:
     clinic.panel.plan.check([drawn])
     clinic.own.trueTargets = truth
     clinic.press(clinic.ui.propagateButton)
-    shown = [clinic.ui.targetsTable.item(line, 7).text() for line in range(2)]
+    shown = [clinic.ui.targetsTable.item(line, 9).text() for line in range(2)]
     assert shown == ["–", f"{np.linalg.norm(carried[1] - carried[0]):.1f}"]
     assert "Mean error of 1 targets" in clinic.ui.targetWhy.text
     scene.RemoveNode(truth)
     clinic.hear()
     assert clinic.own.trueTargets is None
-    assert clinic.ui.targetsTable.isColumnHidden(7)
+    assert clinic.ui.targetsTable.isColumnHidden(9)

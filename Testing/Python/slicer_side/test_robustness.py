@@ -600,9 +600,11 @@ def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> No
     slicer.util.updateSegmentBinaryLabelmapFromArray(
         grown, clinic.own.movingRegions, row.moving, clinic.own.movingVolume
     )
-    with pytest.raises(InputError, match="drawn anew since the fit"):
+    with pytest.raises(InputError, match="edited since the fit: fit again"):
         clinic.logic.propagate([plan])
-    assert slicer.mrmlScene.GetFirstNodeByName(f"plan in {clinic.own.fixedVolume.GetName()}") is None
+    assert (
+        slicer.mrmlScene.GetFirstNodeByName(f"plan carried to {clinic.own.fixedVolume.GetName()} (deformable)") is None
+    )
 
 
 def test_the_moving_regions_lie_on_their_volume_again_when_the_person_leaves(clinic) -> None:
