@@ -8,7 +8,7 @@ import slicer
 import vtk
 
 NEXT_TO = "Tell2Reg.NextTo"
-"""Item attribute of a folder of results: the ID of the node beside which it was made. IDs change when scenes are merged:
+"""Item attribute of a folder of results: the ID of the node beside which it was made. IDs change in a merge of scenes:
 it counts only while the folder is empty."""
 RESULT_OF = "Tell2Reg.ResultOf"
 """Node reference of a result to the node beside which its folder was made; it survives a merge of scenes."""
