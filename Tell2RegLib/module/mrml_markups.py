@@ -57,7 +57,7 @@ def _world_points(node, numbers: list[int]) -> Floats:
 # --- propagation ---
 
 
-def carry_markups(node, map_points: PointMap, scene, name: str):
+def carry_markups(node, map_points: PointMap, scene, name: str, copy=None):
     """A copy of a markups node of any kind, carried by a map; the node itself is not changed.
 
     Labels, colours, descriptions, locks, sizes of glyphs and the rest stay; the copy has no parent transform.
@@ -67,8 +67,9 @@ def carry_markups(node, map_points: PointMap, scene, name: str):
         map_points: where points go.
         scene: where to add the copy.
         name: the copy's name.
+        copy: a node of that class to fill instead of adding one.
     """
-    copy = scene.AddNewNodeByClass(node.GetClassName(), name)
+    copy = copy or scene.AddNewNodeByClass(node.GetClassName(), name)
     copy.CopyContent(node)
     copy.SetName(name)
     _copy_display(node, copy)

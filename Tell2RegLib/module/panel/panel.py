@@ -108,6 +108,7 @@ class Panel:
         """The person went to another module: his own layout comes back, what he watches is let go."""
         self.entered = False
         self.transform.draw()
+        self.plan.letGo()
         showing.letGo(self.logic.parameters, self.views)
         self.unbind()
 
@@ -146,6 +147,7 @@ class Panel:
         self.ui.logText.clear()
         self.logic.forgetDecisions()
         self.unbind()
+        self.plan.forget()
         self.views.restore()
 
     def sceneClosed(self) -> None:

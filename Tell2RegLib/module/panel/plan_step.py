@@ -11,11 +11,12 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.module import inputs, plan, plan_record
+from Tell2RegLib.module import inputs, plan, plan_display, plan_record
 from Tell2RegLib.module.logic import REPORT
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.run_row import RunRow
+from Tell2RegLib.module.panel.save_watch import SaveWatch
 from Tell2RegLib.module.parameters import CARRY_BY
 from Tell2RegLib.module.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
 from Tell2RegLib.module.plan_record import CarriedPlan
@@ -34,6 +35,7 @@ class PlanStep:
         self._plan: CarriedPlan | None = None
         self._shown: tuple = ()
         self._filling = False
+        self._saves = SaveWatch(lambda: plan_display.restore(slicer.mrmlScene), panel.update)
         ui = self._ui
         self._kinds = dict(zip(CARRY_BY, (_("deformable"), _("affine"), _("rigid")), strict=True))
         self._directions = {MOVING_TO_FIXED: _("moving to fixed"), FIXED_TO_MOVING: _("fixed to moving")}
@@ -77,6 +79,25 @@ class PlanStep:
             _("Write report.html, the transform and the tables into a folder"),
         )
         self._showPlan()
+        self._display()
+
+    def _display(self) -> None:
+        """Originals and copies in the views of their patients, as long as the views are the panel's."""
+        own = self._logic.parameters
+        if self._panel.entered and own.movingShown is not None and not inputs.whyNotImages(own):
+            plan_display.show(own)
+            self._saves.watch([own.fixedVolume, own.movingVolume])
+        else:
+            self.letGo()
+
+    def forget(self) -> None:
+        """The scene goes, with everything that is watched."""
+        self._saves.stop()
+
+    def letGo(self) -> None:
+        """The person leaves: everything is seen again where it was before."""
+        self._saves.stop()
+        plan_display.letGo(self._logic.parameters)
 
     def check(self, nodes: Sequence) -> None:
         """Check these nodes in the list, and no others."""

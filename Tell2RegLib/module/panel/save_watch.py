@@ -1,0 +1,82 @@
+"""Notices that the scene is about to be saved, so that what is only for the views is undone before.
+
+Slicer has no event before it writes a scene. But first it gives every storage node a new file name, and a person who
+saves has the dialog open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import qt
+import slicer
+import vtk
+
+DIALOG = "qSlicerSaveDataDialog"
+
+
+class SaveWatch:
+    """Calls `before` when the scene is about to be written, and `after` when that is over.
+
+    Args:
+        before: adds and removes no node.
+        after: called from the event loop.
+    """
+
+    def __init__(self, before: Callable[[], None], after: Callable[[], None]) -> None:
+        self._before = before
+        self._observed: list[tuple] = []
+        self._storages: list[str] = []
+        self._asking = False
+        self._focusSlot = self._focusChanged  # one object, so that it can be disconnected
+        self._over = qt.QTimer()
+        self._over.setSingleShot(True)
+        self._over.connect("timeout()", after)
+
+    def watch(self, nodes: Sequence) -> None:
+        """Listen to the scene and to what these nodes are stored by."""
+        storages = [node.GetStorageNode() for node in nodes if node.GetStorageNode() is not None]
+        names = [storage.GetID() for storage in storages]
+        if self._observed and names == self._storages:
+            return
+        self.stop()
+        scene, self._storages = slicer.mrmlScene, names
+        self._observe(scene, scene.NodeAddedEvent, self._added)
+        for storage in storages:
+            self._observe(storage, vtk.vtkCommand.ModifiedEvent, self._saved)
+        slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focusSlot)
+
+    def stop(self) -> None:
+        """Listen to nothing."""
+        if not self._observed:
+            return
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed, self._storages, self._asking = [], [], False
+        slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focusSlot)
+        self._over.stop()
+
+    def _observe(self, node, event, slot) -> None:
+        self._observed.append((node, node.AddObserver(event, slot)))
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _added(self, _caller, _event, node) -> None:
+        if node.IsA("vtkMRMLStorageNode"):
+            self._saved()
+
+    def _saved(self, _caller=None, _event=None) -> None:
+        self._before()
+        if not self._asking:
+            self._over.start(0)
+
+    def _focusChanged(self, _before=None, _now=None) -> None:
+        dialog = slicer.app.activeModalWidget()
+        asking = dialog is not None and dialog.className() == DIALOG
+        if asking == self._asking:
+            return
+        self._asking = asking
+        if asking:
+            self._over.stop()
+            self._before()
+        else:
+            self._over.start(0)
