@@ -1,9 +1,9 @@
 """Point lists on disk: Slicer's markups (.mrk.json, and .fcsv to read) and plain tables (.csv).
 
 In the library points are LPS mm. A markups file says which of LPS or RAS it uses, and both are honoured.
-A table has one header line, `name,x,y,z` or `x,y,z`, with x, y, z in LPS mm; other columns are ignored, and points
-without a column of names are called 1, 2, 3, ...
-Slicer's own control point tables (`label,l,p,s,...` or `label,r,a,s,...`) are read too.
+A table has one header line: `label,l,p,s` (LPS mm, as it is written here) or `label,r,a,s` (RAS mm), the columns of
+Slicer's own control point tables, or `name,x,y,z` (LPS mm); other columns are ignored, and points without a column of names
+are called 1, 2, 3, ...
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
     lines = list(csv.reader(io.StringIO(text)))
     header = [_COLUMNS.get(column.strip().lower(), column.strip().lower()) for column in lines[0]] if lines else []
     if not {"x", "y", "z"} <= set(header):
-        raise InputError(f"'{path.name}' needs a first line with the columns name,x,y,z or x,y,z (LPS mm).")
+        raise InputError(f"'{path.name}' needs a first line with the columns label,l,p,s or name,x,y,z (LPS mm).")
     ras = "r" in [column.strip().lower() for column in lines[0]]
     signs = _SYSTEMS["RAS" if ras else "LPS"]
     rows = [(n, dict(zip(header, line, strict=False))) for n, line in enumerate(lines[1:], 2) if "".join(line).strip()]
@@ -243,7 +243,7 @@ def write_points(
 def _table(points: PointList) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["name", "x", "y", "z"])
+    writer.writerow(["label", "l", "p", "s"])  # as Slicer names them
     writer.writerows([name, *point] for name, point in zip(points.names, points.points_lps_mm.tolist(), strict=True))
     return out.getvalue()
 

@@ -279,7 +279,8 @@ def _write_pairs(metrics: tuple[PairMetrics, ...], path: Path) -> None:
 
 def _write_targets(targets: tuple[Target, ...], folder: Path) -> None:
     kinds = list(dict.fromkeys(kind for target in targets for kind in target.errors_mm))
-    header = ["name", "moving_x", "moving_y", "moving_z", "fixed_x", "fixed_y", "fixed_z"]
+    axes = ("left_mm", "posterior_mm", "superior_mm")
+    header = ["name", *(f"{side}_{axis}" for side in ("moving", "fixed") for axis in axes)]
     trusts = [{**_trust_record(t.trust), "reasons": " ".join(t.trust.reasons)} for t in targets]
     rows = [
         [target.name, *map(_cell, (*target.moving_lps_mm, *target.fixed_lps_mm))]

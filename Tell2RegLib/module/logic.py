@@ -414,7 +414,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
 
         Args:
             folder: a new folder, or one with an earlier result when `overwrite`.
-            planNodes: markups on the moving volume to carry in the report.
+            planNodes: markups on the moving volume to carry in the report, with the errors of the targets where
+                `parameters.trueTargets` names all of them.
 
         Raises:
             Tell2RegError: there is no fit of the pairs as they are now, or with `waitForCompletion` what went wrong.
@@ -422,7 +423,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         inputs.raiseIf(self.whyNotReport())
         _, fit = self._fitRequest()
         points = self._planFor(planNodes) if planNodes else None
-        request = ReportRequest(fit, points, Path(folder), overwrite)
+        truth = plan.truthFor(self.parameters, points.names) if points else None
+        request = ReportRequest(fit, points, Path(folder), overwrite, truth)
         self.runs.start(REPORT, request, self._reported, waitForCompletion)
 
     def whyNotReport(self) -> str:

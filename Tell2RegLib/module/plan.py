@@ -240,6 +240,14 @@ def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, fl
     )
 
 
+def truthFor(parameters, names: Sequence[str]) -> PointList | None:
+    """Where targets of these names truly are in the fixed volume; None where that is not known of all of them."""
+    if parameters.trueTargets is None or parameters.direction != MOVING_TO_FIXED:
+        return None
+    known = points_of(parameters.trueTargets)
+    return known if set(names) <= set(known.names) else None
+
+
 def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
     """The table node of the targets, coordinates in RAS as Slicer shows them."""
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}

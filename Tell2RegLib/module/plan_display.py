@@ -1,7 +1,7 @@
 """Where a plan is seen while the panel is open: on the patient it was drawn on, and its carried copy on the other one.
 
-Nodes are confined to views by the view IDs of their displays; an attribute of the display keeps the earlier ones. Under a
-transform a view copy stands in for the node, so that the node itself is never moved.
+Nodes are confined to views by the view IDs of their displays; an attribute of the display keeps the earlier ones. Under
+a transform a view copy stands in for the node, so that the node itself is never moved.
 """
 
 from __future__ import annotations

@@ -239,6 +239,7 @@ class ReportRequest:
         plan: points on the moving volume; None for none.
         folder: where to.
         overwrite: whether an earlier result there may be replaced.
+        plan_truth: where the plan's points truly are in fixed space, by the same names; None where that is unknown.
     """
 
     task: ClassVar[str] = "report"
@@ -248,6 +249,7 @@ class ReportRequest:
     plan: PointList | None
     folder: Path
     overwrite: bool = False
+    plan_truth: PointList | None = None
 
 
 @dataclass(frozen=True)

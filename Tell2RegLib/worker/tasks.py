@@ -180,6 +180,7 @@ def _finished(request: requests.FitRequest, run: Run, more: requests.ReportReque
         request.pairs,
         settings=_settings(request),
         plan=more.plan if more else None,
+        plan_truth=more.plan_truth if more else None,
         prompts=request.prompts,
         models=request.models,
         parameters=request.parameters,

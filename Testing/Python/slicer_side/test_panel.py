@@ -460,6 +460,24 @@ def test_a_report_goes_to_a_new_folder(clinic, tmp_path: Path) -> None:
     assert str(folder / "report.html") in clinic.said
 
 
+def test_a_report_gets_the_true_places_of_all_its_targets_or_none(clinic, tmp_path: Path) -> None:
+    from Tell2RegLib.markups import PointList
+    from Tell2RegLib.module.mrml_markups import fiducials_from_points
+
+    plan, scene = a_plan(clinic), clinic.standin.scene
+    clinic.find()
+    clinic.fit()
+    clinic.panel.plan.check([plan])
+    clinic.own.trueTargets = fiducials_from_points(scene, PointList(tuple(small.PLAN), PLACES), "truth")
+    clinic.logic.saveReport(tmp_path / "all", [plan])
+    assert np.allclose(clinic.client.request.plan_truth.points_lps_mm, PLACES)
+    clinic.client.answer("on_cancelled")
+    clinic.hear()
+    clinic.own.trueTargets = fiducials_from_points(scene, PointList(("other",), PLACES[:1]), "other truth")
+    clinic.logic.saveReport(tmp_path / "none", [plan])
+    assert clinic.client.request.plan_truth is None
+
+
 @pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_said(clinic, tmp_path: Path) -> None:
     from Tell2RegLib.worker import tasks

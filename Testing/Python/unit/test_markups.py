@@ -75,7 +75,7 @@ def test_a_new_markups_file_says_lps_and_names_every_point(tmp_path: Path) -> No
 
 def test_a_new_table_has_the_documented_header(tmp_path: Path) -> None:
     write_points(tmp_path / "plan.csv", ["L base, PZ"], [[1.5, -2, 3]])
-    assert (tmp_path / "plan.csv").read_text() == 'name,x,y,z\n"L base, PZ",1.5,-2.0,3.0\n'
+    assert (tmp_path / "plan.csv").read_text() == 'label,l,p,s\n"L base, PZ",1.5,-2.0,3.0\n'
 
 
 # --- frames ---

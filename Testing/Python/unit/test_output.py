@@ -297,6 +297,10 @@ def test_targets_are_written_where_the_transform_carries_them(folder: Path, a_re
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == list(PLAN)
     assert {f"error_mm_{kind}" for kind in ("before", "rigid", "affine", "deformable")} <= set(rows[0])
+    sides = {"moving": [target.moving_lps_mm for target in a_result.targets], "fixed": expected}
+    for side, places in sides.items():
+        axes = [f"{side}_{axis}_mm" for axis in ("left", "posterior", "superior")]  # plus is where the name points
+        assert np.allclose([[float(row[axis]) for axis in axes] for row in rows], places, atol=1e-3)
 
 
 def test_every_target_is_written_with_how_far_it_can_be_trusted(folder: Path, record: dict[str, Any]) -> None:
