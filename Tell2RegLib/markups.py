@@ -2,8 +2,8 @@
 
 In the library points are LPS mm. A markups file says which of LPS or RAS it uses, and both are honoured.
 A table has one header line: `label,l,p,s` (LPS mm, as it is written here) or `label,r,a,s` (RAS mm), the columns of
-Slicer's own control point tables, or `name,x,y,z` (LPS mm); other columns are ignored, and points without a column of names
-are called 1, 2, 3, ...
+Slicer's own control point tables, or `name,x,y,z` (LPS mm); other columns are ignored, and points without a column of
+names are called 1, 2, 3, ...
 """
 
 from __future__ import annotations
