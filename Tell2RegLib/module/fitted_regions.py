@@ -29,7 +29,8 @@ class FittedRegions:
             rows: the pairs that the fit used.
             fitted: the hash of their voxels then (fit_summary.py); None where it is not known.
         """
-        if fitted is None or parameters.fixedRegions is None or parameters.movingRegions is None:
+        needed = ("fixedVolume", "movingVolume", "fixedRegions", "movingRegions")
+        if fitted is None or any(getattr(parameters, name) is None for name in needed):
             return False
         seen = (fitted, *(_stamps(parameters, row) for row in rows))
         if seen != self._seen:

@@ -7,7 +7,7 @@ a transform a view copy stands in for the node, so that the node itself is never
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,7 +206,8 @@ def _fill(node, copy) -> None:
         carry_markups(node, lambda points: points, node.GetScene(), node.GetName(), copy)
         copy.SetLocked(True)
     else:
-        FILLED[node.GetClassName()](node, copy)
+        fill = _fillModel if node.IsA("vtkMRMLModelNode") else _fillSegmentation
+        fill(node, copy)
         if node.GetDisplayNode() is not None:
             copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
         if node.GetParentTransformNode() is not None:
@@ -226,10 +227,3 @@ def _fillSegmentation(node, copy) -> None:
     segmentation = slicer.vtkSegmentation()
     segmentation.DeepCopy(node.GetSegmentation())
     copy.SetAndObserveSegmentation(segmentation)
-
-
-FILLED: dict[str, Callable[[Any, Any], None]] = {
-    "vtkMRMLModelNode": _fillModel,
-    "vtkMRMLSegmentationNode": _fillSegmentation,
-}
-"""How a view copy gets the content of its node, by class; markups are another matter."""

@@ -59,7 +59,7 @@ def whyOutdated(parameters, plan: CarriedPlan, whyFitOutdated: str) -> str:
     Args:
         parameters: the parameter node.
         plan: what was carried.
-        whyFitOutdated: why the present fit is outdated; empty when it is not.
+        whyFitOutdated: why the present fit cannot be used or is outdated; empty when it is neither.
     """
     if plan.fit != fitKey(parameters):
         return "Another transform has been fitted since."

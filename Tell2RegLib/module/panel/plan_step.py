@@ -149,7 +149,9 @@ class PlanStep:
         """The verdicts that the scene keeps; filled again only when they or what they depend on have changed."""
         own = self._logic.parameters
         carried = plan_record.keptPlan(own)
-        outdated = plan_record.whyOutdated(own, carried, self._logic.whyOutdated()) if carried else ""
+        outdated = ""
+        if carried:
+            outdated = plan_record.whyOutdated(own, carried, inputs.whyNotUse(own) or self._logic.whyOutdated())
         truth = own.trueTargets and own.trueTargets.GetID()
         shown = (own.carriedPlan if carried else "", outdated, truth)
         if shown == self._shown:

@@ -177,6 +177,11 @@ def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted
     assert verdict_colors(fitted) == GREY
     fitted.fit()
     assert "Another transform has been fitted since" in ui.targetsHeading.text
+    click(ui.propagateButton)
+    assert not verdict_colors(fitted) & GREY
+    own.fixedVolume, own.movingVolume = own.movingVolume, own.fixedVolume
+    assert "belong to other volumes" in ui.targetsHeading.text
+    assert verdict_colors(fitted) == GREY
 
 
 # --- reopened, merged ---
