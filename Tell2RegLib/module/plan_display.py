@@ -178,7 +178,6 @@ def _viewCopy(node):
     copy = next((one for one in _viewCopies(scene) if one.GetNodeReferenceID(COPY_OF) == node.GetID()), None)
     if copy is None:
         copy = getattr(slicer, node.GetClassName())()
-        copy.SetName(node.GetName())
         copy.SetHideFromEditors(True)
         copy.SetSaveWithScene(False)
         copy.SetNodeReferenceID(COPY_OF, node.GetID())
@@ -201,9 +200,11 @@ def _stateOf(node) -> str:
 
 
 def _fill(node, copy) -> None:
+    name = f"{node.GetName()} (view copy)"  # another one: scripts find nodes by their names
+    copy.SetName(name)
     copy.SetAndObserveTransformNodeID(None)
     if node.IsA("vtkMRMLMarkupsNode"):
-        carry_markups(node, lambda points: points, node.GetScene(), node.GetName(), copy)
+        carry_markups(node, lambda points: points, node.GetScene(), name, copy)
         copy.SetLocked(True)
     else:
         fill = _fillModel if node.IsA("vtkMRMLModelNode") else _fillSegmentation

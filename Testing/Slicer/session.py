@@ -183,6 +183,9 @@ class Session:
         assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
         told = [float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)]
         assert abs(np.mean(told) - error) < 0.06, (told, error)
+        assert "by the deformable transform" in self.ui.targetsHeading.text
+        assert self.viewsOf(copy) == [True, False]
+        assert self.viewsOf(plan) == [False, False]  # under a transform a view copy stands in for it
         self.ui.targetsTable.selectRow(0)
         self.look("5-plan")
 
@@ -212,6 +215,11 @@ class Session:
         assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
         assert self.ui.pairsTable.rowCount == len(rows)
         assert "have changed since this fit" in self.ui.fitSummary.text
+        assert self.ui.targetsTable.rowCount == len(plan)
+        assert self.ui.targetsHeading.text.startswith("Outdated: ")
+        assert self.ui.propagateButton.enabled, self.ui.propagateButton.toolTip
+        names = [self.ui.movingVolume.nodeFromIndex(i).GetName() for i in range(self.ui.movingVolume.nodeCount())]
+        assert names.count("Demo moving") == 1
         self.look("6-reopened")
 
     def goOn(self) -> None:
@@ -243,6 +251,11 @@ class Session:
         value = vtk.reference("")
         segment = self.own.fixedRegions.GetSegmentation().GetSegment(row.fixed)
         return str(value) if segment.GetTag(name, value) else ""
+
+    def viewsOf(self, node) -> list[bool]:
+        """Whether a node is seen in the view of the fixed volume, and in that of the moving one."""
+        display = node.GetDisplayNode()
+        return [display.IsDisplayableInView(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow")]
 
     def choose(self, combo, data: str) -> None:
         """Choose an entry of a combo box by its data, as a click would."""

@@ -56,6 +56,8 @@ def test_before_a_fit_the_plan_is_seen_on_its_own_patient_only(looking) -> None:
 
 
 def test_under_a_transform_a_locked_copy_is_seen_in_place_of_the_plan(looking) -> None:
+    import slicer
+
     from Tell2RegLib.module.mrml_markups import points_of
     from Tell2RegLib.module.plan import candidates
 
@@ -72,6 +74,7 @@ def test_under_a_transform_a_locked_copy_is_seen_in_place_of_the_plan(looking) -
     assert not copy.GetSaveWithScene()
     assert not copy.GetDisplayNode().GetSaveWithScene()
     assert candidates(own) == [plan]
+    assert slicer.util.getNode("plan") is plan
     assert plan.GetParentTransformNode() is None
     plan.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     looking.panel.update()
@@ -127,7 +130,7 @@ def test_segmentations_and_models_of_a_plan_are_shown_like_its_points(looking) -
     looking.panel.plan.check([looking.plan, outline, surface])
     before = [node.GetMTime() for node in (looking.plan, outline, surface)]
     looking.fit()
-    copies = {node.GetName(): node for node in stand_ins(looking)}
+    copies = {node.GetName().removesuffix(" (view copy)"): node for node in stand_ins(looking)}
     assert sorted(copies) == ["outline", "plan", "surface"]
     assert copies["surface"].GetPolyData().GetNumberOfPoints() == surface.GetPolyData().GetNumberOfPoints()
     assert copies["outline"].GetSegmentation().GetNumberOfSegments() == 2
