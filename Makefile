@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # 3.8 would wait for ever (https://github.com/pytest-dev/pytest-xdist/issues/1378).
 TWO_PROCESSES := -n 2 --dist loadfile --max-worker-restart=0
 
-.PHONY: help demo test coverage test-install lint screenshots bench weights clean
+.PHONY: help demo test coverage docs test-install lint screenshots bench weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -36,6 +36,9 @@ coverage: lint ## the quick tests, with what they reach in out/coverage/index.ht
 
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
+
+docs: $(VENV)/.for-tests ## the pages of the documents that are made from the code
+	@$(BIN)/python -m Testing.settings_page
 
 screenshots: $(VENV)/.for-tests ## pictures of the panel of the Slicer module for the documents
 	@QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m Testing.screenshots

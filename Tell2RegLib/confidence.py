@@ -14,6 +14,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.jacobian import jacobian_at
 from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.support.settings import setting
 from Tell2RegLib.transform import Transform, invertible
 
 GOOD, CHECK, DO_NOT_TRUST = "good", "check", "do not trust"
@@ -25,33 +26,43 @@ _NEIGHBOURS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class TrustSettings:
-    """From where on a target is to be checked, or not to be trusted.
+    """From where on a target is to be checked, or not to be trusted; docs/settings.md lists defaults.
 
     All of them are ours, by judgement: they are not fitted to measured errors.
-
-    Args:
-        near_mm: good up to this distance from an accepted region (about the radius of a lesion of 0.5 ml, 4.9 mm).
-        far_mm: not to be trusted beyond it: no region says anything of a place so far away.
-        jacobian_check: (low, high) det J; outside, to be checked. Tissue seldom halves or doubles its volume.
-        jacobian_never: (low, high) det J; at or beyond, not to be trusted: nearly folded, or torn.
-        spread_check_mm: to be checked when rigid, affine and fitted transform disagree by more.
-        spread_never_mm: not to be trusted when they disagree by more.
-        round_ratio: a region is round when two of its half axes differ by no more than this factor.
-        centre_mm: where one round region alone holds the transform, good up to this distance from its centre: a turn by
-            15 degrees, of which its surface shows little, is 2.6 mm there.
 
     Raises:
         InputError: bounds that are not finite, negative, or in the wrong order.
     """
 
-    near_mm: float = 5.0
-    far_mm: float = 20.0
-    jacobian_check: tuple[float, float] = (0.5, 2.0)
-    jacobian_never: tuple[float, float] = (0.1, 5.0)
-    spread_check_mm: float = 5.0
-    spread_never_mm: float = 15.0
-    round_ratio: float = 1.25
-    centre_mm: float = 10.0
+    near_mm: float = setting(
+        5.0,
+        "Good up to this distance from an accepted region (about the radius of a lesion of 0.5 ml, 4.9 mm).",
+        unit="mm",
+        low=0,
+    )
+    far_mm: float = setting(20.0, "Not to be trusted farther than this from every accepted region.", unit="mm", low=0)
+    jacobian_check: tuple[float, float] = setting(
+        (0.5, 2.0), "To be checked outside this range of the Jacobian determinant: tissue seldom halves or doubles."
+    )
+    jacobian_never: tuple[float, float] = setting(
+        (0.1, 5.0), "Not to be trusted at or beyond this range of the Jacobian determinant: nearly folded, or torn."
+    )
+    spread_check_mm: float = setting(
+        5.0, "To be checked when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
+    )
+    spread_never_mm: float = setting(
+        15.0, "Not to be trusted when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
+    )
+    round_ratio: float = setting(
+        1.25, "A region is round when two of its half axes differ by no more than this factor.", low=1
+    )
+    centre_mm: float = setting(
+        10.0,
+        "Where one round region alone constrains the transform, good up to this distance from its centre: a rotation "
+        "by 15 degrees, which its surface hardly shows, is 2.6 mm there.",
+        unit="mm",
+        low=0,
+    )
 
     def __post_init__(self) -> None:
         (low, high), (least, most) = self.jacobian_check, self.jacobian_never

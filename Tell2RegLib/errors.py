@@ -5,6 +5,7 @@
     │   └── GeometryError                grids, spacings or directions that cannot be used
     ├── NothingFound                     no regions or no pairs: a result, told plainly
     ├── OutputError                      a result that could not be written
+    ├── FitDiverged                      the fit's loss is no longer a number
     ├── ResourceError                    a device or memory that is not there
     ├── ModelError                       a model is missing, damaged or not what it should be
     └── Cancelled                        the user stopped the run
@@ -33,6 +34,24 @@ class OutputError(Tell2RegError):
     """A result could not be written."""
 
 
+class FitDiverged(Tell2RegError):
+    """The loss of a fit is no longer a number.
+
+    Args:
+        step: the optimiser step, from 1, on its level.
+        loss: what it was: NaN or infinite.
+    """
+
+    step, loss = 0, float("nan")
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(
+            f"The fit diverged: at step {step} its loss is {loss}. Raise the smoothness, or check the regions and the "
+            "volumes' geometry."
+        )
+        self.step, self.loss = step, loss
+
+
 class ResourceError(Tell2RegError):
     """A device or memory that the run needs is not there."""
 
@@ -46,3 +65,13 @@ class Cancelled(Tell2RegError):
 
     def __init__(self, message: str = "Cancelled; nothing was written.") -> None:
         super().__init__(message)
+
+
+def error_of(kind: str, message: str) -> Tell2RegError:
+    """An error that another process raised, with its own message: the class of that name, or the base of all."""
+    known = globals().get(kind)
+    if not (isinstance(known, type) and issubclass(known, Tell2RegError)):
+        known = Tell2RegError
+    error = known.__new__(known)
+    error.args = (message,)
+    return error

@@ -7,27 +7,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from Tell2RegLib.matching.settings import MatchSettings
+from Tell2RegLib.support.device import GRAMMAR, check_device
+from Tell2RegLib.support.settings import check_settings, setting
+
 if TYPE_CHECKING:
     from Tell2RegLib.words import Networks, Words
 
 
 @dataclass(frozen=True, kw_only=True)
 class Looking:
-    """How to look for words and pair what is found; the options are those of `tell2reg register`.
+    """How regions are found by prompts and paired: the options of `tell2reg register`, of the worker and of the panel.
 
-    `threshold` is of the similarity; None takes the default of the matching.
+    Raises:
+        InputError: a value out of its range.
     """
 
-    models: str
-    source: str
-    device: str
-    box_threshold: float | None
-    spacing_mm: float
-    slice_step: int
-    keep_embeddings: Path | None
-    paper_mode: bool = False
-    threshold: float | None = None
-    cross_prompts: bool | None = None
+    models: str = setting("demo", "Set of weights; see 'tell2reg models list'.")
+    source: str = setting("grounded_sam", "Source of regions by prompts; plug-ins add others.")
+    device: str = setting("auto", f"Device of the networks: {GRAMMAR}.", check=check_device)
+    box_threshold: float | None = setting(
+        None, "Minimum score of a box; by default what suits the models.", low=0, high=1
+    )
+    spacing_mm: float = setting(1.0, "In-plane voxel size of the slices that the networks see.", unit="mm", above=0)
+    slice_step: int = setting(1, "Look at every n-th slice only; the rest is filled in.", low=1, whole=True)
+    keep_embeddings: Path | None = setting(None, "Folder that keeps encoded slices for later runs (4 GB).")
+    paper_mode: bool = setting(False, "As in the paper: slice by slice, any prompts, no geometric check.")
+    threshold: float = setting(MatchSettings.threshold, "Minimum cosine similarity of a pair.", low=-1, below=1)
+    cross_prompts: bool | None = setting(
+        None, "Whether regions of different prompts may be paired; by default only with paper_mode."
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def words(self, prompts: Sequence[str], networks: Networks | None = None) -> Words:
         """The words with their source, loaded; `networks` are those of earlier runs.
@@ -36,7 +48,6 @@ class Looking:
             InputError: no prompts, an empty one, or there is no such source; before anything is loaded.
             ModelError: the models are not there, or damaged.
         """
-        from Tell2RegLib.matching.settings import MatchSettings
         from Tell2RegLib.models.embedding_store import EmbeddingStore
         from Tell2RegLib.sources.grounded_sam import cleaned_prompts
         from Tell2RegLib.sources.registry import make_source
@@ -45,8 +56,7 @@ class Looking:
 
         prompts = cleaned_prompts(prompts)
         matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
-        if self.threshold is not None:
-            matching = replace(matching, threshold=self.threshold)
+        matching = replace(matching, threshold=self.threshold)
         if self.cross_prompts is not None:
             matching = replace(matching, cross_prompts=self.cross_prompts)
         if self.source != "grounded_sam":

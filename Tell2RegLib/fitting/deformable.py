@@ -6,6 +6,7 @@ Every region is compared in its own box; every pair counts the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from Tell2RegLib.errors import FitDiverged
 from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine, roughness
 from Tell2RegLib.fitting.settings import FitSettings
@@ -23,15 +25,6 @@ from Tell2RegLib.region import RegionPair
 from Tell2RegLib.sampling import cube_matrix, sample
 
 LEVELS = 3
-WINDOW = 10
-"""Steps over which the loss must fall (settings.tolerance)."""
-LEAST_DETERMINANT = 0.3
-"""Cells of the control lattice that shrink below this share of their volume are pushed back."""
-CRUSHING_WEIGHT = 30.0
-REACH = 3
-"""Voxels of the level that a mask may move before the active points are chosen anew."""
-REFOCUS = 10
-"""Steps between two choices of the active points."""
 Step = Callable[[int, int], None]
 """Called with (done, total) optimiser steps."""
 
@@ -68,6 +61,9 @@ def fit_deformation(
         device: a torch device.
         step: told after every step.
         check: raises to cancel.
+
+    Raises:
+        FitDiverged: a loss that is no number.
     """
     grid = pairs[0].fixed.grid
     boxes = [_box_mm(pair, affine_lps) for pair in pairs]
@@ -117,7 +113,7 @@ class _Term:
     shape_kji: tuple[int, int, int]
     """Of the box: P = K * J * I."""
     active: Tensor
-    """Which of the P points are sampled: those that a motion of `REACH` voxels can change."""
+    """Which of the P points are sampled: those that a motion of `reach_voxels` can change."""
     rest: Tensor
     """(3,), what the other points add to the sums of value, value * target and (value - target)^2."""
 
@@ -257,15 +253,15 @@ class _Problem:
     def focus(self, nodes: Tensor) -> None:
         """Look again where the masks can change."""
         u = self.displacement(nodes)
-        self.terms = [_focused(term, u) for term in self.terms]
+        self.terms = [_focused(term, u, self.settings.reach_voxels) for term in self.terms]
 
     def loss(self, nodes: Tensor) -> Tensor:
         """Half soft Dice loss, half squared difference, mean over pairs; plus weighted roughness."""
         u = self.displacement(nodes)
         overlap = torch.stack([_term_loss(term, u) for term in self.terms]).mean()
         rough = roughness(nodes, self.lattice.spacing_mm, self.settings.bending)
-        crushed = crushing(u, self.lattice.spacing_mm, LEAST_DETERMINANT)
-        return overlap + self.settings.smoothness * rough + CRUSHING_WEIGHT * crushed
+        crushed = crushing(u, self.lattice.spacing_mm, self.settings.least_determinant)
+        return overlap + self.settings.smoothness * rough + self.settings.folding_weight * crushed
 
 
 def _term_loss(term: _Term, u: Tensor) -> Tensor:
@@ -286,22 +282,24 @@ def _cube(term: _Term, u: Tensor) -> Tensor:
     return evaluate(local, term.basis).reshape(3, -1) + term.home
 
 
-def _focused(term: _Term, u: Tensor) -> _Term:
+def _focused(term: _Term, u: Tensor, reach: int) -> _Term:
     """The term with only those points active near which the fixed or the moved occupancy changes.
 
-    Elsewhere both are constant over more than `REACH` voxels: their gradient is zero and their share of the sums
+    Elsewhere both are constant over more than `reach` voxels: their gradient is zero and their share of the sums
     stays what it is until the next look.
     """
     value = sample(term.moving, _cube(term, u).T, "zeros")[0]
-    changes = (_near_changes(value, term.shape_kji) | _near_changes(term.target, term.shape_kji)).reshape(-1)
+    changes = (_near_changes(value, term.shape_kji, reach) | _near_changes(term.target, term.shape_kji, reach)).reshape(
+        -1
+    )
     away = ~changes
     value, target = value[away], term.target[away]
     rest = torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()])
     return replace(term, active=torch.nonzero(changes).squeeze(1), rest=rest)
 
 
-def _near_changes(values: Tensor, shape_kji: tuple[int, int, int]) -> Tensor:
-    """Where an image (P,) is not constant within `REACH` voxels along each axis, (K, J, I)."""
+def _near_changes(values: Tensor, shape_kji: tuple[int, int, int], reach: int) -> Tensor:
+    """Where an image (P,) is not constant within `reach` voxels along each axis, (K, J, I)."""
     image = values.reshape(shape_kji)
     changes = torch.zeros(shape_kji, dtype=torch.bool, device=image.device)
     for axis in range(3):
@@ -309,14 +307,14 @@ def _near_changes(values: Tensor, shape_kji: tuple[int, int, int]) -> Tensor:
         changes.narrow(axis, 0, steps.shape[axis]).logical_or_(steps)
         changes.narrow(axis, 1, steps.shape[axis]).logical_or_(steps)
     for axis in range(3):
-        changes = _spread(changes, axis)
+        changes = _spread(changes, axis, reach)
     return changes
 
 
-def _spread(mask: Tensor, axis: int) -> Tensor:
-    """True within `REACH` voxels along an axis of where the mask is."""
+def _spread(mask: Tensor, axis: int, reach: int) -> Tensor:
+    """True within `reach` voxels along an axis of where the mask is."""
     wide, size = mask.clone(), mask.shape[axis]
-    for step in range(1, min(REACH, size - 1) + 1):
+    for step in range(1, min(reach, size - 1) + 1):
         wide.narrow(axis, step, size - step).logical_or_(mask.narrow(axis, 0, size - step))
         wide.narrow(axis, 0, size - step).logical_or_(mask.narrow(axis, step, size - step))
     return wide
@@ -360,23 +358,29 @@ class _Adam:
 def _descend(
     problem: _Problem, nodes: Tensor, settings: FitSettings, progress: _Progress
 ) -> tuple[Tensor, list[float]]:
-    """Adam until the loss stops falling; the best nodes seen and the losses."""
+    """Adam until the loss stops falling; the best nodes and the losses.
+
+    Raises:
+        FitDiverged: a loss that is no number.
+    """
     free = problem.lattice.free().to(nodes.device)
     nodes = nodes.clone().requires_grad_()
-    adam = _Adam(nodes, 0.15 * problem.lattice.spacing_mm)
+    adam = _Adam(nodes, settings.step_size * problem.lattice.spacing_mm)
     history: list[float] = []
     best, best_nodes = float("inf"), nodes.detach().clone()
     for number in range(settings.max_steps):
         progress(number)
-        if number % REFOCUS == 0:
+        if number % settings.refocus_steps == 0:
             problem.focus(nodes)
         nodes.grad = None
         loss = problem.loss(nodes)
         loss.backward()
         history.append(loss.item())
+        if not math.isfinite(history[-1]):
+            raise FitDiverged(len(history), history[-1])
         if history[-1] < best:
             best, best_nodes = history[-1], nodes.detach().clone()
-        if _settled(history, settings.tolerance):
+        if _settled(history, settings):
             break
         assert nodes.grad is not None
         adam.step(nodes.grad * free)
@@ -384,7 +388,8 @@ def _descend(
     return best_nodes, history
 
 
-def _settled(history: list[float], tolerance: float) -> bool:
-    if len(history) < 2 * WINDOW:
+def _settled(history: list[float], settings: FitSettings) -> bool:
+    window = settings.convergence_window
+    if len(history) < 2 * window:
         return False
-    return min(history[:-WINDOW]) - min(history[-WINDOW:]) < tolerance * min(history[:-WINDOW])
+    return min(history[:-window]) - min(history[-window:]) < settings.tolerance * min(history[:-window])

@@ -14,10 +14,11 @@ import numpy as np
 from Tell2RegLib.errors import GeometryError, NothingFound
 from Tell2RegLib.field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.fitting.linear import rigid_and_affine
-from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress, choose_device
+from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress
 from Tell2RegLib.grid import Floats, Grid, apply_affine
 from Tell2RegLib.inversion import invert_field
 from Tell2RegLib.region import RegionPair
+from Tell2RegLib.support.device import choose_device
 from Tell2RegLib.transform import Transform, affine_transform
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def fit(
     Raises:
         NothingFound: no accepted pair.
         GeometryError: regions of one side on different grids.
+        FitDiverged: the loss is no longer a number.
     """
     settings = settings or FitSettings()
     accepted = [pair for pair in pairs if pair.accepted]

@@ -12,6 +12,7 @@ import torch
 
 from Tell2RegLib.errors import InputError, ResourceError
 from Tell2RegLib.models.protocol import Step
+from Tell2RegLib.support.device import choose_device
 from Tell2RegLib.system_memory import system_memory
 
 Result = TypeVar("Result")
@@ -85,20 +86,8 @@ def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
     """
     if precision != "auto" and precision not in FORMATS:
         raise InputError(f"There is no precision '{precision}': choose one of auto, {', '.join(FORMATS)}.")
-    place = _device(device)
+    place = torch.device(choose_device(device))
     return Compute(place, best_format(place) if precision == "auto" else FORMATS[precision])
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"There is no device '{name}': choose auto, cpu or cuda.") from error
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise ResourceError(f"The device '{name}' is not there: choose cpu, or auto for the best that is.")
-    return place
 
 
 def best_format(device: torch.device) -> torch.dtype:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from Tell2RegLib import errors
-from Tell2RegLib.errors import Cancelled, InputError, Tell2RegError
+from Tell2RegLib.errors import Cancelled, InputError, Tell2RegError, error_of
 from Tell2RegLib.module.signal import Signal
 
 NOTHING_CHANGED = "Cancelled; the scene is as it was."
@@ -43,10 +42,7 @@ class Outcome:
         if self.status == "cancelled":
             raise Cancelled(NOTHING_CHANGED)
         if self.status == "failed":
-            known = getattr(errors, self.kind, Tell2RegError)
-            raise (known if isinstance(known, type) and issubclass(known, Tell2RegError) else Tell2RegError)(
-                self.message
-            )
+            raise error_of(self.kind, self.message)
 
 
 class Runs:

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from Tell2RegLib.carry import carry_region
-from Tell2RegLib.errors import Cancelled, GeometryError, InputError, NothingFound, ResourceError
+from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.fitting import KINDS, FitSettings, fit
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine
 from Tell2RegLib.fitting.linear import moments_start, rigid_and_affine
-from Tell2RegLib.fitting.settings import choose_device
 from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.grid import Grid, apply_affine
 from Tell2RegLib.jacobian import strict_min_jacobian
 from Tell2RegLib.metrics import dice, field_quality, inverse_error_mm
 from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.support.device import choose_device
 from Tell2RegLib.transform import to_sitk_transform
 
 TURN = Rotation.from_euler("xyz", [12, -8, 15], degrees=True).as_matrix()
@@ -424,3 +424,18 @@ def test_a_field_that_would_fold_is_mended_and_checked() -> None:
     mended, field = unfolded(Deformation(lattice, wild, ()), np.eye(4), grid)
     assert strict_min_jacobian(field.vectors_kji, grid) > 0
     assert mended.forward.norm(dim=0).max() > 1.0
+
+
+def test_a_fit_that_diverges_says_at_which_step_and_returns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from Tell2RegLib.fitting import deformable
+
+    real, calls = deformable._Problem.loss, []
+
+    def torn(self, nodes):  # type: ignore[no-untyped-def]
+        calls.append(1)
+        return real(self, nodes) * (float("nan") if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(deformable._Problem, "loss", torn)
+    with pytest.raises(FitDiverged, match="at step 4 its loss is nan") as caught:
+        fit([a_pair(FIXED_GRID)], FitSettings(max_steps=20))
+    assert caught.value.step == 4

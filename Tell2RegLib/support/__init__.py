@@ -1,0 +1,1 @@
+"""What every room may use: version, hashes, resources, memory of the system, progress and cancelling."""

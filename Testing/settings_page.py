@@ -1,0 +1,55 @@
+"""docs/settings.md from the declarations in the code: `make docs` writes it, a test compares it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from Tell2RegLib.confidence import TrustSettings
+from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.looking import Looking
+from Tell2RegLib.support.settings import Setting, settings_of
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+INTRODUCTION = """# Settings
+
+Every setting is declared once, in the class that its chapter names; the options of `tell2reg`, this page and the
+checks are made from that declaration. `make docs` writes this page.
+"""
+CHAPTERS = (
+    ("Finding and pairing regions", Looking),
+    ("Fitting", FitSettings),
+    ("Trust in a propagated target", TrustSettings),
+)
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([INTRODUCTION, *(_chapter(title, settings) for title, settings in CHAPTERS)])
+
+
+def _chapter(title: str, settings: type) -> str:
+    rows = [_row(one) for one in settings_of(settings)]
+    head = ["| setting | default | allowed | what it does |", "|---|---|---|---|"]
+    return "\n".join([f"## {title}", "", f"`{settings.__module__}.{settings.__name__}`", "", *head, *rows, ""])
+
+
+def _row(one: Setting) -> str:
+    allowed = "" if one.check or one.is_no_number else one.allowed
+    return f"| `{one.name}` | {_shown(one)} | {allowed} | {one.help} |"
+
+
+def _shown(one: Setting) -> str:
+    value: Any = one.default
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " to ".join(f"{part:g}" for part in value)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else f"`{value}`"
+    return f"{text} {one.unit}".strip()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
