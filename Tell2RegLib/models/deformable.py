@@ -125,9 +125,8 @@ def _constants(shapes: tuple[tuple[int, int], ...], heads: int, dtype: torch.dty
     """Made once: on a GPU each of them is a copy that waits for all work before it."""
     lines = [(width + BORDER, height + BORDER) for height, width in shapes]
     starts = [sum(across * down for across, down in lines[:level]) for level in range(len(lines))]
-    with torch.inference_mode(False):  # kept for calls that may want gradients
-        return _Constants(
-            torch.tensor([(width, height) for height, width in shapes], dtype=dtype, device=device),
-            torch.tensor([(heads, across * heads) for across, _ in lines], dtype=torch.int32, device=device),
-            torch.tensor(starts, dtype=torch.int32, device=device),
-        )
+    return _Constants(
+        torch.tensor([(width, height) for height, width in shapes], dtype=dtype, device=device),
+        torch.tensor([(heads, across * heads) for across, _ in lines], dtype=torch.int32, device=device),
+        torch.tensor(starts, dtype=torch.int32, device=device),
+    )

@@ -240,6 +240,14 @@ def test_slices_are_resized_bit_for_bit_as_the_packages_do(hw: tuple[int, int]) 
     assert np.array_equal(resize.resized(slices, resize.short_side_size(hw, 96, 200))[1], np.asarray(theirs)[..., 0])
 
 
+def test_threads_resize_slices_as_one_does_and_keep_their_order(monkeypatch) -> None:
+    slices = some_slices(7, (50, 37))
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        alone = np.stack([resize.resized(one[None], (96, 71))[0] for one in slices])
+        np.testing.assert_array_equal(resize.resized(slices, (96, 71)), alone)
+
+
 @pytest.mark.parametrize("wrong", [np.zeros((2, 3, 4)), np.zeros((3, 4), np.uint8), np.zeros((1, 0, 4), np.uint8)])
 def test_what_is_no_slices_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(InputError, match="8-bit grey"):

@@ -139,6 +139,14 @@ def test_importing_the_library_loads_nothing_heavy_and_asks_no_network() -> None
     assert not heavy & set(done.stdout.split())
 
 
+def test_arrays_become_regions_and_fields_without_simpleitk() -> None:
+    """Only image files and resampling need it: it is slow to load, and not every machine with a GPU has it."""
+    modules = ("fitting.fit", "inversion", "metrics", "matching.words", "models.sam", "phantom", "sources.grounded_sam")
+    imports = "; ".join(f"import Tell2RegLib.{name}" for name in modules)
+    program = f"import sys; sys.modules['SimpleITK'] = None; {imports}"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+
 PACKAGE_OF = {"PIL": "pillow"}
 """Import names that are not the package's name."""
 IN_SLICER_OR_AN_EXTRA = {
