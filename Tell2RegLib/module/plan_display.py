@@ -43,10 +43,15 @@ class _Sides:
     """IDs of moving nodes that have a partner on the fixed side: an original or a copy."""
 
 
-def show(parameters) -> None:
-    """Confine the plan and its copies to the views of their patients; what is no plan any more is let go."""
+def show(parameters, way: str) -> None:
+    """Confine the plan and its copies to the views of their patients; what is no plan any more is let go.
+
+    Args:
+        parameters: the parameter node.
+        way: how the volumes are shown: "side" has a view for each, all others have one for both.
+    """
     scene, sides = parameters.parameterNode.GetScene(), _sidesOf(parameters)
-    transform, oneView = transformNodeOf(parameters), parameters.view != "side"
+    transform, oneView = transformNodeOf(parameters), way != "side"
     inSpace = [node.GetID() for node in _nodes(scene, "vtkMRMLViewNode")]
     fixedViews = [_sliceView(FIXED_VIEW), *inSpace]
     movingViews = [_sliceView(FIXED_VIEW if oneView else MOVING_VIEW), *inSpace]

@@ -254,6 +254,7 @@ class Session:
 
     def viewsOf(self, node) -> list[bool]:
         """Whether a node is seen in the view of the fixed volume, and in that of the moving one."""
+        slicer.app.processEvents()
         display = node.GetDisplayNode()
         return [display.IsDisplayableInView(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow")]
 

@@ -36,6 +36,9 @@ class PlanStep:
         self._shown: tuple = ()
         self._filling = False
         self._saves = SaveWatch(lambda: plan_display.restore(slicer.mrmlScene), panel.update)
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._display)
         ui = self._ui
         self._kinds = dict(zip(CARRY_BY, (_("deformable"), _("affine"), _("rigid")), strict=True))
         self._directions = {MOVING_TO_FIXED: _("moving to fixed"), FIXED_TO_MOVING: _("fixed to moving")}
@@ -79,24 +82,27 @@ class PlanStep:
             _("Write report.html, the transform and the tables into a folder"),
         )
         self._showPlan()
-        self._display()
+        self._soon.start(0)  # view copies are added and removed, which waits for the event loop
 
     def _display(self) -> None:
         """Originals and copies in the views of their patients, as long as the views are the panel's."""
         own = self._logic.parameters
-        if self._panel.entered and own.movingShown is not None and not inputs.whyNotImages(own):
-            plan_display.show(own)
+        if not self._panel.entered or self._saves.asking or slicer.mrmlScene.IsBatchProcessing():
+            return
+        if own.movingShown is not None and not inputs.whyNotImages(own):
+            plan_display.show(own, own.view)
             self._saves.watch([own.fixedVolume, own.movingVolume])
         else:
             self.letGo()
 
     def forget(self) -> None:
         """The scene goes, with everything that is watched."""
+        self._soon.stop()
         self._saves.stop()
 
     def letGo(self) -> None:
         """The person leaves: everything is seen again where it was before."""
-        self._saves.stop()
+        self.forget()
         plan_display.letGo(self._logic.parameters)
 
     def check(self, nodes: Sequence) -> None:

@@ -27,7 +27,8 @@ class SaveWatch:
         self._before = before
         self._observed: list[tuple] = []
         self._storages: list[str] = []
-        self._asking = False
+        self.asking = False
+        """Whether the dialog is open."""
         self._focusSlot = self._focusChanged  # one object, so that it can be disconnected
         self._over = qt.QTimer()
         self._over.setSingleShot(True)
@@ -52,7 +53,7 @@ class SaveWatch:
             return
         for node, tag in self._observed:
             node.RemoveObserver(tag)
-        self._observed, self._storages, self._asking = [], [], False
+        self._observed, self._storages, self.asking = [], [], False
         slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focusSlot)
         self._over.stop()
 
@@ -66,15 +67,15 @@ class SaveWatch:
 
     def _saved(self, _caller=None, _event=None) -> None:
         self._before()
-        if not self._asking:
+        if not self.asking:
             self._over.start(0)
 
     def _focusChanged(self, _before=None, _now=None) -> None:
         dialog = slicer.app.activeModalWidget()
         asking = dialog is not None and dialog.className() == DIALOG
-        if asking == self._asking:
+        if asking == self.asking:
             return
-        self._asking = asking
+        self.asking = asking
         if asking:
             self._over.stop()
             self._before()

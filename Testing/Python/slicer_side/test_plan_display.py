@@ -30,6 +30,7 @@ def seen_in(node) -> str:
     """The views that show a node: F and M of the fixed and the moving view, 3 of 3D."""
     import slicer
 
+    slicer.app.processEvents()
     spaces = slicer.util.getNodesByClass("vtkMRMLViewNode")
     views = {"F": "vtkMRMLSliceNodeRed", "M": "vtkMRMLSliceNodeYellow", "3": spaces[0].GetID()}
     return "".join(key for key, view in views.items() if node.GetDisplayNode().IsDisplayableInView(view))
@@ -39,6 +40,7 @@ def stand_ins(clinic) -> list:
     """The view copies of plans."""
     import slicer
 
+    slicer.app.processEvents()
     nodes = slicer.util.getNodesByClass("vtkMRMLDisplayableNode")
     return [node for node in nodes if node.GetAttribute("Tell2Reg.CopiedAt")]
 
@@ -78,6 +80,7 @@ def test_under_a_transform_a_locked_copy_is_seen_in_place_of_the_plan(looking) -
     assert plan.GetParentTransformNode() is None
     plan.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
     looking.panel.update()
+    assert stand_ins(looking) == [copy]
     copy.SetAndObserveTransformNodeID(None)
     assert np.allclose(points_of(copy).points_lps_mm, points_of(plan).points_lps_mm)
     click(looking.ui.noneButton)
@@ -189,6 +192,7 @@ def test_a_scene_saved_from_the_panel_holds_no_confined_display(looking, tmp_pat
     click(looking.ui.propagateButton)
     for number in range(2):  # the second time the nodes know already by what they are stored
         path = tmp_path / f"{number}.mrb"
+        assert seen_in(looking.plan) == ""
         assert slicer.util.saveScene(str(path))
         with zipfile.ZipFile(path) as file:
             (text,) = [file.read(name).decode() for name in file.namelist() if name.endswith(".mrml")]
@@ -208,7 +212,8 @@ def test_the_save_dialog_sees_the_scene_as_it_is_to_be_saved(looking) -> None:
     dialog.show()
     slicer.app.focusChanged.emit(None, dialog)
     assert seen_in(looking.plan) == "FM3"
+    looking.panel.update()
+    assert seen_in(looking.plan) == "FM3"
     dialog.hide()
     slicer.app.focusChanged.emit(dialog, None)
-    looking.standin.process_events()
     assert seen_in(looking.plan) == "M3"
