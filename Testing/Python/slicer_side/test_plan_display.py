@@ -26,11 +26,20 @@ def looking(clinic):
     return clinic
 
 
+def settle() -> None:
+    """Let the event loop do what waits for it."""
+    import slicer
+
+    timer = slicer.util.getModuleWidget("Tell2Reg").panel.plan._soon
+    while timer.active:
+        slicer.app.processEvents()
+
+
 def seen_in(node) -> str:
     """The views that show a node: F and M of the fixed and the moving view, 3 of 3D."""
     import slicer
 
-    slicer.app.processEvents()
+    settle()
     spaces = slicer.util.getNodesByClass("vtkMRMLViewNode")
     views = {"F": "vtkMRMLSliceNodeRed", "M": "vtkMRMLSliceNodeYellow", "3": spaces[0].GetID()}
     return "".join(key for key, view in views.items() if node.GetDisplayNode().IsDisplayableInView(view))
@@ -40,7 +49,7 @@ def stand_ins(clinic) -> list:
     """The view copies of plans."""
     import slicer
 
-    slicer.app.processEvents()
+    settle()
     nodes = slicer.util.getNodesByClass("vtkMRMLDisplayableNode")
     return [node for node in nodes if node.GetAttribute("Tell2Reg.CopiedAt")]
 
@@ -207,6 +216,7 @@ def test_the_save_dialog_sees_the_scene_as_it_is_to_be_saved(looking) -> None:
     import qt
     import slicer
 
+    assert seen_in(looking.plan) == "M3"
     dialog = type("qSlicerSaveDataDialog", (qt.QDialog,), {})()
     dialog.setModal(True)
     dialog.show()
