@@ -30,8 +30,8 @@ def settle() -> None:
     """Let the event loop do what waits for it."""
     import slicer
 
-    timer = slicer.util.getModuleWidget("Tell2Reg").panel.plan._soon
-    while timer.active:
+    step = slicer.util.getModuleWidget("Tell2Reg").panel.plan
+    while step._soon.active or step._saves._over.active:
         slicer.app.processEvents()
 
 
