@@ -13,12 +13,13 @@ from Tell2RegLib.cli import app
 from Testing.Python.small import ROOT, write_small_pair
 
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/user-guide.md")}
+GUIDE = PAGES["docs/user-guide.md"]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 def command_lines(page: str) -> list[str]:
     """Lines of code, and inline code, that call tell2reg with options."""
-    blocks = re.findall(r"^    (tell2reg .*)$", page, re.MULTILINE)
+    blocks = re.findall(r"^ {4,}(tell2reg .*)$", page, re.MULTILINE)
     inline = re.findall(r"`[^`\n]*?(tell2reg \w+ --[^`\n]*)`", page)
     return [line.replace("\\", "/") for line in blocks + inline]
 
@@ -35,7 +36,7 @@ def test_every_command_line_can_be_typed(page: str, line: str) -> None:
 
 
 def test_the_table_of_commands_is_complete_and_true() -> None:
-    rows = re.findall(r"^\| `tell2reg (\w+)` \|.*\|(.*)\|$", PAGES["README.md"], re.MULTILINE)
+    rows = re.findall(r"^\| `tell2reg (\w+)` \|.*\|(.*)\|$", GUIDE, re.MULTILINE)
     assert {name for name, _ in rows} == set(COMMANDS)
     for name, options in rows:
         known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
@@ -68,10 +69,11 @@ def test_links_lead_to_files() -> None:
             assert ((ROOT / name).parent / link).is_file(), f"{name}: {link}"
 
 
-def test_the_result_folder_in_the_readme_is_the_one_of_the_contract() -> None:
+def test_the_page_of_the_result_folder_lists_every_file_of_the_contract() -> None:
     from Tell2RegLib.output import FILES
 
-    assert {name for name in FILES if f"`{name}`" in PAGES["README.md"]} == set(FILES) - {"inputs"}
+    table = (ROOT / "docs/result-folder.md").read_text(encoding="utf-8").split("Without a pair")[0].replace("/`", "`")
+    assert {name for name in FILES if f"`{name}`" in table} == set(FILES)
 
 
 @pytest.mark.slow
@@ -82,7 +84,7 @@ def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from Tell2RegLib.volume import write_volume
     from Testing.Python.by_words import a_bench
 
-    blocks = re.findall(r"```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     assert len(blocks) == 1
     bench = a_bench()
     write_small_pair(tmp_path)
@@ -99,7 +101,7 @@ def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pipeline, "words_by_models", simulated)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    exec(compile(blocks[0], "README.md", "exec"), names)
+    exec(compile(blocks[0], "docs/user-guide.md", "exec"), names)
     assert asked == [(("prostate", "bladder"), "fast", "auto")]
     assert len(names["result"].pairs) == 2
     assert names["in_fixed"].shape == (2, 3)
