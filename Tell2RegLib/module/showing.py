@@ -1,22 +1,30 @@
-"""What the views show of the moving volume: a copy of it under the chosen transform, in the chosen way."""
+"""What the views show: the volumes in the chosen way, the moving one under the chosen transform, and the regions."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from Tell2RegLib.grid import Floats, apply_affine
-from Tell2RegLib.module.inputs import whyNotUse
-from Tell2RegLib.module.mrml_volumes import linear_lps_of, view_copy
+from Tell2RegLib.module import region_display
+from Tell2RegLib.module.checkerboard import checkerboardNode
+from Tell2RegLib.module.curation import Rows
+from Tell2RegLib.module.inputs import initialMatrix, whyNotUse
+from Tell2RegLib.module.made_for import whyNotFor
+from Tell2RegLib.module.mrml_volumes import COPY_OF, linear_lps_of, view_copy
 from Tell2RegLib.module.plan import MOVING_TO_FIXED, mapOf
-from Tell2RegLib.module.scene_results import putIntoResults
-from Tell2RegLib.module.views import FIXED_VIEW, MOVING_VIEW, Views, checkerboardNode
-from Tell2RegLib.transform import Transform, affine_transform
+from Tell2RegLib.module.scene_results import remove
+from Tell2RegLib.module.slice_view import corners_of
+from Tell2RegLib.module.views import FIXED_VIEW, MOVING_VIEW, Correspondence, Views
+
+JACOBIAN, IN_SPACE = "jacobian", "space"
+"""Ways of showing, beside those of parameters.VIEWS, that are not kept with the scene."""
 
 
-def show(parameters, views: Views, opacity: float) -> None:
-    """Put the moving copy and its regions under the chosen transform, and fill the views.
+def show(parameters, views: Views, way: str, opacity: float) -> None:
+    """Put the moving copy and its regions under the chosen transform, fill the views and draw the regions.
 
     Args:
+        way: one of parameters.VIEWS, JACOBIAN or IN_SPACE.
         opacity: of the moving volume in the faded view.
     """
     moving, fixed = shownMoving(parameters), parameters.fixedVolume
@@ -24,28 +32,68 @@ def show(parameters, views: Views, opacity: float) -> None:
     for one in (moving, parameters.movingRegions):
         if one is not None:
             one.SetAndObserveTransformNodeID(None if node is None else node.GetID())
-    side = parameters.view == "side"
-    views.showOnly(parameters.fixedRegions, FIXED_VIEW if side else "")
-    views.showOnly(parameters.movingRegions, MOVING_VIEW if side else "")
-    if side:
-        views.sideBySide(fixed, moving)
-    elif parameters.view == "checkerboard":
-        name = f"{fixed.GetName()} and {parameters.movingVolume.GetName()} (checkerboard)"
-        scene, before = fixed.GetScene(), parameters.checkerboard
-        transform = transformOf(parameters)
-        parameters.checkerboard = checkerboardNode(scene, fixed, parameters.movingVolume, transform, name, before)
-        putIntoResults(parameters, parameters.checkerboard)
-        views.overlay(parameters.checkerboard, None, 0.0)
+    if way == "side":
+        views.sideBySide(fixed, moving, correspondenceOf(parameters))
+    elif way == "checkerboard":
+        name = f"{fixed.GetName()} (checkerboard)"
+        parameters.checkerboard = checkerboardNode(fixed, name, parameters.checkerboard)
+        views.overlay(fixed, moving, parameters.checkerboard, 1.0)
+    elif way == JACOBIAN:
+        views.overlay(fixed, fixed, _jacobian(parameters), 0.4)
+    elif way == IN_SPACE:
+        _makeSurfaces(parameters)
+        views.inSpace(fixed)
     else:
-        views.overlay(fixed, moving, opacity if parameters.view == "fade" else 1.0)
+        views.overlay(fixed, fixed, moving, opacity if way == "fade" else 1.0)
+    _drawRegions(parameters, views, way)
 
 
-def show3D(parameters, views: Views) -> None:
-    """Show the surfaces of both sides' regions in the 3D view, the moving ones under the transform that is shown."""
+def _drawRegions(parameters, views: Views, way: str) -> None:
+    """Each side's regions where its volume is shown; regions of other volumes nowhere."""
+    inFixed, inMoving = (views.idsOf([name]) for name in (FIXED_VIEW, MOVING_VIEW))
+    if way == IN_SPACE:
+        fixedIDs, movingIDs = (*views.idsOf(views.sliceNames), *views.spaceIds), views.spaceIds
+    else:
+        fixedIDs, movingIDs = inFixed, inMoving if way == "side" else inFixed
+    drawRegions(parameters, fixedIDs, None if way == JACOBIAN else movingIDs)
+
+
+def drawRegions(parameters, fixedIDs, movingIDs) -> None:
+    """Draw the regions of each side in these views; None for nowhere, as for regions of other volumes."""
+    for side, ids in (("fixed", fixedIDs), ("moving", movingIDs)):
+        region_display.drawIn(getattr(parameters, f"{side}Regions"), None if _areForeign(parameters, side) else ids)
+
+
+def hideForeignRegions(parameters) -> None:
+    """Draw regions of volumes that are not chosen nowhere; the others stay as they are drawn."""
+    for side in ("fixed", "moving"):
+        if _areForeign(parameters, side):
+            region_display.drawIn(getattr(parameters, f"{side}Regions"), None)
+
+
+def _areForeign(parameters, side: str) -> bool:
+    regions, volume = getattr(parameters, f"{side}Regions"), getattr(parameters, f"{side}Volume")
+    if regions is None:
+        return False
+    return volume is None or volume.GetImageData() is None or bool(whyNotFor(regions, "regions", "", **{side: volume}))
+
+
+def paintRegions(parameters, rows: Rows, selected=()) -> None:
+    """Draw accepted, rejected, unpaired and selected regions each in their way."""
+    region_display.paint(parameters.fixedRegions, rows, "fixed", selected)
+    region_display.paint(parameters.movingRegions, rows, "moving", selected)
+
+
+def revealRegions(parameters, row=None) -> None:
+    """Show the segments of a pair, or of all regions, even if they are hidden."""
+    for node, side in ((parameters.fixedRegions, "fixed"), (parameters.movingRegions, "moving")):
+        region_display.reveal(node, None if row is None else (getattr(row, side),))
+
+
+def _makeSurfaces(parameters) -> None:
     for node in (parameters.fixedRegions, parameters.movingRegions):
-        node.CreateClosedSurfaceRepresentation()
-        views.showOnly(node, "")
-    views.inSpace()
+        if node is not None:
+            node.CreateClosedSurfaceRepresentation()
 
 
 def hide3D(parameters) -> None:
@@ -56,19 +104,58 @@ def hide3D(parameters) -> None:
 
 
 def letGo(parameters, views: Views) -> None:
-    """The person leaves: the regions are shown in every view again, his own layout comes back."""
-    for node in (parameters.fixedRegions, parameters.movingRegions):
-        views.showOnly(node, "")
+    """The person leaves: their own views come back if they showed something; else the images stay as they are."""
+    if not views.leave():
+        return
     if parameters.movingRegions is not None:
         parameters.movingRegions.SetAndObserveTransformNodeID(None)
-    views.restore()
+    fixedIDs, movingIDs = (
+        views.idsOf(views.namesWith(volume)) for volume in (parameters.fixedVolume, parameters.movingVolume)
+    )
+    drawRegions(parameters, fixedIDs or None, movingIDs or None)
+
+
+def showForEditing(parameters, side: str) -> None:
+    """For the Segment Editor: the regions of one side in every view, where they lie, those of the other nowhere."""
+    if parameters.movingRegions is not None:
+        parameters.movingRegions.SetAndObserveTransformNodeID(None)
+    drawRegions(parameters, () if side == "fixed" else None, () if side == "moving" else None)
 
 
 def shownMoving(parameters):
     """The copy of the moving volume that the views show, so that the volume itself is never put under a transform."""
-    copy = view_copy(parameters.movingVolume.GetScene(), parameters.movingVolume, parameters.movingShown)
+    volume, copy = parameters.movingVolume, parameters.movingShown
+    if copy is not None and not hasCopy(parameters):
+        remove(copy)  # its window and level are those of another volume
+        copy = None
+    copy = view_copy(volume.GetScene(), volume, copy)
     parameters.movingShown = copy
     return copy
+
+
+def hasCopy(parameters) -> bool:
+    """Whether the copy of the moving volume that the views show is in the scene."""
+    copy, volume = parameters.movingShown, parameters.movingVolume
+    return copy is not None and volume is not None and copy.GetNodeReferenceID(COPY_OF) == volume.GetID()
+
+
+def correspondenceOf(parameters) -> Correspondence:
+    """Which position of the moving volume, as it is shown, belongs to one of the fixed volume."""
+    if transformNodeOf(parameters) is not None:
+        return Correspondence(np.eye(4), registered=True)
+    matrix, initial = np.eye(4), initialMatrix(parameters)
+    if initial is not None:
+        matrix = np.linalg.inv(initial)
+    else:
+        fixed, moving = (corners_of(volume) for volume in (parameters.fixedVolume, parameters.movingVolume))
+        if not (_holdsTheMiddleOf(fixed, moving) and _holdsTheMiddleOf(moving, fixed)):
+            matrix[:3, 3] = moving.mean(axis=0) - fixed.mean(axis=0)
+    return Correspondence(matrix, moving=parameters.movingVolume.GetID())
+
+
+def _holdsTheMiddleOf(corners: Floats, other: Floats) -> bool:
+    middle = other.mean(axis=0)
+    return bool(np.all(corners.min(axis=0) <= middle) and np.all(middle <= corners.max(axis=0)))
 
 
 def transformNodeOf(parameters):
@@ -82,19 +169,6 @@ def transformNodeOf(parameters):
     }.get(parameters.shown)
 
 
-def transformOf(parameters) -> Transform | None:
-    """The transform that is shown, fixed to moving; None when the moving volume is shown as it lies."""
-    node = transformNodeOf(parameters)
-    if node is None:
-        return None
-    there = mapOf(parameters, MOVING_TO_FIXED)
-    if parameters.shown == "deformable":
-        return there.transform
-    matrix = there.rigid_lps if parameters.shown == "rigid" else there.affine_lps
-    grids = (there.transform.fixed_to_moving.grid, there.transform.moving_to_fixed.grid)
-    return affine_transform(parameters.shown, matrix, *grids)
-
-
 def whereShown(parameters, movingLps: Floats | None) -> Floats | None:
     """Where a place of the moving volume, as it lies, is shown now, (3,) LPS mm."""
     node = transformNodeOf(parameters)
@@ -105,16 +179,15 @@ def whereShown(parameters, movingLps: Floats | None) -> Floats | None:
     return apply_affine(linear_lps_of(node), movingLps)
 
 
-def overlayJacobian(parameters, views: Views, shown: bool) -> None:
-    """Lay the map of volume change over the fixed volume, or take it away."""
+def _jacobian(parameters):
+    """The map of volume change, in colours from 0 to 2."""
     node = parameters.jacobianMap
-    if shown:
-        if node.GetDisplayNode() is None:
-            node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeFileColdToHotRainbow.txt")
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(0.0, 2.0)
-        views.overlay(parameters.fixedVolume, node, 0.4)
-    else:
-        show(parameters, views, 0.5)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    modified = display.StartModify()
+    display.SetAutoWindowLevel(False)
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeFileColdToHotRainbow.txt")
+    display.SetWindowLevelMinMax(0.0, 2.0)
+    display.EndModify(modified)
+    return node

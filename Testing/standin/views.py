@@ -1,4 +1,8 @@
-"""slicer.app.layoutManager(): layouts and slice views on real nodes and logics; nothing is rendered."""
+"""slicer.app.layoutManager(): layouts and slice views on real nodes and logics; nothing is rendered.
+
+As in Slicer, a view of another layout gets its size a moment later, which keeps its height in mm and changes its width;
+wheel, drags, the orientation menu and "fit to window" of one view go to the linked ones by absolute coordinates.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,15 @@ import vtk
 from Testing.standin.observing import observe
 from Testing.standin.pythonqt import QtCore, QtGui, QtWidgets, cpp_property, teach
 
+ZOOM_IN, ZOOM_OUT = 0.8, 1.2
+"""Of the field of view, by one turn of the wheel."""
+SIZE = (1200, 800)
+"""Of the whole layout, in pixels."""
+
 
 @teach
 class qMRMLSliceView(QtWidgets.QWidget):
-    """Where the slice would be seen."""
+    """Where the slice would be seen; the gestures of Slicer's slice views."""
 
     def scheduleRender(self) -> None:
         """Nothing is rendered here."""
@@ -23,6 +32,41 @@ class qMRMLSliceView(QtWidgets.QWidget):
 
     def paintEvent(self, _event: Any) -> None:
         QtGui.QPainter(self).fillRect(self.rect, QtGui.QColor("black"))
+
+    def wheelEvent(self, event: Any) -> None:
+        """One slice up or down; with Ctrl pressed, zoom."""
+        logic, turns = self.parentWidget().sliceLogic(), event.angleDelta().y() / 120
+        node = logic.GetSliceNode()
+        if event.modifiers() & QtCore.Qt.ControlModifier:
+            logic.StartSliceNodeInteraction(node.FieldOfViewFlag)
+            width, height, depth = node.GetFieldOfView()
+            scale = ZOOM_IN if turns > 0 else ZOOM_OUT
+            node.SetFieldOfView(width * scale, height * scale, depth)
+            logic.EndSliceNodeInteraction()
+            return
+        bounds = [0.0] * 6
+        logic.GetSliceBounds(bounds)
+        offset = logic.GetSliceOffset() + turns * logic.GetLowestVolumeSliceSpacing()[2]
+        if bounds[4] <= offset <= bounds[5]:
+            logic.StartSliceNodeInteraction(node.SliceToRASFlag)
+            logic.SetSliceOffset(offset)
+            logic.EndSliceNodeInteraction()
+
+    def mousePressEvent(self, event: Any) -> None:
+        self._from = event.position()
+
+    def mouseMoveEvent(self, event: Any) -> None:
+        """With the middle button, or the left one and Shift, the picture goes along."""
+        shifted = event.buttons() & QtCore.Qt.LeftButton and event.modifiers() & QtCore.Qt.ShiftModifier
+        if not (shifted or event.buttons() & QtCore.Qt.MiddleButton):
+            return
+        logic = self.parentWidget().sliceLogic()
+        node, moved = logic.GetSliceNode(), event.position() - self._from
+        self._from = event.position()
+        pan, view, pixels = node.GetXYZOrigin(), node.GetFieldOfView(), node.GetDimensions()
+        logic.StartSliceNodeInteraction(node.XYZOriginFlag)
+        node.SetSliceOrigin(pan[0] - moved.x() * view[0] / pixels[0], pan[1] + moved.y() * view[1] / pixels[1], 0.0)
+        logic.EndSliceNodeInteraction()
 
 
 @teach
@@ -35,7 +79,17 @@ class qMRMLSliceControllerWidget(QtWidgets.QWidget):
             node.SetLinkedControl(int(linked))
 
     def fitSliceToBackground(self) -> None:
-        self.parent().fitSliceToBackground()
+        logic = self.parentWidget().sliceLogic()
+        logic.StartSliceNodeInteraction(logic.GetSliceNode().ResetFieldOfViewFlag)
+        logic.FitSliceToBackground()
+        logic.EndSliceNodeInteraction()
+
+    def setSliceOrientation(self, name: str) -> None:
+        """What is chosen in the menu of orientations."""
+        logic = self.parentWidget().sliceLogic()
+        logic.StartSliceNodeInteraction(logic.GetSliceNode().OrientationFlag)
+        logic.GetSliceNode().SetOrientation(name)
+        logic.EndSliceNodeInteraction()
 
     def mrmlSliceNode(self) -> Any:
         return self.parent().mrmlSliceNode()
@@ -51,7 +105,12 @@ class qMRMLSliceWidget(QtWidgets.QWidget):
         self._logic.SetMRMLApplicationLogic(application)
         self._logic.SetMRMLScene(node.GetScene())
         self._logic.SetSliceNode(node)
-        self._logic.ResizeSliceNode(300, 300)
+        self._resize(300, 300)
+
+    def _resize(self, width: int, height: int) -> None:
+        self.resize(width, height)
+        self._view.resize(width, height)
+        self._logic.ResizeSliceNode(width, height)
 
     def sliceLogic(self) -> Any:
         return self._logic
@@ -69,10 +128,10 @@ class qMRMLSliceWidget(QtWidgets.QWidget):
         return self._view
 
     def setSliceOrientation(self, name: str) -> None:
-        self.mrmlSliceNode().SetOrientation(name)
+        self._bar.setSliceOrientation(name)
 
     def fitSliceToBackground(self) -> None:
-        self._logic.FitSliceToBackground()
+        self._bar.fitSliceToBackground()
 
 
 @teach
@@ -139,6 +198,17 @@ class qMRMLLayoutManager(QtCore.QObject):
                 self._volumes[name] = qMRMLThreeDWidget()
                 self._volumes[name]._begin(node)
         self.layoutChanged.emit(layout)
+        QtCore.QTimer.singleShot(0, self._lay_out)
+
+    def _lay_out(self) -> None:
+        """The views of the layout share the window."""
+        if self._node is None or self._scene is not slicer.mrmlScene:
+            return
+        shown = self._shown()
+        columns, rows = {1: (1, 1), 2: (2, 1)}.get(len(shown), (2, 2))
+        for node in shown:
+            if node.IsA("vtkMRMLSliceNode"):
+                self._slices[node.GetLayoutName()]._resize(SIZE[0] // columns, SIZE[1] // rows)
 
     def _get_layout(self) -> int:
         return int(self._node.GetViewArrangement())

@@ -44,5 +44,4 @@ class ImagesStep:
             own.fixedVolume, own.movingVolume, own.initialTransform = demo.fixed, demo.moving, None
             own.trueTargets = demo.truth
             self._panel.words.choose("Pelvis demo")
-            self._panel.views.sideBySide(demo.fixed, demo.moving)
             self._panel.plan.check([demo.plan])

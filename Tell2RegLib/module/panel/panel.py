@@ -20,6 +20,7 @@ from Tell2RegLib.module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
 from Tell2RegLib.module.panel.transform_step import TransformStep, summaryInWords
+from Tell2RegLib.module.panel.view_controls import ViewControls
 from Tell2RegLib.module.panel.words_step import WordsStep
 from Tell2RegLib.module.runs import Outcome
 from Tell2RegLib.module.views import Views
@@ -65,6 +66,7 @@ class Panel:
         self._bound = None
         self.images, self.words = ImagesStep(self), WordsStep(self)
         self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
+        self.viewControls = ViewControls(self)
         runs = logic.runs
         self._connections = (
             (runs.started, self._started),
@@ -102,12 +104,13 @@ class Panel:
         self.entered = True
         self.bind()
         self.regions.models.enter()
+        self.viewControls.comesAnew()
         self.update()
 
     def exit(self) -> None:
-        """The person went to another module: his own layout comes back, what he watches is let go."""
+        """The person went to another module: their own views come back, what they watch is let go."""
         self.entered = False
-        self.transform.draw()
+        self.viewControls.draw()
         self.plan.letGo()
         showing.letGo(self.logic.parameters, self.views)
         self.unbind()
@@ -149,11 +152,12 @@ class Panel:
         self.unbind()
         self.plan.forget()
         self.views.restore()
+        self.views.forget()
 
     def sceneClosed(self) -> None:
         """A new scene: new choices."""
         self.logic.forgetDecisions()
-        self.transform.redrawLater()
+        self.viewControls.comesAnew()
         if self.entered:
             self.bind()
             self.update()
@@ -163,7 +167,7 @@ class Panel:
         self.exit()
         for signal, slot in self._connections:
             signal.disconnect(slot)
-        for part in (self.regions, self.transform, self.plan.row):
+        for part in (self.regions, self.transform, self.viewControls, self.plan.row):
             part.disconnect()
         self.messages.close()
         self.logic.close()
@@ -178,7 +182,7 @@ class Panel:
         try:
             self._forgetMessagesOfOtherVolumes()
             self._forgetBrokenPairs()
-            for step in (self.images, self.words, self.regions, self.transform, self.plan):
+            for step in (self.images, self.words, self.regions, self.transform, self.viewControls, self.plan):
                 step.update()
         finally:
             self._updating = False
@@ -208,8 +212,9 @@ class Panel:
         self.update()
 
     def _fitChanged(self) -> None:
-        self.transform.redrawLater()
+        self.viewControls.redrawLater()
         self.update()
+        self.viewControls.drawNow()
 
     def _forgetBrokenPairs(self) -> None:
         """Pairs that a damaged scene keeps are said once and let go."""

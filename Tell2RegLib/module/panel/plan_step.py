@@ -239,7 +239,7 @@ class PlanStep:
         self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
         fixed, moving = ends if self._plan.direction == MOVING_TO_FIXED else ends[::-1]
-        self._panel.views.jump(np.asarray(fixed), self._panel.transform.whereShown(np.asarray(moving)))
+        self._panel.views.jump(np.asarray(fixed), self._panel.viewControls.whereShown(np.asarray(moving)))
 
     def _saveReport(self) -> None:
         parent = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"), "")

@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.module import curation, showing
 from Tell2RegLib.module.logic import FIND
 from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.models_box import ModelsBox
@@ -202,12 +203,14 @@ class RegionsStep:
             return
         chosen = self.selected()
         if chosen:
+            showing.revealRegions(self._logic.parameters, curation.row_of(self._logic.rows, chosen[0]))
             self._panel.views.jump(*self._placesShown(chosen[0]))
+        self._panel.viewControls.paint()
         self._updateButtons()
 
     def _placesShown(self, number: int):
         fixed, moving = self._logic.placesOf(number)
-        return fixed, self._panel.transform.whereShown(moving)
+        return fixed, self._panel.viewControls.whereShown(moving)
 
     def _toggle(self) -> None:
         chosen = [row for row in self._logic.rows if row.number in self.selected()]
@@ -260,6 +263,7 @@ class RegionsStep:
         editor.setSegmentationNode(segmentation)
         editor.setSourceVolumeNode(volume)
         slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        showing.showForEditing(own, side)
         rows = {getattr(row, side): row.number for row in self._logic.rows}
         chosen = self.selected()
         for segment, number in rows.items():

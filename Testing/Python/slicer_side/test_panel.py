@@ -262,12 +262,13 @@ def test_no_node_of_the_user_is_modified_by_a_whole_session(clinic) -> None:
     assert not clinic.own.movingShown.GetSaveWithScene()
 
 
-def test_the_users_layout_and_volumes_come_back_when_he_leaves(clinic) -> None:
+def test_a_persons_layout_and_volumes_come_back_when_they_leave(clinic) -> None:
     manager = clinic.standin.app.layoutManager()
     enter(clinic, "Volumes")
     manager.setLayout(3)
-    composite = manager.sliceWidget("Green").sliceLogic().GetSliceCompositeNode()
-    composite.SetBackgroundVolumeID(clinic.own.fixedVolume.GetID())
+    for name, volume in (("Red", "fixed"), ("Yellow", "moving"), ("Green", "fixed")):
+        composite = manager.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
+        composite.SetBackgroundVolumeID(getattr(clinic.own, f"{volume}Volume").GetID())
     before = [(name, shown(manager, name)) for name in manager.sliceViewNames()]
     enter(clinic, "Tell2Reg")
     clinic.find()
@@ -541,7 +542,11 @@ def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
     nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
     clinic.press(clinic.ui.show3DButton)
     assert all(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
-    assert all(node.GetDisplayNode().GetNumberOfViewNodeIDs() == 0 for node in nodes)
+    slices = [f"vtkMRMLSliceNode{name}" for name in clinic.standin.app.layoutManager().sliceViewNames()]
+    assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
+        (*slices, "vtkMRMLViewNode1"),
+        ("vtkMRMLViewNode1",),
+    ]
     clinic.press(clinic.ui.sideButton)
     assert not any(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
     assert not clinic.ui.show3DButton.checked
@@ -550,12 +555,13 @@ def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
 def test_each_side_by_side_view_shows_its_own_segments(clinic) -> None:
     clinic.find()
     nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
-    assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
-        ("vtkMRMLSliceNodeRed",),
-        ("vtkMRMLSliceNodeYellow",),
-    ]
-    enter(clinic, "Data")
-    assert not any(node.GetDisplayNode().GetNumberOfViewNodeIDs() for node in nodes)
+    for module in ("", "Data"):
+        if module:
+            enter(clinic, module)
+        assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
+            ("vtkMRMLSliceNodeRed",),
+            ("vtkMRMLSliceNodeYellow",),
+        ]
 
 
 def test_a_fit_tells_the_surface_distance_too(clinic) -> None:
