@@ -1,26 +1,35 @@
-"""Words to regions in several volumes, stage by stage, using again what earlier runs found."""
+"""Words to regions in several volumes, step by step, using again what earlier runs found.
+
+A source offers its steps (`sources.protocol.SearchStep`). Each of them runs here over all volumes, with cache, progress
+and cancel around it, whatever the source.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.memory import Memory, volume_key
-from Tell2RegLib.models.embedding_store import slices_key
-from Tell2RegLib.models.protocol import Box
-from Tell2RegLib.sources.grounded_sam import GroundedSam, Prepared, cleaned_prompts
-from Tell2RegLib.sources.protocol import Finding, Found, RegionSource
+from Tell2RegLib.sources.grounded_sam import cleaned_prompts
+from Tell2RegLib.sources.protocol import (
+    Check,
+    Found,
+    Progress,
+    RegionSource,
+    SearchStep,
+    StepControl,
+    SteppedSource,
+    VolumeSearch,
+    steps_of,
+)
 from Tell2RegLib.sources.registry import check_found
 from Tell2RegLib.stages import Clock
 from Tell2RegLib.volume import Volume
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.embedding_store import EmbeddingStore
-    from Tell2RegLib.models.protocol import Embeddings
-
-LARGE = 4
-"""So many results of stages that hold whole volumes are kept: two pairs."""
+    from Tell2RegLib.models.protocol import Step
 
 
 def find_regions(
@@ -35,158 +44,140 @@ def find_regions(
     """What the same words find in each volume.
 
     Args:
-        source: a `GroundedSam` runs stage by stage over all volumes; any other source volume by volume.
+        source: who looks; one that offers no steps has a single one, "find".
         volumes: any geometry.
         prompts: the user's words.
-        clock: told of the stages "prepare", "detect", "embed", "segment"; or "find" for other sources.
+        clock: told of the stages of the source: "prepare", "detect", "embed", "segment" for the built-in one.
         memory: what earlier calls found.
         store: embeddings on disk.
 
     Raises:
-        InputError: no prompts, or an empty one.
+        GeometryError, InputError: no prompts, an empty one, or the source gives what cannot be used.
         Cancelled: the clock said so.
     """
     clock, memory, prompts = clock or Clock(), memory or Memory(), cleaned_prompts(prompts)
-    if isinstance(source, GroundedSam):
-        return _Search(source, prompts, clock, memory, store).over(volumes)
-    with clock.stage("find"):
-        return tuple(_find_otherwise(source, volume, prompts, clock, memory) for volume in volumes)
+    searches = [VolumeSearch(volume, volume_key(volume), prompts) for volume in volumes]
+    steps = steps_of(source)
+    for step in steps:
+        runner = _StepRunner(step, type(source), len(volumes), clock, memory, store)
+        with clock.stage(step.stage):
+            for number, search in enumerate(searches):
+                result = runner.result(search, number)
+                if step is steps[-1]:
+                    check_found(result, search.volume)
+                searches[number] = search.with_result(step.stage, result)
+    return tuple(search.results[steps[-1].stage] for search in searches)
 
 
-def _find_otherwise(
-    source: RegionSource, volume: Volume, prompts: tuple[str, ...], clock: Clock, memory: Memory
+def find_by_steps(
+    source: SteppedSource,
+    volume: Volume,
+    prompts: Sequence[str],
+    *,
+    progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Found:
-    def find() -> Found:
-        return check_found(source.find(volume, prompts, progress=clock.tell, check=clock.check), volume)
+    """The method `find` of a source that offers its steps: see `RegionSource.find`."""
 
-    if not _is_hashable(source):  # it may be changed in place, and nothing would tell
-        return find()
-    return memory.get("find", (source, volume_key(volume), prompts), find)
-
-
-def _is_hashable(source: RegionSource) -> bool:
-    try:
-        hash(source)
-    except TypeError:
+    def cancelled() -> bool:
+        if check:
+            check()
         return False
-    return True
+
+    (result,) = find_regions(source, [volume], prompts, clock=Clock(progress, cancelled))
+    return result
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """A volume on its way through the stages."""
+class _StepRunner:
+    """One step over all volumes of one call."""
 
-    volume: Volume
-    prepared: Prepared
-    slices: str
-    """Key of the slices."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """One call of `find_regions`."""
-
-    source: GroundedSam
-    prompts: tuple[str, ...]
+    step: SearchStep
+    source_class: type
+    volume_count: int
     clock: Clock
     memory: Memory
     store: EmbeddingStore | None
 
-    def over(self, volumes: Sequence[Volume]) -> tuple[Found, ...]:
-        count = len(volumes)
-        with self.clock.stage("prepare"):
-            seen = [self._prepared(volume, number, count) for number, volume in enumerate(volumes)]
-        with self.clock.stage("detect"):
-            findings = [self._detected(one, number, count) for number, one in enumerate(seen)]
-        with self.clock.stage("embed"):
-            embeddings = [
-                self._embedded(one, own, number, count)
-                for number, (one, own) in enumerate(zip(seen, findings, strict=True))
-            ]
-        with self.clock.stage("segment"):
-            return tuple(
-                self._linked(one, own, features, number, count)
-                for number, (one, own, features) in enumerate(zip(seen, findings, embeddings, strict=True))
-            )
+    def result(self, search: VolumeSearch, number: int) -> Any:
+        """The result in one volume, from the cache where it is there."""
+        if self.step.unit == "volume":
+            result = self._of_volume(search, number)
+        elif self.step.unit == "prompt":
+            result = self._prompt_by_prompt(search, number)
+        else:
+            result = self._of_prompts(search, number)
+        return self.step.refine(search, result) if self.step.refine else result
 
-    def _prepared(self, volume: Volume, number: int, count: int) -> _Seen:
-        self.clock.tell("prepare", number, count)
-        own = self.source.settings
-        key = (volume_key(volume), own.spacing_mm, own.slice_spacing_mm, own.slice_step)
-        prepared = self.memory.get("prepare", key, lambda: self.source.prepare(volume), most=LARGE)
-        return _Seen(volume, prepared, slices_key(prepared.stack) + repr(prepared.looked_at))
-
-    def _detected(self, seen: _Seen, number: int, count: int) -> dict[str, tuple[Finding, ...]]:
-        """Findings by prompt, before the segmenter; only words that are new here are looked for."""
-        detector, memory = self.source.detector, self.memory
-
-        def key(prompt: str) -> Hashable:
-            return seen.slices, detector.name, prompt, self._beside
-
-        new = [prompt for prompt in self.prompts if not memory.has("detect", key(prompt))]
-        if new and self._beside:
-            new = list(self.prompts)
-        # What is known comes first: keeping what is new may push it out.
-        known = [prompt for prompt in self.prompts if prompt not in new]
-        found: dict[str, tuple[Box, ...]] = {prompt: memory.get("detect", key(prompt), tuple) for prompt in known}
-        boxes = self.source.detect(seen.prepared, new, step=self.clock.part("detect", number, count)) if new else ()
-        for prompt in new:
-            own = tuple(box for box in boxes if box.prompt == prompt)
-            found[prompt] = memory.get("detect", key(prompt), lambda own=own: own)  # type: ignore[misc]
-        return {prompt: self.source.filter_boxes(seen.prepared, found[prompt]) for prompt in self.prompts}
-
-    @property
-    def _beside(self) -> tuple[str, ...]:
-        """The prompts that a result depends on besides its own: all, where the detector reads them together."""
-        return self.prompts if getattr(self.source.detector, "joined", False) else ()
-
-    def _embedded(
-        self, seen: _Seen, findings: dict[str, tuple[Finding, ...]], number: int, count: int
-    ) -> Embeddings | None:
-        """Features of the slices; None when no box needs them."""
-        key = (seen.slices, self.source.segmenter.name)
-        needed = any(finding.fate == "kept" for own in findings.values() for finding in own)
-        if not needed and not self.memory.has("embed", key):
+    def _of_volume(self, search: VolumeSearch, number: int) -> Any:
+        self._tell_start(number, self.volume_count)
+        key = self._key(search, "")
+        if not self.step.needed(search) and not self._is_cached(key):
             return None
-        return self.memory.get("embed", key, lambda: self._encode(seen, number, count), most=LARGE)
+        return self._cached(key, lambda: self._run_or_read(search, number))
 
-    def _encode(self, seen: _Seen, number: int, count: int) -> Embeddings:
-        stack, model = seen.prepared.stack, self.source.segmenter.name
-        kept = self.store.get(stack, model) if self.store else None
-        if kept is not None:
+    def _run_or_read(self, search: VolumeSearch, number: int) -> Any:
+        """Run the step, or read embeddings that are kept on disk."""
+        if self.step.embeds is None:
+            return self._run(search, search.prompts, number, self.volume_count)
+        slices, model = self.step.embeds(search)
+        from_disk = self.store.get(slices, model) if self.store else None
+        if from_disk is not None:
             self.memory.reused["encode"] += 1
-            return kept
+            return from_disk
         self.memory.runs["encode"] += 1
-        embeddings = self.source.embed(seen.prepared, step=self.clock.part("embed", number, count))
+        embeddings = self._run(search, search.prompts, number, self.volume_count)
         if self.store:
-            self.store.put(stack, model, embeddings)
+            self.store.put(slices, model, embeddings)
         return embeddings
 
-    def _linked(
-        self,
-        seen: _Seen,
-        findings: dict[str, tuple[Finding, ...]],
-        embeddings: Embeddings | None,
-        number: int,
-        count: int,
-    ) -> Found:
-        judged: list[Finding] = []
-        for place, prompt in enumerate(self.prompts):
-            self.clock.tell("segment", number * len(self.prompts) + place, count * len(self.prompts))
-            judged += self._segmented(seen, prompt, findings[prompt], embeddings)
-        judged.sort(key=lambda finding: (finding.box.slice_index, finding.box.prompt, -finding.box.score))
-        return self.source.link(seen.volume, self.prompts, seen.prepared, judged, embeddings)
+    def _prompt_by_prompt(self, search: VolumeSearch, number: int) -> dict[str, Any]:
+        count = len(search.prompts)
+        return {
+            prompt: self._of_prompt(search, prompt, number * count + place, self.volume_count * count)
+            for place, prompt in enumerate(search.prompts)
+        }
 
-    def _segmented(
-        self, seen: _Seen, prompt: str, findings: tuple[Finding, ...], embeddings: Embeddings | None
-    ) -> tuple[Finding, ...]:
-        if embeddings is None or not findings:
-            return findings
-        source, own = self.source, self.source.settings
-        filters = (own.box_margin, own.box_overlap, own.mask_smallest, own.mask_largest, own.mask_overlap)
-        key = (seen.slices, source.detector.name, source.segmenter.name, prompt, self._beside, filters)
+    def _of_prompt(self, search: VolumeSearch, prompt: str, number: int, count: int) -> Any:
+        self._tell_start(number, count)
+        return self._cached(self._key(search, prompt), lambda: self._run(search, (prompt,), number, count)[prompt])
 
-        def segment() -> tuple[Finding, ...]:
-            return source.segment(seen.prepared, findings, embeddings, step=lambda *_: self.clock.check())
+    def _of_prompts(self, search: VolumeSearch, number: int) -> dict[str, Any]:
+        """One run for all prompts that are not cached."""
+        self._tell_start(number, self.volume_count)
+        keys = {prompt: self._key(search, prompt) for prompt in search.prompts}
+        new = [prompt for prompt in search.prompts if not self._is_cached(keys[prompt])]
+        if new and self.step.unit == "all_prompts":
+            new = list(search.prompts)
+        # What is cached comes first: keeping what is new may push it out.
+        results = {prompt: self._cached(keys[prompt], dict) for prompt in search.prompts if prompt not in new}
+        computed = self._run(search, new, number, self.volume_count) if new else {}
+        for prompt in new:
+            results[prompt] = self._cached(keys[prompt], lambda prompt=prompt: computed[prompt])  # type: ignore[misc]
+        return results
 
-        return self.memory.get("segment", key, segment)
+    def _run(self, search: VolumeSearch, prompts: Sequence[str], number: int, count: int) -> Any:
+        step: Step = self.clock.part(self.step.stage, number, count) if self.step.reports else self._check_only
+        result = self.step.run(search, prompts, StepControl(step, self.clock.tell, self.clock.check))
+        return check_found(result, search.volume) if isinstance(result, Found) else result
+
+    def _check_only(self, done: int, total: int) -> None:
+        self.clock.check()
+
+    def _tell_start(self, number: int, count: int) -> None:
+        if self.step.reports:
+            self.clock.check()
+        else:
+            self.clock.tell(self.step.stage, number, count)
+
+    def _key(self, search: VolumeSearch, prompt: str) -> Hashable:
+        key = self.step.key(search, prompt)
+        return None if key is None else (self.source_class, key)
+
+    def _is_cached(self, key: Hashable) -> bool:
+        return key is not None and self.memory.has(self.step.stage, key)
+
+    def _cached(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        if key is None:
+            return compute()
+        return self.memory.get(self.step.stage, key, compute, most=self.step.most)

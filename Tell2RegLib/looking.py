@@ -14,6 +14,9 @@ from Tell2RegLib.support.settings import check_settings, setting
 if TYPE_CHECKING:
     from Tell2RegLib.words import Networks, Words
 
+SOURCE_OPTIONS = ("device", "box_threshold", "spacing_mm", "slice_step")
+"""Options that a plug-in is handed where its maker has a parameter of that name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Looking:
@@ -50,7 +53,7 @@ class Looking:
         """
         from Tell2RegLib.models.embedding_store import EmbeddingStore
         from Tell2RegLib.sources.grounded_sam import cleaned_prompts
-        from Tell2RegLib.sources.registry import make_source
+        from Tell2RegLib.sources.registry import accepted_options, make_source
         from Tell2RegLib.sources.settings import WordsSettings
         from Tell2RegLib.words import Words, words_by_models
 
@@ -59,8 +62,11 @@ class Looking:
         matching = replace(matching, threshold=self.threshold)
         if self.cross_prompts is not None:
             matching = replace(matching, cross_prompts=self.cross_prompts)
+        store = EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None
         if self.source != "grounded_sam":
-            return Words(prompts=prompts, source=make_source(self.source), matching=matching)
+            offered = {name: getattr(self, name) for name in SOURCE_OPTIONS}
+            source = make_source(self.source, **accepted_options(self.source, offered))
+            return Words(prompts=prompts, source=source, matching=matching, store=store)
         settings = WordsSettings.paper if self.paper_mode else WordsSettings
         return words_by_models(
             prompts,
@@ -69,6 +75,6 @@ class Looking:
             settings=settings(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
             matching=matching,
             box_threshold=self.box_threshold,
-            store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
+            store=store,
             networks=networks,
         )

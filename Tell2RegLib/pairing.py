@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from Tell2RegLib.finding import find_regions
@@ -84,7 +84,8 @@ def match_by_words(
 
 def _parameters(words: Words) -> dict[str, Any]:
     own = getattr(words.source, "settings", None)
-    looking = {} if own is None else {"words": asdict(own)}
+    # A plug-in may keep its settings as it likes; a dataclass gets into the record.
+    looking = {"words": asdict(own)} if is_dataclass(own) and not isinstance(own, type) else {}
     unknown = {"unverified_models": list(words.unverified)} if words.unverified else {}
     return {"source": words.source.name, **looking, "matching": asdict(words.matching), **unknown}
 

@@ -3,7 +3,7 @@
 Whatever the source, its regions lie on the volume's grid and carry a name, and where the source knows them a prompt,
 a score, a colour and a prototype. Everything after it (matching, fit, report) is the same for all sources.
 
-    protocol      what a source by words promises, and what it hands over
+    protocol      what a source by words promises, the steps it may offer, and what it hands over
     registry      sources by name, plug-ins among them
     settings      what can be chosen on the way from words to regions
     grounded_sam  the steps: slices, boxes, masks, regions

@@ -1,24 +1,38 @@
 """Words -> boxes -> masks -> regions: the paper's source, with any detector and any segmenter behind it.
 
-Every step is a method of its own that keeps nothing, so that a caller may put a store between them: new words need no
-new embeddings, other filters no new boxes.
+Every step is a method of its own that keeps nothing; `search_steps` says what each depends on, so that `find_regions`
+puts a cache between them: new words need no new embeddings, other filters no new boxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
+from typing import Any
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.models.embedding_store import slices_key
 from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, Slices, Step
 from Tell2RegLib.region import plain_name
 from Tell2RegLib.sources.filters import box_fates, mask_fates
-from Tell2RegLib.sources.protocol import Check, Finding, Found, Progress
+from Tell2RegLib.sources.protocol import (
+    Check,
+    Finding,
+    Found,
+    Progress,
+    SearchStep,
+    StepControl,
+    VolumeSearch,
+)
 from Tell2RegLib.sources.prototypes import mask_prototype
 from Tell2RegLib.sources.regions import regions_of_findings
 from Tell2RegLib.sources.settings import WordsSettings
 from Tell2RegLib.volume import Volume, axial_slices
+
+LARGE = 4
+"""So many results of stages that hold whole volumes are kept: two pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +60,11 @@ class Prepared:
         """Rows and columns of a slice."""
         _, j, i = self.slices.array_kji.shape
         return j, i
+
+    @cached_property
+    def key(self) -> str:
+        """What the networks see, as a key."""
+        return slices_key(self.stack) + repr(self.looked_at)
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,10 @@ class GroundedSam:
             step = step_of("segment", progress, check)
             findings = self.segment(prepared, findings, embeddings, step=step)
         return self.link(volume, prompts, prepared, findings, embeddings)
+
+    def search_steps(self) -> tuple[SearchStep, ...]:
+        """The steps for `find_regions`: new words need no new embeddings, other filters no new boxes."""
+        return _Steps(self).all()
 
     def prepare(self, volume: Volume) -> Prepared:
         """The slices of a volume; with a slice step, the skipped ones at both ends are equally many."""
@@ -164,6 +187,100 @@ class GroundedSam:
         working, looked_at = prepared.slices.grid, prepared.looked_at
         regions, findings = regions_of_findings(prompts, findings, looked_at, working, volume.grid, self.settings)
         return Found(self.name, tuple(prompts), regions, prepared.slices, looked_at, findings, embeddings)
+
+
+PromptFindings = Mapping[str, tuple[Finding, ...]]
+"""Findings by prompt."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of a `GroundedSam` with what each depends on."""
+
+    source: GroundedSam
+
+    def all(self) -> tuple[SearchStep, ...]:
+        return (
+            SearchStep(stage="prepare", run=self.prepare, key=self.prepare_key, most=LARGE),
+            SearchStep(
+                stage="detect",
+                run=self.detect,
+                key=self.detect_key,
+                unit="all_prompts" if self.joined else "new_prompts",
+                reports=True,
+                refine=self.filter_boxes,
+            ),
+            SearchStep(
+                stage="embed",
+                run=self.embed,
+                key=self.embed_key,
+                reports=True,
+                needed=self.needs_embeddings,
+                embeds=lambda search: (search.results["prepare"].stack, self.source.segmenter.name),
+                most=LARGE,
+            ),
+            SearchStep(stage="segment", run=self.segment, key=self.segment_key, unit="prompt", refine=self.link),
+        )
+
+    @property
+    def joined(self) -> bool:
+        """Whether the detector reads all prompts together."""
+        return bool(getattr(self.source.detector, "joined", False))
+
+    def beside(self, search: VolumeSearch) -> tuple[str, ...]:
+        """The prompts that the boxes of a prompt depend on besides its own."""
+        return search.prompts if self.joined else ()
+
+    def prepare_key(self, search: VolumeSearch, prompt: str) -> Hashable:
+        settings = self.source.settings
+        return search.volume_key, settings.spacing_mm, settings.slice_spacing_mm, settings.slice_step
+
+    def prepare(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Prepared:
+        return self.source.prepare(search.volume)
+
+    def detect_key(self, search: VolumeSearch, prompt: str) -> Hashable:
+        return search.results["prepare"].key, self.source.detector.name, prompt, self.beside(search)
+
+    def detect(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> dict[str, tuple[Box, ...]]:
+        boxes = self.source.detect(search.results["prepare"], prompts, step=control.step)
+        return {prompt: tuple(box for box in boxes if box.prompt == prompt) for prompt in prompts}
+
+    def filter_boxes(self, search: VolumeSearch, boxes: Mapping[str, tuple[Box, ...]]) -> PromptFindings:
+        prepared = search.results["prepare"]
+        return {prompt: self.source.filter_boxes(prepared, boxes[prompt]) for prompt in search.prompts}
+
+    def embed_key(self, search: VolumeSearch, prompt: str) -> Hashable:
+        return search.results["prepare"].key, self.source.segmenter.name
+
+    def needs_embeddings(self, search: VolumeSearch) -> bool:
+        findings: PromptFindings = search.results["detect"]
+        return any(finding.fate == "kept" for by_prompt in findings.values() for finding in by_prompt)
+
+    def embed(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Embeddings:
+        return self.source.embed(search.results["prepare"], step=control.step)
+
+    def segment_key(self, search: VolumeSearch, prompt: str) -> Hashable:
+        if search.results["embed"] is None or not search.results["detect"][prompt]:
+            return None  # there is nothing to segment
+        source, settings = self.source, self.source.settings
+        filters: tuple[Any, ...] = (settings.box_margin, settings.box_overlap)
+        filters += (settings.mask_smallest, settings.mask_largest, settings.mask_overlap)
+        networks = (source.detector.name, source.segmenter.name)
+        return search.results["prepare"].key, networks, prompt, self.beside(search), filters
+
+    def segment(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> PromptFindings:
+        prepared, findings, embeddings = (search.results[stage] for stage in ("prepare", "detect", "embed"))
+        if embeddings is None:
+            return {prompt: findings[prompt] for prompt in prompts}
+        return {
+            prompt: self.source.segment(prepared, findings[prompt], embeddings, step=control.step) for prompt in prompts
+        }
+
+    def link(self, search: VolumeSearch, segmented: PromptFindings) -> Found:
+        findings = [finding for prompt in search.prompts for finding in segmented[prompt]]
+        findings.sort(key=lambda finding: (finding.box.slice_index, finding.box.prompt, -finding.box.score))
+        prepared, embeddings = search.results["prepare"], search.results["embed"]
+        return self.source.link(search.volume, search.prompts, prepared, findings, embeddings)
 
 
 def cleaned_prompts(prompts: Sequence[str]) -> tuple[str, ...]:

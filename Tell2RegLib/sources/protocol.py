@@ -1,18 +1,19 @@
 """What a source of regions by words promises, and what it hands over: regions, and the story of how they were found.
 
-Another model is added by a class with `find` (docs/plugins.md); nothing here imports torch.
+Another model is added by a class with `find`, or with steps that are cached one by one (docs/plugins.md); nothing here
+imports torch.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
 from Tell2RegLib.region import Region
 from Tell2RegLib.volume import Volume
 
@@ -188,3 +189,117 @@ class RegionSource(Protocol):
             check: called often; raises Cancelled to stop.
         """
         ...
+
+
+# --- steps ---
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSearch:
+    """One volume on its way through the steps of a source.
+
+    Args:
+        volume: any geometry.
+        volume_key: SHA-256 of its voxels and geometry, for the keys of steps.
+        prompts: the user's words, none empty, none twice.
+        results: of the earlier steps, by stage; of a step that works prompt by prompt, a mapping from each prompt.
+    """
+
+    volume: Volume
+    volume_key: str
+    prompts: tuple[str, ...]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_result(self, stage: str, result: Any) -> VolumeSearch:
+        """The same with the result of one more step."""
+        return replace(self, results={**self.results, stage: result})
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """What a running step reports to; each of the three raises Cancelled to stop.
+
+    Args:
+        step: told (done, total) of this run of the step.
+        progress: told (stage, done, total), for sources that name stages of their own.
+        check: called where there is nothing to tell.
+    """
+
+    step: Step
+    progress: Progress
+    check: Check
+
+
+StepUnit = Literal["volume", "prompt", "new_prompts", "all_prompts"]
+"""What one run of a step computes, and what is cached under one key."""
+
+
+def _always(search: VolumeSearch) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SearchStep:
+    """One step of a search, as data; `find_regions` runs it for each volume, with cache, progress and cancel around it.
+
+    Args:
+        stage: what progress, timing and the cache call it; each step of a source has another.
+        run: computes the result of some prompts. With the unit "volume" it is handed all prompts and gives one result,
+            otherwise it gives a mapping from each of the prompts.
+        key: everything that the result for a prompt depends on (the prompt is "" with the unit "volume"); None where it
+            must not be cached. Keys are compared among sources of one class only.
+        unit: "volume": one run, one result. "prompt": one run per prompt. "new_prompts": one run for all prompts that
+            are not cached. "all_prompts": the same, but the prompts influence one another, so that one which is not
+            cached makes all run; the key must hold all of them.
+        reports: whether `run` tells how far it is by `control.step`; otherwise the start of each run is told.
+        refine: makes the result that later steps see, from the cached or computed one, every time.
+        needed: False where later steps can do without: then the result is what is cached, or None. "volume" only.
+        embeds: the slices whose embeddings `run` gives, and the name of the model, so that they are kept on disk.
+            "volume" only.
+        most: so many results are cached; None for as many as the cache keeps of any stage.
+    """
+
+    stage: str
+    run: Callable[[VolumeSearch, Sequence[str], StepControl], Any]
+    key: Callable[[VolumeSearch, str], Hashable]
+    unit: StepUnit = "volume"
+    reports: bool = False
+    refine: Callable[[VolumeSearch, Any], Any] | None = None
+    needed: Callable[[VolumeSearch], bool] = _always
+    embeds: Callable[[VolumeSearch], tuple[Slices, str]] | None = None
+    most: int | None = None
+
+
+@runtime_checkable
+class SteppedSource(RegionSource, Protocol):
+    """A source that offers its steps, so that each is cached and reported on its own."""
+
+    def search_steps(self) -> Sequence[SearchStep]:
+        """The steps in their order; the result of the last one is what was found, as `Found`."""
+        ...
+
+
+def steps_of(source: RegionSource) -> tuple[SearchStep, ...]:
+    """The steps of a source; one that offers none has a single one, "find"."""
+    if isinstance(source, SteppedSource):
+        return tuple(source.search_steps())
+    return (_find_step(source),)
+
+
+def _find_step(source: RegionSource) -> SearchStep:
+    def run(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Found:
+        return source.find(search.volume, tuple(prompts), progress=control.progress, check=control.check)
+
+    def key(search: VolumeSearch, prompt: str) -> Hashable:
+        return (source, search.volume_key, search.prompts) if _is_hashable(source) else None
+
+    return SearchStep(stage="find", run=run, key=key, reports=True)
+
+
+def _is_hashable(source: RegionSource) -> bool:
+    """Whether a source tells when it is another one; what has no hash may be changed in place."""
+    try:
+        hash(source)
+    except TypeError:
+        return False
+    return True

@@ -6,8 +6,9 @@ whatever makes the source when it is called.
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -48,6 +49,20 @@ def make_source(name: str, **options: object) -> RegionSource:
     if not isinstance(source, RegionSource):
         raise InputError(f"The source '{name}' has no name or no method `find`: see docs/plugins.md.")
     return source
+
+
+def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, object]:
+    """Those of the offered options that the maker of a source has a parameter for, by name; None is left out.
+
+    Raises:
+        InputError: an unknown name, or a plug-in that cannot be loaded.
+    """
+    try:
+        parameters = inspect.signature(_maker(name)).parameters
+    except (TypeError, ValueError):  # no signature: written in C, or not to be called at all
+        return {}
+    named = {key for key, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    return {key: value for key, value in offered.items() if key in named and value is not None}
 
 
 def _maker(name: str) -> Maker:

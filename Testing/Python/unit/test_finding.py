@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from Tell2RegLib.errors import Cancelled, InputError
-from Tell2RegLib.finding import find_regions
+from Tell2RegLib.finding import find_by_steps, find_regions
 from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.markups import PointList
 from Tell2RegLib.matching.settings import MatchSettings
@@ -22,8 +24,9 @@ from Tell2RegLib.memory import Memory
 from Tell2RegLib.models.embedding_store import EmbeddingStore
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
 from Tell2RegLib.pipeline import finish, register
+from Tell2RegLib.region import Region
 from Tell2RegLib.sources.grounded_sam import GroundedSam
-from Tell2RegLib.sources.protocol import Found
+from Tell2RegLib.sources.protocol import Found, SearchStep, StepControl, VolumeSearch
 from Tell2RegLib.stages import WORD_STAGES, Clock
 from Tell2RegLib.volume import Volume
 from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
@@ -228,6 +231,190 @@ def test_a_source_that_may_change_is_asked_every_time(three_volumes: tuple[Volum
     source.option[0] = 2
     after = find_regions(source, three_volumes[:1], ["a"], memory=memory)
     assert [found.source for found in (*before, *after)] == ["finder [1]", "finder [2]"]
+
+
+# --- a plug-in with steps of its own ---
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Cut, look for each word, cut again: three steps, one of each kind.
+
+    Attributes:
+        ran: which prompts each step ran for.
+    """
+
+    low: float = 10.0
+    least: float = 0.0
+    name: str = "thresholds"
+    ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list, compare=False)
+
+    def find(self, volume: Volume, prompts: Sequence[str], **given: Any) -> Found:
+        return find_by_steps(self, volume, prompts, **given)
+
+    def search_steps(self) -> tuple[SearchStep, ...]:
+        return (
+            SearchStep(stage="cut", run=self._cut, key=lambda search, _: (search.volume_key, self.low)),
+            SearchStep(
+                stage="look",
+                run=self._look,
+                key=lambda search, prompt: (search.volume_key, self.low, prompt),
+                unit="new_prompts",
+                reports=True,
+            ),
+            SearchStep(
+                stage="grow",
+                run=self._grow,
+                key=lambda search, prompt: (search.volume_key, self.low, self.least, prompt),
+                unit="prompt",
+                refine=lambda search, regions: Found(
+                    self.name, search.prompts, tuple(regions[prompt] for prompt in search.prompts)
+                ),
+            ),
+        )
+
+    def _cut(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> NDArray:
+        self.ran.append(("cut", tuple(prompts)))
+        return search.volume.array_kji > self.low
+
+    def _look(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> dict[str, NDArray]:
+        self.ran.append(("look", tuple(prompts)))
+        masks = {}
+        for number, prompt in enumerate(prompts):
+            masks[prompt] = search.results["cut"] & (search.volume.array_kji > 10 * ord(prompt[0]) - 900)
+            control.step(number + 1, len(prompts))
+        return masks
+
+    def _grow(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> dict[str, Region]:
+        self.ran.append(("grow", tuple(prompts)))
+        control.step(1, 1)
+        masks = {prompt: search.results["look"][prompt] & (search.volume.array_kji > self.least) for prompt in prompts}
+        return {
+            prompt: Region.from_mask(prompt, mask, search.volume.grid, prompt=prompt) for prompt, mask in masks.items()
+        }
+
+
+def test_a_plug_in_with_steps_is_cached_step_by_step_and_word_by_word(three_volumes: tuple[Volume, ...]) -> None:
+    memory, volumes, source = Memory(), three_volumes[:2], Thresholds()
+    find_regions(source, volumes, ["a", "b"], memory=memory)
+    assert source.ran == [*[("cut", ("a", "b"))] * 2, *[("look", ("a", "b"))] * 2, *[("grow", (w,)) for w in "abab"]]
+    assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 4, 4)
+    source.ran.clear()
+    found = find_regions(source, volumes, ["a", "b", "c"], memory=memory)
+    assert source.ran == [*[("look", ("c",))] * 2, *[("grow", ("c",))] * 2]
+    assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 6, 6)
+    alone = [Thresholds().find(volume, ["a", "b", "c"]) for volume in volumes]
+    assert [_told(one) for one in found] == [_told(one) for one in alone]
+
+
+def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three_volumes: tuple[Volume, ...]) -> None:
+    memory, source = Memory(), Thresholds()
+    find_regions(source, three_volumes[:1], ["a"], memory=memory)
+    source.ran.clear()
+    find_regions(replace(source, least=200.0), three_volumes[:1], ["a"], memory=memory)
+    assert source.ran == [("grow", ("a",))]
+
+
+def test_a_plug_in_with_steps_reports_its_own_stages(three_volumes: tuple[Volume, ...]) -> None:
+    seen: list[tuple[str, float]] = []
+    clock = Clock(lambda stage, done, total: seen.append((stage, done / total)))
+    find_regions(Thresholds(), three_volumes[:2], ["a", "b"], clock=clock)
+    assert list(dict.fromkeys(stage for stage, _ in seen)) == ["cut", "look", "grow"]
+    assert [share for stage, share in seen if stage == "look"] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert [share for stage, share in seen if stage == "grow"] == [0, 0, 0.25, 0.5, 0.75, 1]
+    assert set(clock.timing()) == {"cut", "look", "grow", "total"}
+
+
+@pytest.mark.parametrize("stage", ["cut", "look", "grow"])
+def test_a_plug_in_is_cancelled_within_each_of_its_steps(three_volumes: tuple[Volume, ...], stage: str) -> None:
+    memory, source, reached = Memory(), Thresholds(), []
+
+    def stop(name: str, done: int, total: int) -> None:
+        reached.append(name)
+
+    def cancelled() -> bool:  # once the step has run for the first time
+        return stage in [name for name, _ in source.ran]
+
+    with pytest.raises(Cancelled):
+        find_regions(source, three_volumes, ["a", "b"], clock=Clock(stop, cancelled), memory=memory)
+    assert [name for name, _ in source.ran].count(stage) == 1
+    assert reached[-1] == stage
+    assert memory.runs[stage] == (1 if stage == "cut" else 0)  # a step that did not end leaves nothing
+    earlier = dict(memory.runs)
+    source.ran.clear()
+    find_regions(source, three_volumes, ["a", "b"], memory=memory)
+    assert all(memory.reused[name] >= count for name, count in earlier.items())
+
+
+def test_a_source_with_find_alone_is_told_of_cancel_as_a_step(three_volumes: tuple[Volume, ...]) -> None:
+    class Slow:
+        name = "slow"
+
+        def find(self, volume: Volume, prompts: Sequence[str], *, progress: Any, check: Any) -> Found:
+            progress("layers", 1, 3)
+            check()
+            raise AssertionError("not cancelled")
+
+    told: list[str] = []
+    clock = Clock(lambda stage, *_: told.append(stage), lambda: "layers" in told)
+    with pytest.raises(Cancelled):
+        find_regions(Slow(), three_volumes[:1], ["a"], clock=clock)
+    assert told == ["find", "layers"]
+
+
+def test_two_sources_with_the_same_stages_and_keys_share_nothing(three_volumes: tuple[Volume, ...]) -> None:
+    class Others(Thresholds):
+        pass
+
+    memory, other = Memory(), Others()
+    find_regions(Thresholds(), three_volumes[:1], ["a"], memory=memory)
+    find_regions(other, three_volumes[:1], ["a"], memory=memory)
+    assert [name for name, _ in other.ran] == ["cut", "look", "grow"]
+
+
+def test_what_the_last_step_gives_is_checked_as_what_find_gives(three_volumes: tuple[Volume, ...]) -> None:
+    class Twins(Thresholds):
+        def _grow(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> dict[str, Region]:
+            grown = super()._grow(search, prompts, control)
+            return {prompt: replace(region, name="twin") for prompt, region in grown.items()}
+
+    with pytest.raises(InputError, match="gave two regions the name 'twin'"):
+        find_regions(Twins(), three_volumes[:1], ["a", "b"])
+
+
+def test_embeddings_of_a_plug_in_are_kept_on_disk_too(three_volumes: tuple[Volume, ...], tmp_path: Path) -> None:
+    pytest.importorskip("safetensors", reason="needs the extra 'networks'")
+    slices = three_volumes[0].array_kji.astype(np.uint8)
+    ran: list[str] = []
+
+    class Encoder(Finder):
+        def search_steps(self) -> tuple[SearchStep, ...]:
+            def embed(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Embeddings:
+                ran.append("embed")
+                return Networks().embed(slices)
+
+            def hand_over(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Found:
+                return Found(self.name, search.prompts, embeddings=search.results["embed"])
+
+            return (
+                SearchStep(stage="embed", run=embed, key=lambda *_: "slices", embeds=lambda _: (slices, "a stub")),
+                SearchStep(stage="hand over", run=hand_over, key=lambda *_: None),
+            )
+
+    store = EmbeddingStore(tmp_path)
+    first, second = (find_regions(Encoder(1), three_volumes[:1], ["a"], store=store)[0] for _ in range(2))
+    assert ran == ["embed"]
+    assert first.embeddings is not None
+    assert second.embeddings is not None
+    np.testing.assert_array_equal(first.embeddings.features, second.embeddings.features)
+
+
+def test_no_code_asks_whether_a_source_is_the_built_in_one() -> None:
+    package = Path(find_regions.__code__.co_filename).parents[0]
+    while (package.parent / "__init__.py").exists():
+        package = package.parent
+    asking = re.compile(r"isinstance\([^)]*GroundedSam")
+    assert [path for path in package.rglob("*.py") if asking.search(path.read_text(encoding="utf-8"))] == []
 
 
 # --- what is told ---

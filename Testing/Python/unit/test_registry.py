@@ -14,11 +14,12 @@ import pytest
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.grid import Grid
+from Tell2RegLib.looking import Looking
 from Tell2RegLib.matching import left_alone, match_found
 from Tell2RegLib.region import Region
 from Tell2RegLib.sources.grounded_sam import GroundedSam
 from Tell2RegLib.sources.protocol import Found
-from Tell2RegLib.sources.registry import GROUP, check_found, make_source, source_names
+from Tell2RegLib.sources.registry import GROUP, accepted_options, check_found, make_source, source_names
 from Tell2RegLib.volume import Volume
 from Testing.Python.simulated_networks import SimulatedNetworks
 
@@ -144,6 +145,30 @@ def test_a_plug_in_cannot_take_the_place_of_a_built_in_source(
     assert source_names() == ("grounded_sam",)
     assert "'grounded_sam' of 'thief' is left out" in caplog.text
     assert isinstance(make_source("grounded_sam", detector=NETWORKS, segmenter=NETWORKS), GroundedSam)
+
+
+OPTIONS = """
+class Source:
+    def __init__(self, spacing_mm=3.0, *, device="cpu", box_threshold=0.2, colour="red"):
+        self.name, self.options = "optioned", (spacing_mm, device, box_threshold, colour)
+
+    def find(self, volume, prompts, *, progress=None, check=None):
+        ...
+"""
+
+
+def test_a_plug_in_is_handed_the_users_options_that_it_has_parameters_for(install: Callable[..., None]) -> None:
+    install("optioned", {"optioned": "optioned_module:Source"}, optioned_module=OPTIONS)
+    looking = Looking(source="optioned", spacing_mm=2.0, slice_step=3, device="cuda:1")
+    assert looking.words(["a"]).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("the_example")
+def test_a_plug_in_that_takes_none_of_the_options_is_made_all_the_same(tmp_path: Path) -> None:
+    words = Looking(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).words(["bright spot"])
+    assert words.source == make_source("bright_spots")
+    assert words.store is not None
+    assert accepted_options("bright_spots", {"share": 0.1, "device": "cpu", "name": None}) == {"share": 0.1}
 
 
 # --- what a source hands over ---
