@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.words import Words
 
 app = typer.Typer(
-    help="Register two volumes by what the same words find in both. For research use only, not for clinical use.",
+    help="Register two medical volumes from text prompts. For research use only, not for clinical use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,10 +58,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def tell2reg(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Register two volumes by what the same words find in both. For research use only, not for clinical use."""
+    """Register two medical volumes from text prompts. For research use only, not for clinical use."""
 
 
 @app.command()
@@ -70,7 +70,7 @@ def demo(
     seed: Seed = 7,
     prompts: Prompts = None,
     true_regions: Annotated[
-        bool, typer.Option("--true-regions", help="Take the pair's true regions instead of looking for words.")
+        bool, typer.Option("--true-regions", help="Use the true regions of the pair instead of prompts.")
     ] = False,
     transform: Kind = FitSettings.kind,
     device: Device = Looking.device,
@@ -78,9 +78,9 @@ def demo(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Register a synthetic pair of pelves with a known warp by words, and carry its biopsy plan over."""
+    """Register a synthetic pair of pelves with known truth from prompts, and propagate its biopsy plan."""
     if true_regions and prompts:
-        raise typer.BadParameter("--true-regions needs no words: leave out --prompt.")
+        raise typer.BadParameter("--true-regions replaces the prompts: omit --prompt.")
     with told(debug), Bars(_stages("make", not true_regions)) as bars:
         from Tell2RegLib.demo import PROMPTS, make_demo_pair, write_demo_pair
         from Tell2RegLib.output import write_result, writing_folder
@@ -110,16 +110,19 @@ def demo(
 
 @app.command()
 def register(
-    fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: an image file or a DICOM folder.")],
-    moving: Annotated[Path, typer.Option("--moving", help="Moving volume.")],
+    fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")],
+    moving: Annotated[Path, typer.Option("--moving", help="Moving volume: image file or DICOM folder.")],
     out: Out,
     prompts: Prompts = None,
     fixed_regions: Annotated[
         Path | None,
-        typer.Option("--fixed-regions", help="Instead of words: label map, .seg.nrrd or folder of masks, fixed."),
+        typer.Option(
+            "--fixed-regions",
+            help="Regions of the fixed volume, instead of prompts: label map, .seg.nrrd or mask folder.",
+        ),
     ] = None,
     moving_regions: Annotated[
-        Path | None, typer.Option("--moving-regions", help="The same on the moving volume.")
+        Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
     ] = None,
     models: Models = Looking.models,
     paper_mode: PaperMode = Looking.paper_mode,
@@ -130,10 +133,10 @@ def register(
     source: Source = Looking.source,
     keep_embeddings: KeepEmbeddings = Looking.keep_embeddings,
     moving_points: Annotated[
-        Path | None, typer.Option("--moving-points", help="A plan on the moving volume to carry over.")
+        Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
     ] = None,
     fixed_points: Annotated[
-        Path | None, typer.Option("--fixed-points", help="True places of the plan, where known.")
+        Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")
     ] = None,
     transform: Kind = FitSettings.kind,
     smoothness: Smoothness = None,
@@ -143,7 +146,7 @@ def register(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Register two volumes by what the same words find in both, or by given regions of the same names."""
+    """Register two volumes from prompts, or from existing regions with the same names."""
     _check_either(prompts, fixed_regions, moving_regions)
     files = {
         "fixed": fixed,
@@ -189,9 +192,11 @@ def _loaded(bars: Bars, looking: Looking, prompts: Sequence[str]) -> Words:
 
 @app.command()
 def regions(
-    volume: Annotated[Path, typer.Argument(help="An image file or a DICOM folder.")],
-    prompts: Annotated[list[str], typer.Option("--prompt", help="Words to look for; may be repeated.")],
-    out: Annotated[Path, typer.Option("--out", help="Segmentation to write, *.seg.nrrd.")],
+    volume: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
+    prompts: Annotated[
+        list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
     models: Models = Looking.models,
     box_threshold: BoxThreshold = Looking.box_threshold,
     spacing: Spacing = Looking.spacing_mm,
@@ -203,7 +208,7 @@ def regions(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Find regions in one volume by words and write them as a segmentation that Slicer reads."""
+    """Find regions in one volume from prompts and write them as a Slicer segmentation."""
     with told(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
         from Tell2RegLib.errors import InputError, OutputError
         from Tell2RegLib.finding import find_regions
@@ -255,18 +260,20 @@ def regions(
 
 @app.command()
 def apply(
-    transform: Annotated[Path, typer.Option("--transform", help="Folder left by 'register'.")],
+    transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
     source: Annotated[
         Path, typer.Option("--input", help="Volume, label map, .seg.nrrd, .mrk.json, .fcsv, .csv or surface model.")
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write.")],
-    inverse: Annotated[bool, typer.Option("--inverse", help="From fixed to moving space.")] = False,
-    nearest: Annotated[bool, typer.Option("--nearest", help="Nearest voxel: for label maps.")] = False,
+    inverse: Annotated[bool, typer.Option("--inverse", help="Warp from fixed to moving space.")] = False,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Nearest-neighbour interpolation, for label maps.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Carry a file from moving to fixed space by a transform."""
+    """Warp a file from moving to fixed space with the transform of a result."""
     with told(debug):
         from Tell2RegLib.apply import apply_file
         from Tell2RegLib.errors import OutputError
@@ -284,11 +291,17 @@ def apply(
 
 @app.command()
 def evaluate(
-    transform: Annotated[Path, typer.Option("--transform", help="Folder left by 'register'.")],
-    fixed_labels: Annotated[Path | None, typer.Option("--fixed-labels", help="Labels on the fixed volume.")] = None,
-    moving_labels: Annotated[Path | None, typer.Option("--moving-labels", help="Labels on the moving volume.")] = None,
-    fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks, fixed.")] = None,
-    moving_points: Annotated[Path | None, typer.Option("--moving-points", help="Landmarks, moving.")] = None,
+    transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
+    fixed_labels: Annotated[
+        Path | None, typer.Option("--fixed-labels", help="Label map or segmentation of the fixed volume.")
+    ] = None,
+    moving_labels: Annotated[
+        Path | None, typer.Option("--moving-labels", help="Label map or segmentation of the moving volume.")
+    ] = None,
+    fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks on the fixed volume.")] = None,
+    moving_points: Annotated[
+        Path | None, typer.Option("--moving-points", help="Landmarks on the moving volume.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -346,9 +359,11 @@ def _stages(first: str, by_words: bool) -> tuple[str, ...]:
 
 def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_regions: Path | None) -> None:
     if prompts and (fixed_regions or moving_regions):
-        raise typer.BadParameter("Give either words (--prompt) or regions (--fixed-regions, --moving-regions).")
+        raise typer.BadParameter(
+            "Give either prompts (--prompt) or regions (--fixed-regions, --moving-regions), not both."
+        )
     if not prompts and not (fixed_regions and moving_regions):
-        raise typer.BadParameter("Say what belongs together: --prompt, or both --fixed-regions and --moving-regions.")
+        raise typer.BadParameter("Give --prompt, or both --fixed-regions and --moving-regions.")
 
 
 def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:

@@ -30,17 +30,18 @@ def option(settings: type, name: str, flag: str) -> Any:
     return typer.Option(flag, callback=_checked(declared), help=declared.help + unit)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a problem.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result that is there already.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Which synthetic pair.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+Out = Annotated[Path, typer.Option("--out", help="Result folder to write.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the synthetic pair.")]
 Kind = Annotated[str, option(FitSettings, "kind", "--transform")]
 Device = Annotated[str, option(Looking, "device", "--device")]
 Smoothness = Annotated[float | None, option(FitSettings, "smoothness", "--smoothness")]
 Resolution = Annotated[float | None, option(FitSettings, "resolution_mm", "--resolution")]
 Prompts = Annotated[
-    list[str] | None, typer.Option("--prompt", help="Words to look for in both volumes; may be repeated.")
+    list[str] | None,
+    typer.Option("--prompt", help="What to detect in both volumes, one organ per prompt; may be repeated."),
 ]
 Models = Annotated[str, option(Looking, "models", "--models")]
 PaperMode = Annotated[bool, option(Looking, "paper_mode", "--paper-mode")]

@@ -36,30 +36,31 @@ class TrustSettings:
 
     near_mm: float = setting(
         5.0,
-        "Good up to this distance from an accepted region (about the radius of a lesion of 0.5 ml, 4.9 mm).",
+        "'good' up to this distance from an accepted region (4.9 mm is the radius of a 0.5 ml lesion).",
         unit="mm",
         low=0,
     )
-    far_mm: float = setting(20.0, "Not to be trusted farther than this from every accepted region.", unit="mm", low=0)
+    far_mm: float = setting(20.0, "'do not trust' beyond this distance from every accepted region.", unit="mm", low=0)
     jacobian_check: tuple[float, float] = setting(
-        (0.5, 2.0), "To be checked outside this range of the Jacobian determinant: tissue seldom halves or doubles."
+        (0.5, 2.0),
+        "'check' outside this range of the Jacobian determinant: tissue rarely halves or doubles its volume.",
     )
     jacobian_never: tuple[float, float] = setting(
-        (0.1, 5.0), "Not to be trusted at or beyond this range of the Jacobian determinant: nearly folded, or torn."
+        (0.1, 5.0), "'do not trust' at or outside this range of the Jacobian determinant: nearly folding or tearing."
     )
     spread_check_mm: float = setting(
-        5.0, "To be checked when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
+        5.0, "'check' when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
     )
     spread_never_mm: float = setting(
-        15.0, "Not to be trusted when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
+        15.0, "'do not trust' when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
     )
     round_ratio: float = setting(
-        1.25, "A region is round when two of its half axes differ by no more than this factor.", low=1
+        1.25, "A region counts as round if two of its semi-axes differ by at most this factor.", low=1
     )
     centre_mm: float = setting(
         10.0,
-        "Where one round region alone constrains the transform, good up to this distance from its centre: a rotation "
-        "by 15 degrees, which its surface hardly shows, is 2.6 mm there.",
+        "If a single round region constrains the transform, 'good' up to this distance from its centre: a rotation "
+        "by 15 degrees, hardly visible at its surface, is 2.6 mm there.",
         unit="mm",
         low=0,
     )

@@ -26,20 +26,20 @@ class Looking:
         InputError: a value out of its range.
     """
 
-    models: str = setting("demo", "Set of weights; see 'tell2reg models list'.")
-    source: str = setting("grounded_sam", "Source of regions by prompts; plug-ins add others.")
+    models: str = setting("demo", "Set of models; see 'tell2reg models list'.")
+    source: str = setting("grounded_sam", "Region source; plug-ins add others.")
     device: str = setting("auto", f"Device of the networks: {GRAMMAR}.", check=check_device)
     box_threshold: float | None = setting(
-        None, "Minimum score of a box; by default what suits the models.", low=0, high=1
+        None, "Minimum score of a box; the default depends on the models.", low=0, high=1
     )
     spacing_mm: float = setting(1.0, "In-plane voxel size of the slices that the networks see.", unit="mm", above=0)
-    slice_step: int = setting(1, "Look at every n-th slice only; the rest is filled in.", low=1, whole=True)
-    keep_embeddings: Path | None = setting(None, "Folder that keeps encoded slices for later runs (4 GB).")
-    paper_mode: bool = setting(False, "As in the paper: slice by slice, any prompts, no geometric check.")
-    threshold: float = setting(MatchSettings.threshold, "Minimum cosine similarity of a pair.", low=-1, below=1)
-    cross_prompts: bool | None = setting(
-        None, "Whether regions of different prompts may be paired; by default only with paper_mode."
+    slice_step: int = setting(1, "Process every n-th slice only; slices between are interpolated.", low=1, whole=True)
+    keep_embeddings: Path | None = setting(
+        None, "Folder for cached slice embeddings, reused by later runs (up to 4 GB)."
     )
+    paper_mode: bool = setting(False, "Pair as in the paper: slice by slice, across prompts, without geometric check.")
+    threshold: float = setting(MatchSettings.threshold, "Minimum cosine similarity of a pair.", low=-1, below=1)
+    cross_prompts: bool | None = setting(None, "Allow pairs of different prompts; by default only in paper mode.")
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -1,4 +1,4 @@
-"""The commands `tell2reg models`: which models there are, and how they come and go."""
+"""The commands `tell2reg models`: list, install, verify, import and remove models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.models.store import Record, Store
 
 app = typer.Typer(
-    help="The models that find regions by words: list, install, verify, import, remove. For research use only.",
+    help="List, install, verify, import and remove the networks that detect regions. For research use only.",
     no_args_is_help=True,
 )
 
@@ -32,7 +32,7 @@ WORDS = {"download": "Download", "verify": "Verify", "copy": "Copy", "wait": "Wa
 
 @app.command("list")
 def list_models(as_json: Json = False, debug: Debug = False) -> None:
-    """Show every model and every set: what is installed, how large, under which licence."""
+    """List all models and sets with status, size and licence."""
     with told(debug):
         from Tell2RegLib.models.store import Store
 
@@ -52,11 +52,11 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def install(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models or sets.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models or sets to install.")],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Download models or sets, as far as they are not there yet, and check them."""
+    """Download missing models or sets and verify them."""
     with told(debug), _kept(), ByteBars() as bars:
         from Tell2RegLib.models import actions
         from Tell2RegLib.models.store import Store
@@ -69,12 +69,12 @@ def install(
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models or sets; all that are installed, if none.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models or sets; by default all that are installed.")
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Hash the files of models again and compare with what they should be."""
+    """Hash installed files again and compare them with the catalogue."""
     with told(debug), ByteBars() as bars:
         from Tell2RegLib.errors import ModelError
         from Tell2RegLib.models import actions
@@ -94,15 +94,13 @@ def verify(
 
 @app.command("import")
 def import_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that was brought by hand.")],
-    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Which model it must be.")] = None,
-    unverified: Annotated[
-        bool, typer.Option("--unverified", help="Take it as that model although its hash is not known.")
-    ] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Downloaded file.")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Model that the file must be.")] = None,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Accept an unknown hash.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Copy a model's file into the folder of models: for places without internet."""
+    """Copy a downloaded file into the model folder, for computers without internet access."""
     with told(debug), ByteBars() as bars:
         from Tell2RegLib.models.importing import import_file
         from Tell2RegLib.models.store import Store
@@ -114,11 +112,13 @@ def import_model(
 
 @app.command()
 def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model or a set; models of other sets stay.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Model or set; models that other installed sets need are kept.")
+    ],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Delete the files of a model, or of a set as far as no other installed set needs them."""
+    """Delete a model, or those models of a set that no other installed set needs."""
     with told(debug):
         from Tell2RegLib.models import actions
         from Tell2RegLib.models.store import Store, readable
@@ -127,20 +127,19 @@ def remove(
     if as_json:
         print_json({"status": "ok", "removed": [model.name for model in models], "bytes": freed})
         return
-    stdout.print(
-        f"Removed {', '.join(model.name for model in models)}: {readable(freed)} are free again.", markup=False
-    )
+    stdout.print(f"Removed {', '.join(model.name for model in models)}: {readable(freed)} freed.", markup=False)
 
 
 @app.command("where")
 def where_models(
     folder: Annotated[
-        Path | None, typer.Option("--set", metavar="DIR", help="Keep models there from now on; none is moved.")
+        Path | None,
+        typer.Option("--set", metavar="DIR", help="Use this folder from now on; existing files are not moved."),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show, or choose, the folder of models."""
+    """Show or choose the model folder."""
     with told(debug):
         from Tell2RegLib.models.folder import VARIABLE, choose, where
 
@@ -153,7 +152,7 @@ def where_models(
     stdout.print(str(now), markup=False)
     stderr.print(f"Chosen by {why}.", markup=False)
     if folder is not None and VARIABLE in why:
-        stderr.print(f"Your choice is kept, and holds once {VARIABLE} is not set.", markup=False)
+        stderr.print(f"Your choice is stored and applies once {VARIABLE} is unset.", markup=False)
 
 
 # --- what is shown ---
@@ -190,11 +189,11 @@ class ByteBars:
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """A download that is stopped goes on later, and the user should know."""
+    """Tells the user that a cancelled download can be resumed."""
     try:
         yield
     except (KeyboardInterrupt, Cancelled) as error:
-        sys.stderr.write("Cancelled; what has come so far is kept, and the same command goes on from there.\n")
+        sys.stderr.write("Cancelled. The partial download is kept; run the same command to resume.\n")
         raise typer.Exit(130) from error
 
 
@@ -260,7 +259,7 @@ def _show_files(store: Store, done: Mapping[str, Record], as_json: bool) -> None
 
 def _caution(model: Model, status: str) -> str:
     if status == "unverified":
-        return "Its hash is not in the catalogue; you chose to trust it."
+        return "Its hash is not in the catalogue; it was imported with --unverified."
     return model.hash_origin
 
 

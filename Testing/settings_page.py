@@ -13,8 +13,8 @@ from Tell2RegLib.support.settings import Setting, settings_of
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
-Every setting is declared once, in the class that its chapter names; the options of `tell2reg`, this page and the
-checks are made from that declaration. `make docs` writes this page.
+Every setting is declared once, in the class named in its section. The options of `tell2reg`, the range checks and this
+page are generated from that declaration. `make docs` writes this page.
 """
 CHAPTERS = (
     ("Finding and pairing regions", Looking),

@@ -37,40 +37,40 @@ class FitSettings:
     kind: str = setting("svf", f"Kind of transform, one of {', '.join(KINDS)}.", check=one_of(*KINDS))
     smoothness: float = setting(
         0.5,
-        "Weight of the field's roughness against the overlap; larger is stiffer. By default 0.5, and "
-        f"{SMOOTHNESS_OF_FOUND:g} for regions found by prompts.",
+        "Weight of the field's roughness against the overlap; larger is stiffer. The default is 0.5, or "
+        f"{SMOOTHNESS_OF_FOUND:g} for regions from prompts.",
         low=0,
     )
-    bending: bool = setting(False, "Measure roughness by second instead of first derivatives.")
+    bending: bool = setting(False, "Penalise second instead of first derivatives.")
     resolution_mm: float | None = setting(
         None,
-        "Finest lattice on which regions are compared; by default the fixed voxels, coarsened until the regions' boxes "
-        "hold at most max_voxels.",
+        "Finest lattice spacing for comparing regions; by default the fixed voxel size, coarsened until the regions' "
+        "boxes hold at most max_voxels.",
         unit="mm",
         above=0,
         high=50,
     )
-    control_spacing: float = setting(4.0, "Finest control grid spacing of svf and ffd.", unit="lattice voxels", low=1)
-    margin_mm: float = setting(
-        20.0, "How far beyond the regions the field may reach before it is affine.", unit="mm", low=0
-    )
-    max_steps: int = setting(100, "Most optimiser steps on each of the three levels.", low=1, whole=True)
+    control_spacing: float = setting(4.0, "Finest control-grid spacing of svf and ffd.", unit="lattice voxels", low=1)
+    margin_mm: float = setting(20.0, "Distance beyond the regions at which the field becomes affine.", unit="mm", low=0)
+    max_steps: int = setting(100, "Maximum number of optimiser steps on each of the three levels.", low=1, whole=True)
     tolerance: float = setting(
-        8e-2, "A level stops when its loss falls by less than this share over convergence_window steps.", low=0
+        8e-2, "A level stops when its loss falls by less than this fraction within convergence_window steps.", low=0
     )
-    convergence_window: int = setting(10, "See tolerance.", unit="steps", low=1, whole=True)
-    step_size: float = setting(0.15, "Adam's step size, as a share of the control spacing.", above=0)
+    convergence_window: int = setting(
+        10, "Window of the stopping rule; see tolerance.", unit="steps", low=1, whole=True
+    )
+    step_size: float = setting(0.15, "Step size of Adam, as a fraction of the control spacing.", above=0)
     refocus_steps: int = setting(
-        10, "Steps between two choices of the voxels that are compared.", unit="steps", low=1, whole=True
+        10, "Number of steps after which the compared voxels are selected again.", unit="steps", low=1, whole=True
     )
     reach_voxels: int = setting(
-        3, "How far a region may move before the compared voxels are chosen anew.", unit="voxels", low=1, whole=True
+        3, "Margin around region boundaries within which voxels are compared.", unit="voxels", low=1, whole=True
     )
     least_determinant: float = setting(
-        0.3, "Cells of the control grid that shrink below this share of their volume are pushed back.", low=0, high=1
+        0.3, "Lattice cells compressed below this fraction of their volume are penalised.", low=0, high=1
     )
-    folding_weight: float = setting(30.0, "Weight of that push against the overlap.", low=0)
-    max_voxels: int = setting(1_500_000, "See resolution_mm.", low=1000, whole=True)
+    folding_weight: float = setting(30.0, "Weight of this penalty against the overlap.", low=0)
+    max_voxels: int = setting(1_500_000, "Maximum number of lattice voxels; see resolution_mm.", low=1000, whole=True)
     device: str = setting("cpu", f"Device of the deformable fit: {GRAMMAR}.", check=check_device)
 
     def __post_init__(self) -> None:

@@ -160,7 +160,7 @@ def test_what_is_not_verified_is_said(here: Store, tmp_path: Path) -> None:
     shown = run("import", tmp_path / "words", "--as", "bert-vocabulary", "--unverified")
     assert shown.exit_code == 0
     assert "bert-vocabulary: unverified" in shown.stdout
-    assert "not in the catalogue; you chose to trust it" in shown.stdout
+    assert "not in the catalogue; it was imported with --unverified" in shown.stdout
     assert states(told("list"))["bert-vocabulary"] == "unverified"
 
 
@@ -171,7 +171,7 @@ def test_where_tells_and_chooses(here: Store, tmp_path: Path, monkeypatch: pytes
     assert folders.VARIABLE in shown.stderr
     chosen = run("where", "--set", tmp_path / "mine")
     assert chosen.stdout.strip() == str(here.folder)
-    assert "is not set" in chosen.stderr
+    assert "is unset" in chosen.stderr
     monkeypatch.delenv(folders.VARIABLE)
     assert told("where")["folder"] == str(tmp_path / "mine")
     assert told("list")["folder"] == str(tmp_path / "mine")
@@ -288,6 +288,6 @@ def test_a_stopped_download_ends_with_130_and_says_that_it_goes_on(
     gate.set()
     assert process.returncode == 130, err
     assert out == ""
-    assert err == "Cancelled; what has come so far is kept, and the same command goes on from there.\n"
+    assert err == "Cancelled. The partial download is kept; run the same command to resume.\n"
     assert part.stat().st_size == 1000
     assert not (tmp_path / model.file).exists()
