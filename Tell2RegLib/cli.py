@@ -111,7 +111,7 @@ def demo(
 @app.command()
 def register(
     fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")],
-    moving: Annotated[Path, typer.Option("--moving", help="Moving volume: image file or DICOM folder.")],
+    moving: Annotated[Path, typer.Option("--moving", help="Moving volume.")],
     out: Out,
     prompts: Prompts = None,
     fixed_regions: Annotated[
@@ -292,16 +292,10 @@ def apply(
 @app.command()
 def evaluate(
     transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
-    fixed_labels: Annotated[
-        Path | None, typer.Option("--fixed-labels", help="Label map or segmentation of the fixed volume.")
-    ] = None,
-    moving_labels: Annotated[
-        Path | None, typer.Option("--moving-labels", help="Label map or segmentation of the moving volume.")
-    ] = None,
-    fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks on the fixed volume.")] = None,
-    moving_points: Annotated[
-        Path | None, typer.Option("--moving-points", help="Landmarks on the moving volume.")
-    ] = None,
+    fixed_labels: Annotated[Path | None, typer.Option("--fixed-labels", help="Labels on the fixed volume.")] = None,
+    moving_labels: Annotated[Path | None, typer.Option("--moving-labels", help="Labels on the moving volume.")] = None,
+    fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks, fixed.")] = None,
+    moving_points: Annotated[Path | None, typer.Option("--moving-points", help="Landmarks, moving.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
