@@ -14,8 +14,15 @@ from Tell2RegLib.module.worker_client import WorkerClient
 
 def makeRuns() -> Runs:
     """Runs in a worker of Slicer's own Python, polled while the application is idle, ended with it."""
-    runs = Runs(makeClient(), timer=qt.QTimer(), pump=slicer.app.processEvents)
+    timer = qt.QTimer()
+    runs = Runs(makeClient(), timer=timer, pump=slicer.app.processEvents)
+
+    def release() -> None:
+        slicer.app.disconnect("aboutToQuit()", runs.close)
+        timer.deleteLater()
+
     slicer.app.connect("aboutToQuit()", runs.close)
+    runs.closed.connect(release)
     return runs
 
 

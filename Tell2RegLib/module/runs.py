@@ -48,7 +48,8 @@ class Outcome:
 class Runs:
     """Starts requests in the worker and tells how they go.
 
-    Signals: `started(run)`, `progressed(run, stage, done, total, secondsLeft)`, `logged(text)`, `ended(Outcome)`.
+    Signals: `started(run)`, `progressed(run, stage, done, total, secondsLeft)`, `logged(text)`, `ended(Outcome)`,
+    `closed()`.
 
     Args:
         client: a WorkerClient.
@@ -59,11 +60,12 @@ class Runs:
     def __init__(self, client: Any, timer: Any = None, pump: Callable[[], None] | None = None) -> None:
         self.client = client
         self.started, self.progressed, self.logged, self.ended = Signal(), Signal(), Signal(), Signal()
+        self.closed = Signal()
         self.current = ""
         self.outcome: Outcome | None = None
         self._pump = pump
         self._timer = timer
-        self._lookingUp = False
+        self._lookingUp = self._isClosed = False
         self._next: Callable[[], None] | None = None
         if timer is not None:
             timer.setInterval(POLL_MS)
@@ -174,11 +176,19 @@ class Runs:
 
     def renew(self, client: Any) -> None:
         """Go on with another client: the old worker ends, a new one sees what was installed since."""
-        self.close()
+        self._stop()
         self.client = client
 
     def close(self) -> None:
-        """End the run and the worker."""
+        """End the run and the worker for good; a second time does nothing."""
+        if self._isClosed:
+            return
+        self._isClosed = True
+        self._stop()
+        self._timer = None
+        self.closed.emit()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.stop()
         self._next = None

@@ -19,13 +19,18 @@ def setUp(widget) -> None:
     root.setMRMLScene(slicer.mrmlScene)
     widget.logic = Tell2RegLogic()
     widget.panel = Panel(widget.ui, widget.logic, widget)
-    if slicer.util.selectedModule() == "Tell2Reg":
+    if _isSelected():
         widget.panel.enter()  # reloaded: Slicer does not say again that the person is here
     scene = slicer.mrmlScene
     widget.addObserver(scene, scene.StartCloseEvent, lambda *_: widget.panel.sceneStartsToClose())
     widget.addObserver(scene, scene.EndCloseEvent, lambda *_: widget.panel.sceneClosed())
     widget.addObserver(scene, scene.EndImportEvent, lambda *_: widget.panel.sceneClosed())
     widget.addObserver(scene, scene.EndBatchProcessEvent, lambda *_: widget.panel.update())
+
+
+def _isSelected() -> bool:
+    """Whether the module is the one that is shown; never without a main window."""
+    return slicer.util.mainWindow() is not None and slicer.util.selectedModule() == "Tell2Reg"
 
 
 def reloadLibrary() -> None:

@@ -21,6 +21,7 @@ from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
 from Tell2RegLib.module.panel.transform_step import TransformStep, summaryInWords
 from Tell2RegLib.module.panel.view_controls import ViewControls
+from Tell2RegLib.module.panel.volume_watch import VolumeWatch
 from Tell2RegLib.module.panel.words_step import WordsStep
 from Tell2RegLib.module.runs import Outcome
 from Tell2RegLib.module.views import Views
@@ -64,6 +65,7 @@ class Panel:
         self._updating = False
         self._guiTag = None
         self._bound = None
+        self.volumes = VolumeWatch(observer, self._volumeMoved)
         self.images, self.words = ImagesStep(self), WordsStep(self)
         self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
         self.viewControls = ViewControls(self)
@@ -139,6 +141,7 @@ class Panel:
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self._observer.removeObserver(scene, event, self._sceneChanged)
         self._observer.removeObserver(scene, scene.NodeAboutToBeRemovedEvent, self._nodeGoes)
+        self.volumes.follow(())
         self._bound, self._guiTag = None, None
         self._settled.stop()
 
@@ -181,6 +184,7 @@ class Panel:
         self._updating = True
         try:
             self._forgetMessagesOfOtherVolumes()
+            self.volumes.follow((self.logic.parameters.fixedVolume, self.logic.parameters.movingVolume))
             self._forgetBrokenPairs()
             for step in (self.images, self.words, self.regions, self.transform, self.viewControls, self.plan):
                 step.update()
@@ -189,6 +193,10 @@ class Panel:
 
     def _changed(self, _caller=None, _event=None) -> None:
         self.update()
+
+    def _volumeMoved(self, _caller=None, _event=None) -> None:
+        """A transform above a chosen volume changed: once per turn of the event loop, however often it is dragged."""
+        self._settled.start(0)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _nodeGoes(self, _caller, _event, node) -> None:

@@ -41,19 +41,12 @@ def small(standin):
 def a_clinic_with(standin, monkeypatch: pytest.MonkeyPatch):
     """The module's panel with a small pair, entered, and this client of a worker."""
     from Tell2RegLib.module import application
-    from Tell2RegLib.module.runs import Runs
     from Testing.Python.slicer_side.simulated import Clinic
 
     def clinic_with(client) -> Clinic:
-        import qt
         import slicer
 
-        def make_runs() -> Runs:
-            runs = Runs(client, timer=qt.QTimer())
-            slicer.app.connect("aboutToQuit()", runs.close)
-            return runs
-
-        monkeypatch.setattr(application, "makeRuns", make_runs)
+        monkeypatch.setattr(application, "makeClient", lambda: client)
         standin.load_module(TELL2REG)
         slicer.util.selectModule("Tell2Reg")
         clinic = Clinic(standin, slicer.util.getModuleWidget("Tell2Reg"), client)
