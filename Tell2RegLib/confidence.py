@@ -193,12 +193,23 @@ def _alone_and_round(pairs: Sequence[RegionPair], settings: TrustSettings) -> Re
     used = [pair.moving for pair in pairs if pair.accepted]
     if len(used) != 1:
         return None
-    points = used[0].points_lps_mm()
+    return used[0] if is_round(used[0], settings.round_ratio) else None
+
+
+def is_round(region: Region, round_ratio: float | None = None) -> bool:
+    """Whether a region is round about some axis, so that it hardly says how it is turned about that.
+
+    Args:
+        region: the region.
+        round_ratio: of two half axes; `TrustSettings.round_ratio` when None.
+    """
+    points = region.points_lps_mm()
     # A voxel's own extent, so that a region of one slice or one voxel has a thickness.
-    own = np.mean(np.square(used[0].grid.spacing_mm)) / 12
+    own = np.mean(np.square(region.grid.spacing_mm)) / 12
     spread = np.cov(points.T) if len(points) > 1 else np.zeros((3, 3))
     axes = np.sqrt(np.linalg.eigvalsh(spread + own * np.eye(3)))
-    return used[0] if (axes[1:] / axes[:-1]).min() <= settings.round_ratio else None
+    ratio = TrustSettings().round_ratio if round_ratio is None else round_ratio
+    return bool((axes[1:] / axes[:-1]).min() <= ratio)
 
 
 def _by_turn(drawn: Floats, alone: Region | None, settings: TrustSettings) -> Iterator[Judgement]:

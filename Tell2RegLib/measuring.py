@@ -24,9 +24,19 @@ from Tell2RegLib.metrics import (
 )
 from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import Region, RegionPair, plain_name
-from Tell2RegLib.result import DETECTED_DICE, Fitted, PairMetrics, PromptResult, Summary, Target, WordsResult
+from Tell2RegLib.result import (
+    DETECTED_DICE,
+    Fitted,
+    PairAgreement,
+    PairMetrics,
+    PromptResult,
+    Summary,
+    Target,
+    WordsResult,
+)
 from Tell2RegLib.sources.protocol import Found
 from Tell2RegLib.stages import Clock
+from Tell2RegLib.transform import affine_transform
 from Tell2RegLib.volume import Volume
 
 
@@ -56,8 +66,25 @@ def measured(
         inverse_error,
         transform.resample(moving),
         tuple(carried),
+        fit_result.rigid_is_enough,
     )
     return fitted, tuple(metrics)
+
+
+def linear_agreements(fitted: Fitted, pairs: Sequence[RegionPair]) -> dict[str, tuple[PairAgreement, ...]]:
+    """How every pair agrees under the "rigid" and the "affine" map of a fit, in the order of the pairs."""
+    transform, agreements = fitted.transform, {}
+    grids = (transform.fixed_to_moving.grid, transform.moving_to_fixed.grid)
+    for kind, matrix in (("rigid", fitted.rigid_lps), ("affine", fitted.affine_lps)):
+        linear = affine_transform(kind, matrix, *grids)
+        moved = [carry_region(pair.moving, linear) for pair in pairs]
+        agreements[kind] = tuple(
+            PairAgreement(0.0, None)
+            if region is None
+            else PairAgreement(dice(pair.fixed, region), centroid_distance_mm(pair.fixed, region))
+            for pair, region in zip(pairs, moved, strict=True)
+        )
+    return agreements
 
 
 def measured_as_they_lie(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]:

@@ -45,6 +45,19 @@ class PairMetrics:
 
 
 @dataclass(frozen=True)
+class PairAgreement:
+    """How a fixed region and a moved one agree on the fixed grid.
+
+    Args:
+        dice: overlap, 0..1.
+        centroid_mm: distance of the centres; None where the moved region left the fixed volume.
+    """
+
+    dice: float
+    centroid_mm: float | None
+
+
+@dataclass(frozen=True)
 class PromptResult:
     """What a prompt gave: one row of the paper's Table 2.
 
@@ -130,6 +143,7 @@ class Fitted:
         moving_in_fixed: the moving volume, resampled.
         moving_regions_in_fixed: the pairs' moving regions in fixed space, same order as `pairs`; None where a
             region left the fixed volume.
+        rigid_is_enough: whether the deformable transform is the rigid one (`fitting.FitResult`).
     """
 
     transform: Transform
@@ -139,3 +153,4 @@ class Fitted:
     inverse_error_mm: tuple[float, float]
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
+    rigid_is_enough: bool = False

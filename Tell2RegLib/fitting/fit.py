@@ -14,6 +14,7 @@ import numpy as np
 from Tell2RegLib.errors import GeometryError, NothingFound
 from Tell2RegLib.field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.fitting.linear import rigid_and_affine
+from Tell2RegLib.fitting.residual import rigid_is_enough
 from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress
 from Tell2RegLib.grid import Floats, Grid, apply_affine
 from Tell2RegLib.inversion import invert_field
@@ -38,6 +39,8 @@ class FitResult:
         rigid_lps, affine_lps: 4 x 4, fixed to moving: results in their own right (elastic is not always better).
         losses: the loss at every optimiser step, one tuple per level; empty for rigid and affine.
         device: where it ran.
+        rigid_is_enough: whether a transform of a deformable kind is the rigid one, since that leaves no more than the
+            noise of the voxels in every pair.
     """
 
     transform: Transform
@@ -45,6 +48,7 @@ class FitResult:
     affine_lps: Floats
     losses: tuple[tuple[float, ...], ...]
     device: str
+    rigid_is_enough: bool = False
 
     def linear(self, kind: str) -> Transform:
         """The "rigid" or "affine" map as a Transform on the same grids."""
@@ -88,6 +92,10 @@ def fit(
         matrix = rigid if settings.kind == "rigid" else affine
         tell(total)
         return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), rigid, affine, (), device)
+    if rigid_is_enough(accepted, rigid):
+        tell(total)
+        transform = affine_transform(settings.kind, rigid, fixed_grid, moving_grid)
+        return FitResult(transform, rigid, affine, (), device, rigid_is_enough=True)
     with _deterministic() if device != "cpu" else nullcontext():
         transform, losses = _deformable(accepted, affine, settings, device, moving_grid, tell, check)
     tell(total)

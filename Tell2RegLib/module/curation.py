@@ -27,9 +27,8 @@ class PairRow:
         similarity: how much alike the regions look; None when names or a person made the pair.
         accepted: whether the fit uses it.
         reason: why it is accepted or rejected, in the user's words.
-        distance_mm, size_ratio, dice: of the two regions as the volumes lie; moving size over fixed size.
-        distance_mm_after, dice_after: by the fitted transform; None before a fit.
-        hd95_mm, hd95_mm_after: 95th percentile of the surface distance; measured by the fit, None before it.
+        distance_mm, size_ratio, dice: of the two regions as the volumes lie; moving size over fixed size. What a fit
+            did to a pair is no part of a decision: `fit_summary.FitRow`.
     """
 
     number: int
@@ -44,10 +43,6 @@ class PairRow:
     distance_mm: float | None = None
     size_ratio: float | None = None
     dice: float | None = None
-    distance_mm_after: float | None = None
-    dice_after: float | None = None
-    hd95_mm: float | None = None
-    hd95_mm_after: float | None = None
 
     @property
     def status(self) -> str:
@@ -117,10 +112,9 @@ def next_number(rows: Rows) -> int:
     return max((row.number for row in rows), default=-1) + 1
 
 
-def without_fit(rows: Rows) -> Rows:
-    """The rows with no word of a fit: it belongs to other pairs."""
-    unknown = dict.fromkeys(("distance_mm_after", "dice_after", "hd95_mm", "hd95_mm_after"))
-    return tuple(replace(row, **unknown) for row in rows)
+def remeasured(rows: Rows, measures: Mapping[int, Mapping[str, float | None]]) -> Rows:
+    """The rows with `distance_mm` and `dice` measured again, by number."""
+    return tuple(replace(row, **measures.get(row.number, {})) for row in rows)
 
 
 def same_for_the_fit(a: Rows, b: Rows) -> bool:
@@ -218,6 +212,10 @@ class History:
             return rows
         self._before.append(rows)
         return self._after.pop()
+
+    def revise(self, change: Callable[[Rows], Rows]) -> None:
+        """Change what is no decision, the measures for example, in every step."""
+        self._before, self._after = ([change(rows) for rows in steps] for steps in (self._before, self._after))
 
     def forget(self) -> None:
         """Other regions: the old steps mean nothing any more."""

@@ -26,7 +26,7 @@ from Tell2RegLib.matching.names import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.module import curation, fitted_regions, inputs, plan, plan_record, scene_results
 from Tell2RegLib.module.curation import History, Rows
-from Tell2RegLib.module.fit_summary import SUMMARY, fromTheVolumeAsItLies, summaryOf, voxelsOf
+from Tell2RegLib.module.fit_summary import SUMMARY, FitRow, fromTheVolumeAsItLies, rowsOfFit, summaryOf
 from Tell2RegLib.module.fitted_regions import FittedRegions
 from Tell2RegLib.module.found_summary import summaryOfFound
 from Tell2RegLib.module.mrml_markups import points_of
@@ -197,7 +197,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own.words = "\n".join([*reply.messages, *filter(None, [summary.partnerless])])
         own.modelHashes = json.dumps(dict(reply.models))
         own.foundParameters = json.dumps(dict(reply.parameters), default=str)
-        own.fittedPairs = ""
+        own.fittedPairs = own.fitSummary = ""
         self._history.forget()
         self._keep(rows)
         self.fitChanged.emit()
@@ -299,6 +299,11 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         return summary if set(SUMMARY) <= set(summary) else {}
 
     @property
+    def fitRows(self) -> tuple[FitRow, ...]:
+        """What the fit that `fitSummary` tells of did to every pair, whatever was decided since."""
+        return rowsOfFit(self.fitSummary)
+
+    @property
     def fitIsOld(self) -> bool:
         """Whether the accepted pairs or the smoothness have changed since the fit."""
         fitted = self.parameters.fittedPairs
@@ -316,14 +321,16 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         Raises:
             Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
         """
-        numbers, request = self._fitRequest()
-        told = {"smoothness": request.smoothness, "regions": voxelsOf(request.pairs)}
+        requested, request = self._fitRequest()
         keep, initial, rows = RunInputs(self.parameters), inputs.initialMatrix(self.parameters), self.rows
-        self.runs.start(
-            FIT, request, lambda reply: self._fitted(reply, keep, numbers, initial, rows, told), waitForCompletion
-        )
 
-    def _fitRequest(self) -> tuple[tuple[int, ...], FitRequest]:
+        def fitted(reply: FitReply) -> None:
+            keep.raiseIfGone(self.parameters)
+            self._fitted(reply, request, requested, initial, rows)
+
+        self.runs.start(FIT, request, fitted, waitForCompletion)
+
+    def _fitRequest(self) -> tuple[Rows, FitRequest]:
         own = self.parameters
         inputs.raiseIf(self.whyNotFit())
         fixed, moving = inputs.readVolumes(own)
@@ -338,28 +345,36 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             models=mappingOf(own.modelHashes),
             parameters=mappingOf(own.foundParameters),
         )
-        return tuple(row.number for row, _ in pairs), request
+        return tuple(row for row, _ in pairs), request
 
     def _fitted(
         self,
         reply: FitReply,
-        keep: RunInputs,
-        numbers: Sequence[int],
+        request: FitRequest,
+        requested: Rows,
         initial: Floats | None,
         rows: Rows,
-        told: dict[str, Any],
     ) -> None:
-        keep.raiseIfGone(self.parameters)
+        """Show a fit.
+
+        Args:
+            requested: the rows of the request's pairs.
+            rows: all of them when the fit was asked for.
+        """
         if reply.transform is None or reply.jacobian is None:
             raise InputError(reply.reason)
         transform, linear = fromTheVolumeAsItLies(reply, initial)
         own = self.parameters
         own.shown = "none"
         scene_results.showFit(own, transform, linear, reply.jacobian, reply.provenance)
-        own.fitSummary = json.dumps({**summaryOf(reply), **told})
+        own.fitSummary = json.dumps({**summaryOf(reply, request.pairs, requested), "smoothness": request.smoothness})
         own.fittedPairs = curation.to_json(rows)
-        metrics = dict(zip(numbers, reply.metrics, strict=True))
-        self._showRows(scene_results.withMetrics(self.rows, metrics))
+        measures = {
+            row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}
+            for row, metric in zip(requested, reply.metrics, strict=True)
+        }
+        self._history.revise(lambda steps: curation.remeasured(steps, measures))
+        self._showRows(curation.remeasured(self.rows, measures))
         own.shown = "deformable"
         self.fitChanged.emit()
 

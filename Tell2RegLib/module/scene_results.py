@@ -6,20 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from Tell2RegLib.grid import Floats
 from Tell2RegLib.metrics import centroid_distance_mm, dice
-from Tell2RegLib.module.curation import PairRow, Rows, without_fit
+from Tell2RegLib.module.curation import PairRow, Rows
+from Tell2RegLib.module.fit_summary import FitRow, rowsOfFit
 from Tell2RegLib.module.made_for import remember, whyNotFor
 from Tell2RegLib.module.mrml_segmentations import describe_segment, segmentation_from_regions
 from Tell2RegLib.module.mrml_tables import fill_table, text_node
 from Tell2RegLib.module.mrml_transforms import grid_node_from_field, linear_node_from_lps, set_references
 from Tell2RegLib.module.mrml_volumes import volume_to_node
+from Tell2RegLib.module.parameters import mappingOf
 from Tell2RegLib.module.subject_hierarchy import put_into, results_folder
 from Tell2RegLib.occupancy import place_region
 from Tell2RegLib.region import Region, RegionPair, color_of
-from Tell2RegLib.result import NOTICE, PairMetrics
+from Tell2RegLib.result import NOTICE
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
 
@@ -159,17 +159,36 @@ def showDecisions(parameters, rows: Rows) -> None:
         _fillPairs(parameters, rows)
 
 
-PAIR_COLUMNS = (
-    *("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice"),
-    *("hd95_mm", "distance_mm_after", "dice_after", "hd95_mm_after"),
-)
+PAIR_COLUMNS = ("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice")
 
 
 def _fillPairs(parameters, rows: Rows) -> None:
     columns = {name: [getattr(row, name) for row in rows] for name in PAIR_COLUMNS}
+    latest = {(row.number, row.fixed, row.moving): row for row in rowsOfFit(mappingOf(parameters.fitSummary))}
+    ofTheFit = [_fitColumns(latest.get((row.number, row.fixed, row.moving))) for row in rows]
+    columns |= {name: [values[name] for values in ofTheFit] for name in _fitColumns(None)}
     scene = parameters.fixedRegions.GetScene()
     parameters.pairsTable = fill_table(scene, "Tell2Reg pairs", columns, node=parameters.pairsTable)
     putIntoResults(parameters, parameters.pairsTable)
+
+
+def _fitColumns(row: FitRow | None) -> dict[str, object]:
+    """What the latest fit did to a pair, as columns; nothing where it did not know the pair."""
+    if row is None:
+        names = ("dice_rigid", "dice_affine", "distance_mm_rigid", "distance_mm_affine")
+        after = ("hd95_mm", "distance_mm_after", "dice_after", "hd95_mm_after")
+        return {"used_by_the_fit": "", **dict.fromkeys((*names, *after))}
+    return {
+        "used_by_the_fit": "yes" if row.accepted else "no",
+        "dice_rigid": row.dice[1],
+        "dice_affine": row.dice[2],
+        "distance_mm_rigid": row.distance_mm[1],
+        "distance_mm_affine": row.distance_mm[2],
+        "hd95_mm": row.hd95_mm[0],
+        "distance_mm_after": row.distance_mm[3],
+        "dice_after": row.dice[3],
+        "hd95_mm_after": row.hd95_mm[1],
+    }
 
 
 def showFit(
@@ -225,33 +244,9 @@ def _sameVolumes(parameters) -> tuple[str, ...]:
     return TRANSFORMS if same and all(getattr(parameters, name) is not None for name in TRANSFORMS) else ()
 
 
-def withMetrics(rows: Rows, metrics: Mapping[int, PairMetrics]) -> Rows:
-    """The rows with what the fit did to them, by number."""
-    return tuple(
-        replace(
-            row,
-            distance_mm=metrics[row.number].centroid_mm_before,
-            dice=metrics[row.number].dice_before,
-            distance_mm_after=metrics[row.number].centroid_mm_after,
-            dice_after=metrics[row.number].dice_after,
-            hd95_mm=metrics[row.number].hd95_mm_before,
-            hd95_mm_after=metrics[row.number].hd95_mm_after,
-        )
-        if row.number in metrics
-        else without_fit((row,))[0]
-        for row in rows
-    )
-
-
 def putIntoResults(parameters, node) -> None:
     """Into the folder of results beside the fixed volume, where there is one."""
     fixed = parameters.fixedVolume
     if fixed is None:  # it was deleted since
         return
     put_into(results_folder(fixed.GetScene(), fixed, FOLDER), node)
-
-
-def meanOf(values: Sequence[float | None]) -> float | None:
-    """The mean of those that are known."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

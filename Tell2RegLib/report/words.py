@@ -144,6 +144,7 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_pairs([m for m in result.metrics if m.accepted]),
         *_about_rejected([m.name for m in result.metrics if not m.accepted]),
         *_about_transform(result.fitted),
+        *_about_a_rigid_map(result.fitted),
         *_about_strain(strain),
         *_about_trust(result.targets),
         *_about_targets(result),
@@ -208,6 +209,15 @@ def _about_transform(fitted: Fitted) -> Iterator[Remark]:
         )
     else:
         yield Remark(f"The two directions undo each other to {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
+
+
+def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
+    if fitted.rigid_is_enough and fitted.transform.kind in DEFORMABLE:
+        yield Remark(
+            "The rigid transform aligns the regions to within the noise of the voxels. The deformable transform is the "
+            "same: a deformation would fit that noise.",
+            "note",
+        )
 
 
 def _about_strain(strain: Strain) -> Iterator[Remark]:

@@ -25,7 +25,7 @@ from Tell2RegLib.metrics import FieldQuality
 from Tell2RegLib.models.catalog import Model
 from Tell2RegLib.models.rows import ModelRow, SetRow
 from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairMetrics, PromptResult
+from Tell2RegLib.result import PairAgreement, PairMetrics, PromptResult
 from Tell2RegLib.sources.protocol import PromptCount
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _PARTS = (
     *(Grid, Volume, Region, RegionPair, DisplacementField, Transform, PointList),
-    *(PairMetrics, FieldQuality, PromptCount, PromptResult, Model, ModelRow, SetRow),
+    *(PairAgreement, PairMetrics, FieldQuality, PromptCount, PromptResult, Model, ModelRow, SetRow),
     *(requests.Device, requests.Missing),
 )
 _TYPES: Mapping[str, type] = {

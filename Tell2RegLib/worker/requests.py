@@ -16,7 +16,7 @@ from Tell2RegLib.markups import PointList
 from Tell2RegLib.metrics import FieldQuality
 from Tell2RegLib.models.rows import ModelRow, SetRow
 from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairMetrics, PromptResult
+from Tell2RegLib.result import PairAgreement, PairMetrics, PromptResult
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
 
@@ -68,6 +68,10 @@ class FitReply:
         timing_s: seconds by stage, and "total".
         provenance: versions, device, parameters, date.
         reason: why there is no transform; empty when there is one.
+        linear: how the pairs agree under the "rigid" and the "affine" map, in the order of `metrics`; empty without a
+            transform.
+        rigid_is_enough: whether the deformable transform is the rigid one, since that leaves no more than the noise of
+            the voxels.
     """
 
     transform: Transform | None
@@ -80,6 +84,8 @@ class FitReply:
     timing_s: Mapping[str, float]
     provenance: Mapping[str, Any]
     reason: str = ""
+    linear: Mapping[str, tuple[PairAgreement, ...]] = field(default_factory=dict)
+    rigid_is_enough: bool = False
 
 
 @dataclass(frozen=True)

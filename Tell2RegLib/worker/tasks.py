@@ -121,6 +121,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
     """Pairs to a transform and its measures: see `FitRequest`."""
     from Tell2RegLib.jacobian import jacobian_determinant
+    from Tell2RegLib.measuring import linear_agreements
     from Tell2RegLib.volume import Volume
 
     result = _finished(request, run)
@@ -141,6 +142,8 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         jacobian=Volume(jacobian, forward.grid, "Jacobian"),
         timing_s=result.timing_s,
         provenance=result.provenance,
+        linear=linear_agreements(fitted, request.pairs),
+        rigid_is_enough=fitted.rigid_is_enough,
     )
 
 

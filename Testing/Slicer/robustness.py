@@ -121,5 +121,5 @@ def an_edited_segment_is_fitted():
     widget.ui.fitButton.click()
     until(lambda: not widget.panel.busy)
     fitted = widget.logic.rows[0]
-    assert fitted.dice_after is not None, widget.panel.messages.latest
+    assert widget.logic.fitRows[0].dice[-1] is not None, widget.panel.messages.latest
     assert fitted.dice < row.dice or fitted.distance_mm != row.distance_mm

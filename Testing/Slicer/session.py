@@ -128,8 +128,8 @@ class Session:
         self.waitUntilIdle()
         assert self.own.deformableTransform is not None, self.panel.messages.latest
         assert "Nothing of the volume is folded" in self.ui.fitSummary.text
-        used = [row for row in self.rows if row.accepted]
-        assert np.mean([row.dice_after for row in used]) > np.mean([row.dice for row in used])
+        used = [row for row in self.widget.logic.fitRows if row.accepted]
+        assert np.mean([row.dice[-1] for row in used]) > np.mean([row.dice[0] for row in used])
         assert self.own.shown == "deformable"
         self.look("3-fit")
 

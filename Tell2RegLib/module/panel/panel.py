@@ -13,13 +13,13 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.module import curation, showing
 from Tell2RegLib.module.logic import FIND, FIT, REPORT, Tell2RegLogic
-from Tell2RegLib.module.panel import messages
+from Tell2RegLib.module.panel import fit_words, messages
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
-from Tell2RegLib.module.panel.transform_step import TransformStep, summaryInWords
+from Tell2RegLib.module.panel.transform_step import TransformStep
 from Tell2RegLib.module.panel.view_controls import ViewControls
 from Tell2RegLib.module.panel.volume_watch import VolumeWatch
 from Tell2RegLib.module.panel.words_step import WordsStep
@@ -295,7 +295,8 @@ class Panel:
         else:
             self.messages.succeeded(step)
             if outcome.run == FIT and self.logic.fitSummary:
-                self.log(summaryInWords(self.logic.fitSummary, old=False))
+                for sentence in fit_words.inWords(self.logic.fitSummary):
+                    self.log(sentence)
             if outcome.run == REPORT:
                 self.say(_("Report: {path}").format(path=self.logic.report), INFO, step)
         self.update()

@@ -8,6 +8,10 @@ import qt
 
 ROW_MARGIN = 8
 """What a row is higher than its text, in pixels, about."""
+GREY = (140, 140, 140)
+"""Text that can be read on a light and on a dark ground, and looks switched off on both."""
+INK, PAPER = (20, 20, 20), (245, 245, 245)
+"""Text on a light and on a dark cell."""
 
 
 def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
@@ -52,8 +56,20 @@ def fitHeight(table, least: int = 3, most: int = 12) -> None:
 
 
 def color(item, rgb: Sequence[float]) -> None:
-    """Paint a cell."""
+    """Paint a cell, and write on it so that it can be read in a light and in a dark theme."""
     item.setBackground(qt.QBrush(_color(rgb)))
+    red, green, blue = rgb
+    isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+    item.setForeground(qt.QBrush(qt.QColor(*(INK if isLight else PAPER))))
+
+
+def grey(table, row: int, tip: str = "") -> None:
+    """Show a row as one that counts no longer, and say why in its tooltips."""
+    for column in range(table.columnCount):
+        item = table.item(row, column)
+        item.setForeground(qt.QBrush(qt.QColor(*GREY)))
+        if tip:
+            item.setToolTip(tip)
 
 
 def swatch(item, rgb: Sequence[float]) -> None:

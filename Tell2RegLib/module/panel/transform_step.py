@@ -7,8 +7,17 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module import inputs
 from Tell2RegLib.module.logic import FIT
-from Tell2RegLib.module.panel import messages, tables
+from Tell2RegLib.module.panel import fit_words, messages, tables
 from Tell2RegLib.module.panel.run_row import RunRow
+
+STATES_IN_WORDS = (_("before"), _("rigid"), _("affine"), _("deform."))
+"""The columns of a measure, in the order of `fit_summary.STATES`."""
+MEASURES = (
+    (_("Dice"), STATES_IN_WORDS),
+    (_("mm"), STATES_IN_WORDS),
+    (_("HD95"), (STATES_IN_WORDS[0], STATES_IN_WORDS[-1])),
+)
+"""Short headings, so that ten figures stand beside a name; the tooltip of the table says what they mean."""
 
 
 class TransformStep:
@@ -21,7 +30,7 @@ class TransformStep:
         ui.plotButton.connect("clicked(bool)", self._plot)
         tables.prepare(
             ui.fitTable,
-            (_("Name"), _("Dice"), _("after"), _("Distance, mm"), _("after"), _("HD95, mm"), _("after")),
+            (_("Name"), *(f"{head}\n{state}" for head, states in MEASURES for state in states)),
         )
 
     def disconnect(self) -> None:
@@ -42,22 +51,31 @@ class TransformStep:
     def _summarize(self, why: str) -> None:
         ui, summary = self._ui, self._logic.fitSummary
         known = bool(summary) and not why
-        ui.fitSummary.setVisible(known)
-        ui.fitTable.setVisible(known)
+        for widget in (ui.fitSummary, ui.fitLimits, ui.fitTable):
+            widget.setVisible(known)
         if not known:
             return
-        ui.fitSummary.text = summaryInWords(summary, self._logic.fitIsOld)
-        rows = [row for row in self._logic.rows if row.dice_after is not None]
-        ui.fitTable.setRowCount(len(rows))
+        old = self._logic.fitIsOld
+        limits = "\n".join(fit_words.limitsInWords(summary))
+        ui.fitSummary.text = fit_words.summaryInWords(summary, old)
+        ui.fitLimits.text, ui.fitLimits.styleSheet = limits, messages.STYLES[messages.WARNING]
+        ui.fitLimits.setVisible(bool(limits))
+        self._fillTable(old)
+
+    def _fillTable(self, old: bool) -> None:
+        """The rows of the fit that the summary tells of, under the names of now; grey where that fit is outdated."""
+        table, rows = self._ui.fitTable, self._logic.fitRows
+        names = {(row.number, row.fixed, row.moving): row.name for row in self._logic.rows}
+        table.setRowCount(len(rows))
         for line, row in enumerate(rows):
-            distances = (row.distance_mm, row.distance_mm_after, row.hd95_mm, row.hd95_mm_after)
-            values = (row.dice, row.dice_after, *distances)
-            tables.cell(
-                ui.fitTable, line, 0, row.name if row.accepted else _("{name} (not used)").format(name=row.name)
-            )
-            for column, value in enumerate(values):
-                tables.figure(ui.fitTable, line, column + 1, value, 2 if column < 2 else 1)
-        tables.fitHeight(ui.fitTable)
+            name = names.get((row.number, row.fixed, row.moving), row.name)
+            tables.cell(table, line, 0, name if row.accepted else _("{name} (not used)").format(name=name))
+            digits = (2,) * len(row.dice) + (1,) * len(row.distance_mm + row.hd95_mm)
+            for column, value in enumerate((*row.dice, *row.distance_mm, *row.hd95_mm)):
+                tables.figure(table, line, column + 1, value, digits[column])
+            if old:
+                tables.grey(table, line, fit_words.OUTDATED)
+        tables.fitHeight(table)
 
     # --- what a person does ---
 
@@ -72,22 +90,3 @@ class TransformStep:
         from Tell2RegLib.module.plots import showPairs
 
         showPairs(self._logic.parameters)
-
-
-def summaryInWords(summary: dict, old: bool) -> str:
-    """What the fit did, for the panel."""
-    dice, distance = ([tables.number(value) for value in summary[name]] for name in ("dice", "distance_mm"))
-    text = _(
-        "Pairs used: {pairs}. Dice {before} → {after}, distance {far} → {near} mm. {folded} of the volume is folded. "
-        "Largest displacement {largest} mm; there and back again differs by {error} mm at most."
-    ).format(
-        pairs=summary["pairs"],
-        before=dice[0],
-        after=dice[1],
-        far=distance[0],
-        near=distance[1],
-        folded=_("Nothing") if not summary["folding_percent"] else f"{summary['folding_percent']:.3g} %",
-        largest=tables.number(summary["max_displacement_mm"], 1),
-        error=tables.number(summary["inverse_error_mm"][1]),
-    )
-    return (_("The pairs have changed since this fit: fit again. ") if old else "") + text

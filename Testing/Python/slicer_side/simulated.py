@@ -14,7 +14,7 @@ from Tell2RegLib.grid import Floats, apply_affine
 from Tell2RegLib.jacobian import jacobian_determinant
 from Tell2RegLib.metrics import FieldQuality, centroid_distance_mm
 from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairMetrics
+from Tell2RegLib.result import PairAgreement, PairMetrics
 from Tell2RegLib.transform import affine_transform
 from Tell2RegLib.volume import Volume
 from Tell2RegLib.worker.requests import (
@@ -147,6 +147,10 @@ def fitted(request: FitRequest) -> FitReply:
         jacobian=_jacobian(transform.fixed_to_moving),
         timing_s={"total": 0.1},
         provenance={"by": "the test"},
+        linear={
+            kind: tuple(PairAgreement(overlap, _after(pair, one)) for pair in request.pairs)
+            for kind, one, overlap in (("rigid", shift, 0.7), ("affine", matrix, 0.8))
+        },
     )
 
 
@@ -158,7 +162,6 @@ def _through(ours: Floats, theirs: Floats) -> Floats:
 
 
 def _measured(pair: RegionPair, matrix: Floats) -> PairMetrics:
-    after = np.linalg.norm(apply_affine(matrix, pair.fixed.centroid_lps_mm()) - pair.moving.centroid_lps_mm())
     return PairMetrics(
         name=pair.name,
         prompt=pair.prompt,
@@ -168,12 +171,17 @@ def _measured(pair: RegionPair, matrix: Floats) -> PairMetrics:
         dice_before=0.1,
         dice_after=0.9,
         centroid_mm_before=centroid_distance_mm(pair.fixed, pair.moving),
-        centroid_mm_after=float(after),
+        centroid_mm_after=_after(pair, matrix),
         hd95_mm_before=7.5,
         hd95_mm_after=1.25,
         fixed_ml=pair.fixed.volume_ml,
         moving_ml=pair.moving.volume_ml,
     )
+
+
+def _after(pair: RegionPair, matrix: Floats) -> float:
+    moved = apply_affine(matrix, pair.fixed.centroid_lps_mm())
+    return float(np.linalg.norm(moved - pair.moving.centroid_lps_mm()))
 
 
 def _jacobian(field: DisplacementField) -> Volume:

@@ -1,4 +1,4 @@
-"""What the module holds while it is there, and that it lets go of it: without a window, on reload, when nodes change."""
+"""What the module holds while it is open, and that it lets go of it: without a window, on reload, as nodes change."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def test_without_a_main_window_slicer_raises_where_the_selected_module_is_asked_
 
 def test_the_panel_is_made_without_a_main_window(standin) -> None:
     import slicer
+
     from Testing.Python.slicer_side.conftest import TELL2REG
 
     standin.without_main_window()

@@ -567,10 +567,9 @@ def test_each_side_by_side_view_shows_its_own_segments(clinic) -> None:
 def test_a_fit_tells_the_surface_distance_too(clinic) -> None:
     clinic.find()
     clinic.fit()
-    row = clinic.logic.rows[0]
-    assert row.hd95_mm is not None
-    assert row.hd95_mm_after is not None
-    assert clinic.ui.fitTable.item(0, 6).text() == f"{row.hd95_mm_after:.1f}"
+    row = clinic.logic.fitRows[0]
+    assert all(value is not None for value in row.hd95_mm)
+    assert clinic.ui.fitTable.item(0, 10).text() == f"{row.hd95_mm[1]:.1f}"
 
 
 def test_models_that_do_not_fit_into_the_device_are_told(clinic) -> None:

@@ -324,7 +324,7 @@ def test_regions_without_a_pair_are_in_the_scene_to_be_paired_by_hand(clinic) ->
 def test_one_pair_is_enough(clinic) -> None:
     clinic.find(lambda request: replace(found(request), pairs=found(request).pairs[:1]))
     clinic.fit()
-    assert clinic.logic.rows[0].distance_mm_after == pytest.approx(0, abs=1e-6)
+    assert clinic.logic.fitRows[0].distance_mm[-1] == pytest.approx(0, abs=1e-6)
     assert "Pairs used: 1." in clinic.ui.fitSummary.text
 
 

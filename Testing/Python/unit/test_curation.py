@@ -88,7 +88,7 @@ def test_a_pair_that_is_gone_is_one_sentence() -> None:
 
 def test_a_fit_is_old_once_other_pairs_are_accepted_but_not_after_a_new_name() -> None:
     assert curation.same_for_the_fit(THREE, curation.renamed(THREE, 0, "other"))
-    assert curation.same_for_the_fit(THREE, tuple(replace(row, dice_after=0.9) for row in THREE))
+    assert curation.same_for_the_fit(THREE, tuple(replace(row, dice=0.9) for row in THREE))
     assert not curation.same_for_the_fit(THREE, curation.decided(THREE, [0], False))
 
 

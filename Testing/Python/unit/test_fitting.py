@@ -99,6 +99,34 @@ def test_deformable_fit_lays_one_region_onto_another_without_folding(kind: str, 
     assert largest < 1.5
 
 
+SHIFT = np.array([4.4, -2.3, 3.1])
+"""No whole number of voxels along any axis."""
+
+
+@pytest.mark.parametrize("grid", [HOSTILE["straight"], HOSTILE["oblique, anisotropic"]], ids=["equal", "other"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_pure_shift_of_drawings_is_not_bent(grid: Grid, count: int) -> None:
+    """A deformation that removes the last mismatch of the voxels moves the inside by more than a millimetre."""
+    shapes = [bean, a_ball((-20.0, 12.0, -8.0), 7.0)][:count]
+    pairs = [a_pair(grid, lambda points: points - SHIFT, shape, str(number)) for number, shape in enumerate(shapes)]
+    result = fit(pairs)
+    inside = np.concatenate([pair.fixed.points_lps_mm() for pair in pairs])
+    error = np.linalg.norm(result.transform.apply_to_points(inside) - inside - SHIFT, axis=1)
+    assert error.max() < 0.6
+    assert result.rigid_is_enough
+    assert result.transform.kind == "svf"
+    assert inverse_error_mm(result.transform.fixed_to_moving, result.transform.moving_to_fixed)[1] < 1e-3
+
+
+def test_what_a_rigid_map_leaves_of_a_bent_region_is_no_noise() -> None:
+    def bent(points: np.ndarray) -> np.ndarray:
+        return points + np.stack([0 * points[..., 0], 1.5 * np.sin(points[..., 0] / 4), 0 * points[..., 0]], axis=-1)
+
+    assert not fit([a_pair(FIXED_GRID, bent)], FitSettings(max_steps=2)).rigid_is_enough
+    still = a_pair(FIXED_GRID, lambda points: points - SHIFT, a_ball((-20.0, 12.0, -8.0), 7.0), "still")
+    assert not fit([still, a_pair(FIXED_GRID, bent)], FitSettings(max_steps=2)).rigid_is_enough
+
+
 def test_regions_that_do_not_overlap_at_the_start_are_brought_together() -> None:
     far = a_pair(FIXED_GRID, lambda points: points - [14.0, 10.0, 0.0], a_ball((-12, -8, 0), 7), "left one")
     near = a_pair(FIXED_GRID, lambda points: points - [12.0, 10.0, 4.0], a_ball((8, 6, -6), 6), "right one")
