@@ -17,12 +17,14 @@ class FoundSummary:
     Args:
         pairs, accepted: how many.
         fixed_alone, moving_alone: names of the regions that are in no pair.
+        earlier: what became of an earlier result, one sentence; empty when there was none.
     """
 
     pairs: int
     accepted: int
     fixed_alone: tuple[str, ...]
     moving_alone: tuple[str, ...]
+    earlier: str = ""
 
     @property
     def partnerless(self) -> str:
@@ -35,12 +37,12 @@ class FoundSummary:
     def sentence(self) -> str:
         """All of it."""
         counted = _("Pairs: {pairs}, of which {accepted} accepted.").format(pairs=self.pairs, accepted=self.accepted)
-        return " ".join(filter(None, (counted, self.partnerless)))
+        return " ".join(filter(None, (counted, self.partnerless, self.earlier)))
 
 
 def summaryOfFound(
-    pairs: Sequence[RegionPair], fixedAlone: Sequence[Region], movingAlone: Sequence[Region]
+    pairs: Sequence[RegionPair], fixedAlone: Sequence[Region], movingAlone: Sequence[Region], earlier: str = ""
 ) -> FoundSummary:
-    """What to say of these pairs and of the regions that are in none."""
+    """What to say of these pairs, of the regions that are in none, and of an earlier result."""
     alone = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
-    return FoundSummary(len(pairs), sum(pair.accepted for pair in pairs), *alone)
+    return FoundSummary(len(pairs), sum(pair.accepted for pair in pairs), *alone, earlier)

@@ -9,7 +9,7 @@ import numpy as np
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.grid import Floats, Grid
 from Tell2RegLib.module.curation import PairRow, Rows
-from Tell2RegLib.module.made_for import whyNotFor
+from Tell2RegLib.module.made_for import isForOthers, nameOfVolume, whyNotFor
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_volumes import (
     grid_of_node,
@@ -71,9 +71,35 @@ def whyNotFind(parameters) -> str:
     return ""
 
 
+def whyForeign(parameters) -> str:
+    """Whose the results are, one sentence, when other volumes are chosen now; empty when they are of these, or none."""
+    fixed, moving = parameters.fixedVolume, parameters.movingVolume
+    if fixed is None or moving is None:
+        return ""
+    results = (
+        (parameters.fixedRegions, {"fixed": fixed}),
+        (parameters.movingRegions, {"moving": moving}),
+        (parameters.deformableTransform, {"fixed": fixed, "moving": moving}),
+    )
+    if not any(node is not None and isForOthers(node, **volumes) for node, volumes in results):
+        return ""
+    names = [resultVolume(parameters, side) or "?" for side in ("fixed", "moving")]
+    what = "The regions belong" if parameters.deformableTransform is None else "The regions and the transform belong"
+    return (
+        f"{what} to other volumes (fixed '{names[0]}', moving '{names[1]}'): choose those again (step 1), or find "
+        "regions in these (step 3)."
+    )
+
+
+def resultVolume(parameters, side: str) -> str:
+    """The name of the "fixed" or "moving" volume that the results were made for; empty when nobody knows."""
+    nodes = (getattr(parameters, f"{side}Regions"), parameters.deformableTransform)
+    return next((name for node in nodes if node is not None and (name := nameOfVolume(node, side))), "")
+
+
 def whyNotFit(parameters, rows: Rows) -> str:
     """Why nothing can be fitted; empty when it can."""
-    reason = whyNotImages(parameters)
+    reason = whyNotImages(parameters) or whyForeign(parameters)
     if reason:
         return reason
     if not rows or parameters.fixedRegions is None or parameters.movingRegions is None:
@@ -91,7 +117,7 @@ def whyNotUse(parameters) -> str:
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     if fixed is None or moving is None:
         return "Choose a fixed and a moving volume (step 1)."
-    reason = why_unusable(fixed) or why_unusable(moving)
+    reason = why_unusable(fixed) or why_unusable(moving) or whyForeign(parameters)
     if reason:
         return reason
     if parameters.deformableTransform is None or parameters.inverseTransform is None:

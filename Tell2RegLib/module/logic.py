@@ -34,7 +34,14 @@ from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.mrml_transforms import interpolate_linearly
 from Tell2RegLib.module.mrml_volumes import grid_of_node
-from Tell2RegLib.module.parameters import CARRY_BY, WORDS, Tell2RegParameterNode, mappingOf, promptsOf
+from Tell2RegLib.module.parameters import (
+    CARRY_BY,
+    SEARCH_DEFAULTS,
+    WORDS,
+    Tell2RegParameterNode,
+    mappingOf,
+    promptsOf,
+)
 from Tell2RegLib.module.plan_record import CarriedPlan
 from Tell2RegLib.module.run_inputs import RunInputs
 from Tell2RegLib.module.runs import Outcome, Runs
@@ -100,8 +107,13 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         models: str = "demo",
         device: str = "auto",
         smoothness: float | None = None,
+        initialTransform=None,
+        **options: Any,
     ):
         """Find regions by words, or take those of two segmentations, pair them, and fit; returns when all is done.
+
+        Whatever is not given has its default, also when the panel or an earlier call chose something else. The nodes of
+        an earlier result are kept: they stay in the scene in a folder of their own, named after their volumes.
 
         Args:
             fixedNode, movingNode: vtkMRMLScalarVolumeNode.
@@ -109,6 +121,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             fixedSegmentation, movingSegmentation: vtkMRMLSegmentationNode.
             models, device: as the library calls them.
             smoothness: of the fit; None takes what suits words or drawn regions.
+            initialTransform: vtkMRMLLinearTransformNode, rigid: lays the moving volume roughly onto the fixed one.
+            options: of the search, by their names in the parameter node: `similarityThreshold=0.9`, `sliceStep=2`, ...
 
         Returns:
             The grid transform node, from parent: the moving volume put under it is shown in fixed space.
@@ -117,7 +131,14 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             Tell2RegError: what went wrong, in one sentence.
         """
         own = self.getParameterNode()
-        own.fixedVolume, own.movingVolume = fixedNode, movingNode
+        unknown = sorted(set(options) - set(SEARCH_DEFAULTS))
+        if unknown:
+            raise InputError(f"There is no option '{unknown[0]}'; there are {', '.join(SEARCH_DEFAULTS)}.")
+        self._setAside()
+        own.fixedVolume, own.movingVolume, own.initialTransform = fixedNode, movingNode, initialTransform
+        own.trueTargets, own.direction = None, plan.MOVING_TO_FIXED
+        for name, value in {**SEARCH_DEFAULTS, **options}.items():
+            setattr(own, name, value)
         own.models, own.device = models, device
         own.source = "segmentations" if prompts is None else WORDS
         own.prompts = "\n".join(prompts or ())
@@ -126,6 +147,16 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self.findRegions(waitForCompletion=True)
         self.fit(waitForCompletion=True)
         return own.deformableTransform
+
+    def _setAside(self) -> str:
+        """Keep the nodes of an earlier result in a folder of their own and forget them; the folder's name."""
+        own = self.parameters
+        names = [inputs.resultVolume(own, side) or "?" for side in ("moving", "fixed")]
+        folder = scene_results.setAside(own, f"{scene_results.FOLDER}: {names[0]} to {names[1]}")
+        own.pairs = own.fittedPairs = own.fitSummary = own.carriedPlan = ""
+        own.shown = "none"
+        self._history.forget()
+        return folder
 
     # --- regions ---
 
@@ -191,9 +222,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         there = [replace(pair, moving=replace(pair.moving, grid=lying)) for pair in reply.pairs]
         alone = [replace(region, grid=lying) for region in reply.unpaired_moving]
         found = FoundPairs(there, reply.unpaired_fixed, alone)
-        own.shown = "none"
+        own.shown, earlier = "none", self._makeRoom()
         rows = scene_results.showFound(own, found, reply.pairs)
-        summary = summaryOfFound(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving)
+        summary = summaryOfFound(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving, earlier)
         own.words = "\n".join([*reply.messages, *filter(None, [summary.partnerless])])
         own.modelHashes = json.dumps(dict(reply.models))
         own.foundParameters = json.dumps(dict(reply.parameters), default=str)
@@ -203,12 +234,22 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self.fitChanged.emit()
         self.regionsFound.emit(summary)
 
+    def _makeRoom(self) -> str:
+        """Keep results of other volumes; those of the same two volumes are replaced. What was done, one sentence."""
+        own = self.parameters
+        if inputs.whyForeign(own):
+            return f"The earlier result, of other volumes, is kept in the folder '{self._setAside()}'."
+        if own.fixedRegions is None and own.deformableTransform is None:
+            return ""
+        what = "regions" if own.deformableTransform is None else "regions and transforms"
+        return f"They replace the earlier {what} of the same two volumes."
+
     # --- decisions ---
 
     @property
     def rows(self) -> Rows:
-        """The pairs as they are decided now."""
-        text = self.parameters.pairs
+        """The pairs as they are decided now; none while other volumes than theirs are chosen."""
+        text = "" if inputs.whyForeign(self.parameters) else self.parameters.pairs
         if text != self._rows[0]:
             self._rows = (text, curation.from_json(text))
         return self._rows[1]
@@ -245,6 +286,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             InputError: one of them is empty or not there, or they are a pair already.
         """
         own = self.parameters
+        inputs.raiseIf(inputs.whyForeign(own))
         if own.fixedRegions is None or own.movingRegions is None:
             raise InputError("There are no segments to pair yet: find regions first.")
         ours, theirs = inputs.readRegions(own, *inputs.readGrids(own))
@@ -262,12 +304,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
     @property
     def canUndo(self) -> bool:
         """Whether a decision can be taken back."""
-        return self._history.can_undo
+        return self._history.can_undo and not inputs.whyForeign(self.parameters)
 
     @property
     def canRedo(self) -> bool:
         """Whether a decision can be done again."""
-        return self._history.can_redo
+        return self._history.can_redo and not inputs.whyForeign(self.parameters)
 
     def undo(self) -> None:
         """Take the last decision back."""

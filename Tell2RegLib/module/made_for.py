@@ -24,6 +24,17 @@ def remember(node, **volumes) -> None:
         node.SetAttribute(_reference(side), json.dumps(_corners(volume)))
 
 
+def isForOthers(node, **volumes) -> bool:
+    """Whether a result was made for other volumes than these, by "fixed" and "moving"."""
+    return any(node.GetNodeReferenceID(_reference(side)) not in (None, one.GetID()) for side, one in volumes.items())
+
+
+def nameOfVolume(node, side: str) -> str:
+    """The name of the "fixed" or "moving" volume that a result was made for; empty when it is not in the scene."""
+    volume = node.GetNodeReference(_reference(side))
+    return "" if volume is None else volume.GetName()
+
+
 def whyNotFor(node, what: str, remedy: str, **volumes) -> str:
     """Why a result cannot be used with these volumes, one sentence; empty when it can.
 
@@ -33,7 +44,7 @@ def whyNotFor(node, what: str, remedy: str, **volumes) -> str:
         volumes: the volume nodes of now, by "fixed" and "moving".
     """
     for side, volume in volumes.items():
-        if node.GetNodeReferenceID(_reference(side)) not in (None, volume.GetID()):
+        if isForOthers(node, **{side: volume}):
             return f"The {what} belong to other volumes: choose those again (step 1), or {remedy}."
         if _moved(node, side, volume):
             return f"The {side} volume was moved since: move it back, or {remedy}."

@@ -24,6 +24,17 @@ CARRY_BY = ("deformable", "affine", "rigid")
 """The transforms of a fit that can carry a plan."""
 
 
+SEARCH_DEFAULTS = {
+    "similarityThreshold": 0.8,
+    "boxThreshold": 0.0,
+    "spacingMm": 1.0,
+    "sliceStep": 1,
+    "paperMode": False,
+    "crossPrompts": False,
+}
+"""Options of the search and what they are until somebody chooses."""
+
+
 @parameterNodeWrapper
 class Tell2RegParameterNode:
     """What a person chose, and the nodes that came of it.
@@ -50,12 +61,12 @@ class Tell2RegParameterNode:
 
     preset: str = ""
     prompts: str = ""
-    similarityThreshold: Annotated[float, WithinRange(0.0, 0.99)] = 0.8
-    boxThreshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
-    spacingMm: Annotated[float, WithinRange(0.25, 5.0)] = 1.0
-    sliceStep: Annotated[int, WithinRange(1, 10)] = 1
-    paperMode: bool = False
-    crossPrompts: bool = False
+    similarityThreshold: Annotated[float, WithinRange(0.0, 0.99)] = SEARCH_DEFAULTS["similarityThreshold"]
+    boxThreshold: Annotated[float, WithinRange(0.0, 1.0)] = SEARCH_DEFAULTS["boxThreshold"]
+    spacingMm: Annotated[float, WithinRange(0.25, 5.0)] = SEARCH_DEFAULTS["spacingMm"]
+    sliceStep: Annotated[int, WithinRange(1, 10)] = SEARCH_DEFAULTS["sliceStep"]
+    paperMode: bool = SEARCH_DEFAULTS["paperMode"]
+    crossPrompts: bool = SEARCH_DEFAULTS["crossPrompts"]
 
     source: str = WORDS
     fixedSegmentation: vtkMRMLSegmentationNode

@@ -25,6 +25,7 @@ from Tell2RegLib.module.mrml_volumes import linear_lps_of
 from Tell2RegLib.module.parameters import CARRY_BY
 from Tell2RegLib.module.plan_colors import recolor
 from Tell2RegLib.module.scene_results import OURS, putIntoResults, remove
+from Tell2RegLib.module.subject_hierarchy import SET_ASIDE
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.transform import Transform, affine_transform
 
@@ -108,6 +109,7 @@ def candidates(parameters) -> list:
     nodes = []
     for node in _nodesOf(scene):
         made = node.GetID() in results or isCopy(node) or node.GetName() in SLICE_MODELS
+        made = made or node.GetAttribute(SET_ASIDE)
         if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not made:
             nodes.append(node)
     return nodes
@@ -141,8 +143,8 @@ def isCopy(node) -> bool:
 
 
 def copiesIn(scene) -> list:
-    """The carried copies of a scene."""
-    return [node for node in _nodesOf(scene) if isCopy(node)]
+    """The carried copies of a scene, without those of earlier results."""
+    return [node for node in _nodesOf(scene) if isCopy(node) and not node.GetAttribute(SET_ASIDE)]
 
 
 def _nodesOf(scene) -> list:

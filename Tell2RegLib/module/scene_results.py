@@ -16,9 +16,9 @@ from Tell2RegLib.module.mrml_tables import fill_table, text_node
 from Tell2RegLib.module.mrml_transforms import grid_node_from_field, linear_node_from_lps, set_references
 from Tell2RegLib.module.mrml_volumes import volume_to_node
 from Tell2RegLib.module.parameters import mappingOf
-from Tell2RegLib.module.subject_hierarchy import put_into, results_folder
+from Tell2RegLib.module.subject_hierarchy import put_into, results_folder, set_aside
 from Tell2RegLib.occupancy import place_region
-from Tell2RegLib.region import Region, RegionPair, color_of
+from Tell2RegLib.region import Color, Region, RegionPair, color_of
 from Tell2RegLib.result import NOTICE
 from Tell2RegLib.transform import Transform
 from Tell2RegLib.volume import Volume
@@ -58,6 +58,28 @@ def forget(parameters, attributes: Sequence[str] = OURS) -> None:
             remove(node)
 
 
+def setAside(parameters, name: str) -> str:
+    """Keep what an earlier registration made in a folder of its own; the folder's name, empty when there was nothing.
+
+    The parameter node forgets the nodes.
+
+    Args:
+        name: of the folder.
+    """
+    forget(parameters, ("movingShown", "checkerboard"))
+    results = [getattr(parameters, attribute) for attribute in OURS if getattr(parameters, attribute) is not None]
+    for attribute in ("fixedRegions", "movingRegions"):
+        node = getattr(parameters, attribute)
+        if node is not None:
+            node.SetAndObserveTransformNodeID(None)
+            if node.GetDisplayNode() is not None:
+                node.GetDisplayNode().RemoveAllViewNodeIDs()
+    for attribute in OURS:
+        setattr(parameters, attribute, None)
+    folders = [set_aside(node, name) for node in results]
+    return next(filter(None, folders), "")
+
+
 def remove(node) -> None:
     """Remove a node that Tell2Reg made, with its displays and what it is saved by: the scene would keep them."""
     scene, own = node.GetScene(), [node]
@@ -73,13 +95,13 @@ def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) ->
     """Two segmentations with a segment per region, and the rows of the pairs.
 
     Args:
-        parameters: the parameter node; its result nodes are replaced.
+        parameters: the parameter node; results that it still holds are removed (`setAside` keeps them).
         found: what to show.
         asTheyLie: the same pairs with the moving regions where the fit starts, to measure them.
     """
     forget(parameters)
     fixedNode, movingNode = parameters.fixedVolume, parameters.movingVolume
-    colored = [_colored(pair, number) for number, pair in enumerate(found.pairs)]
+    colored = _colored(found.pairs)
     sides = (
         ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], found.unpaired_fixed),
         ("movingRegions", movingNode, [moving for _, moving in colored], found.unpaired_moving),
@@ -95,26 +117,32 @@ def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) ->
         setattr(parameters, attribute, segmentation)
         putIntoResults(parameters, segmentation)
     rows = tuple(
-        _row(number, pair, lying, ids["fixedRegions"][number], ids["movingRegions"][number])
+        _row(number, pair, lying, colored[number][0].color, ids["fixedRegions"][number], ids["movingRegions"][number])
         for number, (pair, lying) in enumerate(zip(found.pairs, asTheyLie, strict=True))
     )
     showDecisions(parameters, rows)
     return rows
 
 
-def _colored(pair: RegionPair, number: int) -> tuple[Region, Region]:
-    color = pair.fixed.color or color_of(number)
-    return (replace(pair.fixed, name=pair.name, color=color), replace(pair.moving, name=pair.name, color=color))
+def _colored(pairs: Sequence[RegionPair]) -> list[tuple[Region, Region]]:
+    """Both regions of every pair in one colour; that of the fixed one where it tells the pairs apart."""
+    colors = [pair.fixed.color for pair in pairs]
+    if None in colors or len(set(colors)) < len(colors):  # drawn all in grey, for example
+        colors = [color_of(number) for number in range(len(pairs))]
+    return [
+        tuple(replace(region, name=pair.name, color=color) for region in (pair.fixed, pair.moving))
+        for pair, color in zip(pairs, colors, strict=True)
+    ]
 
 
-def _row(number: int, pair: RegionPair, lying: RegionPair, fixed: str, moving: str) -> PairRow:
+def _row(number: int, pair: RegionPair, lying: RegionPair, color: Color, fixed: str, moving: str) -> PairRow:
     return PairRow(
         number=number,
         name=pair.name,
         prompt=pair.prompt,
         fixed=fixed,
         moving=moving,
-        color=pair.fixed.color or color_of(number),
+        color=color,
         similarity=pair.similarity,
         accepted=pair.accepted,
         reason=pair.reason,

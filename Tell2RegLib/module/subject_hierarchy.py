@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import slicer
@@ -12,6 +13,9 @@ NEXT_TO = "Tell2Reg.NextTo"
 it counts only while the folder is empty."""
 RESULT_OF = "Tell2Reg.ResultOf"
 """Node reference of a result to the node beside which its folder was made; it survives a merge of scenes."""
+
+SET_ASIDE = "Tell2Reg.SetAside"
+"""Attribute of the nodes of an earlier result: the name of the folder in which they are kept."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,39 @@ def put_into(folder: Folder, node) -> int:
     if hierarchy.GetItemParent(item) != folder.item:
         hierarchy.SetItemParent(item, folder.item)
     return item
+
+
+def set_aside(node, name: str) -> str:
+    """Give the folder of results that holds a node another name and take nothing into it any more; the name it has now.
+
+    Every node in it gets the attribute `SET_ASIDE`; regions and carried copies are hidden.
+
+    Args:
+        node: one of the results.
+        name: of the folder; numbered when another folder has it.
+    """
+    hierarchy = _hierarchy(node.GetScene())
+    folder = _parent_of(hierarchy, node)
+    if not hierarchy.GetItemAttribute(folder, NEXT_TO):
+        return ""
+    items = _items_below(hierarchy, hierarchy.GetSceneItemID())
+    taken = {hierarchy.GetItemName(item) for item in items}
+    names = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
+    unique = next(one for one in names if one not in taken)
+    hierarchy.SetItemName(folder, unique)
+    hierarchy.RemoveItemAttribute(folder, NEXT_TO)
+    for item in _items_below(hierarchy, folder):
+        content = hierarchy.GetItemDataNode(item)
+        if content is not None:
+            content.SetAttribute(SET_ASIDE, unique)
+            _hide(content)
+    return unique
+
+
+def _hide(node) -> None:
+    kinds = ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode")
+    if any(node.IsA(kind) for kind in kinds) and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility(False)
 
 
 def _hierarchy(scene):

@@ -21,7 +21,7 @@ class ImagesStep:
         own, ui = self._panel.logic.parameters, self._ui
         chosen = own.fixedVolume is not None and own.movingVolume is not None
         problem = inputs.whyNotImages(own) if chosen else ""
-        warning = problem or inputs.imagesWarning(own)
+        warning = problem or inputs.whyForeign(own) or inputs.imagesWarning(own)
         ui.imagesWarning.text = warning
         ui.imagesWarning.styleSheet = "color: #c0392b;" if problem else "color: #b9770e;"
         ui.imagesWarning.setVisible(bool(warning))

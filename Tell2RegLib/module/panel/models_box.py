@@ -98,6 +98,11 @@ class ModelsBox:
         self._ui.packagesStatus.text = self._packages or _("Packages: all installed.")
         self._panel.enable(self._ui.installButton, "" if missing else _("Every package that is needed is installed"))
 
+    @property
+    def missingPackages(self) -> str:
+        """Which packages are missing and what to do, one sentence; empty when none is, or nobody looked yet."""
+        return self._packages or ""
+
     def whyNotFind(self) -> str:
         """Why the chosen models cannot look for words; empty when they can, or nobody looked yet."""
         if self._packages:

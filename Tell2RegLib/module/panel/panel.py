@@ -114,6 +114,7 @@ class Panel:
         self.entered = False
         self.viewControls.draw()
         self.plan.letGo()
+        self.regions.letGo()
         showing.letGo(self.logic.parameters, self.views)
         self.unbind()
 

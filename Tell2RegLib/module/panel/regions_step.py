@@ -7,12 +7,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.module import curation, showing
+from Tell2RegLib.module import curation, inputs, showing
 from Tell2RegLib.module.logic import FIND
 from Tell2RegLib.module.panel import messages, tables
 from Tell2RegLib.module.panel.models_box import ModelsBox
 from Tell2RegLib.module.panel.run_row import RunRow
 from Tell2RegLib.module.parameters import SEGMENTATIONS, WORDS
+from Tell2RegLib.module.source_display import SourceDisplay
 
 NAME = 1
 """Column of the name, which can be changed."""
@@ -26,6 +27,7 @@ class RegionsStep:
     def __init__(self, panel) -> None:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._filling = False
+        self._sources = SourceDisplay(panel.views)
         ui = self._ui
         ui.sourceCombo.addItem(_("words"), WORDS)
         ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
@@ -105,8 +107,9 @@ class RegionsStep:
         for name in ("fixedSegmentation", "movingSegmentation"):
             getattr(ui, name).setVisible(not words)
             getattr(ui, f"{name}Label").setVisible(not words)
-        for widget in (ui.modelsRowLabel, ui.modelsCombo, ui.modelsStatus, ui.modelsBox):
+        for widget in (ui.modelsRowLabel, ui.modelsCombo, ui.modelsStatus):
             widget.setVisible(words)
+        ui.modelsBox.setVisible(words or bool(self.models.missingPackages))  # the fit needs packages, not models
         ui.findButton.text = _("Cancel") if logic.runs.current == FIND else self._findText(words)
         self.row.update(
             logic.whyNotFind() or (self.models.whyNotFind() if words else ""),
@@ -115,6 +118,14 @@ class RegionsStep:
         self.models.update()
         self._fill()
         self._updateButtons()
+        if self._panel.entered and own.movingShown is not None and not inputs.whyNotImages(own):
+            self._sources.show(own)
+        else:
+            self._sources.letGo()
+
+    def letGo(self) -> None:
+        """The person leaves: the own segmentations are shown as they were."""
+        self._sources.letGo()
 
     def _findText(self, words: bool) -> str:
         return _("Find regions") if words else _("Pair segments")
@@ -150,20 +161,21 @@ class RegionsStep:
 
     def _updateButtons(self) -> None:
         ui, logic, enable = self._ui, self._logic, self._panel.enable
-        nothing = "" if logic.rows else _("Find regions first")
+        foreign = inputs.whyForeign(logic.parameters)
+        nothing = foreign or ("" if logic.rows else _("Find regions first"))
         unselected = nothing or ("" if self.selected() else _("Select a pair in the table first"))
         for button in (ui.acceptButton, ui.rejectButton):
             enable(button, unselected)
         for button in (ui.acceptAllButton, ui.previousButton, ui.nextButton):
             enable(button, nothing)
-        enable(ui.undoButton, "" if logic.canUndo else _("There is no decision to take back"))
-        enable(ui.redoButton, "" if logic.canRedo else _("There is no decision to do again"))
+        enable(ui.undoButton, foreign or ("" if logic.canUndo else _("There is no decision to take back")))
+        enable(ui.redoButton, foreign or ("" if logic.canRedo else _("There is no decision to do again")))
         found = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
         running = _("A run is under way") if self._panel.busy else ""
         for button in (ui.pairButton, ui.editFixedButton, ui.editMovingButton):
-            enable(button, running if found else _("Find regions first"))
-        self._fillSegments(ui.fixedSegmentCombo, logic.parameters.fixedRegions)
-        self._fillSegments(ui.movingSegmentCombo, logic.parameters.movingRegions)
+            enable(button, foreign or (running if found else _("Find regions first")))
+        self._fillSegments(ui.fixedSegmentCombo, None if foreign else logic.parameters.fixedRegions)
+        self._fillSegments(ui.movingSegmentCombo, None if foreign else logic.parameters.movingRegions)
 
     def _fillSegments(self, combo, node) -> None:
         chosen = combo.currentData
@@ -269,3 +281,4 @@ class RegionsStep:
         for segment, number in rows.items():
             if number in chosen[:1]:
                 editor.setCurrentSegmentID(segment)
+                self._panel.views.jumpEverywhere(self._logic.placesOf(number)[("fixed", "moving").index(side)])

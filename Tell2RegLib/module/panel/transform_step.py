@@ -42,7 +42,8 @@ class TransformStep:
     def update(self) -> None:
         """Enable what can be used, tell what the fit did."""
         own, ui, logic = self._logic.parameters, self._ui, self._logic
-        self.row.update(logic.whyNotFit(), _("Fit a smooth, fold-free transform to the accepted pairs"))
+        missing = self._panel.regions.models.missingPackages
+        self.row.update(logic.whyNotFit() or missing, _("Fit a smooth, fold-free transform to the accepted pairs"))
         why = inputs.whyNotUse(own)
         gone = "" if own.pairsTable is not None else _("What it shows was deleted: fit again")
         self._panel.enable(ui.plotButton, why or gone)

@@ -68,7 +68,8 @@ class ViewControls:
         gone = "" if own.jacobianMap is not None else _("What it shows was deleted: fit again")
         enable(ui.jacobianButton, why or gone)
         regions = own.fixedRegions is not None and own.movingRegions is not None
-        enable(ui.show3DButton, images or ("" if regions else _("Find regions first")))
+        foreign = inputs.whyForeign(own)
+        enable(ui.show3DButton, images or foreign or ("" if regions else _("Find regions first")))
         for button in (ui.jacobianButton, ui.show3DButton):
             if not button.enabled:
                 button.checked = False
