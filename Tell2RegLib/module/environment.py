@@ -34,10 +34,21 @@ def installed_versions() -> dict[str, str]:
     importlib.invalidate_caches()
     versions: dict[str, str] = {}
     for found in importlib.metadata.distributions():
-        name = found.metadata["Name"] if found.metadata else None
-        if name:
-            versions.setdefault(canonicalize_name(name), found.version or "")
+        header = _header(found)
+        if header.get("Name"):
+            versions.setdefault(canonicalize_name(header["Name"]), header.get("Version", ""))
     return versions
+
+
+def _header(package: importlib.metadata.Distribution) -> dict[str, str]:
+    """The fields of a package's metadata; to parse the descriptions too takes a second for some hundred packages."""
+    text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
+    lines = (line.partition(": ") for line in text.partition("\n\n")[0].splitlines())
+    fields: dict[str, str] = {}
+    for name, colon, value in lines:
+        if colon:
+            fields.setdefault(name, value.strip())
+    return fields
 
 
 def loaded_packages() -> set[str]:

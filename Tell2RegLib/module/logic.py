@@ -11,12 +11,14 @@ From a script in Slicer:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer.util
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from Tell2RegLib.errors import InputError
@@ -28,7 +30,7 @@ from Tell2RegLib.module import curation, fitted_regions, inputs, plan, plan_reco
 from Tell2RegLib.module.curation import History, Rows
 from Tell2RegLib.module.fit_summary import SUMMARY, FitRow, fromTheVolumeAsItLies, rowsOfFit, summaryOf
 from Tell2RegLib.module.fitted_regions import FittedRegions
-from Tell2RegLib.module.found_summary import summaryOfFound
+from Tell2RegLib.module.found_summary import FoundSummary, summaryOfFound
 from Tell2RegLib.module.mrml_markups import points_of
 from Tell2RegLib.module.mrml_segmentations import regions_from_segmentation
 from Tell2RegLib.module.mrml_space import SIGNS
@@ -45,19 +47,30 @@ from Tell2RegLib.module.parameters import (
 from Tell2RegLib.module.plan_record import CarriedPlan
 from Tell2RegLib.module.run_inputs import RunInputs
 from Tell2RegLib.module.runs import Outcome, Runs
+from Tell2RegLib.module.sample_data import addDemoPair
 from Tell2RegLib.module.scene_results import FoundPairs
 from Tell2RegLib.module.signal import Signal
 from Tell2RegLib.region import RegionPair
 from Tell2RegLib.volume import Volume
-from Tell2RegLib.worker.requests import FindReply, FindRequest, FitReply, FitRequest, ReportReply, ReportRequest
+from Tell2RegLib.worker.requests import (
+    DemoReply,
+    DemoRequest,
+    FindReply,
+    FindRequest,
+    FitReply,
+    FitRequest,
+    ReportReply,
+    ReportRequest,
+)
 
-FIND, FIT, REPORT = "find", "fit", "report"
+FIND, FIT, REPORT, DEMO = "find", "fit", "report", "demo"
 
 
 class Tell2RegLogic(ScriptedLoadableModuleLogic):
     """Finds, pairs, fits and carries; every choice and result is in `parameters`, the parameter node.
 
-    Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(FoundSummary)`, and those of `runs`.
+    Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(FoundSummary)`, `demoLoaded(DemoNodes)`, and those of
+    `runs`.
 
     Args:
         runs: who runs the worker; `module/application.py` makes one for Slicer.
@@ -70,6 +83,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self._rows: tuple[str, Rows] = ("", ())
         self.pairsChanged, self.fitChanged, self.regionsFound = Signal(), Signal(), Signal()
         self._regions = FittedRegions()
+        self.demoLoaded = Signal()
+        self.isChanging = False
+        """Whether a result is just being put into the scene: half of it is there."""
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def getParameterNode(self) -> Tell2RegParameterNode:
@@ -94,6 +110,21 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         runs, self._runs = self._runs, None
         if runs is not None:
             runs.close()
+
+    def loadDemoPair(self, waitForCompletion: bool = False) -> None:
+        """Have the demo pair made by the worker, and choose it.
+
+        Args:
+            waitForCompletion: return when it is there, and raise if it failed; else `demoLoaded` tells.
+        """
+        self.runs.start(DEMO, DemoRequest(), self._demoMade, waitForCompletion)
+
+    def _demoMade(self, reply: DemoReply) -> None:
+        nodes = addDemoPair(self.parameters.parameterNode.GetScene(), reply)
+        own = self.parameters
+        own.fixedVolume, own.movingVolume, own.initialTransform = nodes.fixed, nodes.moving, None
+        own.trueTargets = nodes.truth
+        self.demoLoaded.emit(nodes)
 
     # --- one call for scripts ---
 
@@ -217,6 +248,23 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             raise InputError(reply.reason)
 
     def _showFound(self, reply: FindReply, keep: RunInputs, moving: Volume) -> None:
+        with self._inOneGo():
+            summary = self._putFound(reply, keep, moving)
+        self.pairsChanged.emit()
+        self.fitChanged.emit()
+        self.regionsFound.emit(summary)
+
+    @contextmanager
+    def _inOneGo(self) -> Iterator[None]:
+        """Put a result into the scene: whoever shows the parameters does so once, at the end, not after each change."""
+        self.isChanging = True
+        try:
+            with slicer.util.NodeModify(self.parameters.parameterNode):
+                yield
+        finally:
+            self.isChanging = False
+
+    def _putFound(self, reply: FindReply, keep: RunInputs, moving: Volume) -> FoundSummary:
         own = self.parameters
         lying = grid_of_node(keep.moving)
         there = [replace(pair, moving=replace(pair.moving, grid=lying)) for pair in reply.pairs]
@@ -230,9 +278,8 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         own.foundParameters = json.dumps(dict(reply.parameters), default=str)
         own.fittedPairs = own.fitSummary = ""
         self._history.forget()
-        self._keep(rows)
-        self.fitChanged.emit()
-        self.regionsFound.emit(summary)
+        own.pairs = curation.to_json(rows)
+        return summary
 
     def _makeRoom(self) -> str:
         """Keep results of other volumes; those of the same two volumes are replaced. What was done, one sentence."""
@@ -368,7 +415,12 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
 
         def fitted(reply: FitReply) -> None:
             keep.raiseIfGone(self.parameters)
-            self._fitted(reply, request, requested, initial, rows)
+            if reply.transform is None or reply.jacobian is None:
+                raise InputError(reply.reason)
+            with self._inOneGo():
+                self._putFit(reply, request, requested, initial, rows)
+            self.pairsChanged.emit()
+            self.fitChanged.emit()
 
         self.runs.start(FIT, request, fitted, waitForCompletion)
 
@@ -389,7 +441,7 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         )
         return tuple(row for row, _ in pairs), request
 
-    def _fitted(
+    def _putFit(
         self,
         reply: FitReply,
         request: FitRequest,
@@ -403,8 +455,6 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             requested: the rows of the request's pairs.
             rows: all of them when the fit was asked for.
         """
-        if reply.transform is None or reply.jacobian is None:
-            raise InputError(reply.reason)
         transform, linear = fromTheVolumeAsItLies(reply, initial)
         own = self.parameters
         own.shown = "none"
@@ -416,9 +466,9 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
             for row, metric in zip(requested, reply.metrics, strict=True)
         }
         self._history.revise(lambda steps: curation.remeasured(steps, measures))
-        self._showRows(curation.remeasured(self.rows, measures))
-        own.shown = "deformable"
-        self.fitChanged.emit()
+        now = curation.remeasured(self.rows, measures)
+        scene_results.showDecisions(own, now)
+        own.pairs, own.shown = curation.to_json(now), "deformable"
 
     # --- plan and report ---
 
@@ -501,4 +551,4 @@ class Tell2RegLogic(ScriptedLoadableModuleLogic):
         self.report = reply.report
 
 
-__all__ = ["FIND", "FIT", "REPORT", "Outcome", "Tell2RegLogic"]
+__all__ = ["DEMO", "FIND", "FIT", "REPORT", "Outcome", "Tell2RegLogic"]

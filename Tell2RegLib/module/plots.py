@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import slicer
+import vtk
 
 from Tell2RegLib.module.scene_results import putIntoResults
 
 CHART = "Tell2Reg pairs, overlap"
-SERIES = (("Dice as they lie", "dice", (0.6, 0.6, 0.6)), ("Dice after the fit", "dice_after", (0.0, 0.62, 0.45)))
+SERIES = (("Dice before the fit", "dice", (0.6, 0.6, 0.6)), ("Dice after the fit", "dice_after", (0.0, 0.62, 0.45)))
+TITLE = "Overlap of the pairs: grey before, green after the fit"
+"""Says what the colours mean: a legend would lie over the bars."""
+TITLE_POINTS, LABEL_POINTS = 14, 12
 
 
 def showPairs(parameters) -> None:
-    """Show the chart of the pairs' table in a plot view."""
-    slicer.modules.plots.logic().ShowChartInLayout(chartOf(parameters))
+    """Show the chart of the pairs' table in a plot view, with the names of the pairs below the bars."""
+    chart = chartOf(parameters)
+    slicer.modules.plots.logic().ShowChartInLayout(chart)
+    manager = slicer.app.layoutManager()
+    if manager is not None and manager.plotViewCount:
+        table = parameters.pairsTable.GetTable()
+        names = [table.GetValueByName(row, "name").ToString() for row in range(table.GetNumberOfRows())]
+        for index in range(manager.plotViewCount):
+            _BarNames(manager.plotWidget(index), chart, names)
 
 
 def chartOf(parameters):
@@ -33,8 +46,42 @@ def chartOf(parameters):
         series.SetColor(*color)
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
         putIntoResults(parameters, series)
-    chart.SetTitle("Overlap of the pairs")
+    chart.SetTitle(TITLE)
+    chart.SetTitleFontSize(TITLE_POINTS)
+    chart.SetLegendVisibility(False)
+    chart.SetAxisLabelFontSize(LABEL_POINTS)
     chart.SetYAxisTitle("Dice")
-    chart.SetXAxisTitle("Pair")
+    chart.SetXAxisTitle("")
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(0.0, 1.0)
     putIntoResults(parameters, chart)
     return chart
+
+
+class _BarNames:
+    """Names instead of numbers on the axis of a plot view, which Slicer's chart nodes cannot ask for.
+
+    They are taken off again when the view shows another chart.
+
+    Args:
+        widget: qMRMLPlotWidget.
+        chart: vtkMRMLPlotChartNode.
+        names: one per bar.
+    """
+
+    def __init__(self, widget, chart, names: Sequence[str]) -> None:
+        self._node, self._chartId = widget.mrmlPlotViewNode(), chart.GetID()
+        self._axis = widget.plotView().chart().GetAxis(vtk.vtkAxis.BOTTOM)
+        if self._node is None or self._node.GetPlotChartNodeID() != self._chartId:
+            return
+        positions, labels = vtk.vtkDoubleArray(), vtk.vtkStringArray()
+        for position, name in enumerate(names):
+            positions.InsertNextValue(position)
+            labels.InsertNextValue(name)
+        self._axis.SetCustomTickPositions(positions, labels)
+        self._tag = self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)
+
+    def _changed(self, _caller, _event) -> None:
+        if self._node.GetPlotChartNodeID() != self._chartId:
+            self._node.RemoveObserver(self._tag)
+            self._axis.SetCustomTickPositions(None, None)

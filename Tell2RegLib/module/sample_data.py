@@ -1,13 +1,19 @@
-"""The demo pair as nodes: two synthetic pelves and a biopsy plan, made on the spot, nothing downloaded."""
+"""The demo pair as nodes: two synthetic pelves and a biopsy plan, nothing downloaded.
+
+The panel has the worker make the pair, so that Slicer goes on meanwhile. The Sample Data module waits for it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from Tell2RegLib.demo import make_demo_pair
 from Tell2RegLib.module.mrml_markups import fiducials_from_points
 from Tell2RegLib.module.mrml_volumes import volume_to_node
+
+if TYPE_CHECKING:
+    from Tell2RegLib.demo import DemoPair
+    from Tell2RegLib.worker.requests import DemoReply
 
 NAME = "Tell2Reg demo pair"
 
@@ -23,8 +29,14 @@ class DemoNodes:
 
 
 def loadDemoPair(scene) -> DemoNodes:
+    """Make the demo pair and put it into a scene; takes seconds."""
+    from Tell2RegLib.demo import make_demo_pair
+
+    return addDemoPair(scene, make_demo_pair())
+
+
+def addDemoPair(scene, pair: DemoPair | DemoReply) -> DemoNodes:
     """Put the demo pair into a scene."""
-    pair = make_demo_pair()
     fixed = volume_to_node(scene, pair.fixed, "Demo fixed")
     moving = volume_to_node(scene, pair.moving, "Demo moving")
     for node in (fixed, moving):

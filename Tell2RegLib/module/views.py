@@ -201,13 +201,6 @@ class Views:
 
     # --- where regions are drawn ---
 
-    def jumpEverywhere(self, placeLps: Floats | None) -> None:
-        """Show a place in every slice view."""
-        if self._manager is None or placeLps is None:
-            return
-        for name in self._manager.sliceViewNames():
-            self._slice(name).JumpSliceByCentering(*(np.asarray(placeLps) * SIGNS).tolist())
-
     def showOnly(self, node, name: str) -> None:
         """Draw a segmentation in one view, or with an empty name in all of them."""
         if node is not None and self._manager is not None:

@@ -169,6 +169,16 @@ class ModelsReply:
     notice: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class DemoReply:
+    """The demo pair: two volumes, a plan on the moving one, and where its targets truly are on the fixed one."""
+
+    fixed: Volume
+    moving: Volume
+    plan: PointList
+    plan_truth: PointList
+
+
 # --- requests ---
 
 
@@ -274,6 +284,14 @@ class CheckRequest:
     reply: ClassVar[type] = CheckReply
 
 
+@dataclass(frozen=True)
+class DemoRequest:
+    """Make the demo pair, which takes seconds that a host with a window does not have."""
+
+    task: ClassVar[str] = "demo"
+    reply: ClassVar[type] = DemoReply
+
+
 MODEL_ACTIONS = ("list", "install", "verify", "import", "remove", "clear", "where")
 
 
@@ -310,8 +328,11 @@ class ModelsRequest:
             raise InputError("Say which file to import.")
 
 
-Request = FindRequest | FitRequest | ReportRequest | DevicesRequest | CheckRequest | ModelsRequest
-Reply = FindReply | FitReply | ReportReply | DevicesReply | CheckReply | ModelsReply
+Request = FindRequest | FitRequest | ReportRequest | DevicesRequest | CheckRequest | DemoRequest | ModelsRequest
+Reply = FindReply | FitReply | ReportReply | DevicesReply | CheckReply | DemoReply | ModelsReply
 
-REQUESTS: tuple[type, ...] = (FindRequest, FitRequest, ReportRequest, DevicesRequest, CheckRequest, ModelsRequest)
+REQUESTS: tuple[type, ...] = (
+    *(FindRequest, FitRequest, ReportRequest),
+    *(DevicesRequest, CheckRequest, DemoRequest, ModelsRequest),
+)
 REQUEST_OF_TASK: Mapping[str, type] = {request.task: request for request in REQUESTS}  # type: ignore[attr-defined]

@@ -214,6 +214,15 @@ def check(request: requests.CheckRequest, run: Run) -> requests.CheckReply:
     return check_packages(lambda done, total: clock.tell("check", done, total))
 
 
+def demo(request: requests.DemoRequest, run: Run) -> requests.DemoReply:
+    """The demo pair."""
+    from Tell2RegLib.demo import make_demo_pair
+
+    with run.clock().stage("demo"):
+        pair = make_demo_pair()
+    return requests.DemoReply(pair.fixed, pair.moving, pair.plan, pair.plan_truth)
+
+
 def models(request: requests.ModelsRequest, run: Run) -> requests.ModelsReply:
     """Models listed, installed, verified, imported, removed."""
     from Tell2RegLib.worker.model_tasks import act_on_models
@@ -227,6 +236,7 @@ TASKS: Mapping[str, Task] = {
     "report": report,
     "devices": devices,
     "check": check,
+    "demo": demo,
     "models": models,
 }
 """By the names of `requests`."""

@@ -18,7 +18,7 @@ QUICK_MM = 2.0
 
 def run():
     """All of it, one after the other."""
-    panel().ui.demoButton.click()
+    load_the_demo_pair(panel())
     cancel_is_quick()
     a_killed_worker_is_replaced()
     a_closed_scene_gets_nothing()
@@ -41,6 +41,12 @@ def until(true, seconds=MOST_WAIT_S):
         slicer.app.processEvents()
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+def load_the_demo_pair(widget):
+    """Press the button and wait until the worker has made the pair."""
+    widget.ui.demoButton.click()
+    until(lambda: not widget.panel.busy)
 
 
 def start_a_long_run(widget, voxel_mm):
@@ -93,7 +99,7 @@ def a_closed_scene_gets_nothing():
 
 def reload_during_a_run_leaves_a_panel_that_works():
     widget = panel()
-    widget.ui.demoButton.click()
+    load_the_demo_pair(widget)
     start_a_long_run(widget, LONG_RUNS_MM[3])
     client = widget.logic.runs.client
     widget.onReload()

@@ -72,6 +72,8 @@ class Session:
         assert not self.ui.findButton.enabled
         assert "Choose a fixed volume" in self.ui.findButton.toolTip
         self.ui.demoButton.click()
+        assert self.ui.demoButton.text == "Cancel"
+        self.waitUntilIdle()
         assert self.own.fixedVolume.GetName() == "Demo fixed"
         assert self.ui.fixedVolume.currentNode().GetID() == self.own.fixedVolume.GetID()
         assert self.ui.presetCombo.currentText == "Pelvis demo"

@@ -160,6 +160,28 @@ class qMRMLThreeDWidget(QtWidgets.QWidget):
 
 
 @teach
+class qMRMLPlotView(QtWidgets.QWidget):
+    """Where a plot would be seen: a real chart of VTK."""
+
+    def chart(self) -> Any:
+        return self.__dict__.setdefault("_chart", vtk.vtkChartXY())
+
+
+@teach
+class qMRMLPlotWidget(QtWidgets.QWidget):
+    """A plot view with its bar."""
+
+    def _begin(self, node: Any) -> None:
+        self._node, self._view = node, qMRMLPlotView(self)
+
+    def plotView(self) -> Any:
+        return self._view
+
+    def mrmlPlotViewNode(self) -> Any:
+        return self._node
+
+
+@teach
 class qMRMLLayoutManager(QtCore.QObject):
     """Which views there are; a view that a layout showed once stays, as in Slicer."""
 
@@ -169,6 +191,7 @@ class qMRMLLayoutManager(QtCore.QObject):
         self._scene, self._application = scene, application
         self._slices: dict[str, Any] = {}
         self._volumes: dict[str, Any] = {}
+        self._plots: dict[str, Any] = {}
         self._logics = vtk.vtkCollection()
         application.SetSliceLogics(self._logics)
         self._layout_logic = slicer.vtkMRMLLayoutLogic()
@@ -197,6 +220,9 @@ class qMRMLLayoutManager(QtCore.QObject):
             elif node.IsA("vtkMRMLViewNode") and name not in self._volumes:
                 self._volumes[name] = qMRMLThreeDWidget()
                 self._volumes[name]._begin(node)
+            elif node.IsA("vtkMRMLPlotViewNode") and name not in self._plots:
+                self._plots[name] = qMRMLPlotWidget()
+                self._plots[name]._begin(node)
         self.layoutChanged.emit(layout)
         QtCore.QTimer.singleShot(0, self._lay_out)
 
@@ -218,6 +244,11 @@ class qMRMLLayoutManager(QtCore.QObject):
 
     layout = cpp_property(int, _get_layout, setLayout)
     threeDViewCount = cpp_property(int, lambda self: len(self._volumes))
+
+    plotViewCount = cpp_property(int, lambda self: len(self._plots))
+
+    def plotWidget(self, which: int) -> Any:
+        return next(iter([*self._plots.values()][which : which + 1]), None)
 
     def layoutLogic(self) -> Any:
         return self._layout_logic

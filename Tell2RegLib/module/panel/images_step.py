@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import slicer
 from slicer.i18n import tr as _
 
+from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.module import inputs
+from Tell2RegLib.module.logic import DEMO
+from Tell2RegLib.module.panel import messages
+from Tell2RegLib.module.panel.run_row import RunRow
 
 
 class ImagesStep:
@@ -14,7 +17,14 @@ class ImagesStep:
     def __init__(self, panel) -> None:
         self._panel, self._ui = panel, panel.ui
         self._ui.swapButton.connect("clicked(bool)", self._swap)
-        self._ui.demoButton.connect("clicked(bool)", self._loadDemo)
+        ui, logic = panel.ui, panel.logic
+        self.row = RunRow(logic.runs, DEMO, ui.demoButton, ui.demoProgress, ui.demoLabel, self._loadDemo)
+        logic.demoLoaded.connect(self._demoLoaded)
+
+    def disconnect(self) -> None:
+        """Hear no more of the run."""
+        self.row.disconnect()
+        self._panel.logic.demoLoaded.disconnect(self._demoLoaded)
 
     def update(self) -> None:
         """Say at once what is wrong with the volumes."""
@@ -27,7 +37,7 @@ class ImagesStep:
         ui.imagesWarning.setVisible(bool(warning))
         ui.swapButton.enabled = (own.fixedVolume is not None or own.movingVolume is not None) and not self._panel.busy
         ui.swapButton.toolTip = _("Exchange the two volumes") if ui.swapButton.enabled else _("Choose volumes first")
-        ui.demoButton.enabled = not self._panel.busy
+        self.row.update("", _("Make the synthetic pair: two pelves and a plan of seven targets"))
 
     def _swap(self, _checked: bool = False) -> None:
         own = self._panel.logic.parameters
@@ -35,13 +45,12 @@ class ImagesStep:
         own.fixedSegmentation, own.movingSegmentation = own.movingSegmentation, own.fixedSegmentation
         own.initialTransform = own.trueTargets = None  # they were for the other way round
 
-    def _loadDemo(self, _checked: bool = False) -> None:
-        from Tell2RegLib.module.sample_data import loadDemoPair
+    def _loadDemo(self) -> None:
+        try:
+            self._panel.logic.loadDemoPair()
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.IMAGES)
 
-        with slicer.util.tryWithErrorDisplay(_("The demo pair could not be made."), waitCursor=True):
-            demo = loadDemoPair(slicer.mrmlScene)
-            own = self._panel.logic.parameters
-            own.fixedVolume, own.movingVolume, own.initialTransform = demo.fixed, demo.moving, None
-            own.trueTargets = demo.truth
-            self._panel.words.choose("Pelvis demo")
-            self._panel.plan.check([demo.plan])
+    def _demoLoaded(self, demo) -> None:
+        self._panel.words.choose("Pelvis demo")
+        self._panel.plan.check([demo.plan])

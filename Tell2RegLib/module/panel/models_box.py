@@ -40,6 +40,7 @@ class ModelsBox:
         self._sets: tuple[SetRow, ...] = ()
         self._memory: dict[str, int] = {}
         self._auto = ""
+        self._whyNotInstall = ""
         self._packages: str | None = None
         """What keeps the networks from running; None before anybody looked."""
         ui = self._ui
@@ -96,7 +97,8 @@ class ModelsBox:
                 "Packages are missing: {names}. Press 'Install packages...' (Models and packages)."
             ).format(names=names)
         self._ui.packagesStatus.text = self._packages or _("Packages: all installed.")
-        self._panel.enable(self._ui.installButton, "" if missing else _("Every package that is needed is installed"))
+        self._whyNotInstall = "" if missing else _("Every package that is needed is installed")
+        self._panel.enable(self._ui.installButton, self._whyNotInstall)
 
     @property
     def missingPackages(self) -> str:
@@ -165,7 +167,7 @@ class ModelsBox:
         if busy:
             self._panel.enable(ui.installButton, _("A run is under way"))
         elif ui.installButton.toolTip == _("A run is under way"):
-            self.look()
+            self._panel.enable(ui.installButton, self._whyNotInstall)
         for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
             self._panel.enable(button, _("A run is under way") if busy else "")
 

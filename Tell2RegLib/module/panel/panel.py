@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.module import curation, showing
-from Tell2RegLib.module.logic import FIND, FIT, REPORT, Tell2RegLogic
+from Tell2RegLib.module.logic import DEMO, FIND, FIT, REPORT, Tell2RegLogic
 from Tell2RegLib.module.panel import fit_words, messages
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
@@ -28,12 +28,12 @@ from Tell2RegLib.module.views import Views
 
 STEP_OF_RUN = {
     **{FIND: messages.REGIONS, FIT: messages.TRANSFORM, REPORT: messages.REPORT},
-    **{MODELS: messages.MODELS, CHECK: messages.MODELS},
+    **{MODELS: messages.MODELS, CHECK: messages.MODELS, DEMO: messages.IMAGES},
 }
 """Where the messages of a run stand."""
 TITLES = {
     **{FIND: _("Find regions"), FIT: _("Fit"), REPORT: _("Save report")},
-    **{MODELS: _("Models"), CHECK: _("Check packages")},
+    **{MODELS: _("Models"), CHECK: _("Check packages"), DEMO: _("Demo pair")},
 }
 """Headings of the log."""
 CHOSEN = (
@@ -171,7 +171,7 @@ class Panel:
         self.exit()
         for signal, slot in self._connections:
             signal.disconnect(slot)
-        for part in (self.regions, self.transform, self.viewControls, self.plan.row):
+        for part in (self.images, self.regions, self.transform, self.viewControls, self.plan.row):
             part.disconnect()
         self.messages.close()
         self.logic.close()
@@ -180,7 +180,7 @@ class Panel:
 
     def update(self) -> None:
         """Bring every step up to date; calls within are one."""
-        if self._updating or self._bound is None or slicer.mrmlScene.IsBatchProcessing():
+        if self._updating or self.logic.isChanging or self._bound is None or slicer.mrmlScene.IsBatchProcessing():
             return
         self._updating = True
         try:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.module.runs import Outcome, Runs
 
 STAGES = {
+    "demo": _("making the demo pair"),
     "models": _("loading models"),
     "prepare": _("preparing slices"),
     "detect": _("looking for the words"),
