@@ -216,7 +216,7 @@ class Session:
         assert np.abs(points(slicer.util.getNode("Demo plan")) - plan).max() < 1e-3
         assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
         assert self.ui.pairsTable.rowCount == len(rows)
-        assert "have changed since this fit" in self.ui.fitSummary.text
+        assert "have changed since the fit" in self.ui.fitSummary.text
         assert self.ui.targetsTable.rowCount == len(plan)
         assert self.ui.targetsHeading.text.startswith("Outdated: ")
         assert self.ui.propagateButton.enabled, self.ui.propagateButton.toolTip

@@ -9,11 +9,11 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.module.panel import tables
 
-OUTDATED = _("Of an earlier fit: the pairs or the smoothness have changed since.")
+OUTDATED = _("Of an earlier fit. {why}")
 
 
-def summaryInWords(summary: Mapping[str, Any], old: bool) -> str:
-    """What the fit did, for the panel."""
+def summaryInWords(summary: Mapping[str, Any], outdated: str = "") -> str:
+    """What the fit did, for the panel; after why it is outdated, where it is."""
     dice, distance = ((summary[name][0], summary[name][-1]) for name in ("dice", "distance_mm"))
     text = _(
         "Pairs used: {pairs}. Mean Dice {before} → {after}; centre distance of the fitted regions {far} → {near} mm "
@@ -28,7 +28,7 @@ def summaryInWords(summary: Mapping[str, Any], old: bool) -> str:
         displacement=_displacement(summary),
         error=tables.number(summary["inverse_error_mm"][1]),
     )
-    return "\n".join([*([_("The pairs have changed since this fit: fit again.")] if old else []), text])
+    return "\n".join([*([_("{why} Fit again.").format(why=outdated)] if outdated else []), text])
 
 
 def _displacement(summary: Mapping[str, Any]) -> str:
@@ -47,7 +47,7 @@ def _displacement(summary: Mapping[str, Any]) -> str:
 
 def inWords(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """A new fit and what it cannot know, a line each, for the log."""
-    return (summaryInWords(summary, old=False), *limitsInWords(summary))
+    return (summaryInWords(summary), *limitsInWords(summary))
 
 
 def limitsInWords(summary: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from Tell2RegLib.module.panel import fit_words, messages
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.module.panel.models_box import CHECK, MODELS
+from Tell2RegLib.module.panel.pair_choice import PairChoice
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
 from Tell2RegLib.module.panel.transform_step import TransformStep
@@ -65,6 +66,7 @@ class Panel:
         self._updating = False
         self._guiTag = None
         self._bound = None
+        self._choice = PairChoice(logic)
         self.volumes = VolumeWatch(observer, self._volumeMoved)
         self.images, self.words = ImagesStep(self), WordsStep(self)
         self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
@@ -155,6 +157,7 @@ class Panel:
         self.logic.forgetDecisions()
         self.unbind()
         self.plan.forget()
+        self._choice.forget()
         self.views.restore()
         self.views.forget()
 
@@ -185,6 +188,7 @@ class Panel:
         self._updating = True
         try:
             self._forgetMessagesOfOtherVolumes()
+            self._choice.follow()
             self.volumes.follow((self.logic.parameters.fixedVolume, self.logic.parameters.movingVolume))
             self._forgetBrokenPairs()
             for step in (self.images, self.words, self.regions, self.transform, self.viewControls, self.plan):

@@ -35,7 +35,7 @@ class PlanStep:
         self._plan: CarriedPlan | None = None
         self._shown: tuple = ()
         self._filling = False
-        self._saves = SaveWatch(lambda: plan_display.restore(slicer.mrmlScene), panel.update)
+        self._saves = SaveWatch(self._beforeSaving, panel.update)
         self._soon = qt.QTimer()
         self._soon.setSingleShot(True)
         self._soon.connect("timeout()", self._display)
@@ -94,6 +94,11 @@ class PlanStep:
             self._saves.watch([own.fixedVolume, own.movingVolume])
         else:
             self.letGo()
+
+    def _beforeSaving(self) -> None:
+        """What a person's own nodes look like in the panel's views is not saved."""
+        plan_display.restore(slicer.mrmlScene)
+        self._panel.regions.letGo()
 
     def forget(self) -> None:
         """The scene goes, with everything that is watched."""

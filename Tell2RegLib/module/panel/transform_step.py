@@ -56,14 +56,14 @@ class TransformStep:
             widget.setVisible(known)
         if not known:
             return
-        old = self._logic.fitIsOld
+        outdated = self._logic.whyOutdated()
         limits = "\n".join(fit_words.limitsInWords(summary))
-        ui.fitSummary.text = fit_words.summaryInWords(summary, old)
+        ui.fitSummary.text = fit_words.summaryInWords(summary, outdated)
         ui.fitLimits.text, ui.fitLimits.styleSheet = limits, messages.STYLES[messages.WARNING]
         ui.fitLimits.setVisible(bool(limits))
-        self._fillTable(old)
+        self._fillTable(outdated)
 
-    def _fillTable(self, old: bool) -> None:
+    def _fillTable(self, outdated: str) -> None:
         """The rows of the fit that the summary tells of, under the names of now; grey where that fit is outdated."""
         table, rows = self._ui.fitTable, self._logic.fitRows
         names = {(row.number, row.fixed, row.moving): row.name for row in self._logic.rows}
@@ -74,8 +74,8 @@ class TransformStep:
             digits = (2,) * len(row.dice) + (1,) * len(row.distance_mm + row.hd95_mm)
             for column, value in enumerate((*row.dice, *row.distance_mm, *row.hd95_mm)):
                 tables.figure(table, line, column + 1, value, digits[column])
-            if old:
-                tables.grey(table, line, fit_words.OUTDATED)
+            if outdated:
+                tables.grey(table, line, fit_words.OUTDATED.format(why=outdated))
         tables.fitHeight(table)
 
     # --- what a person does ---

@@ -101,6 +101,52 @@ def folder_of(node) -> str:
     return hierarchy.GetItemName(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
 
 
+def test_the_plan_and_its_true_places_are_chosen_for_their_volumes_only(clinic) -> None:
+    from Tell2RegLib.module import plan
+
+    first = clinic.own.fixedVolume, clinic.own.movingVolume
+    clinic.find()
+    clinic.fit()
+    drawn, truth = a_point(clinic, "plan", 0), a_point(clinic, "truth", 1)
+    clinic.panel.plan.check([drawn])
+    clinic.own.trueTargets = truth
+    clinic.press(clinic.ui.propagateButton)
+    assert "Mean error" in clinic.ui.targetWhy.text
+    choose(clinic, *other_volumes(clinic))
+    assert clinic.own.trueTargets is None
+    assert plan.chosenNodes(clinic.own) == []
+    assert "Mean error" not in clinic.ui.targetWhy.text
+    choose(clinic, *first)
+    assert clinic.own.trueTargets is truth
+    assert plan.chosenNodes(clinic.own) == [drawn]
+    assert "Mean error" in clinic.ui.targetWhy.text
+
+
+def test_a_plan_that_was_chosen_before_the_volumes_stays_chosen(clinic) -> None:
+    from Tell2RegLib.module import plan
+
+    fixed, moving = clinic.own.fixedVolume, clinic.own.movingVolume
+    drawn = a_point(clinic, "plan", 0)
+    clinic.own.movingVolume = None
+    clinic.panel.plan.check([drawn])
+    clinic.own.movingVolume = moving
+    assert plan.chosenNodes(clinic.own) == [drawn]
+    clinic.press(clinic.ui.swapButton)
+    assert plan.chosenNodes(clinic.own) == []
+    clinic.press(clinic.ui.swapButton)
+    assert (clinic.own.fixedVolume, clinic.own.movingVolume) == (fixed, moving)
+    assert plan.chosenNodes(clinic.own) == [drawn]
+
+
+def a_point(clinic, name: str, side: int):
+    """A list with one point: the centre of the first organ in the moving volume (0) or in the fixed one (1)."""
+    from Tell2RegLib.markups import PointList
+    from Tell2RegLib.module.mrml_markups import fiducials_from_points
+
+    place = (a_pair().moving, a_pair().fixed)[side].regions[0].centroid_lps_mm()
+    return fiducials_from_points(clinic.standin.scene, PointList(("a",), [place]), name)
+
+
 # --- by script ---
 
 

@@ -226,7 +226,7 @@ def test_a_rejected_pair_is_not_fitted_and_the_fit_is_old_when_it_is_taken_back(
     assert "have changed" not in clinic.ui.fitSummary.text
     clinic.select(3)
     clinic.press(clinic.ui.acceptButton)
-    assert "have changed since this fit" in clinic.ui.fitSummary.text
+    assert "have changed since the fit" in clinic.ui.fitSummary.text
 
 
 # --- the user's own ---

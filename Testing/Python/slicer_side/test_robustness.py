@@ -583,7 +583,7 @@ def test_an_old_fit_is_not_reported(clinic) -> None:
     assert clinic.ui.reportButton.enabled, clinic.ui.reportButton.toolTip
     clinic.own.smoothness = 5.0
     assert "changed since the fit" in clinic.ui.reportButton.toolTip
-    assert "changed since this fit" in clinic.ui.fitSummary.text
+    assert "changed since the fit" in clinic.ui.fitSummary.text
 
 
 def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> None:
