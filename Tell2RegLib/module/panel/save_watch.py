@@ -13,6 +13,7 @@ import slicer
 import vtk
 
 DIALOG = "qSlicerSaveDataDialog"
+"""How the class of the dialog begins; Slicer shows its private class."""
 
 
 class SaveWatch:
@@ -72,7 +73,7 @@ class SaveWatch:
 
     def _focusChanged(self, _before=None, _now=None) -> None:
         dialog = slicer.app.activeModalWidget()
-        asking = dialog is not None and dialog.className() == DIALOG
+        asking = dialog is not None and dialog.className().startswith(DIALOG)
         if asking == self.asking:
             return
         self.asking = asking

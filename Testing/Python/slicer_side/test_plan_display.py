@@ -217,7 +217,7 @@ def test_the_save_dialog_sees_the_scene_as_it_is_to_be_saved(looking) -> None:
     import slicer
 
     assert seen_in(looking.plan) == "M3"
-    dialog = type("qSlicerSaveDataDialog", (qt.QDialog,), {})()
+    dialog = type("qSlicerSaveDataDialogPrivate", (qt.QDialog,), {})()
     dialog.setModal(True)
     dialog.show()
     slicer.app.focusChanged.emit(None, dialog)
