@@ -19,7 +19,7 @@ from Tell2RegLib.module.mrml_markups import carry_markups, points_of
 from Tell2RegLib.module.mrml_volumes import COPY_OF
 from Tell2RegLib.module.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
 from Tell2RegLib.module.scene_results import remove
-from Tell2RegLib.module.showing import transformNodeOf
+from Tell2RegLib.module.showing import IN_SPACE, transformNodeOf
 from Tell2RegLib.module.views import FIXED_VIEW, MOVING_VIEW
 
 DRAWN = (vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode)
@@ -48,13 +48,16 @@ def show(parameters, way: str) -> None:
 
     Args:
         parameters: the parameter node.
-        way: how the volumes are shown: "side" has a view for each, all others have one for both.
+        way: how the volumes are shown: "side" has a view for each, IN_SPACE the fixed volume in all slice views, all
+            others have one view for both.
     """
     scene, sides = parameters.parameterNode.GetScene(), _sidesOf(parameters)
     transform, oneView = transformNodeOf(parameters), way != "side"
     inSpace = [node.GetID() for node in _nodes(scene, "vtkMRMLViewNode")]
     fixedViews = [_sliceView(FIXED_VIEW), *inSpace]
     movingViews = [_sliceView(FIXED_VIEW if oneView else MOVING_VIEW), *inSpace]
+    if way == IN_SPACE:
+        fixedViews, movingViews = [node.GetID() for node in _nodes(scene, "vtkMRMLSliceNode")] + inSpace, inSpace
     placed = {node.GetID(): fixedViews for node in sides.fixed} | {node.GetID(): [] for node in sides.elsewhere}
     for node in sides.moving:
         covered = oneView and node.GetID() in sides.carried

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.confidence import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.module import inputs, plan, plan_display, plan_record
+from Tell2RegLib.module import inputs, plan, plan_display, plan_record, showing
 from Tell2RegLib.module.logic import REPORT
 from Tell2RegLib.module.mrml_space import SIGNS
 from Tell2RegLib.module.panel import messages, tables
@@ -82,15 +82,19 @@ class PlanStep:
             _("Write report.html, the transform and the tables into a folder"),
         )
         self._showPlan()
-        self._soon.start(0)  # view copies are added and removed, which waits for the event loop
+        self.displaySoon()
+
+    def displaySoon(self) -> None:
+        """Bring the plan into the views when the event loop runs next: view copies are added and removed."""
+        self._soon.start(0)
 
     def _display(self) -> None:
         """Originals and copies in the views of their patients, as long as the views are the panel's."""
         own = self._logic.parameters
         if not self._panel.entered or self._saves.asking or slicer.mrmlScene.IsBatchProcessing():
             return
-        if own.movingShown is not None and not inputs.whyNotImages(own):
-            plan_display.show(own, own.view)
+        if showing.hasCopy(own) and not inputs.whyNotImages(own):
+            plan_display.show(own, self._panel.viewControls.way())
             self._saves.watch([own.fixedVolume, own.movingVolume])
         else:
             self.letGo()

@@ -97,7 +97,7 @@ class ViewControls:
 
     def _needsNodes(self) -> bool:
         own = self._logic.parameters
-        return not showing.hasCopy(own) or (self._way() == "checkerboard" and own.checkerboard is None)
+        return not showing.hasCopy(own) or (self.way() == "checkerboard" and own.checkerboard is None)
 
     def _stop(self) -> None:
         self._flicker.stop()
@@ -118,7 +118,7 @@ class ViewControls:
             self._drawing = False
 
     def _draw(self) -> None:
-        own, way = self._logic.parameters, self._way()
+        own, way = self._logic.parameters, self.way()
         nodes = (own.fixedVolume, own.movingVolume, own.initialTransform)
         results = (own.fixedRegions, own.movingRegions, own.deformableTransform)
         drawn = (own.shown, way, *map(_id, (*nodes, *results)))
@@ -126,6 +126,7 @@ class ViewControls:
             self._drawn = drawn
             try:
                 showing.show(own, self._panel.views, way, self._ui.fadeSlider.value)
+                self._panel.plan.displaySoon()
             except Tell2RegError as error:
                 self._panel.say(str(error), messages.ERROR, messages.TRANSFORM)
         if self._hidden:
@@ -137,7 +138,8 @@ class ViewControls:
         else:
             self._flicker.stop()
 
-    def _way(self) -> str:
+    def way(self) -> str:
+        """How the volumes are shown: one of parameters.VIEWS, showing.JACOBIAN or showing.IN_SPACE."""
         if self._ui.jacobianButton.checked:
             return showing.JACOBIAN
         return showing.IN_SPACE if self._ui.show3DButton.checked else self._logic.parameters.view

@@ -112,6 +112,17 @@ def test_the_carried_copy_is_seen_on_the_fixed_patient_only(looking) -> None:
     assert copy.GetParentTransformNode() is None
 
 
+def test_in_3d_the_slices_of_the_fixed_volume_show_the_copy_only_and_space_shows_both(looking) -> None:
+    looking.fit()
+    click(looking.ui.propagateButton)
+    copy = looking.standin.scene.GetFirstNodeByName(COPY)
+    click(looking.ui.show3DButton)
+    (shown,) = stand_ins(looking)
+    assert (seen_in(copy), seen_in(shown), seen_in(looking.plan)) == ("FM3", "3", "")
+    click(looking.ui.sideButton)
+    assert (seen_in(copy), seen_in(shown), seen_in(looking.plan)) == ("F3", "M3", "")
+
+
 def test_the_other_way_round_the_views_change_places(looking) -> None:
     pick(looking.ui.directionCombo, "fixed to moving")
     assert seen_in(looking.plan) == "F3"
