@@ -32,7 +32,7 @@ def option(settings: type, name: str, flag: str) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 Out = Annotated[Path, typer.Option("--out", help="Result folder to write.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the synthetic pair.")]
 Kind = Annotated[str, option(FitSettings, "kind", "--transform")]

@@ -1,4 +1,4 @@
-"""The options of looking for words, as the terminal and the worker take them, and what becomes of them."""
+"""The options of finding regions from prompts, shared by terminal and worker, and the query that they give."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Looking:
 
     models: str = setting("demo", "Set of models; see 'tell2reg models list'.")
     source: str = setting("grounded_sam", "Region source; plug-ins add others.")
-    device: str = setting("auto", f"Device of the networks: {GRAMMAR}.", check=check_device)
+    device: str = setting("auto", f"Compute device: {GRAMMAR}.", check=check_device)
     box_threshold: float | None = setting(
         None, "Minimum score of a box; the default depends on the models.", low=0, high=1
     )
-    spacing_mm: float = setting(1.0, "In-plane voxel size of the slices that the networks see.", unit="mm", above=0)
+    spacing_mm: float = setting(1.0, "Pixel size of the slices that the networks process.", unit="mm", above=0)
     slice_step: int = setting(1, "Process every n-th slice only; slices between are interpolated.", low=1, whole=True)
     keep_embeddings: Path | None = setting(
         None, "Folder for cached slice embeddings, reused by later runs (up to 4 GB)."

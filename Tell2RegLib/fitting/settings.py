@@ -1,4 +1,4 @@
-"""What a fit can be told: one frozen value, every number declared with its range, unit and reason."""
+"""Settings of a fit: one frozen value, every number declared with its range, unit and purpose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def default_smoothness(by_words: bool) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """How region pairs become a transform (method.md section 7); docs/settings.md lists defaults and ranges.
+    """Settings of a fit (docs/method.md); docs/settings.md lists defaults and ranges.
 
     Kinds: "rigid" and "affine"; "svf", a velocity field integrated by scaling and squaring (smooth, with an exact
     inverse); "ffd", a control grid of displacements; "ddf", a displacement per voxel of the fitting lattice (the
