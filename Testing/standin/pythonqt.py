@@ -322,13 +322,19 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     elif name.encode() in [bytes(one.data()) for one in QtCore.QObject.dynamicPropertyNames(self)]:
         self.setProperty(name, value)
     elif is_of_cpp(klass):
-        if getattr(value, "objectName", None) == name and value in find_children(self, "QObject"):
+        if getattr(value, "objectName", None) == name and _is_below(value, self):
             return  # PySide6's loader of .ui files hands every child to its root
         raise AttributeError(
             f"'{name}' does not exist on {klass.__name__} and creating new attributes on C++ objects is not allowed"
         )
     else:
         self.__dict__[name] = value
+
+
+def _is_below(child: QtCore.QObject, above: QtCore.QObject) -> bool:
+    while child is not None and child != above:
+        child = QtCore.QObject.parent(child)
+    return child is not None
 
 
 _setters: dict[int, Callable[[Any, Any], None] | None] = {}

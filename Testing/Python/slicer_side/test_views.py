@@ -538,3 +538,9 @@ def test_the_segment_editor_gets_the_segments_of_one_side_in_every_view(clinic, 
         assert eyes.layers(name) == ("US",)
         assert eyes.drawn("moving", name)
         assert not eyes.drawn("fixed", name)
+
+
+def test_the_scenario_for_a_real_slicer_passes_here_too(clinic) -> None:
+    from Testing.Slicer import views
+
+    views.run()
