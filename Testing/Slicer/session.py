@@ -256,7 +256,8 @@ class Session:
 
     def viewsOf(self, node) -> list[bool]:
         """Whether a node is seen in the view of the fixed volume, and in that of the moving one."""
-        slicer.app.processEvents()
+        for _ in range(5):  # the event loop draws, and a node that comes with it draws once more
+            slicer.app.processEvents()
         display = node.GetDisplayNode()
         return [display.IsDisplayableInView(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow")]
 

@@ -16,7 +16,7 @@ from Testing.standin.pythonqt import QtCore, QtGui, QtWidgets, cpp_property, tea
 
 ZOOM_IN, ZOOM_OUT = 0.8, 1.2
 """Of the field of view, by one turn of the wheel."""
-SIZE = (1200, 800)
+SIZE = (600, 400)
 """Of the whole layout, in pixels."""
 
 
