@@ -84,6 +84,8 @@ class ViewControls:
         """
         own = self._logic.parameters
         if not self._panel.entered:
+            if self._flicker.active:
+                self._panel.views.fade(0.5)  # both images stay, with the regions of both
             self._stop()
             return
         showing.hideForeignRegions(own)

@@ -392,7 +392,7 @@ def test_the_views_show_both_volumes_as_soon_as_both_are_chosen(clinic, eyes) ->
     assert not any(eyes.black(name) for name in ("Red", "Yellow", "Green"))
 
 
-@pytest.mark.parametrize("way", ["side", "fade"])
+@pytest.mark.parametrize("way", ["side", "fade", "flicker"])
 def test_the_images_stay_when_a_person_leaves_who_had_empty_views(clinic, eyes, way: str) -> None:
     clinic.find()
     clinic.press(getattr(clinic.ui, f"{way}Button"))
@@ -404,6 +404,8 @@ def test_the_images_stay_when_a_person_leaves_who_had_empty_views(clinic, eyes, 
     assert not any(eyes.black(name) for name in layers)
     for side, views in drawn.items():
         assert tuple(name for name in layers if eyes.drawn(side, name)) == views
+    if way == "flicker":
+        assert eyes.widget("Red").mrmlSliceCompositeNode().GetForegroundOpacity() == 0.5
     before = eyes.seen("Red")
     enter(clinic, "Tell2Reg")
     assert eyes.seen("Red").like(before)
