@@ -141,23 +141,51 @@ class ctkSliderWidget(QtWidgets.QWidget):
         self._spin.maximum = 99.0
         row.addWidget(self._slider)
         row.addWidget(self._spin)
+        self._exact = self._sent = 0.0
+        self._setting = False
         self._spin.valueChanged.connect(self._spun)
         self._slider.sliderMoved.connect(self._slid)
-        self._emit = True
 
     def _spun(self, value: float) -> None:
-        span = self._spin.maximum - self._spin.minimum
-        self._slider.value = int(round((value - self._spin.minimum) / span * 1000)) if 0 < span < 1e9 else 0
-        self.valueChanged.emit(value)
+        """The spin box tells of a value, after every key where it tracks the keyboard."""
+        if not self._setting and value != round(self._exact, self._spin.decimals):
+            self._exact = value
+            self._move()
+
+    def _put(self, value: float) -> None:
+        """Write into the spin box: its text is made anew."""
+        self._exact, self._setting = value, True
+        try:
+            self._spin.setValue(value)
+        finally:
+            self._setting = False
+
+    def _move(self) -> None:
+        """Move the slider. What its place amounts to goes back into the spin box and out of the widget.
+
+        CTK counts in steps, which loses the last bit of some values: 0.7 comes back as 0.7000000000000001.
+        """
+        step, low, high = self._spin.singleStep, self._spin.minimum, self._spin.maximum
+        steps = round(self._exact / step)
+        amounts_to = min(max(step * ((self._exact / step - steps) + steps), low), high)
+        self._slider.value = int(round((amounts_to - low) / (high - low) * 1000)) if 0 < high - low < 1e9 else 0
+        if amounts_to == self._sent:
+            return
+        self._sent = amounts_to
+        if amounts_to != self._exact:
+            self._put(amounts_to)
+        self.valueChanged.emit(amounts_to)
 
     def _slid(self, position: int) -> None:
-        self._spin.value = self._spin.minimum + position / 1000 * (self._spin.maximum - self._spin.minimum)
+        self.setValue(self._spin.minimum + position / 1000 * (self._spin.maximum - self._spin.minimum))
 
     def _value(self) -> float:
-        return self._spin.value
+        return self._sent
 
     def setValue(self, value: float) -> None:
-        self._spin.setValue(value)
+        if value != self._exact:
+            self._put(min(max(value, self._spin.minimum), self._spin.maximum))
+            self._move()
 
     def _minimum(self) -> float:
         return self._spin.minimum

@@ -18,6 +18,7 @@ from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.module.panel.pair_choice import PairChoice
+from Tell2RegLib.module.panel.number_boxes import NumberBoxes
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
 from Tell2RegLib.module.panel.transform_step import TransformStep
@@ -58,7 +59,7 @@ class Panel:
     def __init__(self, ui, logic: Tell2RegLogic, observer) -> None:
         self.ui, self.logic, self._observer = ui, logic, observer
         self.views = Views(slicer.app.layoutManager())
-        self.messages = Messages(ui)
+        self.messages, self.numbers = Messages(ui), NumberBoxes(ui)
         self._volumes: tuple = ()
         self._sceneGoes = False
         self.tips: dict[str, str] = {}
@@ -89,6 +90,11 @@ class Panel:
     def busy(self) -> bool:
         """Whether a run is under way."""
         return self.logic.runs.busy
+
+    @property
+    def bound(self) -> bool:
+        """Whether the widgets stand for the parameters of the present scene."""
+        return self._bound is not None
 
     def tip(self, button) -> str:
         """What a button does, as the .ui says, whatever its tooltip says now."""
@@ -128,6 +134,7 @@ class Panel:
         self._chooseVolumes(own)
         self.regions.showKeptWords()
         self._guiTag = own.connectGui(self.ui)
+        self.words.bind()
         self._observer.addObserver(own, vtk.vtkCommand.ModifiedEvent, self._changed)
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):

@@ -28,6 +28,7 @@ class RegionsStep:
         self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
         self._filling = False
         self._sources = SourceDisplay(panel.views)
+        self._filled: tuple | None = None
         ui = self._ui
         ui.sourceCombo.addItem(_("words"), WORDS)
         ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
@@ -132,6 +133,9 @@ class RegionsStep:
 
     def _fill(self) -> None:
         table, rows = self._ui.pairsTable, self._logic.rows
+        if rows == self._filled:
+            return  # a name that is being typed there stays
+        self._filled = rows
         chosen = self.selected()
         self._filling = True
         try:
@@ -178,13 +182,16 @@ class RegionsStep:
         self._fillSegments(ui.movingSegmentCombo, None if foreign else logic.parameters.movingRegions)
 
     def _fillSegments(self, combo, node) -> None:
+        segmentation = None if node is None else node.GetSegmentation()
+        ids = segmentation.GetSegmentIDs() if segmentation else ()
+        segments = [(segmentation.GetSegment(segment).GetName(), segment) for segment in ids]
+        if segments == [(combo.itemText(index), combo.itemData(index)) for index in range(combo.count)]:
+            return  # it may be open
         chosen = combo.currentData
         combo.clear()
-        segmentation = None if node is None else node.GetSegmentation()
-        for index in range(segmentation.GetNumberOfSegments() if segmentation else 0):
-            segment = segmentation.GetNthSegmentID(index)
-            combo.addItem(segmentation.GetSegment(segment).GetName(), segment)
-        combo.setCurrentIndex(max(combo.findData(chosen), 0) if combo.count else -1)
+        for name, segment in segments:
+            combo.addItem(name, segment)
+        combo.setCurrentIndex(max(combo.findData(chosen), 0) if segments else -1)
 
     # --- what a person does ---
 
@@ -194,6 +201,7 @@ class RegionsStep:
         return [rows[line].number for line in tables.selectedRows(self._ui.pairsTable) if line < len(rows)]
 
     def _find(self) -> None:
+        self._panel.numbers.take()
         question = _("Finding again replaces the regions, and what you decided about them. Go on?")
         if self._logic.canUndo and not slicer.util.confirmYesNoDisplay(question, windowTitle="Tell2Reg"):
             return
@@ -256,6 +264,7 @@ class RegionsStep:
         row = self._logic.rows[item.row()]
         if item.text().strip() == row.name:
             return
+        self._filled = None  # the cell does not hold the name of the row any more
         self._guarded(lambda: self._logic.rename(row.number, item.text()))()
         self._panel.update()
 

@@ -81,6 +81,7 @@ class TransformStep:
     # --- what a person does ---
 
     def _fit(self) -> None:
+        self._panel.numbers.take()
         try:
             self._logic.fit()
         except Tell2RegError as error:

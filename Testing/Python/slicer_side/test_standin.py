@@ -392,6 +392,27 @@ def test_parameters_and_widgets_follow_each_other(small, slicer) -> None:
     assert node.steps == 4
 
 
+def test_a_text_box_bound_by_its_name_takes_words_backwards(small, docked) -> None:
+    person = docked(small)
+    person.typeInto(small.ui.words, "bladder")
+    assert small.ui.words.plainText == small.parameterNode.words == "reddalb"
+
+
+def test_a_slider_that_tracks_the_keyboard_loses_the_last_digit_of_some_values(qt, slicer) -> None:
+    import ctk
+
+    slider = ctk.ctkSliderWidget()
+    slider.decimals, slider.singleStep, slider.maximum = 2, 0.01, 1.0
+    (box,) = slider.findChildren("QDoubleSpinBox")
+    line = box.findChildren("QLineEdit")[0]
+    line.setText("0.7")
+    assert line.text == "0.70"
+    assert slider.value != 0.7
+    line.setText("0.5")
+    assert line.text == "0.5"
+    assert slider.value == 0.5
+
+
 def test_a_value_that_does_not_fit_is_refused(small) -> None:
     for name, value, error in (
         ("threshold", 101.0, ValueError),

@@ -1,0 +1,54 @@
+"""A text box bound to a parameter by hand: Slicer's own connector writes the whole text back after every key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+
+
+class TextBox:
+    """Hands on what is typed; writes only what differs, and never where a person is typing.
+
+    Args:
+        box: a QTextEdit.
+        typed: called with the text of the box when a person has changed it.
+    """
+
+    def __init__(self, box, typed: Callable[[str], None]) -> None:
+        self._box, self._hear = box, typed
+        self._writing = False
+        box.connect("textChanged()", self._typed)
+
+    def follow(self, text: str) -> None:
+        """Show a text, unless a person is typing here."""
+        if not self._box.hasFocus():
+            self.replace(text)
+
+    def replace(self, text: str) -> None:
+        """Show a text that a person asked for; it can be undone."""
+        text = text.replace("\r\n", "\n")
+        if text != self._box.plainText:
+            self._write(lambda: self._replaceAll(text))
+
+    def reset(self, text: str) -> None:
+        """Show the text of another scene: what was typed before cannot be undone into it."""
+        text = text.replace("\r\n", "\n")
+        if text != self._box.plainText:
+            self._write(lambda: self._box.setPlainText(text))
+
+    def _replaceAll(self, text: str) -> None:
+        cursor = self._box.textCursor()
+        cursor.select(qt.QTextCursor.Document)
+        cursor.insertText(text)
+
+    def _write(self, change: Callable[[], None]) -> None:
+        self._writing = True
+        try:
+            change()
+        finally:
+            self._writing = False
+
+    def _typed(self) -> None:
+        if not self._writing:
+            self._hear(self._box.plainText)
