@@ -143,6 +143,7 @@ class Person:
     def typeNumber(self, widget: Any, text: str) -> None:
         """Type a number into a spin box, or into that of a slider, and leave it by Tab."""
         box = widget if widget.inherits("QAbstractSpinBox") else widget.findChildren("QAbstractSpinBox")[0]
+        self.find(box)  # what is folded has no height yet
         self.click(box, qt.QPoint(12, box.height // 2))
         self.press("ctrl+a")
         self.type(text)

@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 
 from Testing.standin.answers import answers
+from Testing.standin.module_panel import qSlicerModulePanel
 from Testing.standin.observing import forget_all
 from Testing.standin.pythonqt import QtCore, QtWidgets, Shiboken, cpp_property, teach
 from Testing.standin.views import qMRMLLayoutManager
@@ -58,9 +59,14 @@ class qSlicerModuleSelector(QtWidgets.QWidget):
         before, after = manager.module(self._selected()), manager.module(name)
         if before is after:
             return
-        for module, step in ((before, "exit"), (after, "enter")):
-            panel = getattr(module, "widgetRepresentation", lambda: None)()
-            getattr(panel, step, lambda: None)()
+        old, new = (getattr(module, "widgetRepresentation", lambda: None)() for module in (before, after))
+        dock = self.window()._modules
+        getattr(old, "exit", lambda: None)()
+        if hasattr(old, "isWidgetType"):
+            dock.removeModule(old)
+        if hasattr(new, "isWidgetType"):
+            dock.addModule(new)
+        getattr(new, "enter", lambda: None)()
         self._name = name
 
 
@@ -72,6 +78,8 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self._selector = qSlicerModuleSelector(self)
+        self._modules = qSlicerModulePanel()
+        self.setCentralWidget(self._modules)
         self.statusBar().messageChanged.connect(self._said)
 
     def _said(self, text: str) -> None:

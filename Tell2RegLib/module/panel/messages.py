@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import qt
 
+from Tell2RegLib.module.panel.heights import fitLabel
+
 INFO, WARNING, ERROR = "info", "warning", "error"
 IMAGES, MODELS, REGIONS, TRANSFORM, PLAN, REPORT = STEPS = (
     *("images", "models", "regions", "transform", "plan", "report"),
@@ -44,6 +46,7 @@ class Messages:
         label.text = text
         label.styleSheet = STYLES[level]
         label.setVisible(bool(text))
+        fitLabel(label)
         self._levels[step] = level
         self._latest = step
 

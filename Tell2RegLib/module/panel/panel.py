@@ -14,6 +14,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.module import curation, showing
 from Tell2RegLib.module.logic import DEMO, FIND, FIT, REPORT, Tell2RegLogic
 from Tell2RegLib.module.panel import fit_words, messages
+from Tell2RegLib.module.panel.heights import Heights
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.module.panel.models_box import CHECK, MODELS
@@ -59,7 +60,7 @@ class Panel:
     def __init__(self, ui, logic: Tell2RegLogic, observer) -> None:
         self.ui, self.logic, self._observer = ui, logic, observer
         self.views = Views(slicer.app.layoutManager())
-        self.messages, self.numbers = Messages(ui), NumberBoxes(ui)
+        self.messages, self.numbers, self._heights = Messages(ui), NumberBoxes(ui), Heights(ui)
         self._volumes: tuple = ()
         self._sceneGoes = False
         self.tips: dict[str, str] = {}
@@ -184,6 +185,7 @@ class Panel:
         for part in (self.images, self.regions, self.transform, self.viewControls, self.plan.row):
             part.disconnect()
         self.messages.close()
+        self._heights.close()
         self.logic.close()
 
     # --- up to date ---
@@ -200,6 +202,7 @@ class Panel:
             self._forgetBrokenPairs()
             for step in (self.images, self.words, self.regions, self.transform, self.viewControls, self.plan):
                 step.update()
+            self._heights.fit()
         finally:
             self._updating = False
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import qt
+
+from Tell2RegLib.module.panel.columns import shared_width
 
 ROW_MARGIN = 8
 """What a row is higher than its text, in pixels, about."""
@@ -12,6 +14,12 @@ GREY = (140, 140, 140)
 """Text that can be read on a light and on a dark ground, and looks switched off on both."""
 INK, PAPER = (20, 20, 20), (245, 245, 245)
 """Text on a light and on a dark cell."""
+CELL_PADDING, HEADER_PADDING = 14, 16
+"""What a column is wider than its text, in pixels, in every style of Slicer."""
+SWATCH = 22
+"""And than a square of colour before it."""
+STRETCHED, LEAST, MOST = "tell2regStretched", "tell2regLeast", "tell2regMost"
+"""Properties of a table: the columns that take what is left, the rows that it is high for at least and at most."""
 
 
 def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
@@ -21,13 +29,12 @@ def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> N
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.verticalHeader().setVisible(False)
-    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-    table.setWordWrap(False)
+    table.setWordWrap(True)
     table.setAlternatingRowColors(True)
-    header = table.horizontalHeader()
-    for column in range(len(headers)):
-        mode = qt.QHeaderView.Stretch if column in stretched else qt.QHeaderView.ResizeToContents
-        header.setSectionResizeMode(column, mode)
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+    table.horizontalHeader().setDefaultAlignment(qt.Qt.AlignCenter | qt.Qt.TextWordWrap)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+    table.setProperty(STRETCHED, ",".join(map(str, stretched)))
 
 
 def cell(table, row: int, column: int, text: str, tip: str = ""):
@@ -50,9 +57,95 @@ def figure(table, row: int, column: int, value: float | None, digits: int = 2) -
 
 def fitHeight(table, least: int = 3, most: int = 12) -> None:
     """Make a table as high as its rows, from `least` to `most` of them; beyond that it scrolls."""
+    table.setProperty(LEAST, least)
+    table.setProperty(MOST, most)
+    arrange(table)
+
+
+def arrange(table) -> None:
+    """Columns as wide as their contents where there is room, rows as high as their wrapped words, no row cut off."""
+    most = table.property(MOST)
+    if most is None:
+        return  # nothing was put into it yet
+    scrolls = table.rowCount > most
+    bar = table.verticalScrollBar().sizeHint.width() if scrolls else 0
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn if scrolls else qt.Qt.ScrollBarAlwaysOff)
+    fits = _widen(table, table.width - 2 * table.frameWidth - bar)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff if fits else qt.Qt.ScrollBarAlwaysOn)
+    for line in range(table.rowCount):
+        table.setRowHeight(line, _rowHeight(table, line))
+    rows = sum(table.rowHeight(line) for line in range(min(table.rowCount, most)))
     one = table.fontMetrics().height() + ROW_MARGIN
-    height = min(max(table.verticalHeader().length(), least * one), most * one)
-    table.setFixedHeight(height + table.horizontalHeader().sizeHint.height() + 2 * table.frameWidth)
+    header = _headerHeight(table)
+    table.horizontalHeader().setFixedHeight(header)
+    height = max(rows, table.property(LEAST) * one) + header + 2 * table.frameWidth
+    table.setFixedHeight(height + (0 if fits else table.horizontalScrollBar().sizeHint.height()))
+
+
+def _widen(table, width: int) -> bool:
+    """Give the columns this width; False when even the narrowest are wider together."""
+    shown = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
+    least = [_columnWidth(table, column, str.split) for column in shown]
+    full = [_columnWidth(table, column, str.splitlines) for column in shown]
+    stretched = table.property(STRETCHED).split(",")
+    widths = shared_width(width, least, full, [str(column) in stretched for column in shown])
+    for column, pixels in zip(shown, widths, strict=True):
+        table.setColumnWidth(column, pixels)
+    return sum(least) <= width
+
+
+def _columnWidth(table, column: int, parts: Callable[[str], list[str]]) -> int:
+    """What the header and the cells of a column need, in pixels; `parts`: what of a text stays in one line."""
+    title = table.horizontalHeaderItem(column).text()
+    widest = HEADER_PADDING + max((_bold(table, part) for part in parts(title)), default=0)
+    for line in range(table.rowCount):
+        item = table.item(line, column)
+        if item is not None:
+            mark = SWATCH if item.data(qt.Qt.DecorationRole) is not None else 0
+            text = max((_pixels(table.fontMetrics(), part) for part in parts(item.text())), default=0)
+            widest = max(widest, CELL_PADDING + mark + text)
+    return widest
+
+
+def _rowHeight(table, line: int) -> int:
+    """What the words of a row need, wrapped to the widths of their columns."""
+    texts = [(table.item(line, column), column) for column in range(table.columnCount)]
+    return (
+        max(
+            _wrapped(table.fontMetrics(), table.columnWidth(column) - CELL_PADDING, "" if item is None else item.text())
+            for item, column in texts
+            if not table.isColumnHidden(column)
+        )
+        + ROW_MARGIN
+    )
+
+
+def _headerHeight(table) -> int:
+    """What the titles need, wrapped to the widths of their columns; some styles print them bold."""
+    metrics = table.horizontalHeader().fontMetrics()
+    return (
+        max(
+            _wrapped(metrics, (table.columnWidth(column) - HEADER_PADDING) * 10 // 11, title.text())
+            for column, title in ((column, table.horizontalHeaderItem(column)) for column in range(table.columnCount))
+            if not table.isColumnHidden(column)
+        )
+        + ROW_MARGIN
+    )
+
+
+def _wrapped(metrics, width: int, text: str) -> int:
+    """The height of a text that is wrapped to a width."""
+    room = qt.QRect(0, 0, max(width, 1), 10_000)
+    return max(metrics.height(), metrics.boundingRect(room, qt.Qt.AlignLeft | qt.Qt.TextWordWrap, text).height())
+
+
+def _bold(table, text: str) -> int:
+    """Width of a title, which some styles print bold."""
+    return _pixels(table.horizontalHeader().fontMetrics(), text) * 11 // 10
+
+
+def _pixels(metrics, text: str) -> int:
+    return int(metrics.boundingRect(text).width())
 
 
 def color(item, rgb: Sequence[float]) -> None:

@@ -13,7 +13,7 @@ NAMES = {"minus": "-", "period": ".", "comma": ",", "parenleft": "(", "parenrigh
 TEXTS = {"space": " ", "Return": "\r"}
 """What keys with longer names type."""
 NO_MODIFIER = QtCore.Qt.NoModifier
-WIDTH, HEIGHT = 560, 900
+WIDTH, HEIGHT = 560, 700
 """Of the panel's dock, in pixels: about what people leave to it beside their views."""
 
 
@@ -53,19 +53,18 @@ class QTestDevice:
 
 
 def dock(panel: Any, width: int = WIDTH, height: int = HEIGHT) -> Any:
-    """Show a module's panel as Slicer does: in a window that scrolls, where it gets its minimum height.
+    """Show the main window with the panel of the module that is entered, as wide as this.
 
     Returns:
         The window; it must be kept, and holds the panel.
     """
-    area = QtWidgets.QScrollArea()
-    area.setWidgetResizable(True)
-    area.setWidget(panel)
-    area.resize(width, height)
-    area.show()
-    QTest.qWaitForWindowActive(area.windowHandle())
+    window = panel.window()
+    assert window.inherits("QMainWindow"), "The module is not entered."
+    window.resize(width, height)
+    window.show()
+    QTest.qWaitForWindowActive(window.windowHandle())
     _process()
-    return area
+    return window
 
 
 def _handle(window: Any) -> Any:

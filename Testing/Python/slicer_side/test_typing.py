@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.mrml
 
 TYPED = "0.75"
-"""A value that all boxes for real numbers take, and that CTK's slider rewrites after "0.7" when it is told of every key."""
+"""All boxes for real numbers take it; CTK's slider rewrites it after "0.7" when it is told of every key."""
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:
     person.type("s")
     assert said() == ("fullish bladder\nrectum\nleft kidneys",) * 2
     undone = []
-    while box.document().isUndoAvailable():
+    while box.document.isUndoAvailable():
         person.press("ctrl+z")
         assert clinic.own.prompts == box.plainText
         undone.append(box.plainText)
