@@ -34,7 +34,7 @@ def grab(widget, folder: Path, steps=tuple(STEPS), width: int = WIDTH) -> None:
     """
     every = [getattr(widget.ui, name) for name in STEPS]
     before = [step.collapsed for step in every]
-    widget.parent.show()  # what is not shown is not laid out
+    widget.parent.window().show()  # what is not shown is not laid out
     for name in steps:
         for step in every:
             step.collapsed = step.objectName != name
@@ -50,9 +50,10 @@ def _lay_out(panel, width: int) -> None:
     """Give the panel its width and the height it then needs."""
     import slicer
 
+    window = panel.window()
     for _ in range(4):  # tables and wrapped texts change their heights with the width
         slicer.app.processEvents()
-        panel.resize(width, panel.layout().totalHeightForWidth(width))
+        window.resize(window.width + width - panel.width, panel.minimumSizeHint.height())
 
 
 def main() -> None:

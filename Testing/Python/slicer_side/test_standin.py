@@ -445,12 +445,25 @@ def test_parameters_are_saved_with_the_scene(small, slicer, tmp_path) -> None:
 
 
 def test_the_panel_can_be_seen(small, standin, tmp_path) -> None:
-    panel = small.parent
-    panel.resize(400, 500)
-    panel.show()
+    window = small.parent.window()
+    window.resize(400, 500)
+    window.show()
     standin.process_events()
-    assert panel.grab().save(str(tmp_path / "panel.png"))
-    assert panel.grab().width() == 400
+    assert small.parent.grab().save(str(tmp_path / "panel.png"))
+    bar = window._modules._area.verticalScrollBar()
+    assert small.parent.grab().width() == 400 - bar.width
+
+
+def test_a_module_gets_its_minimum_height_and_no_more(small, qt, standin) -> None:
+    label = qt.QLabel("word " * 200)
+    label.setWordWrap(True)
+    small.parent.layout().insertWidget(0, label)
+    window = small.parent.window()
+    window.resize(400, 100)
+    window.show()
+    standin.process_events()
+    assert small.parent.height == small.parent.minimumSizeHint.height()
+    assert label.height < label.heightForWidth(label.width)
 
 
 def test_the_segment_editor_keeps_what_it_edits(slicer) -> None:
