@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import shutil
 import sys
 import sysconfig
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+
+WINDOWS_PATH = 259
+"""Characters of the longest path that Windows allows a program that asks for no more; Slicer does not."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,17 @@ class Place:
         folder: where.
         free_mb: space left there.
         writable: whether this user may write there.
+        longest_path: characters that a path may have in all; None where there is no such limit.
     """
 
     folder: Path
     free_mb: float
     writable: bool
+    longest_path: int | None = None
+
+    def has_room_for(self, characters: int) -> bool:
+        """Whether a file may have a path of so many characters below the folder."""
+        return self.longest_path is None or len(str(self.folder)) + 1 + characters <= self.longest_path
 
 
 def installed_versions() -> dict[str, str]:
@@ -62,7 +72,8 @@ def place_of_packages() -> Place:
     """Where this Python keeps its packages."""
     folder = Path(sysconfig.get_path("purelib"))
     there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
-    return Place(folder, shutil.disk_usage(there).free / 1e6, _can_write(there))
+    longest = WINDOWS_PATH if os.name == "nt" else None
+    return Place(folder, shutil.disk_usage(there).free / 1e6, _can_write(there), longest)
 
 
 def _can_write(folder: Path) -> bool:

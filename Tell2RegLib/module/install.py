@@ -13,7 +13,15 @@ from typing import Protocol
 
 from Tell2RegLib.errors import Cancelled, ResourceError, Tell2RegError
 from Tell2RegLib.module.environment import Place
-from Tell2RegLib.module.requirements import PYTORCH, Needed, Package, packages
+from Tell2RegLib.module.requirements import (
+    LONGEST_IN_PYTORCH,
+    LONGEST_IN_SOME_PYTORCH,
+    PYTORCH,
+    WITHOUT_LONG_PATHS,
+    Needed,
+    Package,
+    packages,
+)
 
 SLICERS_OWN = ("numpy", "scipy", "simpleitk", "vtk")
 """Packages of Slicer that must stay as they are; nothing is installed over one that pip does not know either."""
@@ -25,6 +33,9 @@ PYTORCH_DISK_MB = (1200, 7500)
 """What it takes unpacked."""
 UNPACKED = 4
 """How much larger the other packages are on the disk than on the way, about."""
+LONG_PATHS_TOLD = (
+    "PyTorch 2.13 and 2.14 are left out: the paths of their files would be longer than Windows allows in that folder."
+)
 EXTENSION_BY_HAND = (
     "open the Extensions Manager, install the extension PyTorch, restart Slicer, and press Install again"
 )
@@ -95,6 +106,16 @@ class InstallPlan:
         return tuple(package for package in self.missing if str(package.needed.requirement) in PYTORCH)
 
     @property
+    def long_paths(self) -> bool:
+        """Whether the folder leaves too little room for the paths of some builds of PyTorch."""
+        return bool(self.pytorch) and not self.place.has_room_for(LONGEST_IN_SOME_PYTORCH)
+
+    @property
+    def pytorch_requirements(self) -> tuple[str, ...]:
+        """What is asked of the PyTorch extension."""
+        return WITHOUT_LONG_PATHS if self.long_paths else PYTORCH
+
+    @property
     def others(self) -> tuple[Package, ...]:
         """The missing ones that pip installs, with what they ask for first, those without it last."""
         rest = [package for package in self.missing if package not in self.pytorch]
@@ -134,6 +155,12 @@ class InstallPlan:
                 f"'{self.place.folder}' has {_size(self.place.free_mb)} of free space and at least "
                 f"{_size(self.disk_mb[0])} are needed: make room and try again."
             )
+        if self.pytorch and not self.place.has_room_for(LONGEST_IN_PYTORCH):
+            return (
+                f"Windows allows paths of {self.place.longest_path} characters, and the folder of Slicer's packages, "
+                f"'{self.place.folder}', leaves too few of them for PyTorch: install Slicer in a folder with a shorter "
+                "name, C:\\Slicer for example."
+            )
         return ""
 
     @property
@@ -152,6 +179,7 @@ class InstallPlan:
             "",
             f"To download: {_range(self.download_mb)}. On the disk: {_range(self.disk_mb)}.",
             f"They go to {self.place.folder}, which has {_size(self.place.free_mb)} free.",
+            *([LONG_PATHS_TOLD] if self.long_paths else []),
             *(["The large figures are for a computer with an NVIDIA GPU."] if self.pytorch else []),
             "Slicer's own packages (numpy, scipy, SimpleITK, vtk) stay as they are.",
             "No image leaves this computer, and no model is downloaded now.",
@@ -253,7 +281,8 @@ def _steps(
         return [("Installing Slicer's extension PyTorch", installer.add_extension)]
     steps: list[tuple[str, Callable[[], None]]] = []
     if plan.pytorch:
-        steps.append(("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, on_log)))
+        asked = plan.pytorch_requirements
+        steps.append(("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, asked, on_log)))
     for alone in (False, True):
         names = [str(package.needed.requirement) for package in plan.others if package.needed.alone == alone]
         if names:
@@ -262,10 +291,10 @@ def _steps(
     return steps
 
 
-def _install_pytorch(installer: Installer, on_log: Callable[[str], None]) -> None:
+def _install_pytorch(installer: Installer, asked: Sequence[str], on_log: Callable[[str], None]) -> None:
     kept = {name: version for name, version in installer.versions().items() if name not in {"torch", "torchvision"}}
     with _constraints(kept) as folder:
-        installer.install_pytorch(PYTORCH, Path(folder) / "constraints.txt", on_log)
+        installer.install_pytorch(asked, Path(folder) / "constraints.txt", on_log)
 
 
 def _pip(installer: Installer, names: Sequence[str], alone: bool, on_log: Callable[[str], None]) -> None:

@@ -13,6 +13,10 @@ from Tell2RegLib.errors import ResourceError
 
 PYTORCH = ("torch>=2.2", "torchvision>=0.17")
 """They come through Slicer's PyTorch extension, never through pip from here."""
+WITHOUT_LONG_PATHS = ("torch>=2.2,!=2.13.*,!=2.14.*", PYTORCH[1])
+"""The same without builds that keep licences in very deep folders (github.com/Slicer/light-the-torch/issues/176)."""
+LONGEST_IN_PYTORCH, LONGEST_IN_SOME_PYTORCH = 135, 180
+"""Characters of the longest path within PyTorch, and within the builds that `WITHOUT_LONG_PATHS` leaves out, about."""
 ALONE_FROM_HERE = "# Without their dependencies"
 """How the comment starts that parts requirements.txt in two."""
 DOWNLOAD_MB: Mapping[str, int] = {"transformers": 25, "typer": 4, "rich": 2, "timm": 3}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -13,11 +14,11 @@ from packaging.requirements import Requirement
 
 from Tell2RegLib.module.environment import Place, installed_versions, loaded_packages, place_of_packages
 from Tell2RegLib.module.install import EXTENSION_BY_HAND, InstallFailed
+from Tell2RegLib.module.install_failures import whatToDo
 
 GO_ON = "Tell2Reg/InstallAfterRestart"
 KEPT_LINES = 200
 """So much of what pip said is shown when it failed."""
-TRY_AGAIN = "Look at the internet connection and the proxy, then press Install again; Slicer works as before."
 
 
 class SlicerInstaller:
@@ -68,13 +69,14 @@ class SlicerInstaller:
 
         torch, torchvision = (str(Requirement(text).specifier) for text in requirements)
         on_log("PyTorch: the extension chooses the build for this computer.")
-        with _pip_settings(constraints):
+        said = Heard(on_log)
+        with _pip_settings(constraints), redirect_stdout(said):
             try:
                 PyTorchUtils.PyTorchUtilsLogic().installTorch(
                     askConfirmation=False, torchVersionRequirement=torch, torchvisionVersionRequirement=torchvision
                 )
             except (CalledProcessError, RuntimeError, OSError, ImportError, ValueError) as error:
-                raise InstallFailed(f"PyTorch could not be installed. {TRY_AGAIN}", str(error)) from error
+                raise said.failure("PyTorch could not be installed.", error) from error
 
     def pip_install(
         self, requirements: Sequence[str], constraints: Path, alone: bool, on_log: Callable[[str], None]
@@ -84,20 +86,47 @@ class SlicerInstaller:
         Raises:
             InstallFailed: pip failed, or is busy for another module.
         """
-        lines: list[str] = []
-
-        def hear(line: str) -> None:
-            lines.append(line)
-            on_log(line)
-
+        said = Heard(on_log)
         arguments = [*(["--no-deps"] if alone else []), *requirements]
         with _pip_settings(constraints):
             try:
-                _run_pip(arguments, hear)
+                _run_pip(arguments, said.hear)
             except (CalledProcessError, RuntimeError, OSError) as error:
-                detail = "\n".join([*lines[-KEPT_LINES:], str(error)])
-                message = f"{', '.join(requirements)} could not be installed. {TRY_AGAIN}"
-                raise InstallFailed(message, detail) from error
+                raise said.failure(f"{', '.join(requirements)} could not be installed.", error) from error
+
+
+class Heard:
+    """What pip says, line by line; as a stream in place of stdout it hears pip where Slicer only prints.
+
+    Args:
+        on_log: told every line.
+    """
+
+    def __init__(self, on_log: Callable[[str], None]) -> None:
+        self._on_log, self._lines, self._begun = on_log, list[str](), ""
+        self._console = sys.stdout
+
+    def hear(self, line: str) -> None:
+        """Keep a line and hand it on."""
+        self._lines.append(line)
+        self._on_log(line)
+
+    def write(self, text: str) -> int:
+        """As a stream: what is printed goes on to the console."""
+        self._console.write(text)
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(str.strip, lines):
+            self.hear(line)
+        return len(text)
+
+    def flush(self) -> None:
+        """As a stream."""
+        self._console.flush()
+
+    def failure(self, message: str, error: BaseException) -> InstallFailed:
+        """The error for the user: what failed, what to do, and what pip said."""
+        lines = [*self._lines[-KEPT_LINES:], *filter(None, [self._begun]), str(error)]
+        return InstallFailed(f"{message} {whatToDo(lines)}", "\n".join(lines))
 
 
 def rememberToGoOn(goOn: bool) -> None:

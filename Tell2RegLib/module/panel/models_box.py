@@ -15,6 +15,7 @@ from Tell2RegLib.models.rows import SetRow, model_rows, rows_without_store, set_
 from Tell2RegLib.module.application import makeClient
 from Tell2RegLib.module.install import InstallOutcome, install, plan_install
 from Tell2RegLib.module.panel import messages, tables
+from Tell2RegLib.module.panel.install_dialog import InstallDialog
 from Tell2RegLib.module.requirements import read_requirements, requirements_file
 from Tell2RegLib.module.slicer_installer import rememberToGoOn, shouldGoOn
 from Tell2RegLib.worker.requests import (
@@ -279,36 +280,35 @@ class ModelsBox:
             return
         if not slicer.util.confirmOkCancelDisplay(plan.dialog_text, windowTitle="Tell2Reg"):
             return
-        dialog = slicer.util.createProgressDialog(windowTitle="Tell2Reg", labelText=_("Installing..."), maximum=0)
+        self._panel.lock(True)
+        dialog = InstallDialog()
         try:
             outcome = install(
                 plan,
                 SlicerInstaller(),
                 self._verified,
-                on_step=lambda title, done, total: self._step(dialog, title, done, total),
+                on_step=dialog.step,
                 on_log=self._panel.log,
-                is_cancelled=lambda: dialog.wasCanceled,
+                is_cancelled=lambda: dialog.cancelled,
             )
         finally:
             dialog.close()
+            self._panel.lock(False)
         self._installed(outcome)
-
-    def _step(self, dialog, title: str, done: int, total: int) -> None:
-        dialog.setLabelText(title)
-        dialog.setMaximum(total)
-        dialog.setValue(done)
-        slicer.app.processEvents()
 
     def _installed(self, outcome: InstallOutcome) -> None:
         self.look()
         rememberToGoOn(outcome.go_on)
-        display = slicer.util.infoDisplay if outcome.done else slicer.util.errorDisplay
+        level = messages.INFO if outcome.done else messages.ERROR
+        self._panel.say(outcome.message, messages.WARNING if outcome.go_on else level, messages.MODELS)
+        if outcome.detail:
+            self._panel.log(outcome.detail)
         if outcome.restart:
-            if slicer.util.confirmYesNoDisplay(
-                outcome.message + "\n\n" + _("Restart Slicer now? Save your scene first."), windowTitle="Tell2Reg"
-            ):
+            text = outcome.message + "\n\n" + _("Restart Slicer now? Save your scene first.")
+            if slicer.util.confirmYesNoDisplay(text, windowTitle="Tell2Reg", detailedText=outcome.detail):
                 slicer.util.restart()
         else:
+            display = slicer.util.infoDisplay if outcome.done else slicer.util.errorDisplay
             display(outcome.message, windowTitle="Tell2Reg", detailedText=outcome.detail)
         self._panel.update()
 

@@ -106,6 +106,11 @@ class Panel:
         tip = self.tip(button)
         button.enabled, button.toolTip = not why, why or tip
 
+    def lock(self, locked: bool) -> None:
+        """While packages are installed nothing here can be used."""
+        for name in ("imagesStep", "wordsStep", "regionsStep", "transformStep", "planStep"):
+            getattr(self.ui, name).enabled = not locked
+
     # --- the life of the panel ---
 
     def enter(self) -> None:

@@ -85,7 +85,7 @@ def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:
         person.press("ctrl+z")
         assert clinic.own.prompts == box.plainText
         undone.append(box.plainText)
-    assert ["fullish bladder", "organ"] == [text for text in undone if text in ("fullish bladder", "organ")]
+    assert [text for text in undone if text in ("fullish bladder", "organ")] == ["fullish bladder", "organ"]
 
 
 def test_a_script_does_not_write_where_a_person_types(at_the_panel) -> None:

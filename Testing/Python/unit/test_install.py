@@ -127,8 +127,9 @@ def test_what_is_there_is_neither_named_nor_counted() -> None:
     [
         (Place(Path("/opt/slicer"), 50_000, False), "You may not write to '/opt/slicer'"),
         (Place(Path("/opt/slicer"), 300, True), "300 MB of free space"),
+        (Place(Path("/slicer" * 20), 50_000, True, 259), "shorter name"),
     ],
-    ids=["no right to write", "no room"],
+    ids=["no right to write", "no room", "no room for names"],
 )
 def test_what_cannot_work_is_told_before_anything_is_done(place: Place, words: str) -> None:
     installer = RecordedInstaller(dict(SLICER), where=place)
@@ -151,6 +152,18 @@ def test_pytorch_comes_first_then_plain_packages_then_those_without_dependencies
     assert len(told) == 4
     assert outcome.done
     assert not outcome.restart
+
+
+@pytest.mark.parametrize(("folder", "left_out"), [("/slicer" * 12, True), ("/slicer", False)])
+def test_builds_with_very_long_paths_are_left_out_where_windows_cannot_hold_them(folder: str, left_out: bool) -> None:
+    installer = RecordedInstaller(dict(SLICER), where=Place(Path(folder), 50_000, True, 259))
+    plan = plan_install(NEEDED, installer)
+    (torch, _) = (Requirement(text) for text in plan.pytorch_requirements)
+    assert torch.specifier.contains("2.13.0") is not left_out
+    assert torch.specifier.contains("2.12.1")
+    assert ("2.13 and 2.14 are left out" in plan.dialog_text) is left_out
+    assert run(installer).done
+    assert plan_install(NEEDED, RecordedInstaller(dict(SLICER))).pytorch_requirements == PYTORCH
 
 
 def test_what_is_there_already_is_left_alone() -> None:

@@ -95,7 +95,7 @@ def test_constraints_of_the_hospital_stay(
 
 def test_a_pip_that_fails_is_told_with_what_it_said(slicer: FakeSlicer, constraints: Path) -> None:
     slicer.return_code = 1
-    with pytest.raises(InstallFailed, match="rich could not be installed. Look at the internet") as raised:
+    with pytest.raises(InstallFailed, match="rich could not be installed. The details show what pip said") as raised:
         SlicerInstaller().pip_install(["rich"], constraints, False, lambda line: None)
     assert "Collecting" in raised.value.detail
 
@@ -179,3 +179,45 @@ def test_an_install_that_waits_for_a_restart_is_remembered(slicer: FakeSlicer) -
     assert shouldGoOn()
     rememberToGoOn(False)
     assert not shouldGoOn()
+
+
+def pytorch_that_fails(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    def fail(**options: Any) -> None:
+        for line in lines:
+            print(line)  # as slicer.util.logProcessOutput does
+        raise CalledProcessError(1, "light_the_torch")
+
+    pytorch_extension(monkeypatch, fail)
+
+
+def test_what_pip_said_of_pytorch_is_heard_logged_and_still_printed(
+    slicer: FakeSlicer, constraints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytorch_that_fails(monkeypatch, "Collecting torch", "ERROR: something new")
+    logged: list[str] = []
+    with pytest.raises(InstallFailed) as raised:
+        SlicerInstaller().install_pytorch(["torch>=2.2", "torchvision>=0.17"], constraints, logged.append)
+    assert logged[1:] == ["Collecting torch", "ERROR: something new"]
+    assert "ERROR: something new" in raised.value.detail
+    assert "The details show what pip said" in str(raised.value)
+    assert "internet" not in str(raised.value)
+    assert capsys.readouterr().out == "Collecting torch\nERROR: something new\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("ERROR: OSError: [WinError 206] The filename or extension is too long", "shorter name"),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "make room"),
+        ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError'", "internet connection"),
+        ("ERROR: Could not install packages due to an OSError: [WinError 5] Access is denied", "is in use"),
+        ("ERROR: No matching distribution found for torch>=2.2", "no build of it"),
+        ("ERROR: ResolutionImpossible: for help visit https://pip.pypa.io", "No versions of the packages"),
+    ],
+)
+def test_the_advice_follows_from_what_pip_said(
+    slicer: FakeSlicer, constraints: Path, monkeypatch: pytest.MonkeyPatch, said: str, advice: str
+) -> None:
+    pytorch_that_fails(monkeypatch, said)
+    with pytest.raises(InstallFailed, match=advice):
+        SlicerInstaller().install_pytorch(["torch>=2.2", "torchvision>=0.17"], constraints, lambda line: None)

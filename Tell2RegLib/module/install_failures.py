@@ -1,0 +1,50 @@
+"""Why pip failed, from what it said: what a person can do differs from one cause to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+AGAIN = "then press Install again; Slicer works as before."
+CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("no space left", "errno 28", "not enough space", "disk full"),
+        f"The disk is full: make room, {AGAIN}",
+    ),
+    (
+        ("winerror 206", "enable-long-paths", "filename or extension is too long", "file name too long"),
+        "A path is longer than the 260 characters that Windows allows: install Slicer in a folder with a shorter name, "
+        f"C:\\Slicer for example, {AGAIN}",
+    ),
+    (
+        ("winerror 5]", "winerror 32]", "permission denied", "access is denied", "being used by another process"),
+        f"A file of Slicer's packages is in use or may not be changed: close other Slicers, restart this one, {AGAIN}",
+    ),
+    (
+        ("resolutionimpossible", "conflicting dependencies", "the conflict is caused by"),
+        "No versions of the packages go together with those of Slicer itself: see the details for which.",
+    ),
+    (
+        (
+            *("connectionerror", "newconnectionerror", "name resolution", "getaddrinfo failed", "proxyerror"),
+            *("sslerror", "certificate verify failed", "timed out", "connection reset", "connection broken"),
+            *("network is unreachable", "retrying (retry(", "403 forbidden", "incompleteread"),
+        ),
+        f"Look at the internet connection and the proxy, {AGAIN}",
+    ),
+    (
+        ("no matching distribution", "could not find a version"),
+        "There is no build of it for this system and this version of Slicer: see the details for which.",
+    ),
+)
+"""What pip says in each case, in small letters, and what to do; the first that fits counts."""
+UNKNOWN = f"The details show what pip said: mend that, {AGAIN}"
+
+
+def whatToDo(lines: Sequence[str]) -> str:
+    """What a person can do about an install that failed with these last lines.
+
+    >>> whatToDo(["ERROR: [Errno 28] No space left on device"])
+    'The disk is full: make room, then press Install again; Slicer works as before.'
+    """
+    said = "\n".join(lines).lower()
+    return next((remedy for signs, remedy in CAUSES if any(sign in said for sign in signs)), UNKNOWN)
