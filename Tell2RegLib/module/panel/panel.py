@@ -18,8 +18,8 @@ from Tell2RegLib.module.panel.heights import Heights
 from Tell2RegLib.module.panel.images_step import ImagesStep
 from Tell2RegLib.module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.module.panel.models_box import CHECK, MODELS
-from Tell2RegLib.module.panel.pair_choice import PairChoice
 from Tell2RegLib.module.panel.number_boxes import NumberBoxes
+from Tell2RegLib.module.panel.pair_choice import PairChoice
 from Tell2RegLib.module.panel.plan_step import PlanStep
 from Tell2RegLib.module.panel.regions_step import RegionsStep
 from Tell2RegLib.module.panel.transform_step import TransformStep
