@@ -251,7 +251,7 @@ def regions(
     if as_json:
         return
     rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
-    print_table("Regions", ["region", "words", "score", "ml"], rows)
+    print_table("Regions", ["region", "prompt", "score", "ml"], rows)
     for sentence in found.in_words():
         stdout.print(sentence, markup=False)
     stdout.print(f"Written: {out}", markup=False)
@@ -335,7 +335,7 @@ def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
     if as_json:
         print_json({**record, "out": str(out)})
     if result.status != "ok":
-        _end_without(f"{result.reason} What was found is in '{out}'.", debug)
+        _end_without(f"{result.reason} See the report in '{out}'.", debug)
     if not as_json:
         show_result(record, out)
 

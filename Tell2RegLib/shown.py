@@ -20,7 +20,7 @@ def show_result(record: dict[str, Any], out: Path) -> None:
     _show_pairs(record["pairs"])
     if record["truth"]:
         rows = [[pair["name"], *(pair[name] for name in MEASURES)] for pair in record["truth"]]
-        print_table("True organs, known because the pair is synthetic", ["organ", *HEAD], rows)
+        print_table("True organs (known for a synthetic pair)", ["organ", *HEAD], rows)
     _show_targets(record["targets"])
     if record["transform"]:
         show_field(record["transform"])
@@ -34,15 +34,15 @@ def show_words(rows: list[dict[str, Any]]) -> None:
     """What each prompt gave on both sides; nothing when there were no words."""
     if not rows:
         return
-    head = ["words", "regions fixed", "moving", "pairs", "used"]
+    head = ["prompt", "fixed regions", "moving regions", "pairs", "used"]
     known = any(row["detection_ratio"] is not None for row in rows)
     if known:
-        head.append("share of true regions found")
+        head.append("true regions detected")
     cells = []
     for row in rows:
         own = [row["prompt"], row["fixed"]["regions"], row["moving"]["regions"], row["pairs"], row["accepted"]]
         cells.append([*own, row["detection_ratio"]] if known else own)
-    print_table("Words", head, cells)
+    print_table("Prompts", head, cells)
     for row in rows:
         for side in ("fixed", "moving"):
             if not row[side]["regions"]:

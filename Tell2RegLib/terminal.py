@@ -25,19 +25,19 @@ stdout = Console(soft_wrap=True)
 stderr = Console(stderr=True, soft_wrap=True)
 
 WORDS = {
-    "make": "Make the demo pair",
+    "make": "Generate the demo pair",
     "read": "Read",
     "models": "Load the networks",
-    "prepare": "Cut slices",
-    "detect": "Look for the words",
+    "prepare": "Resample slices",
+    "detect": "Detect prompts",
     "embed": "Encode slices",
-    "segment": "Outline what was found",
-    "find": "Look for the words",
+    "segment": "Segment detections",
+    "find": "Find regions",
     "pair": "Pair the regions",
     "start": "Load PyTorch",
     "fit": "Fit the transform",
     "measure": "Measure",
-    "write": "Write and draw the report",
+    "write": "Write the result and its report",
 }
 
 SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment": 6, "find": 40, "fit": 12}
