@@ -154,8 +154,9 @@ class Views:
             return
         self._show(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView, fixed, fixed)
         planes = [name for name in ORIENTATIONS if name != self._view(FIXED_VIEW).node.GetOrientation()]
-        others = [name for name in self._manager.sliceViewNames() if name in ("Green", MOVING_VIEW)]
-        for name, orientation in zip(others, reversed(planes[:2]), strict=False):
+        for name, orientation in zip((MOVING_VIEW, "Green"), planes, strict=False):
+            if name not in self.sliceNames:
+                continue
             self._view(name).fill(fixed)
             self._aside(name, orientation)
         self._manager.threeDWidget(0).threeDView().resetFocalPoint()
