@@ -21,6 +21,8 @@ MOST_WAIT_S = 600.0
 FOLDING = ("ctkCollapsibleButton", "ctkCollapsibleGroupBox")
 HEADER_PX = 9
 """From the top of what folds to the middle of its header."""
+MARGIN_PX = 30
+"""What is seen above and below a widget that was scrolled to."""
 CHECK_MARK_PX = 11
 """From the left of a row to the middle of its check mark."""
 
@@ -80,7 +82,8 @@ class Person:
         """Scroll the panel to a widget."""
         for above in ancestors(widget):
             if above.inherits("QScrollArea"):
-                above.ensureWidgetVisible(widget, 0, 40)
+                for height in (widget.height, 0):  # not ensureWidgetVisible: of a table it shows the current row only
+                    above.ensureVisible(0, widget.mapTo(above.widget(), qt.QPoint(0, height)).y(), 0, MARGIN_PX)
         process()
 
     def _clickAt(self, widget: Any, place: Any, count: int = 1) -> None:
@@ -94,11 +97,10 @@ class Person:
 
     def clickCell(self, table: Any, line: int, column: int, count: int = 1) -> None:
         """Click a cell of a table."""
-        item = table.item(line, column)
         self.find(table)
-        table.scrollToItem(item)
+        table.scrollToItem(table.item(line, column))
         process()
-        self._clickAt(table.viewport(), table.visualItemRect(item).center(), count)
+        self._clickAt(table.viewport(), table.visualItemRect(table.item(line, column)).center(), count)
 
     def clickCheckMark(self, widget: Any, item: Any) -> None:
         """Click the check mark of a list's item."""
@@ -211,6 +213,14 @@ class XDevice:
 
 
 # --- the application ---
+
+
+def openModule() -> Any:
+    """Open the module in a window as large as the screen; its widget."""
+    slicer.util.mainWindow().showMaximized()
+    slicer.util.selectModule("Tell2Reg")
+    process(20)
+    return slicer.util.getModuleWidget("Tell2Reg")
 
 
 def ancestors(widget: Any) -> list[Any]:

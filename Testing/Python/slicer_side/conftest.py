@@ -38,18 +38,28 @@ def small(standin):
 
 
 @pytest.fixture
-def a_clinic_with(standin, monkeypatch: pytest.MonkeyPatch):
-    """The module's panel with a small pair, entered, and this client of a worker."""
+def a_panel_with(standin, monkeypatch: pytest.MonkeyPatch):
+    """The module's widget, entered, with an empty scene and this client of a worker."""
     from Tell2RegLib.module import application
-    from Testing.Python.slicer_side.simulated import Clinic
 
-    def clinic_with(client) -> Clinic:
+    def panel_with(client):
         import slicer
 
         monkeypatch.setattr(application, "makeClient", lambda: client)
         standin.load_module(TELL2REG)
         slicer.util.selectModule("Tell2Reg")
-        clinic = Clinic(standin, slicer.util.getModuleWidget("Tell2Reg"), client)
+        return slicer.util.getModuleWidget("Tell2Reg")
+
+    return panel_with
+
+
+@pytest.fixture
+def a_clinic_with(standin, a_panel_with):
+    """The module's panel with a small pair, entered, and this client of a worker."""
+    from Testing.Python.slicer_side.simulated import Clinic
+
+    def clinic_with(client) -> Clinic:
+        clinic = Clinic(standin, a_panel_with(client), client)
         clinic.hear()
         clinic.load()
         return clinic
@@ -81,3 +91,13 @@ def docked(standin):
     standin.unload_modules()
     for window in windows:
         window.close()
+
+
+@pytest.fixture
+def views_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is laid out anew on the stand-in: neither the module nor a scenario waits for it."""
+    from Tell2RegLib.module import views as shown
+    from Testing.Slicer import walk
+
+    monkeypatch.setattr(shown, "LAID_OUT_MS", 0)
+    monkeypatch.setattr(walk, "LAID_OUT_MS", 20)

@@ -14,7 +14,7 @@ TEXTS = {"space": " ", "Return": "\r"}
 """What keys with longer names type."""
 NO_MODIFIER = QtCore.Qt.NoModifier
 WIDTH, HEIGHT = 560, 700
-"""Of the panel's dock, in pixels: about what people leave to it beside their views."""
+"""Of the panel's dock, in pixels, within the screen of Qt's offscreen platform, which is 800 by 800."""
 
 
 class QTestDevice:
