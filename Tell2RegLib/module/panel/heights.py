@@ -49,4 +49,4 @@ class Heights(qt.QObject):
 def fitLabel(label) -> None:
     """Make a label high enough for its text at its width."""
     if label.visible and label.width > 0:
-        label.minimumHeight = label.heightForWidth(label.width)
+        label.minimumHeight = max(label.heightForWidth(label.width), 0)  # -1 while it has no text
