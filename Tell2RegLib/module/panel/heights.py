@@ -10,6 +10,9 @@ import qt
 
 from Tell2RegLib.module.panel import tables
 
+LETTERS = 8
+"""A combo box is at least so wide: the name of a graphics card must not widen the panel."""
+
 
 class Heights(qt.QObject):
     """Follows the widths of the labels that wrap and of the tables.
@@ -25,6 +28,9 @@ class Heights(qt.QObject):
         self._tables = [widget for widget in widgets if widget.inherits("QTableWidget")]
         for widget in (*self._labels, *self._tables):
             widget.installEventFilter(self)
+        for combo in (widget for widget in widgets if widget.inherits("QComboBox")):
+            combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
+            combo.minimumContentsLength = LETTERS
 
     def close(self) -> None:
         """Follow nothing any more."""
