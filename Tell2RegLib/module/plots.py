@@ -58,6 +58,10 @@ def chartOf(parameters):
     return chart
 
 
+_NAMED: list[_BarNames] = []
+"""Those that observe a view. Without this reference Python would collect them, while the view still calls them."""
+
+
 class _BarNames:
     """Names instead of numbers on the axis of a plot view, which Slicer's chart nodes cannot ask for.
 
@@ -80,8 +84,10 @@ class _BarNames:
             labels.InsertNextValue(name)
         self._axis.SetCustomTickPositions(positions, labels)
         self._tag = self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)
+        _NAMED.append(self)
 
     def _changed(self, _caller, _event) -> None:
         if self._node.GetPlotChartNodeID() != self._chartId:
             self._node.RemoveObserver(self._tag)
+            _NAMED.remove(self)
             self._axis.SetCustomTickPositions(None, None)
