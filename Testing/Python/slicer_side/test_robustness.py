@@ -610,6 +610,13 @@ def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> No
 def test_the_moving_regions_lie_on_their_volume_again_when_the_person_leaves(clinic) -> None:
     import slicer
 
+    slicer.util.selectModule("Volumes")
+    layout = clinic.standin.app.layoutManager()
+    layout.setLayout(3)
+    for name in layout.sliceViewNames():  # views of the person's own, which come back when they leave
+        composite = layout.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
+        composite.SetBackgroundVolumeID(clinic.own.fixedVolume.GetID())
+    slicer.util.selectModule("Tell2Reg")
     clinic.find()
     clinic.fit()
     assert clinic.own.movingRegions.GetParentTransformNode() is clinic.own.deformableTransform
