@@ -61,7 +61,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton, Collapsing):
         self.setChecked(True)
         self.setContentsMargins(0, HEADER, 0, 0)
         self.toggled.connect(self._toggled)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
 
     def _toggled(self, checked: bool) -> None:
         self._collapse(not checked)

@@ -31,6 +31,8 @@ class Heights(qt.QObject):
         for combo in (widget for widget in widgets if widget.inherits("QComboBox")):
             combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
             combo.minimumContentsLength = LETTERS
+        for step in (widget for widget in widgets if widget.inherits("ctkCollapsibleButton")):
+            step.setSizePolicy(qt.QSizePolicy.Preferred, qt.QSizePolicy.Preferred)  # CTK's never shrinks below its hint
 
     def close(self) -> None:
         """Follow nothing any more."""

@@ -93,12 +93,13 @@ def test_a_panel_that_becomes_narrower_or_wider_is_laid_out_anew(clinic, docked)
         assert problems(clinic.widget.parent) == []
 
 
-def test_long_names_of_devices_and_presets_do_not_widen_the_panel(clinic, docked) -> None:
-    from Tell2RegLib.worker.requests import Device, DevicesReply
-
-    name = "a processor with a name that is longer than any panel is wide, @ 2.50GHz, 2 cores, and more"
-    clinic.panel.regions.models._devices(DevicesReply((Device("cpu", name, 2**33, None),), "cpu"))
+def test_no_result_widens_the_panel(clinic, docked) -> None:
     docked(clinic.widget, width=400)
+    unfolded(clinic)
+    clinic.find(long_names)
+    clinic.fit()
+    clinic.panel.plan.check([a_plan_of(clinic, 3)])
+    clinic.press(clinic.ui.propagateButton)
     clinic.standin.process_events()
     assert clinic.widget.parent.minimumSizeHint.width() <= 480
 
