@@ -1,4 +1,4 @@
-"""The Tell2Reg module of 3D Slicer. It assembles only: panel and logic are in Tell2RegLib/module.
+"""The Tell2Reg module of 3D Slicer. It assembles only: panel and logic are in Tell2RegLib/slicer_module.
 
 Nothing heavy is imported here: Slicer reads this file when it starts.
 """
@@ -44,13 +44,13 @@ class Tell2Reg(ScriptedLoadableModule):
 
 def registerSampleData():
     """Offer the demo pair in the Sample Data module."""
-    from Tell2RegLib.module import sample_data
+    from Tell2RegLib.slicer_module.scene import sample_data
 
     sample_data.registerSampleData()
 
 
 class Tell2RegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel; what it is made of is in Tell2RegLib/module/panel."""
+    """The panel; what it is made of is in Tell2RegLib/slicer_module/panel."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -59,7 +59,7 @@ class Tell2RegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        from Tell2RegLib.module import widget
+        from Tell2RegLib.slicer_module.panel import widget
 
         widget.setUp(self)
 
@@ -75,7 +75,7 @@ class Tell2RegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def onReload(self):
-        from Tell2RegLib.module import widget
+        from Tell2RegLib.slicer_module.panel import widget
 
         widget.reloadLibrary()
         ScriptedLoadableModuleWidget.onReload(self)
@@ -92,6 +92,6 @@ class Tell2RegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_TheDemoPairIsRegisteredByItsSegments(self):
-        from Tell2RegLib.module import self_test
+        from Tell2RegLib.slicer_module.logic import self_test
 
         self_test.registerDemoPair(self)

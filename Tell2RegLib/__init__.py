@@ -19,68 +19,68 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from Tell2RegLib.confidence import TargetTrust, TrustSettings, judge_targets
     from Tell2RegLib.errors import ModelError, Tell2RegError
-    from Tell2RegLib.finding import find_regions
+    from Tell2RegLib.evaluation.target_trust import TargetTrust, TrustSettings, judge_targets
     from Tell2RegLib.fitting import FitSettings, fit
-    from Tell2RegLib.grid import Grid
-    from Tell2RegLib.markups import PointList, read_points, write_points
     from Tell2RegLib.matching import pairs_by_name, pairs_by_similarity
+    from Tell2RegLib.matching.by_prototype import match_found
     from Tell2RegLib.matching.settings import MatchSettings
-    from Tell2RegLib.matching.words import match_found
-    from Tell2RegLib.memory import Memory
-    from Tell2RegLib.models.embedding_store import EmbeddingStore
-    from Tell2RegLib.output import RegistrationResult, read_result_transform
-    from Tell2RegLib.pipeline import finish, register
-    from Tell2RegLib.region import Region, RegionPair
-    from Tell2RegLib.sources.grounded_sam import GroundedSam
-    from Tell2RegLib.sources.label_map import read_regions
-    from Tell2RegLib.sources.protocol import Found
-    from Tell2RegLib.sources.segmentation_file import write_segmentation
-    from Tell2RegLib.sources.settings import WordsSettings
-    from Tell2RegLib.transform import Transform
-    from Tell2RegLib.transform_files import read_transform, write_transform
-    from Tell2RegLib.volume import Volume, read_volume, write_volume
-    from Tell2RegLib.words import Words, words_by_models
+    from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
+    from Tell2RegLib.pipeline.find import find_regions
+    from Tell2RegLib.pipeline.in_memory_cache import Memory
+    from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
+    from Tell2RegLib.region_sources.grounded_sam import GroundedSam
+    from Tell2RegLib.region_sources.label_map import read_regions
+    from Tell2RegLib.region_sources.protocol import Found
+    from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+    from Tell2RegLib.region_sources.settings import WordsSettings
+    from Tell2RegLib.results.result_folder import RegistrationResult, read_result_transform
+    from Tell2RegLib.space.grid import Grid
+    from Tell2RegLib.space.point_files import PointList, read_points, write_points
+    from Tell2RegLib.space.region import Region, RegionPair
+    from Tell2RegLib.space.transform import Transform
+    from Tell2RegLib.space.transform_files import read_transform, write_transform
+    from Tell2RegLib.space.volume import Volume, read_volume, write_volume
+    from Tell2RegLib.workflows.register import finish, register
 
 _HOMES = {
-    "EmbeddingStore": "models.embedding_store",
+    "EmbeddingStore": "models.embedding_disk_cache",
     "FitSettings": "fitting",
-    "Found": "sources.protocol",
-    "Grid": "grid",
-    "GroundedSam": "sources.grounded_sam",
+    "Found": "region_sources.protocol",
+    "Grid": "space.grid",
+    "GroundedSam": "region_sources.grounded_sam",
     "MatchSettings": "matching.settings",
-    "Memory": "memory",
+    "Memory": "pipeline.in_memory_cache",
     "ModelError": "errors",
-    "PointList": "markups",
-    "Region": "region",
-    "RegionPair": "region",
-    "RegistrationResult": "output",
-    "TargetTrust": "confidence",
+    "PointList": "space.point_files",
+    "Region": "space.region",
+    "RegionPair": "space.region",
+    "RegistrationResult": "results.result_folder",
+    "TargetTrust": "evaluation.target_trust",
     "Tell2RegError": "errors",
-    "Transform": "transform",
-    "TrustSettings": "confidence",
-    "Volume": "volume",
-    "Words": "words",
-    "WordsSettings": "sources.settings",
-    "find_regions": "finding",
-    "finish": "pipeline",
+    "Transform": "space.transform",
+    "TrustSettings": "evaluation.target_trust",
+    "Volume": "space.volume",
+    "Words": "pipeline.prompt_query",
+    "WordsSettings": "region_sources.settings",
+    "find_regions": "pipeline.find",
+    "finish": "workflows.register",
     "fit": "fitting",
-    "judge_targets": "confidence",
-    "match_found": "matching.words",
+    "judge_targets": "evaluation.target_trust",
+    "match_found": "matching.by_prototype",
     "pairs_by_name": "matching",
     "pairs_by_similarity": "matching",
-    "read_points": "markups",
-    "read_regions": "sources.label_map",
-    "read_result_transform": "output",
-    "read_transform": "transform_files",
-    "read_volume": "volume",
-    "register": "pipeline",
-    "words_by_models": "words",
-    "write_points": "markups",
-    "write_segmentation": "sources.segmentation_file",
-    "write_transform": "transform_files",
-    "write_volume": "volume",
+    "read_points": "space.point_files",
+    "read_regions": "region_sources.label_map",
+    "read_result_transform": "results.result_folder",
+    "read_transform": "space.transform_files",
+    "read_volume": "space.volume",
+    "register": "workflows.register",
+    "words_by_models": "pipeline.prompt_query",
+    "write_points": "space.point_files",
+    "write_segmentation": "region_sources.segmentation_file",
+    "write_transform": "space.transform_files",
+    "write_volume": "space.volume",
 }
 
 __all__ = [

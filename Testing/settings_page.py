@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib.confidence import TrustSettings
+from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.looking import Looking
+from Tell2RegLib.pipeline.find_options import Looking
 from Tell2RegLib.support.settings import Setting, settings_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"

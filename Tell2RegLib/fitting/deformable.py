@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from Tell2RegLib.errors import FitDiverged
-from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine, roughness
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.fitting.softmask import pooled_grid, soft_mask
-from Tell2RegLib.grid import Floats, Grid, apply_affine
-from Tell2RegLib.region import RegionPair
-from Tell2RegLib.sampling import cube_matrix, sample
+from Tell2RegLib.space.displacement_field import Check
+from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.interpolation import cube_matrix, sample
+from Tell2RegLib.space.region import RegionPair
 
 LEVELS = 3
 Step = Callable[[int, int], None]

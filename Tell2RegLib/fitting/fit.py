@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from Tell2RegLib.errors import GeometryError, NothingFound
-from Tell2RegLib.field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.fitting.linear import rigid_and_affine
 from Tell2RegLib.fitting.residual import rigid_is_enough
 from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress
-from Tell2RegLib.grid import Floats, Grid, apply_affine
-from Tell2RegLib.inversion import invert_field
-from Tell2RegLib.region import RegionPair
+from Tell2RegLib.space.displacement_field import Check, DisplacementField, affine_displacements
+from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.inversion import invert_field
+from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.transform import Transform, affine_transform
 from Tell2RegLib.support.device import choose_device
-from Tell2RegLib.transform import Transform, affine_transform
 
 if TYPE_CHECKING:
     from Tell2RegLib.fitting.lattice import Lattice

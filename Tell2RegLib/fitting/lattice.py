@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from Tell2RegLib.sampling import sample
+from Tell2RegLib.space.interpolation import sample
 
 LARGEST_STEP = 0.35
 """Scaling and squaring starts from displacements of at most this many node spacings."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.field import Check
 from Tell2RegLib.fitting.softmask import SoftMask, soft_mask
-from Tell2RegLib.grid import Floats, apply_affine
-from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.space.displacement_field import Check
+from Tell2RegLib.space.grid import Floats, apply_affine
+from Tell2RegLib.space.region import Region, RegionPair
 
 MAX_POINTS = 20_000
 """Sample points over all pairs: enough for twelve numbers."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from Tell2RegLib.grid import Floats, apply_affine
-from Tell2RegLib.region import RegionPair
+from Tell2RegLib.space.grid import Floats, apply_affine
+from Tell2RegLib.space.region import RegionPair
 
 NOISE_VOXELS = 0.25
 """Mean thickness of the mismatch, in voxels of the coarser volume, that drawing on voxels leaves by itself.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.region import Region
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region
 
 
 @dataclass(frozen=True, eq=False)

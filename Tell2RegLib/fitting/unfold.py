@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from Tell2RegLib.field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.fitting.deformable import Deformation
 from Tell2RegLib.fitting.lattice import Lattice, evaluate
-from Tell2RegLib.grid import Floats, Grid
-from Tell2RegLib.jacobian import folded_voxels
+from Tell2RegLib.space.displacement_field import Check, DisplacementField, affine_displacements
+from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.space.jacobian import folded_voxels
 
 LEAST_JACOBIAN = 0.02
 """No voxel may shrink to less than this share of what the affine map makes of it, by any one-sided differences."""

@@ -13,11 +13,11 @@ keep their names. What found no partner is told by `unpaired`.
 
 from __future__ import annotations
 
-from Tell2RegLib.matching.names import numbered_names, pairs_by_name
+from Tell2RegLib.matching.assignment import Method, pairs_by_similarity
+from Tell2RegLib.matching.by_name import numbered_names, pairs_by_name
+from Tell2RegLib.matching.by_prototype import left_alone, match_found, match_regions
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
-from Tell2RegLib.matching.similarity import Method, pairs_by_similarity
-from Tell2RegLib.matching.words import left_alone, match_found, match_regions
 
 __all__ = [
     "GeometrySettings",

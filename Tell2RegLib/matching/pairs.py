@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from Tell2RegLib.region import Region, RegionPair, color_of
+from Tell2RegLib.space.region import Region, RegionPair, color_of
 
 
 def unpaired(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.matching.similarity import Method
+from Tell2RegLib.matching.assignment import Method
 
 Mode = Literal["regions", "slices"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from Tell2RegLib.errors import ModelError
 from Tell2RegLib.models.checkpoint import read_tensors
-from Tell2RegLib.models.detector_network import DetectorConfig, build_tokenizer
-from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
-from Tell2RegLib.models.sam import SamSegmenter
-from Tell2RegLib.models.segmenter_network import SegmenterConfig
-from Tell2RegLib.resources import resource_path
+from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
+from Tell2RegLib.models.grounding_dino.network import DetectorConfig, build_tokenizer
+from Tell2RegLib.models.sam.network import SegmenterConfig
+from Tell2RegLib.models.sam.segmenter import SamSegmenter
+from Tell2RegLib.support.resources import resource_path
 
 FOLDER = "DemoWeights"
 

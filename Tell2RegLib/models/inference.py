@@ -13,7 +13,7 @@ import torch
 from Tell2RegLib.errors import InputError, ResourceError
 from Tell2RegLib.models.protocol import Step
 from Tell2RegLib.support.device import choose_device
-from Tell2RegLib.system_memory import system_memory
+from Tell2RegLib.support.system_memory import system_memory
 
 Result = TypeVar("Result")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from Tell2RegLib.errors import ModelError
 
 if TYPE_CHECKING:
-    from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
-    from Tell2RegLib.models.sam import SamSegmenter
-    from Tell2RegLib.models.sets import ModelFiles
+    from Tell2RegLib.models.catalogue.model_sets import ModelFiles
+    from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
+    from Tell2RegLib.models.sam.segmenter import SamSegmenter
 
 SHIPPED = "demo"
 """The architecture of the weights that come with the project."""
@@ -28,19 +28,19 @@ def load_detector(files: ModelFiles, *, device: str = "auto", **options: Any) ->
         ModelError: the file is not of such a network, or a package is missing.
     """
     _check_packages()
-    from Tell2RegLib.models import detector_network
     from Tell2RegLib.models.checkpoint import read_tensors
     from Tell2RegLib.models.demo_weights import demo_detector
-    from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+    from Tell2RegLib.models.grounding_dino import network
+    from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 
     content, _, _ = files.sha256.values()
     if files.detector_architecture == SHIPPED:
         return demo_detector(device, content=content, **options)
-    configs = {"swin-t": detector_network.SWIN_T, "swin-b": detector_network.SWIN_B}
+    configs = {"swin-t": network.SWIN_T, "swin-b": network.SWIN_B}
     return GroundingDinoDetector.from_tensors(
         read_tensors(files.detector),
         configs[files.detector_architecture],
-        detector_network.build_tokenizer(files.vocabulary),
+        network.build_tokenizer(files.vocabulary),
         source=f"'{files.detector}'",
         title=f"GroundingDINO {files.detector_architecture}",
         device=device,
@@ -52,18 +52,18 @@ def load_detector(files: ModelFiles, *, device: str = "auto", **options: Any) ->
 def load_segmenter(files: ModelFiles, *, device: str = "auto", **options: Any) -> SamSegmenter:
     """SAM with the weights of a set; arguments and errors as in `load_detector`."""
     _check_packages()
-    from Tell2RegLib.models import segmenter_network
     from Tell2RegLib.models.checkpoint import read_tensors
     from Tell2RegLib.models.demo_weights import demo_segmenter
-    from Tell2RegLib.models.sam import SamSegmenter
+    from Tell2RegLib.models.sam import network
+    from Tell2RegLib.models.sam.segmenter import SamSegmenter
 
     _, _, content = files.sha256.values()
     if files.segmenter_architecture == SHIPPED:
         return demo_segmenter(device, content=content, **options)
     configs = {
-        "vit-b": segmenter_network.VIT_B,
-        "vit-l": segmenter_network.VIT_L,
-        "vit-h": segmenter_network.VIT_H,
+        "vit-b": network.VIT_B,
+        "vit-l": network.VIT_L,
+        "vit-h": network.VIT_H,
     }
     return SamSegmenter.from_tensors(
         read_tensors(files.segmenter),

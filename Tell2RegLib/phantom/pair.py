@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import Grid
 from Tell2RegLib.phantom.anatomy import Prostate, Subject, check_seed, make_subject
 from Tell2RegLib.phantom.gland import axes_of, place_in_gland, prostate_shape, transition_shape
 from Tell2RegLib.phantom.render import PhantomVolume, default_grid, render
 from Tell2RegLib.phantom.shapes import rotation
 from Tell2RegLib.phantom.warp import KnownWarp, Push, affine_about
+from Tell2RegLib.space.grid import Grid
 
 Floats = NDArray[np.float64]
 

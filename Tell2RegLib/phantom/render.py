@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import Grid
 from Tell2RegLib.phantom.anatomy import LABELS, Subject, check_seed
 from Tell2RegLib.phantom.layers import Band, Layer, layers_of
 from Tell2RegLib.phantom.shapes import Array, bounds_of
 from Tell2RegLib.phantom.tissue import Contrast, Texture, Tissue, add_noise, bias_field, draw_contrast, tissue_values
-from Tell2RegLib.region import Region, color_of
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.volume import Volume
 
 Warp = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Points (N, 3) of the scan -> where in the patient they come from (N, 3), LPS mm."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import apply_affine
 from Tell2RegLib.phantom.shapes import Vector
+from Tell2RegLib.space.grid import apply_affine
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib.resources import resource_path
+from Tell2RegLib.support.resources import resource_path
 from Tell2RegLib.training.data import HELD_OUT, TRAINING, VALIDATION, SliceSet, lacking, load_slices
 from Tell2RegLib.training.loop import Schedule
 from Tell2RegLib.training.segmenter import DIFFICULT

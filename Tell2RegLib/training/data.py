@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.detector_network import DEMO as DETECTOR
-from Tell2RegLib.models.resize import long_side_size, resized, short_side_size
-from Tell2RegLib.models.segmenter_network import DEMO as SEGMENTER
+from Tell2RegLib.models.grounding_dino.network import DEMO as DETECTOR
+from Tell2RegLib.models.sam.network import DEMO as SEGMENTER
+from Tell2RegLib.models.slice_preparation import long_side_size, resized, short_side_size
 from Tell2RegLib.phantom import LABELS, ORGANS, make_subject, render
 from Tell2RegLib.phantom.pair import draw_warp
-from Tell2RegLib.volume import axial_slices, resample
+from Tell2RegLib.space.volume import axial_slices, resample
 
 TRAINING = range(1000, 2000)
 VALIDATION = range(2000, 3000)

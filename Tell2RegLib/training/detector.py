@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from Tell2RegLib.models.detector_network import DEMO, DetectorConfig, build_detector, build_tokenizer
-from Tell2RegLib.resources import resource_path
+from Tell2RegLib.models.grounding_dino.network import DEMO, DetectorConfig, build_detector, build_tokenizer
+from Tell2RegLib.support.resources import resource_path
 from Tell2RegLib.training.augment import augmented
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import SliceSet

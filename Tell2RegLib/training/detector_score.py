@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.detector_network import DEMO, DetectorConfig
+from Tell2RegLib.models.grounding_dino.network import DEMO, DetectorConfig
 from Tell2RegLib.models.protocol import Box
 from Tell2RegLib.training.boxes import boxes_of, iou_and_giou, to_corners
 from Tell2RegLib.training.data import SliceSet

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.models.demo_weights import demo_detector, demo_segmenter, read_metadata
 from Tell2RegLib.models.protocol import Box
-from Tell2RegLib.resources import resource_path
+from Tell2RegLib.support.resources import resource_path
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import Scan, make_scan
 from Tell2RegLib.training.detector_score import Tally, as_found

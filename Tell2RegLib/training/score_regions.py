@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from Tell2RegLib.finding import find_regions
-from Tell2RegLib.metrics import dice
+from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.phantom import ORGANS, PhantomVolume, make_subject, render
-from Tell2RegLib.region import Region
-from Tell2RegLib.sources.settings import WordsSettings
+from Tell2RegLib.pipeline.find import find_regions
+from Tell2RegLib.pipeline.prompt_query import words_by_models
+from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.space.region import Region
 from Tell2RegLib.training.data import SCAN_SEED_OFFSET
-from Tell2RegLib.words import words_by_models
 
 FOUND_DICE = 0.5
 """An organ is found when a region of its words overlaps it so much."""

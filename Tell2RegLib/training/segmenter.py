@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.resize import long_side_size
-from Tell2RegLib.models.segmenter_network import DEMO, SegmenterConfig, build_segmenter
+from Tell2RegLib.models.sam.network import DEMO, SegmenterConfig, build_segmenter
+from Tell2RegLib.models.slice_preparation import long_side_size
 from Tell2RegLib.training.augment import augmented
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import SliceSet

@@ -57,7 +57,7 @@ def _imported(package: str, module: str) -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if package == DETECTOR:
-            from Tell2RegLib.models.detector_network import import_package
+            from Tell2RegLib.models.grounding_dino.network import import_package
 
             return import_package()
         return import_module(module)

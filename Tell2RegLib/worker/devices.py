@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from Tell2RegLib.system_memory import system_memory
+from Tell2RegLib.support.system_memory import system_memory
 from Tell2RegLib.worker.requests import Device, DevicesReply
 
 

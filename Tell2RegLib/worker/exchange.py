@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.field import DisplacementField
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.markups import PointList
-from Tell2RegLib.metrics import FieldQuality
-from Tell2RegLib.models.catalog import Model
-from Tell2RegLib.models.rows import ModelRow, SetRow
-from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairAgreement, PairMetrics, PromptResult
-from Tell2RegLib.sources.protocol import PromptCount
-from Tell2RegLib.transform import Transform
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.models.catalogue.entries import Model
+from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
+from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.results.result import PairAgreement, PairMetrics, PromptResult
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.worker import requests
 
 T = TypeVar("T")

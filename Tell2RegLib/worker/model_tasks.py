@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import ModelError
-from Tell2RegLib.models.catalog import Model, load_catalog
-from Tell2RegLib.models.rows import model_rows, rows_without_store, set_rows
-from Tell2RegLib.stages import Clock
+from Tell2RegLib.models.catalogue.entries import Model, load_catalog
+from Tell2RegLib.models.catalogue.status_rows import model_rows, rows_without_store, set_rows
+from Tell2RegLib.support.progress import Clock
 from Tell2RegLib.worker.requests import ModelsReply, ModelsRequest
 
 if TYPE_CHECKING:
-    from Tell2RegLib.models.store import Store
+    from Tell2RegLib.models.catalogue.installed import Store
 
 
 def act_on_models(request: ModelsRequest, clock: Clock) -> ModelsReply:
@@ -34,16 +34,16 @@ def act_on_models(request: ModelsRequest, clock: Clock) -> ModelsReply:
             return _without_packages(error.name or "?")
     if request.action == "where":
         return _state(_where(request))
-    from Tell2RegLib.models.store import Store
+    from Tell2RegLib.models.catalogue.installed import Store
 
     message = _done(request, Store(), clock)
     return _state(message)
 
 
 def _done(request: ModelsRequest, store: Store, clock: Clock) -> str:
-    from Tell2RegLib.models import actions
-    from Tell2RegLib.models.importing import import_file
-    from Tell2RegLib.models.store import readable
+    from Tell2RegLib.models.catalogue import actions
+    from Tell2RegLib.models.catalogue.import_files import import_file
+    from Tell2RegLib.models.catalogue.installed import readable
 
     def tell(name: str, what: str, done: int, total: int) -> None:
         clock.tell(f"{what} {name}", done, total)
@@ -78,7 +78,7 @@ def _names(models: Sequence[Model]) -> str:
 
 
 def _where(request: ModelsRequest) -> str:
-    from Tell2RegLib.models.folder import VARIABLE, choose, where
+    from Tell2RegLib.models.catalogue.models_folder import VARIABLE, choose, where
 
     if request.path is not None:
         choose(request.path)
@@ -88,7 +88,7 @@ def _where(request: ModelsRequest) -> str:
 
 
 def _state(message: str) -> ModelsReply:
-    from Tell2RegLib.models.store import Store
+    from Tell2RegLib.models.catalogue.installed import Store
 
     store = Store()
     rows = model_rows(store)

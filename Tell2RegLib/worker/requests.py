@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.grid import Floats
-from Tell2RegLib.markups import PointList
-from Tell2RegLib.metrics import FieldQuality
-from Tell2RegLib.models.rows import ModelRow, SetRow
-from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairAgreement, PairMetrics, PromptResult
-from Tell2RegLib.transform import Transform
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
+from Tell2RegLib.results.result import PairAgreement, PairMetrics, PromptResult
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.volume import Volume
 
 # --- replies ---
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import OutputError
-from Tell2RegLib.looking import Looking
-from Tell2RegLib.memory import Memory
-from Tell2RegLib.stages import Clock
+from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.pipeline.in_memory_cache import Memory
+from Tell2RegLib.support.progress import Clock
 from Tell2RegLib.worker import requests
 
 if TYPE_CHECKING:
     from Tell2RegLib.fitting import FitSettings
-    from Tell2RegLib.output import RegistrationResult
-    from Tell2RegLib.words import Networks
+    from Tell2RegLib.pipeline.prompt_query import Networks
+    from Tell2RegLib.results.result_folder import RegistrationResult
 
 
 class Kept:
@@ -33,7 +33,7 @@ class Kept:
     def networks(self) -> Networks:
         """Made when they are first asked for: their home imports more than a light task needs."""
         if self._networks is None:
-            from Tell2RegLib.words import Networks
+            from Tell2RegLib.pipeline.prompt_query import Networks
 
             self._networks = Networks()
         return self._networks
@@ -77,8 +77,8 @@ Task = Callable[[Any, Run], Any]
 
 def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
     """Words to pairs: see `FindRequest`."""
-    from Tell2RegLib.measuring import words_result
-    from Tell2RegLib.pairing import match_by_words
+    from Tell2RegLib.pipeline.measure import words_result
+    from Tell2RegLib.pipeline.pair import match_by_words
 
     clock, before = run.clock(), run.kept.counts()
     with clock.stage("models"):
@@ -120,9 +120,9 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 
 def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
     """Pairs to a transform and its measures: see `FitRequest`."""
-    from Tell2RegLib.jacobian import jacobian_determinant
-    from Tell2RegLib.measuring import linear_agreements
-    from Tell2RegLib.volume import Volume
+    from Tell2RegLib.pipeline.measure import linear_agreements
+    from Tell2RegLib.space.jacobian import jacobian_determinant
+    from Tell2RegLib.space.volume import Volume
 
     result = _finished(request, run)
     fitted = result.fitted
@@ -152,7 +152,7 @@ def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
 
     It is written in the run's own folder first: a process that is killed leaves nothing in the user's.
     """
-    from Tell2RegLib.output import check_folder, write_result, writing_folder
+    from Tell2RegLib.results.result_folder import check_folder, write_result, writing_folder
 
     clock = run.clock()
     if request.folder.parent.is_dir():
@@ -175,7 +175,7 @@ def _copy(draft: Path, aside: Path) -> None:
 
 
 def _finished(request: requests.FitRequest, run: Run, more: requests.ReportRequest | None = None) -> RegistrationResult:
-    from Tell2RegLib.pipeline import finish
+    from Tell2RegLib.workflows.register import finish
 
     return finish(
         request.fixed,
@@ -216,7 +216,7 @@ def check(request: requests.CheckRequest, run: Run) -> requests.CheckReply:
 
 def demo(request: requests.DemoRequest, run: Run) -> requests.DemoReply:
     """The demo pair."""
-    from Tell2RegLib.demo import make_demo_pair
+    from Tell2RegLib.workflows.demo import make_demo_pair
 
     with run.clock().stage("demo"):
         pair = make_demo_pair()

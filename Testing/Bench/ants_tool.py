@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.region import Region
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
 from Testing.Bench.simpleitk_tools import affine_start, field_of

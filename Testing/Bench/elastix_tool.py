@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from Tell2RegLib.volume import array_of, to_simpleitk
+from Tell2RegLib.space.volume import array_of, to_simpleitk
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
 from Testing.Bench.simpleitk_tools import affine_start, distance_map, field_of, one_picture, resampled

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from Tell2RegLib import metrics
+from Tell2RegLib.evaluation import metrics
 from Tell2RegLib.fitting import fit
 from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
-from Tell2RegLib.grid import Grid
 from Tell2RegLib.models.inference import Precision
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
 from Tell2RegLib.phantom import PhantomPair, make_pair
-from Tell2RegLib.volume import Volume, to_uint8
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.volume import Volume, to_uint8
 from Testing.Bench.gpu_measure import Checks
 from Testing.Bench.gpu_plan import Plan
 from Testing.Bench.measure import Row
@@ -171,9 +171,9 @@ def words(plan: Plan, checks: Checks) -> Row:
 
 
 def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision) -> dict[str, Any]:
-    from Tell2RegLib.matching.words import match_found
+    from Tell2RegLib.matching.by_prototype import match_found
     from Tell2RegLib.models.demo_weights import demo_detector, demo_segmenter
-    from Tell2RegLib.sources.grounded_sam import GroundedSam
+    from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 
     source = GroundedSam(demo_detector(device, precision=precision), demo_segmenter(device, precision=precision))
     fixed, moving = (_found(source, side.volume, plan.asked) for side in (pair.fixed, pair.moving))
@@ -190,7 +190,7 @@ def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision
 
 def _found(source: Any, volume: Volume, prompts: Sequence[str]) -> Any:
     """`GroundedSam.find` on the volume's own slices: the phantom is axial, and resampling needs SimpleITK."""
-    from Tell2RegLib.sources.grounded_sam import Prepared
+    from Tell2RegLib.region_sources.grounded_sam import Prepared
 
     prepared = Prepared(to_uint8(volume), tuple(range(len(volume.array_kji))))
     findings = source.filter_boxes(prepared, source.detect(prepared, prompts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from Tell2RegLib.fitting import FitSettings
-from Tell2RegLib.grid import Grid
+from Tell2RegLib.space.grid import Grid
 from Testing.Bench.networks_measure import PROMPTS
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from Tell2RegLib.models import grounding_dino, sam
-from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+from Tell2RegLib.models.grounding_dino import detector as grounding_dino
+from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 from Tell2RegLib.models.inference import free_unused
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
-from Tell2RegLib.models.sam import SamSegmenter
+from Tell2RegLib.models.sam import segmenter as sam
+from Tell2RegLib.models.sam.segmenter import SamSegmenter
 from Testing.Bench.gpu_demo import box_difference, embedding_difference, mask_difference
 from Testing.Bench.gpu_measure import Checks, Laps, profile, timed
 from Testing.Bench.gpu_plan import Plan

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from Tell2RegLib import metrics
-from Tell2RegLib.field import DisplacementField
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.region import Region, RegionPair
+from Tell2RegLib.evaluation import metrics
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
 

@@ -118,7 +118,7 @@ def _ours(
     """Each run of the detector starts from nothing, or knows the slices that were `seen` with another word."""
     network, config = build(case)
     if case.detects:
-        from Tell2RegLib.models.grounding_dino import GroundingDinoDetector
+        from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 
         detector = GroundingDinoDetector(network, config, device=device, content="random")
 
@@ -131,7 +131,7 @@ def _ours(
             detector.detect(slices, prompts)
 
         return detect, detector.compute.format
-    from Tell2RegLib.models.sam import SamSegmenter
+    from Tell2RegLib.models.sam.segmenter import SamSegmenter
 
     size = case.image_size or config.image_size_px
     segmenter = SamSegmenter(network, device=device, image_size=size, content="random")
@@ -184,7 +184,8 @@ def package_output(network: Any, image: Any, prompt: str, device: str) -> tuple[
 
 
 def build(case: NetworkCase) -> tuple[Any, Any]:
-    from Tell2RegLib.models import detector_network, segmenter_network
+    from Tell2RegLib.models.grounding_dino import network as detector_network
+    from Tell2RegLib.models.sam import network as segmenter_network
 
     if case.detects:
         config = getattr(detector_network, case.network)

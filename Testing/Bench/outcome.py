@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from Tell2RegLib.field import DisplacementField
+from Tell2RegLib.space.displacement_field import DisplacementField
 from Testing.Bench.cases import Case
 
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from Tell2RegLib.field import DisplacementField
-from Tell2RegLib.grid import Grid
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Grid
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
 

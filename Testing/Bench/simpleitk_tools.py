@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from Tell2RegLib.field import DisplacementField
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.region import Region
-from Tell2RegLib.volume import array_of, set_reference, to_simpleitk
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.volume import array_of, set_reference, to_simpleitk
 from Testing.Bench.cases import Case
 from Testing.Bench.outcome import Outcome
 

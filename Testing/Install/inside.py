@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from Tell2RegLib.module.install import SLICERS_OWN, install, plan_install
-from Tell2RegLib.module.requirements import read_requirements, requirements_file
-from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.install.install_plan import SLICERS_OWN, install, plan_install
+from Tell2RegLib.slicer_module.install.requirements import read_requirements, requirements_file
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import CheckReply, CheckRequest
 from Testing.Install.plain_installer import PlainInstaller
 
@@ -53,7 +53,7 @@ def unusable() -> list[tuple[str, str]]:
 
 def register_by_words(folder: Path) -> int:
     """`tell2reg register --prompt prostate` on the demo pair; 0 when the prostate was paired."""
-    from Tell2RegLib.demo import make_demo_pair, write_demo_pair
+    from Tell2RegLib.workflows.demo import make_demo_pair, write_demo_pair
 
     files = write_demo_pair(make_demo_pair(), folder / "inputs")
     command = [sys.executable, "-m", "Tell2RegLib.cli", "register", "--prompt", "prostate", "--prompt", "bladder"]

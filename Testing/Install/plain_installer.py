@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from Tell2RegLib.module.environment import Place, installed_versions, loaded_packages, place_of_packages
-from Tell2RegLib.module.install import InstallFailed
+from Tell2RegLib.slicer_module.install.environment import Place, installed_versions, loaded_packages, place_of_packages
+from Tell2RegLib.slicer_module.install.install_plan import InstallFailed
 
 
 class PlainInstaller:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from Tell2RegLib.grid import Grid
+from Tell2RegLib.space.grid import Grid
 
 # The same examples on every run, however slow the machine: a failure here is a failure everywhere.
 settings.register_profile("tell2reg", derandomize=True, deadline=None)

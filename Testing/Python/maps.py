@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from Tell2RegLib.field import DisplacementField
-from Tell2RegLib.grid import Grid, apply_affine
-from Tell2RegLib.inversion import invert_field
-from Tell2RegLib.transform import Transform, affine_transform
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Grid, apply_affine
+from Tell2RegLib.space.inversion import invert_field
+from Tell2RegLib.space.transform import Transform, affine_transform
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 
 KINDS = tuple(HOSTILE_GRIDS)

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from Tell2RegLib.models.catalog import Catalog, Model, load_catalog
+from Tell2RegLib.models.catalogue.entries import Catalog, Model, load_catalog
 
 DATA = np.random.default_rng(3).bytes(300_000)
 OTHER = np.random.default_rng(4).bytes(300_000)

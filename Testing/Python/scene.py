@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from Tell2RegLib.grid import Grid
+from Tell2RegLib.space.grid import Grid
 from Testing.Python.conftest import rotation
 
 slicer = pytest.importorskip("slicer", reason="Slicer's MRML library: pip install -e .[slicer-tests]")

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
 from Tell2RegLib.phantom import LABELS, PhantomVolume
-from Tell2RegLib.volume import Volume, axial_slices, resample
+from Tell2RegLib.space.volume import Volume, axial_slices, resample
 
 Truth = dict[bytes, NDArray[np.uint8]]
 """Labels (J, I) of a slice, by the hash of its content."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from Tell2RegLib.grid import Floats, Grid, apply_affine
-from Tell2RegLib.markups import write_points
-from Tell2RegLib.region import Region
-from Tell2RegLib.sources.segmentation_file import write_segmentation
-from Tell2RegLib.volume import Volume, write_volume
+from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.point_files import write_points
+from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.volume import Volume, write_volume
 from Testing.Python.conftest import rotation
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from Tell2RegLib.models.detector_network import DEMO, DetectorConfig, build_detector, build_tokenizer
+from Tell2RegLib.models.grounding_dino.network import DEMO, DetectorConfig, build_detector, build_tokenizer
 from Tell2RegLib.models.protocol import Box, Slices
-from Tell2RegLib.models.segmenter_network import SegmenterConfig, build_segmenter
+from Tell2RegLib.models.sam.network import SegmenterConfig, build_segmenter
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "prostate", "left", "right", "hip", "blad", "##der")
 
@@ -122,7 +122,7 @@ def package_phrase(network, grey: np.ndarray, config: DetectorConfig, caption: s
     """The phrase of the best box."""
     from groundingdino.util.utils import get_phrases_from_posmap
 
-    from Tell2RegLib.models.resize import normalised, resized, short_side_size
+    from Tell2RegLib.models.slice_preparation import normalised, resized, short_side_size
 
     hw = short_side_size(grey.shape, config.short_side_px, config.long_side_px)
     mean, std = ([255 * value for value in values] for values in (config.pixel_mean, config.pixel_std))

@@ -2,7 +2,7 @@
 
 Every character is typed and every button of the panel is clicked through the window system (events.py). Other modules
 are chosen, and the scene is saved, closed and opened, by Slicer's functions. Run inside Slicer, where pictures go into
-the folder that TELL2REG_PICTURES names, and on the stand-in (Testing/Python/slicer_side/test_hands.py).
+the folder that TELL2REG_PICTURES names, and on the stand-in (Testing/Python/slicer_module/test_hands.py).
 """
 
 from __future__ import annotations

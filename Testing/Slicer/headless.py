@@ -7,7 +7,7 @@ import slicer
 def run():
     """Regions that exist are paired and fitted, the plan is carried; then the panel."""
     assert slicer.util.mainWindow() is None, "This scenario wants a Slicer without a main window."
-    from Tell2RegLib.module.sample_data import loadDemoPair
+    from Tell2RegLib.slicer_module.scene.sample_data import loadDemoPair
 
     demo = loadDemoPair(slicer.mrmlScene)
     logic = slicer.util.getModuleLogic("Tell2Reg")

@@ -1,6 +1,6 @@
 """Types into every text box and every spin box of the panel, character by character, and reads back what stands there.
 
-Run inside Slicer and on the stand-in (Testing/Python/slicer_side/test_keyboard.py).
+Run inside Slicer and on the stand-in (Testing/Python/slicer_module/test_keyboard.py).
 """
 
 from __future__ import annotations

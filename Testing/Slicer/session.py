@@ -1,6 +1,6 @@
 """A clinician's whole session on the demo pair, by the panel's own buttons.
 
-Written once and run twice: by pytest on the stand-in (Testing/Python/slicer_side/test_session.py) and inside a real
+Written once and run twice: by pytest on the stand-in (Testing/Python/slicer_module/test_session.py) and inside a real
 Slicer (Testing/Slicer/run_all.py). It asserts what a person would see and what the scene holds.
 """
 

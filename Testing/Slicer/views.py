@@ -11,9 +11,9 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.module.mrml_volumes import volume_to_node
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.slicer_module.scene.volumes import volume_to_node
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.volume import Volume
 
 AWAY_MM = 300.0
 WAYS = ("side", "fade", "checkerboard", "flicker")

@@ -1,6 +1,6 @@
 """Walks through every way to show the moving volume, by the panel's buttons, and checks what is seen where.
 
-Run inside Slicer, and on the stand-in with a small pair (Testing/Python/slicer_side/test_walk.py).
+Run inside Slicer, and on the stand-in with a small pair (Testing/Python/slicer_module/test_walk.py).
 """
 
 from __future__ import annotations

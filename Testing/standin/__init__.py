@@ -4,7 +4,7 @@ The scene is real: Slicer's MRML library (slicer-core) with its nodes, logics, c
 and Slicer's own slicer.util. The widgets are real too: Qt 6 (PySide6) where Slicer has Qt 5 with PythonQt. What lies
 between is imitated here. What nobody wrote down here raises AttributeError with its name: nothing answers to all.
 
-    with in_place() as standin:                 (the fixture `standin` of Testing/Python/slicer_side does it)
+    with in_place() as standin:                 (the fixture `standin` of Testing/Python/slicer_module does it)
         module = standin.load_module(Path("Tell2Reg/Tell2Reg.py"))
         panel = module.widgetRepresentation().self()
 

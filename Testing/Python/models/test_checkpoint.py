@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from Tell2RegLib.errors import ModelError
+from Tell2RegLib.models.catalogue.architectures import DETECTORS, SEGMENTERS, is_vocabulary, recognise
+from Tell2RegLib.models.catalogue.file_contents import look_into
 from Tell2RegLib.models.checkpoint import read_tensors
-from Tell2RegLib.models.content import look_into
-from Tell2RegLib.models.layouts import DETECTORS, SEGMENTERS, is_vocabulary, recognise
 
 WEIGHTS = {"image_encoder.a": torch.arange(12.0).reshape(3, 4), "b": torch.ones(5, dtype=torch.float16)}
 
@@ -199,8 +199,8 @@ def test_the_real_networks_are_recognised_by_their_tensors(tmp_path: Path) -> No
     """Every size of both packages, built without memory for its weights."""
     pytest.importorskip("segment_anything", reason="Needs the extra 'networks'.")
     pytest.importorskip("transformers", reason="Needs the extra 'networks'.")
-    from Tell2RegLib.models.detector_network import build_detector, build_tokenizer
-    from Tell2RegLib.models.segmenter_network import build_segmenter
+    from Tell2RegLib.models.grounding_dino.network import build_detector, build_tokenizer
+    from Tell2RegLib.models.sam.network import build_segmenter
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", *(f"w{n}" for n in range(200))]
     (tmp_path / "vocab.txt").write_text("\n".join(words))

@@ -14,7 +14,7 @@ pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 from Tell2RegLib.models.demo_weights import demo_detector, demo_segmenter
 from Tell2RegLib.models.protocol import Box, Slices
 from Tell2RegLib.phantom import make_subject, render
-from Tell2RegLib.volume import axial_slices
+from Tell2RegLib.space.volume import axial_slices
 from Testing.Python.small_networks import overlap, package_boxes, package_masks
 
 FILES = Path(__file__).resolve().parents[3] / "Resources" / "DemoWeights"

@@ -14,15 +14,15 @@ pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.models.checkpoint import read_tensors
 from Tell2RegLib.models.demo_weights import demo_detector, demo_segmenter, read_metadata
-from Tell2RegLib.models.detector_network import DEMO as DETECTOR
-from Tell2RegLib.models.detector_network import DetectorConfig
+from Tell2RegLib.models.grounding_dino.network import DEMO as DETECTOR
+from Tell2RegLib.models.grounding_dino.network import DetectorConfig
 from Tell2RegLib.models.protocol import Box
-from Tell2RegLib.models.segmenter_network import DEMO as SEGMENTER
-from Tell2RegLib.models.segmenter_network import SegmenterConfig
+from Tell2RegLib.models.sam.network import DEMO as SEGMENTER
+from Tell2RegLib.models.sam.network import SegmenterConfig
 from Tell2RegLib.phantom import make_subject, render
-from Tell2RegLib.resources import resource_path
+from Tell2RegLib.space.volume import axial_slices, resample
+from Tell2RegLib.support.resources import resource_path
 from Tell2RegLib.training.score import END, START, table
-from Tell2RegLib.volume import axial_slices, resample
 
 FOLDER = resource_path("DemoWeights")
 FILES = ("detector.safetensors", "segmenter.safetensors")

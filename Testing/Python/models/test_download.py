@@ -17,10 +17,10 @@ from types import SimpleNamespace
 import pytest
 
 from Tell2RegLib.errors import Cancelled, ModelError, OutputError
-from Tell2RegLib.models import transfer as transfers
-from Tell2RegLib.models.catalog import Model
-from Tell2RegLib.models.download import Patience, install
-from Tell2RegLib.models.store import Store, part_files
+from Tell2RegLib.models.catalogue import http_transfer as transfers
+from Tell2RegLib.models.catalogue.download import Patience, install
+from Tell2RegLib.models.catalogue.entries import Model
+from Tell2RegLib.models.catalogue.installed import Store, part_files
 from Testing.Python.model_server import (
     DATA,
     OTHER,
@@ -514,9 +514,9 @@ def test_two_threads_download_once(here: Place) -> None:
 INSTALL = """
 import sys
 from pathlib import Path
-from Tell2RegLib.models.catalog import load_catalog
-from Tell2RegLib.models.download import install
-from Tell2RegLib.models.store import Store
+from Tell2RegLib.models.catalogue.entries import load_catalog
+from Tell2RegLib.models.catalogue.download import install
+from Tell2RegLib.models.catalogue.installed import Store
 store = Store(Path(sys.argv[1]), load_catalog(Path(sys.argv[2])))
 def tell(stage, done, total):
     print(stage, done, flush=True)
@@ -579,7 +579,7 @@ def test_a_process_that_is_killed_leaves_a_part_and_no_lock(here: Place, tmp_pat
 
 
 def test_what_is_shipped_needs_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from Tell2RegLib.models import store as stores
+    from Tell2RegLib.models.catalogue import installed as stores
 
     monkeypatch.setattr(stores, "resource_path", lambda name: tmp_path / name)
     store = Store(tmp_path / "models")

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("groundingdino", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.models.checkpoint import read_tensors  # noqa: E402
-from Tell2RegLib.models.grounding_dino import GroundingDinoDetector  # noqa: E402
+from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
     DETECTOR,
     PROMPTS,

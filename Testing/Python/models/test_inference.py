@@ -13,13 +13,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("groundingdino", reason="pip install Tell2Reg[networks]")
 pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
-from Tell2RegLib.models import inference, resize  # noqa: E402
-from Tell2RegLib.models.attention import relative_attention  # noqa: E402
-from Tell2RegLib.models.captions import phrase_of, plan_captions, prompt_of  # noqa: E402
-from Tell2RegLib.models.deformable import deformable_sample  # noqa: E402
-from Tell2RegLib.models.sam_decoder import to_slice  # noqa: E402
-from Tell2RegLib.models.swin import swin_features  # noqa: E402
-from Tell2RegLib.models.text_fusion import fuse  # noqa: E402
+from Tell2RegLib.models import (
+    inference,
+    slice_preparation,
+)
+from Tell2RegLib.models.grounding_dino.captions import phrase_of, plan_captions, prompt_of  # noqa: E402
+from Tell2RegLib.models.grounding_dino.deformable_attention import deformable_sample  # noqa: E402
+from Tell2RegLib.models.grounding_dino.swin import swin_features  # noqa: E402
+from Tell2RegLib.models.grounding_dino.text_fusion import fuse  # noqa: E402
+from Tell2RegLib.models.sam.decoder import to_slice  # noqa: E402
+from Tell2RegLib.models.sam.relative_position_attention import relative_attention  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
     DETECTOR,
     small_detector,
@@ -218,7 +221,7 @@ def test_words_and_image_hear_what_the_package_lets_them_hear() -> None:
 def test_masks_reach_the_slice_as_the_package_brings_them(slice_hw: tuple[int, int]) -> None:
     network = small_segmenter()
     logits = torch.randn(3, 1, 64, 64)
-    input_hw = resize.long_side_size(slice_hw, 128)
+    input_hw = slice_preparation.long_side_size(slice_hw, 128)
     expected = network.postprocess_masks(logits, input_hw, slice_hw)[:, 0]
     torch.testing.assert_close(to_slice(logits[:, 0], 128, input_hw, slice_hw), expected, atol=1e-5, rtol=1e-5)
 
@@ -234,24 +237,26 @@ def test_slices_are_resized_bit_for_bit_as_the_packages_do(hw: tuple[int, int]) 
 
     slices = some_slices(2, hw)
     colours = np.repeat(slices[..., None], 3, axis=-1)
-    ours = resize.resized(slices, resize.long_side_size(hw, 128))
+    ours = slice_preparation.resized(slices, slice_preparation.long_side_size(hw, 128))
     assert np.array_equal(ours[1], ResizeLongestSide(128).apply_image(colours[1])[..., 2])
     theirs, _ = T.RandomResize([96], max_size=200)(Image.fromarray(colours[1]))
-    assert np.array_equal(resize.resized(slices, resize.short_side_size(hw, 96, 200))[1], np.asarray(theirs)[..., 0])
+    assert np.array_equal(
+        slice_preparation.resized(slices, slice_preparation.short_side_size(hw, 96, 200))[1], np.asarray(theirs)[..., 0]
+    )
 
 
 def test_threads_resize_slices_as_one_does_and_keep_their_order(monkeypatch) -> None:
     slices = some_slices(7, (50, 37))
     for threads in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        alone = np.stack([resize.resized(one[None], (96, 71))[0] for one in slices])
-        np.testing.assert_array_equal(resize.resized(slices, (96, 71)), alone)
+        alone = np.stack([slice_preparation.resized(one[None], (96, 71))[0] for one in slices])
+        np.testing.assert_array_equal(slice_preparation.resized(slices, (96, 71)), alone)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 3, 4)), np.zeros((3, 4), np.uint8), np.zeros((1, 0, 4), np.uint8)])
 def test_what_is_no_slices_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(InputError, match="8-bit grey"):
-        resize.check_slices(wrong)
+        slice_preparation.check_slices(wrong)
 
 
 # --- captions ---

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.models import detector_network, segmenter_network
-from Tell2RegLib.models.detector_network import SWIN_B, SWIN_T, build_detector, build_tokenizer
-from Tell2RegLib.models.segmenter_network import VIT_B, VIT_H, VIT_L, build_segmenter
+from Tell2RegLib.models.grounding_dino import network as detector_network
+from Tell2RegLib.models.grounding_dino.network import SWIN_B, SWIN_T, build_detector, build_tokenizer
+from Tell2RegLib.models.sam import network as segmenter_network
+from Tell2RegLib.models.sam.network import VIT_B, VIT_H, VIT_L, build_segmenter
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("groundingdino", reason="pip install Tell2Reg[networks]")
@@ -88,7 +89,7 @@ def test_words_that_the_demo_vocabulary_lacks_become_letters(a_tokenizer) -> Non
 def test_building_a_detector_brings_no_drawing_libraries_says_nothing_and_leaves_the_package_whole() -> None:
     code = f"""
 import sys
-from Tell2RegLib.models.detector_network import DEMO, build_detector, build_tokenizer
+from Tell2RegLib.models.grounding_dino.network import DEMO, build_detector, build_tokenizer
 build_detector(DEMO, build_tokenizer({str(DEMO_VOCABULARY)!r}))
 assert not {{"cv2", "supervision", "pycocotools", "matplotlib", "yapf"}} & set(sys.modules), sys.modules.keys()
 assert "groundingdino.util.slconfig" not in sys.modules

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.models.checkpoint import read_tensors  # noqa: E402
-from Tell2RegLib.models.sam import SamSegmenter  # noqa: E402
-from Tell2RegLib.models.sam_encoder import resized_position  # noqa: E402
+from Tell2RegLib.models.sam.encoder import resized_position  # noqa: E402
+from Tell2RegLib.models.sam.segmenter import SamSegmenter  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
     SEGMENTER,
     boxes_on,

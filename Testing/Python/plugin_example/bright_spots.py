@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from Tell2RegLib.region import Region
-from Tell2RegLib.sources.protocol import Check, Found, Progress
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.region_sources.protocol import Check, Found, Progress
+from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.volume import Volume
 
 
 @dataclass(frozen=True)

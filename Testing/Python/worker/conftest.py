@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 
 MakeClient = Callable[..., WorkerClient]
 

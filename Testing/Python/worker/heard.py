@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 
 LONG_S = 120.0
 """A test that waits so long has failed; none should. How long things take is for `make bench`, not for tests."""

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib import words as words_module
-from Tell2RegLib.words import Words
+from Tell2RegLib.pipeline import prompt_query as words_module
+from Tell2RegLib.pipeline.prompt_query import Words
 from Tell2RegLib.worker.serve import serve
 from Tell2RegLib.worker.tasks import TASKS, Run, Task
 from Testing.Python.by_words import Bench, a_bench

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.grid import Grid
-from Tell2RegLib.markups import PointList
-from Tell2RegLib.metrics import FieldQuality
-from Tell2RegLib.region import Region, RegionPair
-from Tell2RegLib.result import PairMetrics
-from Tell2RegLib.transform import Transform
-from Tell2RegLib.volume import Volume
+from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.results.result import PairMetrics
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.worker import requests
 from Tell2RegLib.worker.exchange import read, write
 from Testing.Python.conftest import HOSTILE_GRIDS

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Tell2RegLib import words as words_module
 from Tell2RegLib.errors import Cancelled, InputError, ModelError
-from Tell2RegLib.models import folder as folders
-from Tell2RegLib.models import store as stores
-from Tell2RegLib.models.store import Store
-from Tell2RegLib.sources.grounded_sam import GroundedSam
-from Tell2RegLib.sources.settings import WordsSettings
+from Tell2RegLib.models.catalogue import installed as stores
+from Tell2RegLib.models.catalogue import models_folder as folders
+from Tell2RegLib.models.catalogue.installed import Store
+from Tell2RegLib.pipeline import prompt_query as words_module
+from Tell2RegLib.region_sources.grounded_sam import GroundedSam
+from Tell2RegLib.region_sources.settings import WordsSettings
 from Tell2RegLib.worker import checking
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
@@ -244,7 +244,7 @@ LOOK = """
 import sys
 for name in ("torch", "typer", "rich", "jinja2", "platformdirs", "filelock", "pydantic"):
     sys.modules[name] = None
-import Tell2RegLib.module.worker_client
+import Tell2RegLib.slicer_module.run.worker_client
 import Tell2RegLib.worker.serve
 heavy = {"torch", "transformers", "matplotlib", "slicer", "qt", "vtk"} & {n for n in sys.modules if sys.modules[n]}
 print(*sorted(heavy))

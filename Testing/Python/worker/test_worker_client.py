@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.module.worker_client import WorkerClient
-from Tell2RegLib.module.worker_folders import PREFIX, is_running
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_folders import PREFIX, is_running
 from Tell2RegLib.worker.requests import DevicesRequest, ModelsRequest
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import LONG_S, Heard, poll_until, run, start, wait_until
@@ -348,7 +348,7 @@ def test_a_closed_client_leaves_no_process_and_no_folder(a_client: WorkerClient,
 
 HOST = """
 import sys, tempfile
-from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import ModelsRequest
 tempfile.tempdir = sys.argv[1]
 client = WorkerClient([sys.executable, "-m", sys.argv[2]])

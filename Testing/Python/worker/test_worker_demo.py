@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.demo import make_demo_pair
-from Tell2RegLib.module.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import FindRequest, FitRequest, ReportRequest
+from Tell2RegLib.workflows.demo import make_demo_pair
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import LONG_S, poll_until, run, start
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Tell2RegLib.jacobian import jacobian_determinant
-from Tell2RegLib.markups import PointList
-from Tell2RegLib.module.worker_client import WorkerClient
-from Tell2RegLib.output import read_result_transform
-from Tell2RegLib.pipeline import finish
+from Tell2RegLib.results.result_folder import read_result_transform
+from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
+from Tell2RegLib.space.jacobian import jacobian_determinant
+from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.worker.requests import FindReply, FindRequest, FitReply, FitRequest, ReportRequest
+from Tell2RegLib.workflows.register import finish
 from Testing.Python.by_words import PROMPTS, QUICK, Bench, a_bench
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import LONG_S, Heard, poll_until, run, start

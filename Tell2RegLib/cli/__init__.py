@@ -1,0 +1,1 @@
+"""The command `tell2reg`: options in, calls of the workflows, tables or JSON out."""

@@ -1,0 +1,397 @@
+"""The command `tell2reg`: options in, calls of the library, tables or JSON out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from Tell2RegLib import __version__
+from Tell2RegLib.cli import models_commands
+from Tell2RegLib.cli.options import (
+    BoxThreshold,
+    Debug,
+    Device,
+    Json,
+    KeepEmbeddings,
+    Kind,
+    Models,
+    Out,
+    Overwrite,
+    PaperMode,
+    Prompts,
+    Resolution,
+    Seed,
+    SliceStep,
+    Smoothness,
+    Source,
+    Spacing,
+    Threshold,
+)
+from Tell2RegLib.cli.result_tables import show_field, show_result
+from Tell2RegLib.cli.terminal import Bars, print_json, print_notice, print_table, say_cancelled, stdout, told
+from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
+from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.support.progress import FINDING_STAGES, STAGES, WORD_STAGES
+
+if TYPE_CHECKING:
+    from Tell2RegLib.pipeline.prompt_query import Words
+
+app = typer.Typer(
+    help="Register two medical volumes from text prompts. For research use only, not for clinical use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models_commands.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"tell2reg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tell2reg(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Register two medical volumes from text prompts. For research use only, not for clinical use."""
+
+
+@app.command()
+def demo(
+    out: Out = Path("tell2reg-demo"),
+    seed: Seed = 7,
+    prompts: Prompts = None,
+    true_regions: Annotated[
+        bool, typer.Option("--true-regions", help="Use the true regions of the pair instead of prompts.")
+    ] = False,
+    transform: Kind = FitSettings.kind,
+    device: Device = Looking.device,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Register a synthetic pair of pelves with known truth from prompts, and propagate its biopsy plan."""
+    if true_regions and prompts:
+        raise typer.BadParameter("--true-regions replaces the prompts: omit --prompt.")
+    with told(debug), Bars(_stages("make", not true_regions)) as bars:
+        from Tell2RegLib.results.result_folder import write_result, writing_folder
+        from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair, write_demo_pair
+        from Tell2RegLib.workflows.register import register as run
+
+        with writing_folder(out, overwrite=overwrite) as aside:
+            bars("make", 0, 1)
+            pair = make_demo_pair(seed)
+            files = write_demo_pair(pair, aside / "inputs")
+            bars("make", 1, 1)
+            regions = (pair.fixed_regions, pair.moving_regions)
+            by_words = {"prompts": prompts or PROMPTS, "device": device, "true_regions": regions}
+            given = {"fixed_regions": regions[0], "moving_regions": regions[1]}
+            result = run(
+                pair.fixed,
+                pair.moving,
+                settings=FitSettings(kind=transform, smoothness=default_smoothness(not true_regions), device=device),
+                plan=pair.plan,
+                plan_truth=pair.plan_truth,
+                inputs=files,
+                progress=bars,
+                **(given if true_regions else by_words),  # type: ignore[arg-type]
+            )
+            write_result(result, aside, lambda done, total: bars("write", done, total))
+    _show(result, out, as_json, debug)
+
+
+@app.command()
+def register(
+    fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")],
+    moving: Annotated[Path, typer.Option("--moving", help="Moving volume.")],
+    out: Out,
+    prompts: Prompts = None,
+    fixed_regions: Annotated[
+        Path | None,
+        typer.Option(
+            "--fixed-regions",
+            help="Regions of the fixed volume, instead of prompts: label map, .seg.nrrd or mask folder.",
+        ),
+    ] = None,
+    moving_regions: Annotated[
+        Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
+    ] = None,
+    models: Models = Looking.models,
+    paper_mode: PaperMode = Looking.paper_mode,
+    threshold: Threshold = Looking.threshold,
+    box_threshold: BoxThreshold = Looking.box_threshold,
+    spacing: Spacing = Looking.spacing_mm,
+    slice_step: SliceStep = Looking.slice_step,
+    source: Source = Looking.source,
+    keep_embeddings: KeepEmbeddings = Looking.keep_embeddings,
+    moving_points: Annotated[
+        Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
+    ] = None,
+    fixed_points: Annotated[
+        Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")
+    ] = None,
+    transform: Kind = FitSettings.kind,
+    smoothness: Smoothness = None,
+    resolution: Resolution = FitSettings.resolution_mm,
+    device: Device = Looking.device,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Register two volumes from prompts, or from existing regions with the same names."""
+    _check_either(prompts, fixed_regions, moving_regions)
+    files = {
+        "fixed": fixed,
+        "moving": moving,
+        "fixed regions": fixed_regions,
+        "moving regions": moving_regions,
+        "moving points": moving_points,
+        "fixed points": fixed_points,
+    }
+    given = {role: path for role, path in files.items() if path is not None}
+    with told(debug), Bars(_stages("read", bool(prompts))) as bars:
+        from Tell2RegLib.results.result_folder import write_result, writing_folder
+        from Tell2RegLib.workflows.register import register as run
+
+        stiff = default_smoothness(bool(prompts)) if smoothness is None else smoothness
+        settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
+        with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
+            more = _read(bars, given)
+            if prompts:
+                looking = Looking(
+                    models=models,
+                    source=source,
+                    device=device,
+                    box_threshold=box_threshold,
+                    spacing_mm=spacing,
+                    slice_step=slice_step,
+                    keep_embeddings=keep_embeddings,
+                    paper_mode=paper_mode,
+                    threshold=threshold,
+                )
+                more["words"] = _loaded(bars, looking, prompts)
+            result = run(settings=settings, inputs=given, progress=bars, **more)
+            write_result(result, aside, lambda done, total: bars("write", done, total))
+    _show(result, out, as_json, debug)
+
+
+def _loaded(bars: Bars, looking: Looking, prompts: Sequence[str]) -> Words:
+    bars("models", 0, 1)
+    words = looking.words(prompts)
+    bars("models", 1, 1)
+    return words
+
+
+@app.command()
+def regions(
+    volume: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
+    prompts: Annotated[
+        list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
+    models: Models = Looking.models,
+    box_threshold: BoxThreshold = Looking.box_threshold,
+    spacing: Spacing = Looking.spacing_mm,
+    slice_step: SliceStep = Looking.slice_step,
+    source: Source = Looking.source,
+    keep_embeddings: KeepEmbeddings = Looking.keep_embeddings,
+    device: Device = Looking.device,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find regions in one volume from prompts and write them as a Slicer segmentation."""
+    with told(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
+        from Tell2RegLib.errors import InputError, OutputError
+        from Tell2RegLib.pipeline.find import find_regions
+        from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+        from Tell2RegLib.space.volume import read_volume
+        from Tell2RegLib.support.progress import Clock
+
+        if not out.name.endswith(".seg.nrrd"):
+            raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
+        if out.exists() and not overwrite:
+            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        bars("read", 0, 1)
+        image = read_volume(volume)
+        bars("read", 1, 1)
+        looking = Looking(
+            models=models,
+            source=source,
+            device=device,
+            box_threshold=box_threshold,
+            spacing_mm=spacing,
+            slice_step=slice_step,
+            keep_embeddings=keep_embeddings,
+        )
+        words = _loaded(bars, looking, prompts)
+        (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
+        if found.regions:
+            write_segmentation(found.regions, out, grid=image.grid)
+    reason = "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words."
+    record = {
+        "status": "ok" if found.regions else "nothing_found",
+        "reason": reason,
+        "output": str(out) if found.regions else None,
+        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
+        "messages": list(found.in_words()),
+    }
+    if as_json:
+        print_json(record)
+    if reason:
+        _end_without(reason, debug)
+    if as_json:
+        return
+    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
+    print_table("Regions", ["region", "prompt", "score", "ml"], rows)
+    for sentence in found.in_words():
+        stdout.print(sentence, markup=False)
+    stdout.print(f"Written: {out}", markup=False)
+    print_notice()
+
+
+@app.command()
+def apply(
+    transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
+    source: Annotated[
+        Path, typer.Option("--input", help="Volume, label map, .seg.nrrd, .mrk.json, .fcsv, .csv or surface model.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    inverse: Annotated[bool, typer.Option("--inverse", help="Warp from fixed to moving space.")] = False,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Nearest-neighbour interpolation, for label maps.")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Warp a file from moving to fixed space with the transform of a result."""
+    with told(debug):
+        from Tell2RegLib.errors import OutputError
+        from Tell2RegLib.results.result_folder import read_result_transform
+        from Tell2RegLib.workflows.apply import apply_file
+
+        if out.exists() and not overwrite:
+            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        said = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
+    if as_json:
+        print_json({"status": "ok", "input": str(source), "output": str(out), "message": said})
+    else:
+        stdout.print(said, markup=False)
+        print_notice()
+
+
+@app.command()
+def evaluate(
+    transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
+    fixed_labels: Annotated[Path | None, typer.Option("--fixed-labels", help="Labels on the fixed volume.")] = None,
+    moving_labels: Annotated[Path | None, typer.Option("--moving-labels", help="Labels on the moving volume.")] = None,
+    fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks, fixed.")] = None,
+    moving_points: Annotated[Path | None, typer.Option("--moving-points", help="Landmarks, moving.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a transform against labels and landmarks."""
+    with told(debug):
+        from Tell2RegLib.results.result_folder import plain, read_result_transform
+        from Tell2RegLib.workflows.evaluate import evaluate as run
+
+        report = plain(
+            run(
+                read_result_transform(transform),
+                fixed_labels=fixed_labels,
+                moving_labels=moving_labels,
+                fixed_points=fixed_points,
+                moving_points=moving_points,
+            )
+        )
+    if as_json:
+        print_json(report)
+        return
+    show_field(report["transform"])
+    for title, key in (("Labels", "labels"), ("Landmarks", "points")):
+        if key in report:
+            names = [name for name in report[key][0] if name != "fixed_lps_mm"]
+            print_table(title, names, [[row[name] for name in names] for row in report[key]])
+    for remark in report["remarks"]:
+        stdout.print(remark, markup=False)
+    print_notice()
+
+
+# --- what is shown, looked for and read ---
+
+
+def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
+    """What came out; with --json on stdout even where nothing was found, which is told as a problem too."""
+    record = result.record()
+    if as_json:
+        print_json({**record, "out": str(out)})
+    if result.status != "ok":
+        _end_without(f"{result.reason} See the report in '{out}'.", debug)
+    if not as_json:
+        show_result(record, out)
+
+
+def _end_without(reason: str, debug: bool) -> None:
+    from Tell2RegLib.errors import NothingFound
+
+    with told(debug):
+        raise NothingFound(reason)
+
+
+def _stages(first: str, by_words: bool) -> tuple[str, ...]:
+    return (first, *(WORD_STAGES if by_words else STAGES), "write")
+
+
+def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_regions: Path | None) -> None:
+    if prompts and (fixed_regions or moving_regions):
+        raise typer.BadParameter(
+            "Give either prompts (--prompt) or regions (--fixed-regions, --moving-regions), not both."
+        )
+    if not prompts and not (fixed_regions and moving_regions):
+        raise typer.BadParameter("Give --prompt, or both --fixed-regions and --moving-regions.")
+
+
+def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
+    from Tell2RegLib.region_sources.label_map import read_regions
+    from Tell2RegLib.space.point_files import read_points
+    from Tell2RegLib.space.volume import read_volume
+
+    bars("read", 0, 4)
+    fixed = read_volume(files["fixed"])
+    bars("read", 1, 4)
+    moving = read_volume(files["moving"])
+    bars("read", 2, 4)
+    read: dict[str, Any] = {"fixed": fixed, "moving": moving}
+    if "fixed regions" in files:
+        read["fixed_regions"] = read_regions(files["fixed regions"], fixed.grid)
+        bars("read", 3, 4)
+        read["moving_regions"] = read_regions(files["moving regions"], moving.grid)
+    for name, role in (("plan", "moving points"), ("plan_truth", "fixed points")):
+        read[name] = read_points(files[role]) if role in files else None
+    bars("read", 4, 4)
+    return read
+
+
+def main() -> None:
+    """Entry point of the command."""
+    # Threads that wait by spinning make torch several times slower on a machine that has other work; must be set
+    # before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except KeyboardInterrupt:  # before a command has begun
+        raise SystemExit(say_cancelled()) from None
+
+
+if __name__ == "__main__":
+    main()

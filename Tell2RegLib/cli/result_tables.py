@@ -1,0 +1,89 @@
+"""How a result looks in the terminal: tables for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from Tell2RegLib.cli.terminal import print_notice, print_table, stdout
+from Tell2RegLib.evaluation.target_trust import GOOD
+
+MEASURES = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after", "hd95_mm_before", "hd95_mm_after")
+TARGET_HEAD = ("target", "verdict", "nearest region", "mm", "det J", "spread mm")
+TRUST = ("nearest_name", "nearest_mm", "det_j", "spread_mm")
+HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
+
+
+def show_result(record: dict[str, Any], out: Path) -> None:
+    """The tables of a result, from its record."""
+    show_words(record["words"])
+    _show_pairs(record["pairs"])
+    if record["truth"]:
+        rows = [[pair["name"], *(pair[name] for name in MEASURES)] for pair in record["truth"]]
+        print_table("True organs (known for a synthetic pair)", ["organ", *HEAD], rows)
+    _show_targets(record["targets"])
+    if record["transform"]:
+        show_field(record["transform"])
+    seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in record["timing_s"].items())
+    stdout.print(f"Seconds: {seconds}")
+    stdout.print(f"Report:  {out / 'report.html'}", markup=False)
+    print_notice()
+
+
+def show_words(rows: list[dict[str, Any]]) -> None:
+    """What each prompt gave on both sides; nothing when there were no words."""
+    if not rows:
+        return
+    head = ["prompt", "fixed regions", "moving regions", "pairs", "used"]
+    known = any(row["detection_ratio"] is not None for row in rows)
+    if known:
+        head.append("true regions detected")
+    cells = []
+    for row in rows:
+        own = [row["prompt"], row["fixed"]["regions"], row["moving"]["regions"], row["pairs"], row["accepted"]]
+        cells.append([*own, row["detection_ratio"]] if known else own)
+    print_table("Prompts", head, cells)
+    for row in rows:
+        for side in ("fixed", "moving"):
+            if not row[side]["regions"]:
+                stdout.print(f"In the {side} volume, {row[side]['in_words']}", markup=False)
+
+
+def _show_pairs(pairs: list[dict[str, Any]]) -> None:
+    alike = any(pair["similarity"] is not None for pair in pairs)
+    head = ["region", *(["similarity"] if alike else []), *HEAD]
+    rows = []
+    for pair in pairs:
+        name = pair["name"] if pair["accepted"] else f"{pair['name']} (not used)"
+        rows.append([name, *([pair["similarity"]] if alike else []), *(pair[measure] for measure in MEASURES)])
+    print_table("Pairs", head, rows)
+    for pair in pairs:
+        if not pair["accepted"]:
+            stdout.print(f"Not used: {pair['name']}: {pair['reason']}", markup=False)
+
+
+def _show_targets(targets: list[dict[str, Any]]) -> None:
+    if not targets:
+        return
+    judged = [(target["name"], target["trust"]) for target in targets]
+    rows = [[name, trust["verdict"], *(trust[key] for key in TRUST)] for name, trust in judged]
+    print_table("Targets", TARGET_HEAD, rows)
+    for name, trust in judged:
+        if trust["verdict"] != GOOD:
+            stdout.print(f"{trust['verdict'].capitalize()}: {name}: {' '.join(trust['reasons'])}", markup=False)
+    kinds = list(targets[0]["error_mm"])
+    if not kinds:
+        return
+    rows = [[target["name"], *(target["error_mm"][kind] for kind in kinds)] for target in targets]
+    means = [sum(row[n] for row in rows) / len(rows) for n in range(1, len(kinds) + 1)]
+    print_table("Target error, mm", ["target", *kinds], [*rows, ["mean", *means]])
+
+
+def show_field(field: dict[str, Any]) -> None:
+    """One line about a transform."""
+    error = field["inverse_error_mm"]
+    inverse = f"mean {error['mean']:.3f} mm, max {error['max']:.2f} mm" if error["mean"] is not None else "unknown"
+    stdout.print(
+        f"Field:   {field['kind']}, {field['folding_percent']:.4g} % folded, largest displacement "
+        f"{field['max_displacement_mm']:.1f} mm, inverse error {inverse}"
+    )

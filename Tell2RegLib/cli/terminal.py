@@ -1,0 +1,229 @@
+"""How the terminal talks: progress on stderr, tables or JSON on stdout, one sentence for an error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from Tell2RegLib.errors import Cancelled, Tell2RegError
+from Tell2RegLib.results.result import NOTICE
+
+stdout = Console(soft_wrap=True)
+stderr = Console(stderr=True, soft_wrap=True)
+
+WORDS = {
+    "make": "Generate the demo pair",
+    "read": "Read",
+    "models": "Load the networks",
+    "prepare": "Resample slices",
+    "detect": "Detect prompts",
+    "embed": "Encode slices",
+    "segment": "Segment detections",
+    "find": "Find regions",
+    "pair": "Pair the regions",
+    "start": "Load PyTorch",
+    "fit": "Fit the transform",
+    "measure": "Measure",
+    "write": "Write the result and its report",
+}
+
+SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment": 6, "find": 40, "fit": 12}
+"""How long stages take compared with each other, roughly: for the time left of them all. Others count 2."""
+
+
+@contextmanager
+def told(debug: bool) -> Iterator[None]:
+    """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
+    try:
+        with _stopped_like_ctrl_c(), _libraries_hushed(not debug):
+            _set_logging(debug)
+            _hush_itk(not debug)
+            yield
+    except (KeyboardInterrupt, Cancelled) as error:
+        raise typer.Exit(say_cancelled()) from error
+    except Tell2RegError as error:
+        _fail(str(error), error, debug)
+    except MemoryError as error:
+        _fail("There is not enough memory. Use fewer regions or a coarser --resolution.", error, debug)
+    except OSError as error:
+        _fail(f"{error.strerror or error}" + (f": '{error.filename}'." if error.filename else "."), error, debug)
+    except typer.Exit:
+        raise
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
+
+
+def say_cancelled() -> int:
+    """Tell that the run was stopped; the exit code for that."""
+    # An interrupt that comes through exec(), as while dataclasses are made, leaves a mark in CPython, which then ends
+    # with the signal whatever the exit code. The next exec() takes it off.
+    exec("")
+    _say("Cancelled; nothing was written.")
+    return 130
+
+
+def _set_logging(debug: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
+        force=True,
+    )
+
+
+def _hush_itk(quiet: bool) -> None:
+    """ITK's own warnings are lines of C++; what matters of them is told in words."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(not quiet)
+
+
+@contextmanager
+def _libraries_hushed(quiet: bool) -> Iterator[None]:
+    """Libraries in C write lines of their own to stderr beside the error that they raise: into nothing with them.
+
+    Python's own stderr goes on to where it went before.
+    """
+    if not quiet or not _is_stderr_of_the_process():
+        yield
+        return
+    python = sys.stderr
+    python.flush()
+    ours = os.dup(2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=python.encoding, errors=python.errors)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        sys.stderr.close()
+        sys.stderr = python
+
+
+def _is_stderr_of_the_process() -> bool:
+    try:
+        return sys.stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # replaced, as in tests, or none at all, as under pythonw
+        return False
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """Being ended from outside (SIGTERM, or SIGHUP when the terminal closes) cleans up as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    found = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        found = []
+    own = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]  # nohup stays in force
+    for number in own:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _fail(sentence: str, error: BaseException, debug: bool) -> None:
+    if debug:
+        raise error
+    _say(sentence)
+    raise typer.Exit(1) from error
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+
+
+class Bars:
+    """One line per stage with a bar and the time left, on stderr; nothing when stderr is no terminal.
+
+    Args:
+        stages: all that will come, where it is known: then the first line is the whole run, with its time left.
+    """
+
+    def __init__(self, stages: Sequence[str] = ()) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
+        self._shares = {stage: float(SHARES.get(stage, 2)) for stage in stages}
+        self._done = dict.fromkeys(stages, 0.0)
+        self._whole = self._progress.add_task("The whole run", total=sum(self._shares.values())) if stages else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(WORDS.get(stage, stage), total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+        if self._whole is not None and stage in self._done:
+            self._done[stage] = self._shares[stage] * done / max(total, 1)
+            self._progress.update(self._whole, completed=self.whole_done)
+
+    @property
+    def whole_done(self) -> float:
+        """How much of the whole run is done, in its own units: stages that were passed by count as done."""
+        begun = [number for number, stage in enumerate(self._done) if stage in self._tasks]
+        last = begun[-1] if begun else 0
+        passed = [self._shares[stage] for number, stage in enumerate(self._done) if number < last]
+        return sum(passed) + (list(self._done.values())[last] if begun else 0.0)
+
+
+def print_json(value: Any) -> None:
+    """Machine-readable output: one JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table for people on stdout; numbers with two digits, a dash where there is none."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    stdout.print(table)
+
+
+def print_notice() -> None:
+    """The research-only notice, with every result that is shown."""
+    stdout.print(NOTICE, style="bold")
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))

@@ -1,0 +1,1 @@
+"""Which weights exist, which are installed, and how they are downloaded, imported and verified."""

@@ -1,0 +1,83 @@
+"""Which network a checkpoint belongs to, told by the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from Tell2RegLib.models.grounding_dino import network as detector_network
+from Tell2RegLib.models.grounding_dino.network import DetectorConfig
+from Tell2RegLib.models.sam import network as segmenter_network
+from Tell2RegLib.models.sam.network import SegmenterConfig
+
+DETECTORS: dict[str, DetectorConfig] = {
+    "swin-t": detector_network.SWIN_T,
+    "swin-b": detector_network.SWIN_B,
+    "demo": detector_network.DEMO,
+}
+SEGMENTERS: dict[str, SegmenterConfig] = {
+    "vit-b": segmenter_network.VIT_B,
+    "vit-l": segmenter_network.VIT_L,
+    "vit-h": segmenter_network.VIT_H,
+    "demo": segmenter_network.DEMO,
+}
+
+WORDS_IN_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+class HasShape(Protocol):
+    """A tensor, as far as it matters here."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, slowest first."""
+        ...
+
+
+def recognise(tensors: Mapping[str, HasShape]) -> tuple[str, str] | None:
+    """Role and architecture of a checkpoint, such as ("segmenter", "vit-b"); None where nothing fits.
+
+    A leading "module." in the names, as data-parallel training leaves it, does not count.
+    """
+    shapes = {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in tensors.items()}
+    for architecture, detector in DETECTORS.items():
+        if _is_detector(shapes, detector):
+            return "detector", architecture
+    for architecture, segmenter in SEGMENTERS.items():
+        if _is_segmenter(shapes, segmenter):
+            return "segmenter", architecture
+    return None
+
+
+def is_vocabulary(text: str) -> bool:
+    """Whether a text is a vocabulary of word pieces: one to a line, no line twice, BERT's marks among them."""
+    words = text.splitlines()
+    return len(words) == len(set(words)) and set(WORDS_IN_BERT) <= set(words)
+
+
+def _is_detector(shapes: Mapping[str, tuple[int, ...]], config: DetectorConfig) -> bool:
+    stages = range(len(config.depths))
+    return (
+        shapes.get("backbone.0.patch_embed.proj.weight") == (config.embed_dim, 3, 4, 4)
+        and tuple(_count(shapes, rf"backbone\.0\.layers\.{n}\.blocks\.(\d+)\.") for n in stages) == config.depths
+        and shapes.get("bert.embeddings.word_embeddings.weight") == (config.bert_vocab_size, config.bert_hidden_size)
+        and _count(shapes, r"bert\.encoder\.layer\.(\d+)\.") == config.bert_num_hidden_layers
+        and _count(shapes, r"transformer\.encoder\.layers\.(\d+)\.") == config.enc_layers
+        and _count(shapes, r"transformer\.decoder\.layers\.(\d+)\.") == config.dec_layers
+    )
+
+
+def _is_segmenter(shapes: Mapping[str, tuple[int, ...]], config: SegmenterConfig) -> bool:
+    side = config.embedding_size
+    return (
+        shapes.get("image_encoder.pos_embed") == (1, side, side, config.embed_dim)
+        and _count(shapes, r"image_encoder\.blocks\.(\d+)\.") == config.depth
+        and shapes.get("prompt_encoder.not_a_point_embed.weight") == (1, config.out_chans)
+        and shapes.get("mask_decoder.mask_tokens.weight") == (config.num_multimask_outputs + 1, config.out_chans)
+    )
+
+
+def _count(names: Iterable[str], pattern: str) -> int:
+    """How many different numbers the names show where the pattern has its group."""
+    return len({found[1] for name in names if (found := re.match(pattern, name))})

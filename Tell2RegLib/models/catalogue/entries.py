@@ -1,0 +1,267 @@
+"""Which models exist: Resources/Models.json as checked values.
+
+Resources/Models.schema.json describes the same file for other programs; the checks here say in one sentence what is
+wrong with it, and need no package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from Tell2RegLib.errors import ModelError
+from Tell2RegLib.support.resources import resource_path
+
+SCHEMA_VERSION = 1
+ROLES = ("detector", "vocabulary", "segmenter")
+KINDS = ("download", "shipped")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One file of weights or words.
+
+    Args:
+        name: what the user calls it.
+        title: what it is called in print.
+        role: "detector", "vocabulary" or "segmenter".
+        kind: "download", or "shipped" for what comes with Tell2Reg.
+        file: its name in the folder of models; of shipped ones, in Resources.
+        architecture: which network it fits ("swin-t", "swin-b", "vit-b", "vit-l", "vit-h", "demo"); none for words.
+        urls: where it can be had, best first.
+        bytes: its exact size; none where unknown.
+        about_bytes: its size as far as known, for telling.
+        sha256, md5: its hashes, lower case; none where unknown.
+        hash_origin: where size and hashes come from, and what is not known.
+        licence, licence_origin: under which terms, and who says so.
+        citation: what to cite.
+        purpose: what it is for.
+        memory_gb: roughly what loading and running it takes, one slice at a time, in 32 bits on a CPU: an estimate.
+    """
+
+    name: str
+    title: str
+    role: str
+    kind: str
+    file: str
+    architecture: str | None
+    urls: tuple[str, ...]
+    bytes: int | None
+    about_bytes: int
+    sha256: str | None
+    md5: str | None
+    hash_origin: str
+    licence: str
+    licence_origin: str
+    citation: str
+    purpose: str
+    memory_gb: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSet:
+    """Models that are used together, by their names."""
+
+    name: str
+    detector: str
+    vocabulary: str
+    segmenter: str
+    purpose: str
+
+    @property
+    def members(self) -> tuple[str, str, str]:
+        """The names of its three models."""
+        return (self.detector, self.vocabulary, self.segmenter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """Every model and every set, in the order of the file."""
+
+    models: tuple[Model, ...]
+    sets: tuple[ModelSet, ...]
+    notice: str
+
+    def model(self, name: str) -> Model:
+        """The model of that name.
+
+        Raises:
+            ModelError: there is none.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        names = ", ".join(model.name for model in self.models)
+        raise ModelError(f"There is no model '{name}'. Choose one of: {names}.")
+
+    def set(self, name: str) -> ModelSet:
+        """The set of that name.
+
+        Raises:
+            ModelError: there is none.
+        """
+        found = [one for one in self.sets if one.name == name]
+        if not found:
+            names = ", ".join(one.name for one in self.sets)
+            raise ModelError(f"There is no set of models '{name}'. Choose one of: {names}.")
+        return found[0]
+
+    def members(self, name: str) -> tuple[Model, ...]:
+        """The models of a set, or the one model of that name.
+
+        Raises:
+            ModelError: there is neither.
+        """
+        for one in self.sets:
+            if one.name == name:
+                return tuple(self.model(member) for member in one.members)
+        if name in {model.name for model in self.models}:
+            return (self.model(name),)
+        names = ", ".join([one.name for one in self.sets] + [model.name for model in self.models])
+        raise ModelError(f"There is no model and no set '{name}'. Choose one of: {names}.")
+
+
+@cache
+def load_catalog(path: Path | None = None) -> Catalog:
+    """The catalogue of a file; Tell2Reg's own where none is given.
+
+    Raises:
+        ModelError: the file is missing or says what cannot be.
+    """
+    path = path or resource_path("Models.json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The catalogue of models '{path}' cannot be read: {error}.") from error
+    try:
+        return parse_catalog(content)
+    except ValueError as error:
+        raise ModelError(f"The catalogue of models '{path}' is wrong: {error}.") from error
+
+
+def parse_catalog(content: Any) -> Catalog:
+    """The catalogue of plain JSON values.
+
+    Raises:
+        ValueError: what is wrong, and where.
+    """
+    _keys(content, ("schema_version", "notice", "models", "sets"), "its top level")
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {content['schema_version']!r}, this version reads {SCHEMA_VERSION}")
+    models = tuple(_model(one) for one in _list(content["models"], "models"))
+    sets = tuple(_set(one, models) for one in _list(content["sets"], "sets"))
+    for what, values in (
+        ("name", [one.name for one in models] + [one.name for one in sets]),
+        ("file", [one.file.casefold() for one in models]),
+    ):
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"the {what} '{twice[0]}' occurs twice")
+    return Catalog(models=models, sets=sets, notice=_text(content["notice"], "notice"))
+
+
+def _model(entry: Any) -> Model:
+    _keys(entry, [field.name for field in fields(Model)], "a model")
+    where = f"model {entry['name']!r}"
+    for key in ("name", "title", "file", "hash_origin", "licence", "licence_origin", "citation", "purpose"):
+        _text(entry[key], f"{where}: {key}")
+    _name(entry["name"])
+    _among(entry["role"], ROLES, f"{where}: role")
+    _among(entry["kind"], KINDS, f"{where}: kind")
+    if (entry["architecture"] is None) != (entry["role"] == "vocabulary"):
+        raise ValueError(f"{where}: architecture belongs to networks, and to nothing else")
+    if entry["architecture"] is not None:
+        _text(entry["architecture"], f"{where}: architecture")
+    _check_file(entry, where)
+    _check_sizes(entry, where)
+    return Model(**{**entry, "urls": tuple(entry["urls"]), "memory_gb": float(entry["memory_gb"])})
+
+
+def _check_file(entry: Mapping[str, Any], where: str) -> None:
+    file, shipped = PurePosixPath(entry["file"]), entry["kind"] == "shipped"
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", entry["file"]) or ".." in file.parts:
+        raise ValueError(f"{where}: file {entry['file']!r} is no plain file name")
+    if len(file.parts) > 1 and not shipped:
+        raise ValueError(f"{where}: file {entry['file']!r} names a folder")
+    urls = _list(entry["urls"], f"{where}: urls")
+    if bool(urls) == shipped:
+        raise ValueError(f"{where}: models to download have urls, shipped ones have none")
+    for url in urls:
+        if not isinstance(url, str) or not is_allowed(url):
+            raise ValueError(f"{where}: {url!r} is no https address")
+    if not shipped and not entry["sha256"] and not entry["md5"]:
+        raise ValueError(f"{where}: what is downloaded needs a hash")
+
+
+def _check_sizes(entry: Mapping[str, Any], where: str) -> None:
+    for key, digits in (("sha256", 64), ("md5", 32)):
+        value = entry[key]
+        if value is not None and not (isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value)):
+            raise ValueError(f"{where}: {key} is not {digits} hexadecimal digits in lower case")
+    for key in ("bytes", "about_bytes", "memory_gb"):
+        value, optional, whole = entry[key], key == "bytes", key != "memory_gb"
+        fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and value >= 0
+        if not fits and not (optional and value is None):
+            raise ValueError(f"{where}: {key} is {value!r}")
+
+
+def _set(entry: Any, models: Sequence[Model]) -> ModelSet:
+    _keys(entry, [field.name for field in fields(ModelSet)], "a set")
+    _name(entry["name"])
+    _text(entry["purpose"], f"set {entry['name']!r}: purpose")
+    roles = {model.name: model.role for model in models}
+    for role in ROLES:
+        if roles.get(entry[role]) != role:
+            raise ValueError(f"set {entry['name']!r}: there is no {role} {entry[role]!r}")
+    return ModelSet(**entry)
+
+
+def is_allowed(url: str) -> bool:
+    """Whether an address may be asked: https, or this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOCAL_HOSTS))
+
+
+# --- plain checks ---
+
+
+def _keys(entry: Any, names: Sequence[str], where: str) -> None:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is not an object")
+    missing, unknown = sorted(set(names) - set(entry)), sorted(set(entry) - set(names))
+    if missing or unknown:
+        who = f" {entry['name']!r}" if "name" in entry else ""
+        raise ValueError(f"{where}{who} lacks {missing}" if missing else f"{where}{who} has unknown keys {unknown}")
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where} is not a list")
+    return value
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{where} is not a text")
+    return value
+
+
+def _name(value: Any) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise ValueError(f"{value!r} is no name: small letters, digits and hyphens")
+
+
+def _among(value: Any, choices: Sequence[str], where: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{where} is {value!r}, not one of {', '.join(choices)}")

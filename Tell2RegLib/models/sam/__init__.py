@@ -1,0 +1,1 @@
+"""Segment Anything: boxes to masks, in batches, with the official weights or the demo's."""

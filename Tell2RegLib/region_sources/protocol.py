@@ -1,0 +1,305 @@
+"""What a source of regions by words promises, and what it hands over: regions, and the story of how they were found.
+
+Another model is added by a class with `find`, or with steps that are cached one by one (docs/plugins.md); nothing here
+imports torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+from numpy.typing import NDArray
+
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
+from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.volume import Volume
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+Check = Callable[[], None]
+"""Called often; raises Cancelled to stop."""
+
+Fate = Literal[
+    "kept",
+    "no_box",
+    "spans_slice",
+    "twice",
+    "no_mask",
+    "mask_small",
+    "mask_large",
+    "in_larger",
+    "speck",
+    "unsure",
+    "small",
+    "beyond_most",
+]
+"""What became of a box: it is part of a region, or this is why not."""
+
+FATE_WORDS: Mapping[Fate, str] = {
+    "kept": "part of a region",
+    "no_box": "without an area on the slice",
+    "spans_slice": "as wide or as high as the slice",
+    "twice": "at the place of a surer box",
+    "no_mask": "nothing segmented",
+    "mask_small": "mask too small",
+    "mask_large": "mask too large",
+    "in_larger": "mask inside a larger one",
+    "speck": "seen on too few slices",
+    "unsure": "nowhere sure enough",
+    "small": "region too small",
+    "beyond_most": "more regions than asked for",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A box, and what became of it.
+
+    Args:
+        box: on slice `box.slice_index` of `Found.slices`.
+        fate: "kept", or which filter dropped it.
+        mask: what was segmented in it; None when it was dropped before.
+        prototype: (C,), what the mask looks like to the network; None when it was dropped before linking.
+        region: number of the region in `Found.regions` that it is part of; None when it is part of none.
+    """
+
+    box: Box
+    fate: Fate = "kept"
+    mask: Mask | None = None
+    prototype: NDArray | None = None
+    region: int | None = None
+
+
+@dataclass(frozen=True)
+class PromptCount:
+    """What a prompt gave, in numbers.
+
+    Args:
+        prompt: the user's words.
+        slices: how many slices were looked at.
+        slices_without: on how many of them the detector saw nothing.
+        boxes: how many boxes the detector gave.
+        dropped: how many of them each filter dropped; filters that dropped none are left out.
+        masks: how many masks are part of a region.
+        regions: how many regions came out.
+    """
+
+    prompt: str
+    slices: int
+    slices_without: int
+    boxes: int
+    dropped: Mapping[Fate, int]
+    masks: int
+    regions: int
+
+    def in_words(self) -> str:
+        """One sentence for the user.
+
+        >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).in_words()
+        "'bladder': no region; 3 boxes on 2 of 30 slices, dropped: 2 (mask too small), 1 (seen on too few slices)."
+        """
+        if not self.boxes:
+            return f"'{self.prompt}': nothing was found on any of the {self.slices} slices."
+        found = "no region" if not self.regions else _counted(self.regions, "region")
+        seen = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
+        why = ", ".join(f"{count} ({FATE_WORDS[fate]})" for fate, count in self.dropped.items())
+        return f"'{self.prompt}': {found}; {seen}{f', dropped: {why}' if why else ''}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else noun + ('es' if noun.endswith('x') else 's')}"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a source found in one volume.
+
+    Args:
+        source: the name of the source.
+        prompts: the words, in the user's order.
+        regions: on the volume's own grid, with prompts, scores and, where a network saw them, prototypes; their names
+            are all different.
+        slices: the 8-bit slices that the source looked at, on the working grid; None for sources without slices.
+        looked_at: which of them.
+        findings: every box by slice, prompt and falling score.
+        embeddings: features of the slices in `looked_at`; None when none were needed.
+    """
+
+    source: str
+    prompts: tuple[str, ...]
+    regions: tuple[Region, ...] = ()
+    slices: Volume | None = None
+    looked_at: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    embeddings: Embeddings | None = None
+
+    @property
+    def counts(self) -> tuple[PromptCount, ...]:
+        """What each prompt gave, in the order of the prompts."""
+        return tuple(self._count(prompt) for prompt in self.prompts)
+
+    def _count(self, prompt: str) -> PromptCount:
+        own = [finding for finding in self.findings if finding.box.prompt == prompt]
+        fates = Counter(finding.fate for finding in own)
+        return PromptCount(
+            prompt=prompt,
+            slices=len(self.looked_at),
+            slices_without=len(self.looked_at) - len({finding.box.slice_index for finding in own}),
+            boxes=len(own),
+            dropped={fate: fates[fate] for fate in get_args(Fate) if fate != "kept" and fates[fate]},
+            masks=fates["kept"],
+            regions=sum(region.prompt == prompt for region in self.regions),
+        )
+
+    def in_words(self) -> tuple[str, ...]:
+        """What each prompt gave, a sentence each; nothing found is said, not raised."""
+        if self.looked_at:
+            return tuple(count.in_words() for count in self.counts)
+        return tuple(
+            f"'{c.prompt}': {_counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in self.counts
+        )
+
+
+@runtime_checkable
+class RegionSource(Protocol):
+    """Words and a volume to regions."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called."""
+        ...
+
+    def find(
+        self,
+        volume: Volume,
+        prompts: Sequence[str],
+        *,
+        progress: Progress | None = None,
+        check: Check | None = None,
+    ) -> Found:
+        """The regions that the words find; none at all is a result.
+
+        Args:
+            volume: any geometry.
+            prompts: the user's words, none empty, none twice.
+            progress: called with (stage, done, total).
+            check: called often; raises Cancelled to stop.
+        """
+        ...
+
+
+# --- steps ---
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSearch:
+    """One volume on its way through the steps of a source.
+
+    Args:
+        volume: any geometry.
+        volume_key: SHA-256 of its voxels and geometry, for the keys of steps.
+        prompts: the user's words, none empty, none twice.
+        results: of the earlier steps, by stage; of a step that works prompt by prompt, a mapping from each prompt.
+    """
+
+    volume: Volume
+    volume_key: str
+    prompts: tuple[str, ...]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_result(self, stage: str, result: Any) -> VolumeSearch:
+        """The same with the result of one more step."""
+        return replace(self, results={**self.results, stage: result})
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """What a running step reports to; each of the three raises Cancelled to stop.
+
+    Args:
+        step: told (done, total) of this run of the step.
+        progress: told (stage, done, total), for sources that name stages of their own.
+        check: called where there is nothing to tell.
+    """
+
+    step: Step
+    progress: Progress
+    check: Check
+
+
+StepUnit = Literal["volume", "prompt", "new_prompts", "all_prompts"]
+"""What one run of a step computes, and what is cached under one key."""
+
+
+def _always(search: VolumeSearch) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SearchStep:
+    """One step of a search, as data; `find_regions` runs it for each volume, with cache, progress and cancel around it.
+
+    Args:
+        stage: what progress, timing and the cache call it; each step of a source has another.
+        run: computes the result of some prompts. With the unit "volume" it is handed all prompts and gives one result,
+            otherwise it gives a mapping from each of the prompts.
+        key: everything that the result for a prompt depends on (the prompt is "" with the unit "volume"); None where it
+            must not be cached. Keys are compared among sources of one class only.
+        unit: "volume": one run, one result. "prompt": one run per prompt. "new_prompts": one run for all prompts that
+            are not cached. "all_prompts": the same, but the prompts influence one another, so that one which is not
+            cached makes all run; the key must hold all of them.
+        reports: whether `run` tells how far it is by `control.step`; otherwise the start of each run is told.
+        refine: makes the result that later steps see, from the cached or computed one, every time.
+        needed: False where later steps can do without: then the result is what is cached, or None. "volume" only.
+        embeds: the slices whose embeddings `run` gives, and the name of the model, so that they are kept on disk.
+            "volume" only.
+        most: so many results are cached; None for as many as the cache keeps of any stage.
+    """
+
+    stage: str
+    run: Callable[[VolumeSearch, Sequence[str], StepControl], Any]
+    key: Callable[[VolumeSearch, str], Hashable]
+    unit: StepUnit = "volume"
+    reports: bool = False
+    refine: Callable[[VolumeSearch, Any], Any] | None = None
+    needed: Callable[[VolumeSearch], bool] = _always
+    embeds: Callable[[VolumeSearch], tuple[Slices, str]] | None = None
+    most: int | None = None
+
+
+@runtime_checkable
+class SteppedSource(RegionSource, Protocol):
+    """A source that offers its steps, so that each is cached and reported on its own."""
+
+    def search_steps(self) -> Sequence[SearchStep]:
+        """The steps in their order; the result of the last one is what was found, as `Found`."""
+        ...
+
+
+def steps_of(source: RegionSource) -> tuple[SearchStep, ...]:
+    """The steps of a source; one that offers none has a single one, "find"."""
+    if isinstance(source, SteppedSource):
+        return tuple(source.search_steps())
+    return (_find_step(source),)
+
+
+def _find_step(source: RegionSource) -> SearchStep:
+    def run(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Found:
+        return source.find(search.volume, tuple(prompts), progress=control.progress, check=control.check)
+
+    def key(search: VolumeSearch, prompt: str) -> Hashable:
+        return (source, search.volume_key, search.prompts) if _is_hashable(source) else None
+
+    return SearchStep(stage="find", run=run, key=key, reports=True)
+
+
+def _is_hashable(source: RegionSource) -> bool:
+    """Whether a source tells when it is another one; what has no hash may be changed in place."""
+    try:
+        hash(source)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Sources of regions by name: the built-in one, and those of other packages (docs/plugins.md).
+
+A package adds a source by an entry point of the group "tell2reg.sources": its name is the source's name, its value is
+whatever makes the source when it is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.region_sources.protocol import Found, RegionSource
+from Tell2RegLib.space.region import plain_name
+from Tell2RegLib.space.volume import Volume
+
+log = logging.getLogger(__name__)
+
+GROUP = "tell2reg.sources"
+BUILT_IN = {"grounded_sam": "Tell2RegLib.region_sources.grounded_sam:GroundedSam"}
+"""Where the built-in sources are; they are loaded when they are made."""
+
+Maker = Callable[..., RegionSource]
+
+
+def source_names() -> tuple[str, ...]:
+    """The built-in sources, then those of other packages in alphabetical order; nothing is loaded."""
+    return (*BUILT_IN, *sorted({point.name for point in _plugins()} - set(BUILT_IN)))
+
+
+def make_source(name: str, **options: object) -> RegionSource:
+    """The source of this name.
+
+    Args:
+        name: one of `source_names()`.
+        options: what its maker takes; for "grounded_sam" a detector, a segmenter and settings.
+
+    Raises:
+        InputError: an unknown name, a plug-in that cannot be loaded or made, or one that is no source.
+    """
+    maker = _maker(name)
+    try:
+        source = maker(**options)
+    except TypeError as error:
+        raise InputError(f"The source '{name}' cannot be made with these options: {error}.") from error
+    if not isinstance(source, RegionSource):
+        raise InputError(f"The source '{name}' has no name or no method `find`: see docs/plugins.md.")
+    return source
+
+
+def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, object]:
+    """Those of the offered options that the maker of a source has a parameter for, by name; None is left out.
+
+    Raises:
+        InputError: an unknown name, or a plug-in that cannot be loaded.
+    """
+    try:
+        parameters = inspect.signature(_maker(name)).parameters
+    except (TypeError, ValueError):  # no signature: written in C, or not to be called at all
+        return {}
+    named = {key for key, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    return {key: value for key, value in offered.items() if key in named and value is not None}
+
+
+def _maker(name: str) -> Maker:
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return getattr(import_module(module), attribute)
+    points = [point for point in _plugins() if point.name == name]
+    if not points:
+        raise InputError(f"There is no source '{name}'. These exist: {', '.join(source_names())}.")
+    if len({point.value for point in points}) > 1:
+        packages = ", ".join(sorted(_package(point) for point in points))
+        raise InputError(f"Several packages offer a source '{name}' ({packages}): uninstall all but one.")
+    try:
+        return points[0].load()
+    except Exception as error:
+        raise InputError(
+            f"The source '{name}' of the package '{_package(points[0])}' cannot be loaded ({error}): update or "
+            "uninstall that package."
+        ) from error
+
+
+def _plugins() -> list[EntryPoint]:
+    plugins = []
+    for point in entry_points(group=GROUP):
+        if point.name in BUILT_IN:
+            log.warning("The source '%s' of '%s' is left out: that is a built-in one.", point.name, _package(point))
+        else:
+            plugins.append(point)
+    return plugins
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def check_found(found: Found, volume: Volume) -> Found:
+    """What a source found, when the rest of the library can use it.
+
+    Raises:
+        GeometryError: a region that is not on the volume's grid.
+        InputError: two regions with one name, or a region of no prompt that was asked for.
+    """
+    names: set[str] = set()
+    for region in found.regions:
+        if not region.grid.same_space(volume.grid):
+            raise GeometryError(
+                f"The source '{found.source}' gave the region '{region.name}' on a grid of {region.grid.size_xyz} "
+                f"voxels, not on that of '{volume.name}' ({volume.grid.size_xyz}): it must resample it."
+            )
+        if plain_name(region.name) in names:
+            raise InputError(f"The source '{found.source}' gave two regions the name '{region.name}': number them.")
+        if region.prompt not in found.prompts:
+            raise InputError(
+                f"The source '{found.source}' gave the region '{region.name}' the prompt '{region.prompt}', which was "
+                "not asked for."
+            )
+        names.add(plain_name(region.name))
+    return found

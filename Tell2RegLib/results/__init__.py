@@ -1,0 +1,1 @@
+"""A registration's result: the value, the folder that it is saved to, its provenance and its report."""

@@ -1,0 +1,177 @@
+"""The report's rows of pictures: axial, coronal and sagittal beside each other, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.results.report import pictures
+from Tell2RegLib.results.report.pictures import Grey, Mark, Outline
+from Tell2RegLib.results.report.planes import Plane, planes_through, read_region_at, read_volume_at
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.region import Color, RegionPair
+from Tell2RegLib.space.volume import Volume
+
+if TYPE_CHECKING:
+    from Tell2RegLib.results.result_folder import RegistrationResult
+
+NEAR_MM = 5.0
+"""A target is drawn on a plane that passes it at most this far."""
+Shown = Sequence[tuple[RegionPair, Color]]
+Row = dict[str, Any]
+Outlines = Sequence[Sequence[Outline]]
+Pixels = list[NDArray[np.uint8]]
+
+
+def picture_rows(result: RegistrationResult, shown: Shown, jacobian: Volume | None) -> list[Row]:
+    """Rows of pictures for the template: title, text, pictures as SVG, colour bar.
+
+    Args:
+        result: what to show.
+        shown: accepted pairs and their colours.
+        jacobian: det J on the fixed grid; None without a transform.
+    """
+    targets = np.array([target.fixed_lps_mm for target in result.targets]).reshape(-1, 3)
+    planes = planes_through([pair for pair, _ in shown], result.fixed.grid, targets)
+    here = [plane.points_lps_mm for plane in planes]
+    fixed = [read_volume_at(result.fixed, points) for points in here]
+    before = [read_volume_at(result.moving, points) for points in here]
+    fixed_grey = _grey(fixed, pictures.window_of(fixed))
+    before_grey = _grey(before, pictures.window_of(before))
+    own, partners = _outlines(shown, here, "fixed"), _outlines(shown, here, "moving")
+    rows = [
+        _row("Fixed volume", "", planes, fixed_grey, own),
+        _row("Moving volume, before", _before_text(before), planes, before_grey, _both(own, partners)),
+    ]
+    if result.fitted is None or jacobian is None:
+        return rows
+    there = [result.fitted.transform.apply_to_points(points) for points in here]
+    after = [read_volume_at(result.moving, points) for points in there]
+    after_grey = _grey(after, pictures.window_of(after))
+    marks = [_marks(result, plane) for plane in planes]
+    text = "The moving volume and its regions, brought into fixed space."
+    if any(marks):
+        text += f" Crosses: targets of the plan within {NEAR_MM:g} mm of the plane, where they were carried to."
+    return [
+        *rows,
+        _row("Moving volume, after", text, planes, after_grey, _both(own, _outlines(shown, there, "moving")), marks),
+        *_checkerboard_rows(planes, fixed_grey, before_grey, after_grey),
+        _displacement_row(planes, there, own),
+        _change_row(planes, jacobian, own),
+    ]
+
+
+def _grey(values: Sequence[Grey], window: tuple[float, float]) -> Pixels:
+    return [pictures.grey(value, window) for value in values]
+
+
+def _before_text(before: Sequence[Grey]) -> str:
+    if not any(np.isfinite(value).any() for value in before):
+        return "The two scans do not overlap here by their own positions, so there is nothing to show."
+    return "As the two scans lie by their own positions, in the same planes as above."
+
+
+def _outlines(shown: Shown, points: Sequence[Floats], side: str) -> list[list[Outline]]:
+    """Outlines of one side of the pairs, per plane; `points` says where in that side's space each plane lies."""
+    return [
+        [
+            Outline(f"{pair.name} ({side})", read_region_at(getattr(pair, side), plane), color, side == "moving")
+            for pair, color in shown
+        ]
+        for plane in points
+    ]
+
+
+def _marks(result: RegistrationResult, plane: Plane) -> list[Mark]:
+    placed = [(target.name, *plane.pixels_of(target.fixed_lps_mm)) for target in result.targets]
+    return [Mark(name, x, y) for name, x, y, away in placed if away <= NEAR_MM]
+
+
+def _both(first: Outlines, second: Outlines) -> list[list[Outline]]:
+    return [[*a, *b] for a, b in zip(first, second, strict=True)]
+
+
+def _row(
+    title: str,
+    text: str,
+    planes: Sequence[Plane],
+    pixels: Pixels,
+    outlines: Outlines | None = None,
+    marks: Sequence[Sequence[Mark]] | None = None,
+) -> Row:
+    from markupsafe import Markup
+
+    items = []
+    none: Any = [()] * len(planes)
+    for plane, image, lines, points in zip(planes, pixels, outlines or none, marks or none, strict=True):
+        svg = pictures.picture(plane, image, f"{title}, {plane.name}, {plane.position}", lines, points)
+        # Shares of the row's width that make all pictures of a row equally high.
+        share = f"{plane.width / plane.height:.3f}"
+        items.append({"svg": Markup(svg), "caption": f"{plane.name}, {plane.position}", "share": share})
+    return {"title": title, "text": text, "pictures": items, "bar": None}
+
+
+def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, before: Pixels, after: Pixels) -> list[Row]:
+    text = "Tiles of the fixed and the moving volume in turn. Edges should run on from tile to tile."
+    return [
+        _row(
+            f"Checkerboard, {when}",
+            text,
+            planes,
+            [pictures.checkerboard(a, b) for a, b in zip(fixed, other, strict=True)],
+        )
+        for when, text, other in (("before", text, before), ("after", "", after))
+    ]
+
+
+def _displacement_row(planes: Sequence[Plane], there: Sequence[Floats], own: Outlines) -> Row:
+    from markupsafe import Markup
+
+    lengths = [
+        np.linalg.norm(points - plane.points_lps_mm, axis=-1) for plane, points in zip(planes, there, strict=True)
+    ]
+    top = _round_up(max(float(length.max()) for length in lengths))
+    row = _row(
+        "Displacement",
+        "How far each point of fixed space is from its partner in the moving volume.",
+        planes,
+        [pictures.magnitude_colors(length.astype(np.float32), top) for length in lengths],
+        _in_one_color(own, (1.0, 1.0, 1.0)),
+    )
+    row["bar"] = Markup(pictures.color_bar("magnitude", "0 mm", f"{top / 2:g} mm", f"{top:g} mm"))
+    return row
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5, 10, 15, 20, 30, 40, ..."""
+    return float(next((step for step in (1, 2, 5, 10, 15) if value <= step), np.ceil(value / 10) * 10))
+
+
+def _change_row(planes: Sequence[Plane], jacobian: Volume, own: Outlines) -> Row:
+    from markupsafe import Markup
+
+    changes = [read_volume_at(jacobian, plane.points_lps_mm) for plane in planes]
+    most = _change_limit(changes)
+    row = _row(
+        "Local volume change (det J)",
+        "How much room the same tissue takes in the moving volume, compared with the fixed one. 1: the same. "
+        "Magenta: 0 or less, the transform folds.",
+        planes,
+        [pictures.change_colors(change, most) for change in changes],
+        _in_one_color(own, (0.2, 0.2, 0.2)),
+    )
+    row["bar"] = Markup(pictures.color_bar("change", f"{1 / most:.2g}", "1", f"{most:.2g}"))
+    return row
+
+
+def _change_limit(changes: Sequence[Grey]) -> float:
+    """The end of the colour scale: the strongest change seen, at least 1.25 and at most 4."""
+    known = np.concatenate([change[np.isfinite(change) & (change > 0)] for change in changes])
+    return float(np.clip(np.exp(np.abs(np.log(known)).max()), 1.25, 4.0)) if known.size else 1.25
+
+
+def _in_one_color(outlines: Outlines, color: Color) -> list[list[Outline]]:
+    return [[Outline(o.name, o.share, color) for o in plane] for plane in outlines]

@@ -1,0 +1,116 @@
+"""From a result to the HTML text of its report."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from Tell2RegLib import __version__
+from Tell2RegLib.errors import OutputError
+from Tell2RegLib.results.report import text
+from Tell2RegLib.results.report.detections import found_rows
+from Tell2RegLib.results.report.image_rows import picture_rows
+from Tell2RegLib.results.report.pictures import css_color
+from Tell2RegLib.results.report.planes import read_volume_at
+from Tell2RegLib.results.result import NOTICE, Fitted
+from Tell2RegLib.space.jacobian import jacobian_determinant
+from Tell2RegLib.space.region import RegionPair, color_of
+from Tell2RegLib.space.volume import Volume
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from Tell2RegLib.results.result_folder import RegistrationResult
+
+
+def write_report(result: RegistrationResult, path: str | Path) -> None:
+    """Write the report as one HTML file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        Path(path).write_text(render_report(result), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"The report '{path}' cannot be written: {error.strerror}.") from error
+
+
+def render_report(result: RegistrationResult) -> str:
+    """The report as one HTML page with its pictures inside and nothing from outside."""
+    jacobian = _jacobian(result.fitted)
+    strain = [_range_inside(jacobian, pair) if jacobian and pair.accepted else None for pair in result.pairs]
+    colors = [pair.fixed.color or color_of(place) for place, pair in enumerate(result.pairs)]
+    shown = [(pair, color) for pair, color in zip(result.pairs, colors, strict=True) if pair.accepted]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        notice=NOTICE,
+        version=__version__,
+        date=text.date(result),
+        result=result,
+        kind_words=text.KINDS[result.fitted.transform.kind] if result.fitted else "No transform",
+        figures=text.key_figures(result),
+        remarks=text.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
+        legend=[{"name": pair.name, "color": css_color(color)} for pair, color in shown],
+        rows=picture_rows(result, shown, jacobian),
+        pairs=[
+            {"metrics": metrics, "color": css_color(color) if metrics.accepted else None, "strain": inside}
+            for metrics, color, inside in zip(result.metrics, colors, strain, strict=True)
+        ],
+        show_words=any(pair.prompt not in ("", pair.name) for pair in result.pairs),
+        show_similarity=any(pair.similarity is not None for pair in result.pairs),
+        words=text.prompt_rows(result),
+        found_rows=found_rows(result),
+        targets=_targets(result),
+        errors=text.mean_errors(result),
+        measures=text.measures(result),
+        timing=text.timing(result),
+        provenance=text.provenance(result),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent.parent / "templates"
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    environment.filters["number"] = text.number
+    return environment
+
+
+def _jacobian(fitted: Fitted | None) -> Volume | None:
+    if fitted is None:
+        return None
+    field = fitted.transform.fixed_to_moving
+    return Volume(jacobian_determinant(field.vectors_kji, field.grid), field.grid)
+
+
+def _range_inside(jacobian: Volume, pair: RegionPair) -> tuple[float, float] | None:
+    """Percentiles 2 and 98 of det J in the fixed region; None where the field does not reach it."""
+    inside = read_volume_at(jacobian, pair.fixed.points_lps_mm())
+    if not np.isfinite(inside).any():
+        return None
+    low, high = np.nanpercentile(inside, (2, 98))
+    return float(low), float(high)
+
+
+# --- targets ---
+
+
+def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
+    """Where each target was carried, how far that can be trusted, and what the verdict rests on."""
+    rows = []
+    for target in result.targets:
+        trust = target.trust
+        rows.append(
+            {
+                "trust": trust,
+                "carried_to": text.position(trust.fixed_lps_mm.tolist()),
+                "region": text.near(trust),
+                "errors": target.errors_mm,
+            }
+        )
+    return rows

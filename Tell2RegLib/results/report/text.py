@@ -1,0 +1,358 @@
+"""The report's words: key figures, remarks, measures, targets, provenance of a result.
+
+A remark is good, asks the reader to look closely, or is a note; none says that a result may be used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.results.result import Fitted, PairMetrics, Target
+
+if TYPE_CHECKING:
+    from Tell2RegLib.results.result_folder import RegistrationResult
+
+Strain = Mapping[str, tuple[float, float]]
+"""By name of an accepted pair: the range of det J inside its fixed region."""
+
+LOW_DICE = 0.7
+"""A pair that agrees less than this is worth a look."""
+SQUEEZED, STRETCHED = 0.5, 2.0
+"""Soft tissue seldom changes its volume more than this within one region; bone never does."""
+TARGET_MM = 2.87
+"""The error below which 90 % of the hotspots of a targeted biopsy are hit (method.md section 9)."""
+INVERSE_MEAN_MM, INVERSE_MAX_MM = 0.1, 1.0
+"""Above these the two directions of a transform no longer count as each other's inverse."""
+
+KINDS = {
+    "rigid": "Rigid transform",
+    "affine": "Affine transform",
+    "svf": "Deformable transform (velocity field)",
+    "ffd": "Deformable transform (control grid)",
+    "ddf": "Deformable transform (displacement per voxel)",
+}
+DEFORMABLE = ("svf", "ffd", "ddf")
+EXTRAPOLATION = (
+    "Only the regions were aligned. Between and beyond them the transform is an extrapolation: trust it less the "
+    "farther a point lies from an accepted region."
+)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One sentence under the key figures; `kind` is "good", "look" or "note"."""
+
+    text: str
+    kind: str
+
+
+# --- numbers ---
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for people; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}"
+
+
+def change(before: float | None, after: float | None, digits: int = 2) -> str:
+    """'before → after'."""
+    return f"{number(before, digits)} → {number(after, digits)}"
+
+
+def percent(value: float) -> str:
+    """A percentage; a trace is not rounded to none."""
+    if 0 < value < 0.01:
+        return "< 0.01 %"
+    return f"{number(value, 2 if value else 0)} %"
+
+
+def position(point_lps_mm: Sequence[float]) -> str:
+    """A point in the patient's directions: 'L 12.0, P 4.1, I 8.0'."""
+    letters = ("RL", "AP", "IS")
+    return ", ".join(f"{pair[int(x >= 0)]} {abs(x):.1f}" for pair, x in zip(letters, point_lps_mm, strict=True))
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 pair', '2 pairs'."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+# --- key figures ---
+
+
+def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
+    """Label and value of the tiles at the top."""
+    used = sum(pair.accepted for pair in result.pairs)
+    tiles = [("pairs of regions used", f"{used} of {len(result.pairs)}")]
+    if result.fitted:
+        means, quality = result.summary, result.fitted.quality
+        distance = change(means.mean_centroid_mm_before, means.mean_centroid_mm_after, 1)
+        tiles += [
+            ("mean Dice overlap", change(means.mean_dice_before, means.mean_dice_after)),
+            ("mean distance of centroids", distance + " mm"),
+            ("of the voxels fold", percent(quality.folding_percent)),
+            ("largest displacement", number(quality.max_displacement_mm, 1) + " mm"),
+        ]
+    errors = mean_errors(result)
+    if errors:
+        both = change(errors.get("before"), errors.get(fitted_kind(result)), 1)
+        tiles.append(("mean error of targets", both + " mm"))
+    return [{"label": label, "value": value} for label, value in tiles]
+
+
+# --- words ---
+
+
+def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
+    """One row per prompt, as in the paper's Table 2, with a sentence per side; empty when the regions were given."""
+    if result.words is None:
+        return []
+    return [
+        {
+            "prompt": row.prompt,
+            "fixed": row.fixed,
+            "moving": row.moving,
+            "pairs": row.pairs,
+            "accepted": row.accepted,
+            "ratio": "–" if row.detection_ratio is None else f"{100 * row.detection_ratio:.0f} %",
+            "notes": [f"{side}: {count.in_words()}" for side, count in (("Fixed", row.fixed), ("Moving", row.moving))],
+        }
+        for row in result.words.prompts
+    ]
+
+
+# --- remarks ---
+
+
+def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
+    """What to know before looking at anything else, the good first."""
+    if result.fitted is None:
+        return [Remark(result.reason or "No pair of regions could be used, so there is no transform.", "look")]
+    found = [
+        *_about_words(result),
+        *_about_pairs([m for m in result.metrics if m.accepted]),
+        *_about_rejected([m.name for m in result.metrics if not m.accepted]),
+        *_about_transform(result.fitted),
+        *_about_a_rigid_map(result.fitted),
+        *_about_strain(strain),
+        *_about_trust(result.targets),
+        *_about_targets(result),
+        Remark(EXTRAPOLATION, "note"),
+    ]
+    return sorted(found, key=lambda remark: ("good", "look", "note").index(remark.kind))
+
+
+def _about_words(result: RegistrationResult) -> Iterator[Remark]:
+    if result.words is None:
+        return
+    unknown = result.provenance.get("parameters", {}).get("unverified_models")
+    if unknown:
+        yield Remark(f"Nobody vouches for these weights, their hash is unknown: {listed(unknown)}.", "look")
+    unused = [row.prompt for row in result.words.prompts if not row.accepted]
+    if unused:
+        quoted = listed([f"'{prompt}'" for prompt in unused])
+        yield Remark(f"No pair that was used came from {quoted}: see what the words found.", "look")
+
+
+def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
+    if len(used) < 3:
+        yield Remark(f"Only {counted(len(used), 'pair')} held the transform: away from it, it is a guess.", "look")
+    lost = [m.name for m in used if m.centroid_mm_after is None or m.dice_after is None]
+    if lost:
+        yield Remark(f"Carried out of the fixed volume: {listed(lost)}.", "look")
+    known = [
+        (m.name, m.dice_before or 0.0, m.dice_after) for m in used if m.dice_after is not None and m.name not in lost
+    ]
+    worse = [name for name, before, after in known if after < before - 0.005]
+    if worse:
+        yield Remark(f"Agree less than before: {listed(worse)}.", "look")
+    low = [f"{name} ({after:.2f})" for name, _, after in known if after < LOW_DICE]
+    if low:
+        yield Remark(f"Agree poorly, Dice below {LOW_DICE:.1f}: {listed(low)}.", "look")
+    if known and not (lost or worse or low):
+        smallest = min(after for _, _, after in known)
+        yield Remark(
+            f"Every pair that was used agrees with a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good"
+        )
+
+
+def _about_rejected(names: Sequence[str]) -> Iterator[Remark]:
+    if names:
+        yield Remark(f"Left out of the fit: {listed(names)}. The table of pairs says why.", "look")
+
+
+def _about_transform(fitted: Fitted) -> Iterator[Remark]:
+    folding = fitted.quality.folding_percent
+    if folding > 0:
+        yield Remark(
+            f"The transform folds at {percent(folding)} of the voxels: there it is not possible anatomy.", "look"
+        )
+    else:
+        yield Remark("The transform folds nowhere.", "good")
+    mean, most = fitted.inverse_error_mm
+    if not math.isfinite(mean):
+        yield Remark("The two volumes share no space, so the inverse could not be checked.", "look")
+    elif mean > INVERSE_MEAN_MM or most > INVERSE_MAX_MM:
+        yield Remark(
+            f"The two directions undo each other only to {mean:.2f} mm on average, {most:.2f} mm at most.", "look"
+        )
+    else:
+        yield Remark(f"The two directions undo each other to {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
+
+
+def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
+    if fitted.rigid_is_enough and fitted.transform.kind in DEFORMABLE:
+        yield Remark(
+            "The rigid transform aligns the regions to within the noise of the voxels. The deformable transform is the "
+            "same: a deformation would fit that noise.",
+            "note",
+        )
+
+
+def _about_strain(strain: Strain) -> Iterator[Remark]:
+    strained = [name for name, (low, high) in strain.items() if low < SQUEEZED or high > STRETCHED]
+    if strained:
+        yield Remark(f"Tissue is squeezed or stretched more than twofold somewhere inside: {listed(strained)}.", "look")
+
+
+def _about_trust(targets: Sequence[Target]) -> Iterator[Remark]:
+    for verdict, text in ((DO_NOT_TRUST, "Do not trust the place of"), (CHECK, "Check the place of")):
+        names = [target.name for target in targets if target.trust.verdict == verdict]
+        if names:
+            yield Remark(f"{text} {listed(names)}: the table of targets says why.", "look")
+    if targets and all(target.trust.verdict == GOOD for target in targets):
+        yield Remark("Nothing that is known speaks against the place of any target.", "good")
+
+
+def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
+    errors, kind = mean_errors(result), fitted_kind(result)
+    if kind not in errors or "before" not in errors:
+        return
+    worst = max((t for t in result.targets if kind in t.errors_mm), key=lambda target: target.errors_mm[kind])
+    text = f"Targets: {errors['before']:.1f} mm off before, {errors[kind]:.1f} mm after; worst"
+    good = errors[kind] < errors["before"] and worst.errors_mm[kind] <= TARGET_MM
+    yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if good else "look")
+    best = min(errors, key=lambda name: errors[name])
+    if errors[best] < errors[kind] - 0.05:
+        what = "no transform at all" if best == "before" else f"the {best} transform"
+        yield Remark(f"For these targets {what} is better: {errors[best]:.1f} mm.", "look")
+
+
+# --- targets ---
+
+
+def near(trust: TargetTrust) -> str:
+    """'in gland' or '3.2 mm from gland'; a dash without any region."""
+    if trust.nearest_mm is None:
+        return "–"
+    return (
+        f"in {trust.nearest_name}" if trust.nearest_mm == 0 else f"{trust.nearest_mm:.1f} mm from {trust.nearest_name}"
+    )
+
+
+def fitted_kind(result: RegistrationResult) -> str:
+    """The key of target errors that belongs to the fitted transform."""
+    kind = result.fitted.transform.kind if result.fitted else "before"
+    return "deformable" if kind in DEFORMABLE else kind
+
+
+def mean_errors(result: RegistrationResult) -> dict[str, float]:
+    """Mean target error by kind, in the order before, rigid, affine, deformable; empty when no truth is known."""
+    means = {}
+    for kind in ("before", "rigid", "affine", "deformable"):
+        known = [target.errors_mm[kind] for target in result.targets if kind in target.errors_mm]
+        if known:
+            means[kind] = sum(known) / len(known)
+    return means
+
+
+# --- measures, time, provenance ---
+
+
+def measures(result: RegistrationResult) -> list[dict[str, str]]:
+    """Name, meaning and value of what was measured on the whole."""
+    if result.fitted is None:
+        return []
+    means, quality = result.summary, result.fitted.quality
+    mean, most = result.fitted.inverse_error_mm
+    rows = [
+        (
+            "Mean Dice, before → after",
+            "Overlap of the two regions of a pair: 0 none, 1 complete.",
+            change(means.mean_dice_before, means.mean_dice_after, 3),
+        ),
+        (
+            "Mean distance of centroids, before → after",
+            "Between the centres of the two regions of a pair.",
+            change(means.mean_centroid_mm_before, means.mean_centroid_mm_after) + " mm",
+        ),
+        (
+            "Folding",
+            "Voxels of the fixed grid with det J of 0 or less. Any is too many.",
+            f"{percent(quality.folding_percent)}, smallest det J {number(quality.min_jacobian)}",
+        ),
+        (
+            "Spread of volume change",
+            "Standard deviation of log det J; in brackets as the Learn2Reg challenge computes it. 0: none.",
+            f"{number(quality.sdlogj, 3)} ({number(quality.sdlogj_l2r, 3)})",
+        ),
+        (
+            "Largest displacement",
+            "The farthest that any point of the fixed volume is from its partner.",
+            number(quality.max_displacement_mm, 1) + " mm",
+        ),
+        (
+            "Inverse error, mean and largest",
+            "How far a point ends from its start when it goes there and back.",
+            f"{number(mean, 3)} and {number(most, 3)} mm",
+        ),
+    ]
+    return [{"name": name, "meaning": meaning, "value": value} for name, meaning, value in rows]
+
+
+def timing(result: RegistrationResult) -> list[dict[str, str]]:
+    """Stages and their seconds, the total last."""
+    stages = [(name, seconds) for name, seconds in result.timing_s.items() if name != "total"]
+    if "total" in result.timing_s:
+        stages.append(("total", result.timing_s["total"]))
+    return [{"name": name.replace("_", " "), "value": f"{seconds:.1f} s"} for name, seconds in stages]
+
+
+def provenance(result: RegistrationResult) -> list[dict[str, str]]:
+    """Everything that is needed to do it again: a line per input, one for all versions, one for all parameters."""
+    lines = []
+    for name, value in result.provenance.items():
+        if name == "inputs":
+            lines += [(str(part.get("role", "input")), _all(part, leave_out="role")) for part in value]
+        else:
+            lines.append((name.replace("_", " "), _all(value) if isinstance(value, Mapping) else _plain(value)))
+    return [{"name": name, "value": value} for name, value in lines if value]
+
+
+def _all(values: Mapping[str, Any], leave_out: str = "") -> str:
+    """'kind svf, smoothness 0.02, ...'; a name needs no label."""
+    parts = [(key, _plain(value)) for key, value in values.items() if key != leave_out]
+    return ", ".join(text if key == "name" else f"{key.replace('_', ' ')} {text}" for key, text in parts if text)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    return "" if value is None or value == {} else str(value)
+
+
+def date(result: RegistrationResult) -> str:
+    """'2030-01-02 03:04 UTC', from an ISO date in UTC; other dates as they are."""
+    text = str(result.provenance.get("date", ""))
+    return text[:16].replace("T", " ") + " UTC" if text.endswith("+00:00") else text

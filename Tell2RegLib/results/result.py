@@ -1,0 +1,156 @@
+"""The parts of a registration's result: frozen values that are shown, saved and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.evaluation.target_trust import TargetTrust
+from Tell2RegLib.region_sources.protocol import Found, PromptCount
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.volume import Volume
+
+SCHEMA_VERSION = 1
+"""Of result.json; grows when a key changes its meaning."""
+DETECTED_DICE = 0.5
+"""A true region counts as found by a prompt from this overlap on."""
+NOTICE = "For research use only. Not for clinical use."
+"""Shown wherever a result is shown."""
+
+
+@dataclass(frozen=True)
+class PairMetrics:
+    """How one pair agrees before and after; the 'after' of a rejected pair is measured too: it took no part.
+
+    Distances in mm, volumes in ml. `hd95` and `dice` compare the moving region, brought to fixed space, with the
+    fixed one; a value is None where the moved region left the fixed volume.
+    """
+
+    name: str
+    prompt: str
+    similarity: float | None
+    accepted: bool
+    reason: str
+    dice_before: float | None
+    dice_after: float | None
+    centroid_mm_before: float | None
+    centroid_mm_after: float | None
+    hd95_mm_before: float | None
+    hd95_mm_after: float | None
+    fixed_ml: float
+    moving_ml: float
+
+
+@dataclass(frozen=True)
+class PairAgreement:
+    """How a fixed region and a moved one agree on the fixed grid.
+
+    Args:
+        dice: overlap, 0..1.
+        centroid_mm: distance of the centres; None where the moved region left the fixed volume.
+    """
+
+    dice: float
+    centroid_mm: float | None
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """What a prompt gave: one row of the paper's Table 2.
+
+    Args:
+        prompt: the user's words.
+        fixed, moving: slices, boxes, masks and regions on each side.
+        pairs: how many of the pairs hold a region of this prompt.
+        accepted: how many of those the fit used.
+        detection_ratio: share of the true regions of this name, on both sides, that a region of this prompt covers
+            with a Dice of at least `DETECTED_DICE`; None where the truth is unknown.
+    """
+
+    prompt: str
+    fixed: PromptCount
+    moving: PromptCount
+    pairs: int
+    accepted: int
+    detection_ratio: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class WordsResult:
+    """What the words found in both volumes.
+
+    Args:
+        fixed, moving: slices, boxes, masks, regions and the story of each.
+        prompts: one row per prompt, in the user's order.
+    """
+
+    fixed: Found
+    moving: Found
+    prompts: tuple[PromptResult, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One point of a plan, carried from moving to fixed space.
+
+    Args:
+        trust: where it was drawn and carried to by the fitted transform, and how far that can be trusted.
+        errors_mm: distance to its true place by kind ("before", "rigid", "affine", and the fitted kind), where the
+            true place is known; empty otherwise.
+    """
+
+    trust: TargetTrust
+    errors_mm: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As in the plan."""
+        return self.trust.name
+
+    @property
+    def moving_lps_mm(self) -> Floats:
+        """Where it was drawn, (3,)."""
+        return self.trust.moving_lps_mm
+
+    @property
+    def fixed_lps_mm(self) -> Floats:
+        """Where it was carried to, (3,)."""
+        return self.trust.fixed_lps_mm
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over accepted pairs; None where nothing could be measured."""
+
+    mean_dice_before: float | None
+    mean_dice_after: float | None
+    mean_centroid_mm_before: float | None
+    mean_centroid_mm_after: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The part of a result that exists only when there was something to fit.
+
+    Args:
+        transform: the fitted transform.
+        rigid_lps, affine_lps: 4 x 4 fixed to moving, results in their own right.
+        quality: of the fixed-to-moving field.
+        inverse_error_mm: (mean, max).
+        moving_in_fixed: the moving volume, resampled.
+        moving_regions_in_fixed: the pairs' moving regions in fixed space, same order as `pairs`; None where a
+            region left the fixed volume.
+        rigid_is_enough: whether the deformable transform is the rigid one (`fitting.FitResult`).
+    """
+
+    transform: Transform
+    rigid_lps: Floats
+    affine_lps: Floats
+    quality: FieldQuality
+    inverse_error_mm: tuple[float, float]
+    moving_in_fixed: Volume
+    moving_regions_in_fixed: tuple[Region | None, ...]
+    rigid_is_enough: bool = False

@@ -1,0 +1,443 @@
+"""A registration's result, as a value and as the folder that `register --out` leaves (docs/result-folder.md).
+
+The folder is written aside and moved into place when it is whole: an interrupted run leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.evaluation.target_trust import TargetTrust
+from Tell2RegLib.region_sources.label_map import write_segmentation
+from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.results.report import write_report
+from Tell2RegLib.results.result import (
+    NOTICE,
+    SCHEMA_VERSION,
+    Fitted,
+    PairMetrics,
+    PromptResult,
+    Summary,
+    Target,
+    WordsResult,
+)
+from Tell2RegLib.space.point_files import write_points
+from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.transform_files import read_field, write_field
+from Tell2RegLib.space.volume import Volume, write_volume
+
+FORWARD, BACKWARD = "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"
+RECORD = "result.json"
+FILES = (
+    FORWARD,
+    BACKWARD,
+    "moving_in_fixed.nrrd",
+    "fixed_regions.seg.nrrd",
+    "moving_regions.seg.nrrd",
+    "moving_regions_in_fixed.seg.nrrd",
+    "pairs.csv",
+    "targets.csv",
+    "targets_in_fixed.mrk.json",
+    RECORD,
+    "report.html",
+    "inputs",
+)
+"""Everything that a result folder may hold; `inputs` is left by the demo."""
+DEMO_FILES = {
+    "fixed": "fixed.nrrd",
+    "moving": "moving.nrrd",
+    "fixed regions": "fixed_regions.seg.nrrd",
+    "moving regions": "moving_regions.seg.nrrd",
+    "moving points": "plan_on_moving.mrk.json",
+    "fixed points": "plan_true_places_on_fixed.mrk.json",
+}
+"""What the demo leaves in `inputs`, by the part each file plays."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegistrationResult:
+    """Everything that a run of `register` found.
+
+    Args:
+        status: "ok" or "no_pairs".
+        reason: why there are no pairs; empty when all is well.
+        fixed, moving: the volumes.
+        pairs: accepted and rejected ones, in the order they are shown.
+        unpaired_fixed, unpaired_moving: regions that found no partner.
+        metrics: one per pair, in the same order.
+        summary: means over accepted pairs.
+        fitted: None when there was nothing to fit.
+        targets: the plan's points, when a plan was given.
+        timing_s: seconds per stage, and "total".
+        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
+        words: what the prompts found; None when the regions were given.
+        truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
+            truth is unknown.
+    """
+
+    status: str
+    reason: str
+    fixed: Volume
+    moving: Volume
+    pairs: tuple[RegionPair, ...]
+    unpaired_fixed: tuple[Region, ...]
+    unpaired_moving: tuple[Region, ...]
+    metrics: tuple[PairMetrics, ...]
+    summary: Summary
+    fitted: Fitted | None
+    targets: tuple[Target, ...]
+    timing_s: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    words: WordsResult | None = None
+    truth: tuple[PairMetrics, ...] = ()
+
+    @property
+    def transform(self) -> Transform:
+        """The fitted transform.
+
+        Raises:
+            InputError: there is none, because no pair could be used.
+        """
+        if self.fitted is None:
+            raise InputError(f"This result has no transform: {self.reason}")
+        return self.fitted.transform
+
+    def record(self) -> dict[str, Any]:
+        """The content of result.json: plain values, numbers that are not finite as None."""
+        return plain(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "notice": NOTICE,
+                "status": self.status,
+                "reason": self.reason,
+                "pairs": [asdict(metric) for metric in self.metrics],
+                "unpaired": {
+                    "fixed": [region.name for region in self.unpaired_fixed],
+                    "moving": [region.name for region in self.unpaired_moving],
+                },
+                "transform": None if self.fitted is None else _transform_record(self.fitted),
+                "summary": asdict(self.summary),
+                "targets": [_target_record(target) for target in self.targets],
+                "words": [_prompt_record(row) for row in self.words.prompts] if self.words else [],
+                "truth": [asdict(metric) for metric in self.truth],
+                "timing_s": dict(self.timing_s),
+                "provenance": dict(self.provenance),
+            }
+        )
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the result folder; see `writing_folder` for what may be overwritten.
+
+        Raises:
+            OutputError: the folder exists or cannot be written.
+        """
+        with writing_folder(folder, overwrite=overwrite) as aside:
+            write_result(self, aside)
+        return Path(folder)
+
+
+def write_result(result: RegistrationResult, folder: Path, step: Callable[[int, int], None] | None = None) -> None:
+    """Write every file of the result into an existing folder."""
+    jobs = _jobs(result, folder)
+    for number, job in enumerate(jobs):
+        if step:
+            step(number, len(jobs))
+        job()
+    if step:
+        step(len(jobs), len(jobs))
+
+
+def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
+    record = result.record()
+    fitted = result.fitted
+    jobs: list[Callable[[], None]] = [
+        lambda: _write_regions(result, folder),
+        lambda: _write_pairs(result.metrics, folder / "pairs.csv"),
+        lambda: write_report(result, folder / "report.html"),
+    ]
+    if fitted is not None:
+        jobs += [
+            lambda: write_field(fitted.transform.fixed_to_moving, folder / FORWARD),
+            lambda: write_field(fitted.transform.moving_to_fixed, folder / BACKWARD),
+            lambda: write_volume(fitted.moving_in_fixed, folder / "moving_in_fixed.nrrd"),
+        ]
+    if result.targets:
+        jobs.append(lambda: _write_targets(result.targets, folder))
+    jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
+    return jobs
+
+
+# --- records ---
+
+
+def _transform_record(fitted: Fitted) -> dict[str, Any]:
+    mean, largest = fitted.inverse_error_mm
+    return {
+        "kind": fitted.transform.kind,
+        **asdict(fitted.quality),
+        "inverse_error_mm": {"mean": mean, "max": largest},
+        "rigid_lps": fitted.rigid_lps.tolist(),
+        "affine_lps": fitted.affine_lps.tolist(),
+        "linear_part_lps": fitted.transform.affine_lps.tolist(),
+    }
+
+
+def _prompt_record(row: PromptResult) -> dict[str, Any]:
+    sides = {side: {**asdict(count), "in_words": count.in_words()} for side, count in _sides(row)}
+    return {**asdict(row), **sides}
+
+
+def _sides(row: PromptResult) -> tuple[tuple[str, PromptCount], ...]:
+    return ("fixed", row.fixed), ("moving", row.moving)
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "moving_lps_mm": np.asarray(target.moving_lps_mm).tolist(),
+        "fixed_lps_mm": np.asarray(target.fixed_lps_mm).tolist(),
+        "error_mm": dict(target.errors_mm),
+        "trust": _trust_record(target.trust),
+    }
+
+
+def _trust_record(trust: TargetTrust) -> dict[str, Any]:
+    """Verdict and reasons first, then what they rest on."""
+    first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
+    names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
+    return {**first, **{name: getattr(trust, name) for name in names}}
+
+
+def plain(value: Any) -> Any:
+    """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.floating, float)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+# --- files ---
+
+
+def _write_regions(result: RegistrationResult, folder: Path) -> None:
+    tags = [_tags(pair) for pair in result.pairs]
+    sides = {
+        "fixed_regions": ([pair.fixed for pair in result.pairs], result.unpaired_fixed, result.fixed),
+        "moving_regions": ([pair.moving for pair in result.pairs], result.unpaired_moving, result.moving),
+    }
+    for name, (regions, unpaired, volume) in sides.items():
+        named = [_named(region, pair) for region, pair in zip(regions, result.pairs, strict=True)]
+        every = [*named, *unpaired]
+        if every:
+            more = [{"Tell2Reg.Status": "unpaired"} for _ in unpaired]
+            write_segmentation(every, folder / f"{name}.seg.nrrd", grid=volume.grid, tags=[*tags, *more])
+    if result.fitted is None:
+        return
+    moved = zip(result.fitted.moving_regions_in_fixed, result.pairs, tags, strict=True)
+    kept = [(_named(region, pair), tag) for region, pair, tag in moved if region is not None]
+    if kept:
+        path = folder / "moving_regions_in_fixed.seg.nrrd"
+        write_segmentation([region for region, _ in kept], path, grid=result.fixed.grid, tags=[tag for _, tag in kept])
+
+
+def _named(region: Region, pair: RegionPair) -> Region:
+    return replace(region, name=pair.name, color=pair.fixed.color)
+
+
+def _tags(pair: RegionPair) -> dict[str, str]:
+    tags = {"Tell2Reg.Status": "accepted" if pair.accepted else "rejected"}
+    if pair.prompt:
+        tags["Tell2Reg.Prompt"] = pair.prompt
+    if pair.similarity is not None:
+        tags["Tell2Reg.Similarity"] = f"{pair.similarity:.4f}"
+    return tags
+
+
+def _write_pairs(metrics: tuple[PairMetrics, ...], path: Path) -> None:
+    names = list(PairMetrics.__dataclass_fields__)
+    rows = [[_cell(asdict(metric)[name]) for name in names] for metric in metrics]
+    _write_csv(path, names, rows)
+
+
+def _write_targets(targets: tuple[Target, ...], folder: Path) -> None:
+    kinds = list(dict.fromkeys(kind for target in targets for kind in target.errors_mm))
+    axes = ("left_mm", "posterior_mm", "superior_mm")
+    header = ["name", *(f"{side}_{axis}" for side in ("moving", "fixed") for axis in axes)]
+    trusts = [{**_trust_record(t.trust), "reasons": " ".join(t.trust.reasons)} for t in targets]
+    rows = [
+        [target.name, *map(_cell, (*target.moving_lps_mm, *target.fixed_lps_mm))]
+        + [_cell(target.errors_mm.get(kind)) for kind in kinds]
+        + [_cell(value) for value in trust.values()]
+        for target, trust in zip(targets, trusts, strict=True)
+    ]
+    _write_csv(folder / "targets.csv", [*header, *(f"error_mm_{kind}" for kind in kinds), *trusts[0]], rows)
+    names = [target.name for target in targets]
+    write_points(folder / "targets_in_fixed.mrk.json", names, np.array([target.fixed_lps_mm for target in targets]))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return round(float(value), 4) if isinstance(value, (float, np.floating)) else value
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with _os_errors(path), path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def _write_text(path: Path, text: str) -> None:
+    with _os_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+
+
+# --- the folder ---
+
+
+def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> None:
+    """See before a long run whether its result can be written; missing folders above it are made.
+
+    Args:
+        folder: where the result is to be.
+        overwrite: whether a result that is there already may be replaced.
+        needed: the files and folders that the run reads: they must not lie in what is replaced.
+
+    Raises:
+        OutputError: the folder holds a result and may not be overwritten, holds other files, or cannot be made.
+    """
+    folder = Path(folder)
+    with _os_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
+        _check_content(folder, overwrite)
+        if folder.is_mount():
+            raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
+        own = folder.resolve()
+        for path in needed:
+            if own in path.resolve().parents or own == path.resolve():
+                raise OutputError(f"'{path}' lies in the result folder '{folder}', which is replaced; choose another.")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+
+
+def _check_content(folder: Path, overwrite: bool) -> None:
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in held if name not in FILES]
+    if "inputs" in held:
+        own = set(DEMO_FILES.values())
+        inside = folder / "inputs"
+        foreign += sorted(f"inputs/{path.name}" for path in inside.iterdir() if path.name not in own)
+    if held and not foreign and RECORD not in held:
+        foreign = held
+    if foreign:
+        shown = ", ".join(f"'{name}'" for name in foreign[:3])
+        raise OutputError(f"The folder '{folder}' holds other files ({shown}); choose a new folder for the result.")
+    if held and not overwrite:
+        raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
+
+
+@contextmanager
+def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Iterator[Path]:
+    """A folder to write into that takes the place of `folder` when all went well, and vanishes when not.
+
+    Only a folder that holds nothing but a result is ever replaced.
+
+    Args:
+        folder, overwrite, needed: see `check_folder`.
+
+    Raises:
+        OutputError: see `check_folder`.
+    """
+    folder = Path(folder)
+    own = folder.resolve()  # a link stays a link; what it leads to is replaced
+    made = [parent for parent in own.parents if not parent.exists()]
+    try:
+        check_folder(folder, overwrite=overwrite, needed=needed)
+        with _os_errors(folder):
+            aside = Path(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+        try:
+            yield aside
+            with _os_errors(folder):
+                aside.chmod(0o777 & ~_umask())
+                _swap(aside, own)
+        except OutputError as error:  # in words of the folder that the user knows
+            raise OutputError(str(error).replace(str(aside), str(folder))) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _swap(aside: Path, folder: Path) -> None:
+    if not folder.exists():
+        aside.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    try:
+        folder.replace(old / "result")
+        aside.rename(folder)
+    except BaseException:  # Ctrl-C too: one of the two results is always in place
+        if not folder.exists():
+            (old / "result").rename(folder)
+        raise
+    finally:
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- reading back ---
+
+
+def read_result_transform(folder: str | Path) -> Transform:
+    """The transform that a result folder holds, with its inverse.
+
+    Raises:
+        InputError: no such folder, or no transform in it.
+    """
+    folder = Path(folder)
+    if not (folder / RECORD).is_file():
+        raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        found, reason = record["transform"], record["reason"]
+        kind, linear = ("", np.eye(4)) if found is None else (found["kind"], np.array(found["linear_part_lps"], float))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error
+    if found is None:
+        raise InputError(f"The result in '{folder}' has no transform: {reason}")
+    return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

@@ -1,0 +1,1 @@
+"""The Python packages that the networks need: what is missing, and how Slicer installs it."""

@@ -1,0 +1,352 @@
+"""The install flow: what is missing, what it costs, and the steps in an order that leaves Slicer's own packages alone.
+
+Nothing runs before a person has seen `InstallPlan.dialog_text` and agreed. What reaches outside is an `Installer`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from Tell2RegLib.errors import Cancelled, ResourceError, Tell2RegError
+from Tell2RegLib.slicer_module.install.environment import Place
+from Tell2RegLib.slicer_module.install.requirements import (
+    LONGEST_IN_PYTORCH,
+    LONGEST_IN_SOME_PYTORCH,
+    PYTORCH,
+    WITHOUT_LONG_PATHS,
+    Needed,
+    Package,
+    packages,
+)
+
+SLICERS_OWN = ("numpy", "scipy", "simpleitk", "vtk")
+"""Packages of Slicer that must stay as they are; nothing is installed over one that pip does not know either."""
+KEPT_TOO = ("pillow", "torch", "torchvision")
+"""Packages that stay at their version once they are there."""
+PYTORCH_MB = (250, 3000)
+"""Download of PyTorch with torchvision: for the CPU alone, and for an NVIDIA GPU."""
+PYTORCH_DISK_MB = (1200, 7500)
+"""What it takes unpacked."""
+UNPACKED = 4
+"""How much larger the other packages are on the disk than on the way, about."""
+LONG_PATHS_TOLD = (
+    "PyTorch 2.13 and 2.14 are left out: the paths of their files would be longer than Windows allows in that folder."
+)
+EXTENSION_BY_HAND = (
+    "open the Extensions Manager, install the extension PyTorch, restart Slicer, and press Install again"
+)
+
+
+class InstallFailed(ResourceError):
+    """A step of the install did not work.
+
+    Args:
+        message: a sentence for the user.
+        detail: what pip or Slicer said.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class Installer(Protocol):
+    """What reaches outside: Slicer's is `slicer_installer.SlicerInstaller`. Its steps raise `InstallFailed`."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Every installed package by canonical name."""
+
+    def loaded(self) -> set[str]:
+        """Canonical names of the packages that this process uses already."""
+
+    def place(self) -> Place:
+        """Where packages go."""
+
+    def has_extension(self) -> bool:
+        """Whether Slicer's PyTorch extension is loaded."""
+
+    def add_extension(self) -> None:
+        """Install Slicer's PyTorch extension; it is there after a restart."""
+
+    def install_pytorch(self, requirements: Sequence[str], constraints: Path, on_log: Callable[[str], None]) -> None:
+        """Install PyTorch for this computer, through the extension."""
+
+    def pip_install(
+        self, requirements: Sequence[str], constraints: Path, alone: bool, on_log: Callable[[str], None]
+    ) -> None:
+        """Install packages; `alone`: without what they ask for."""
+
+
+@dataclass(frozen=True)
+class InstallPlan:
+    """What an install would do.
+
+    Args:
+        packages: all that are needed, PyTorch first, with the versions that are there.
+        place: where they go.
+        has_extension: whether Slicer's PyTorch extension is loaded.
+    """
+
+    packages: tuple[Package, ...]
+    place: Place
+    has_extension: bool
+
+    @property
+    def missing(self) -> tuple[Package, ...]:
+        """The packages to install."""
+        return tuple(package for package in self.packages if not package.is_there)
+
+    @property
+    def pytorch(self) -> tuple[Package, ...]:
+        """The missing ones that come through Slicer's PyTorch extension."""
+        return tuple(package for package in self.missing if str(package.needed.requirement) in PYTORCH)
+
+    @property
+    def long_paths(self) -> bool:
+        """Whether the folder leaves too little room for the paths of some builds of PyTorch."""
+        return bool(self.pytorch) and not self.place.has_room_for(LONGEST_IN_SOME_PYTORCH)
+
+    @property
+    def pytorch_requirements(self) -> tuple[str, ...]:
+        """What is asked of the PyTorch extension."""
+        return WITHOUT_LONG_PATHS if self.long_paths else PYTORCH
+
+    @property
+    def others(self) -> tuple[Package, ...]:
+        """The missing ones that pip installs, with what they ask for first, those without it last."""
+        rest = [package for package in self.missing if package not in self.pytorch]
+        return tuple(sorted(rest, key=lambda package: package.needed.alone))
+
+    @property
+    def needs_extension(self) -> bool:
+        """Whether the PyTorch extension has to come first, and a restart with it."""
+        return bool(self.pytorch) and not self.has_extension
+
+    @property
+    def download_mb(self) -> tuple[int, int]:
+        """About how much is downloaded, at least and at most."""
+        others = sum(package.needed.megabytes for package in self.others)
+        low, high = PYTORCH_MB if self.pytorch else (0, 0)
+        return others + low, others + high
+
+    @property
+    def disk_mb(self) -> tuple[int, int]:
+        """About how much space it takes, at least and at most."""
+        others = UNPACKED * sum(package.needed.megabytes for package in self.others)
+        low, high = PYTORCH_DISK_MB if self.pytorch else (0, 0)
+        return others + low, others + high
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be done, one sentence; empty when it can."""
+        if not self.missing:
+            return ""
+        if not self.place.writable:
+            return (
+                f"You may not write to '{self.place.folder}', where Slicer keeps its packages: install Slicer in a "
+                "folder of your own, or ask who looks after this computer."
+            )
+        if self.place.free_mb < self.disk_mb[0]:
+            return (
+                f"'{self.place.folder}' has {_size(self.place.free_mb)} of free space and at least "
+                f"{_size(self.disk_mb[0])} are needed: make room and try again."
+            )
+        if self.pytorch and not self.place.has_room_for(LONGEST_IN_PYTORCH):
+            return (
+                f"Windows allows paths of {self.place.longest_path} characters, and the folder of Slicer's packages, "
+                f"'{self.place.folder}', leaves too few of them for PyTorch: install Slicer in a folder with a shorter "
+                "name, C:\\Slicer for example."
+            )
+        return ""
+
+    @property
+    def dialog_text(self) -> str:
+        """What a person agrees to: what, how large, where, and that Slicer's own packages stay."""
+        lines = ["Tell2Reg needs packages that Slicer does not have yet.", ""]
+        if self.needs_extension:
+            lines.append("- Slicer's extension PyTorch, first; Slicer then has to be restarted")
+        if self.pytorch:
+            names = " and ".join(package.needed.name for package in self.pytorch)
+            lines.append(f"- {names}, through Slicer's extension PyTorch: {_range(PYTORCH_MB)}")
+        if self.others:
+            names = ", ".join(package.needed.name for package in self.others)
+            lines.append(f"- {names}: about {_size(sum(package.needed.megabytes for package in self.others))}")
+        lines += [
+            "",
+            f"To download: {_range(self.download_mb)}. On the disk: {_range(self.disk_mb)}.",
+            f"They go to {self.place.folder}, which has {_size(self.place.free_mb)} free.",
+            *([LONG_PATHS_TOLD] if self.long_paths else []),
+            *(["The large figures are for a computer with an NVIDIA GPU."] if self.pytorch else []),
+            "Slicer's own packages (numpy, scipy, SimpleITK, vtk) stay as they are.",
+            "No image leaves this computer, and no model is downloaded now.",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class InstallOutcome:
+    """How an install ended.
+
+    Args:
+        done: whether everything is there and works.
+        message: one or two sentences for the user.
+        detail: what pip said, where it failed.
+        restart: whether Slicer has to be restarted.
+        go_on: whether the install has to be asked for again after that restart.
+    """
+
+    done: bool
+    message: str
+    detail: str = ""
+    restart: bool = False
+    go_on: bool = False
+
+
+Verify = Callable[[], Sequence[tuple[str, str]]]
+"""Imports everything in a process of its own; gives what cannot be used and why, or raises a Tell2RegError."""
+
+
+def plan_install(needed: Sequence[Needed], installer: Installer) -> InstallPlan:
+    """What has to be installed; looks only."""
+    found = packages(tuple(needed), installer.versions())
+    return InstallPlan(found, installer.place(), installer.has_extension())
+
+
+def install(
+    plan: InstallPlan,
+    installer: Installer,
+    verify: Verify,
+    *,
+    on_step: Callable[[str, int, int], None] = lambda title, done, total: None,
+    on_log: Callable[[str], None] = lambda line: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> InstallOutcome:
+    """Install what the plan lacks, step by step; call it only when a person has agreed.
+
+    A step that runs is never cut off, since that would leave half a package: cancelling works before each.
+
+    Args:
+        plan: as of `plan_install`.
+        installer: what reaches outside.
+        verify: see `Verify`.
+        on_step: told before each step: what it is, how many are done, how many there are.
+        on_log: told what pip says, line by line.
+        is_cancelled: asked before each step.
+    """
+    if plan.problem:
+        return InstallOutcome(False, plan.problem)
+    before, loaded = dict(installer.versions()), installer.loaded()
+    steps = _steps(plan, installer, on_log)
+    try:
+        for done, (title, act) in enumerate(steps):
+            if is_cancelled():
+                raise Cancelled("The install was cancelled; what was installed before stays. Press Install to go on.")
+            on_step(title, done, len(steps) + 1)
+            act()
+    except (InstallFailed, Cancelled) as error:
+        changed = _changed(before, installer.versions())
+        return InstallOutcome(False, " ".join(filter(None, (str(error), changed))), getattr(error, "detail", ""))
+    if plan.needs_extension:
+        message = "Slicer's extension PyTorch is installed. Restart Slicer and press Install again: the rest follows."
+        return InstallOutcome(False, message, restart=True, go_on=True)
+    on_step("Trying what was installed", len(steps), len(steps) + 1)
+    try:
+        unusable = verify()
+    except Tell2RegError as error:
+        unusable = [("the worker", str(error))]
+    return _judged(before, dict(installer.versions()), loaded, unusable)
+
+
+def constraints_text(versions: Mapping[str, str]) -> str:
+    """A constraints file for pip that keeps what Slicer has.
+
+    Args:
+        versions: installed now, by canonical name.
+    """
+    own = [f"{name}=={versions[name]}" if name in versions else f"{name}<0" for name in SLICERS_OWN]
+    return "\n".join([*own, *(f"{name}=={versions[name]}" for name in KEPT_TOO if name in versions), ""])
+
+
+# --- the steps ---
+
+
+def _steps(
+    plan: InstallPlan, installer: Installer, on_log: Callable[[str], None]
+) -> list[tuple[str, Callable[[], None]]]:
+    if plan.needs_extension:
+        return [("Installing Slicer's extension PyTorch", installer.add_extension)]
+    steps: list[tuple[str, Callable[[], None]]] = []
+    if plan.pytorch:
+        asked = plan.pytorch_requirements
+        steps.append(("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, asked, on_log)))
+    for alone in (False, True):
+        names = [str(package.needed.requirement) for package in plan.others if package.needed.alone == alone]
+        if names:
+            title = f"Installing {'packages without what they ask for' if alone else 'packages'}: {len(names)}"
+            steps.append((title, lambda names=names, alone=alone: _pip(installer, names, alone, on_log)))
+    return steps
+
+
+def _install_pytorch(installer: Installer, asked: Sequence[str], on_log: Callable[[str], None]) -> None:
+    kept = {name: version for name, version in installer.versions().items() if name not in {"torch", "torchvision"}}
+    with _constraints(kept) as folder:
+        installer.install_pytorch(asked, Path(folder) / "constraints.txt", on_log)
+
+
+def _pip(installer: Installer, names: Sequence[str], alone: bool, on_log: Callable[[str], None]) -> None:
+    with _constraints(installer.versions()) as folder:
+        installer.pip_install(names, Path(folder) / "constraints.txt", alone, on_log)
+
+
+def _constraints(versions: Mapping[str, str]) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="tell2reg-install-", ignore_cleanup_errors=True)
+    (Path(folder.name) / "constraints.txt").write_text(constraints_text(versions), encoding="utf-8")
+    return folder
+
+
+# --- how it ended ---
+
+
+def _judged(
+    before: Mapping[str, str], after: Mapping[str, str], loaded: set[str], unusable: Sequence[tuple[str, str]]
+) -> InstallOutcome:
+    restart = any(name in loaded and after.get(name, version) != version for name, version in before.items())
+    changed = _changed(before, after)
+    if changed:
+        return InstallOutcome(False, changed, restart=True)
+    if unusable:
+        names = ", ".join(name for name, _ in unusable)
+        detail = "\n".join(f"{name}: {reason}" for name, reason in unusable)
+        message = f"The packages are installed, but {names} cannot be used: restart Slicer and press Install again."
+        return InstallOutcome(False, message, detail, restart=True)
+    if restart:
+        message = "Everything is installed and works. Restart Slicer: a package that it uses already is newer now."
+        return InstallOutcome(True, message, restart=True)
+    return InstallOutcome(True, "Everything is installed and works.")
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """A sentence about Slicer's own packages that are not what they were; empty when all are."""
+    changed = [name for name in SLICERS_OWN if after.get(name) != before.get(name)]
+    if not changed:
+        return ""
+    told = ", ".join(f"{name} from {before.get(name, 'its own')} to {after.get(name, 'none')}" for name in changed)
+    back = " ".join(f"{name}=={before[name]}" for name in changed if name in before)
+    remedy = f"slicer.util.pip_install('{back}')" if back else f"slicer.util.pip_uninstall('{' '.join(changed)}')"
+    return f"A package of Slicer's own was replaced ({told}): type {remedy} in the Python console and restart Slicer."
+
+
+# --- sizes in words ---
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
+def _range(megabytes: tuple[int, int]) -> str:
+    low, high = (_size(value) for value in megabytes)
+    return f"about {low}" if low == high else f"{low} to {high}"

@@ -1,0 +1,193 @@
+"""What the views show: the volumes in the chosen way, the moving one under the chosen transform, and the regions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from Tell2RegLib.slicer_module.logic.input_checks import initialMatrix, whyNotUse
+from Tell2RegLib.slicer_module.logic.plan import MOVING_TO_FIXED, mapOf
+from Tell2RegLib.slicer_module.scene import region_display
+from Tell2RegLib.slicer_module.scene.checkerboard import checkerboardNode
+from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
+from Tell2RegLib.slicer_module.scene.result_nodes import remove
+from Tell2RegLib.slicer_module.scene.result_volumes import whyNotFor
+from Tell2RegLib.slicer_module.scene.slice_view import corners_of
+from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW, Correspondence, Views
+from Tell2RegLib.slicer_module.scene.volumes import COPY_OF, linear_lps_of, view_copy
+from Tell2RegLib.space.grid import Floats, apply_affine
+
+JACOBIAN, IN_SPACE = "jacobian", "space"
+"""Ways of showing, beside those of parameters.VIEWS, that are not kept with the scene."""
+
+
+def show(parameters, views: Views, way: str, opacity: float) -> None:
+    """Put the moving copy and its regions under the chosen transform, fill the views and draw the regions.
+
+    Args:
+        way: one of parameters.VIEWS, JACOBIAN or IN_SPACE.
+        opacity: of the moving volume in the faded view.
+    """
+    moving, fixed = shownMoving(parameters), parameters.fixedVolume
+    node = transformNodeOf(parameters)
+    for one in (moving, parameters.movingRegions):
+        if one is not None:
+            one.SetAndObserveTransformNodeID(None if node is None else node.GetID())
+    if way == "side":
+        views.sideBySide(fixed, moving, correspondenceOf(parameters))
+    elif way == "checkerboard":
+        name = f"{fixed.GetName()} (checkerboard)"
+        parameters.checkerboard = checkerboardNode(fixed, name, parameters.checkerboard)
+        views.overlay(fixed, moving, parameters.checkerboard, 1.0)
+    elif way == JACOBIAN:
+        views.overlay(fixed, fixed, _jacobian(parameters), 0.4)
+    elif way == IN_SPACE:
+        _makeSurfaces(parameters)
+        views.inSpace(fixed)
+    else:
+        views.overlay(fixed, fixed, moving, opacity if way == "fade" else 1.0)
+    _drawRegions(parameters, views, way)
+
+
+def _drawRegions(parameters, views: Views, way: str) -> None:
+    """Each side's regions where its volume is shown; regions of other volumes nowhere."""
+    inFixed, inMoving = (views.idsOf([name]) for name in (FIXED_VIEW, MOVING_VIEW))
+    if way == IN_SPACE:
+        fixedIDs, movingIDs = (*views.idsOf(views.sliceNames), *views.spaceIds), views.spaceIds
+    else:
+        fixedIDs, movingIDs = inFixed, inMoving if way == "side" else inFixed
+    drawRegions(parameters, fixedIDs, None if way == JACOBIAN else movingIDs)
+
+
+def drawRegions(parameters, fixedIDs, movingIDs) -> None:
+    """Draw the regions of each side in these views; None for nowhere, as for regions of other volumes."""
+    for side, ids in (("fixed", fixedIDs), ("moving", movingIDs)):
+        region_display.drawIn(getattr(parameters, f"{side}Regions"), None if _areForeign(parameters, side) else ids)
+
+
+def hideForeignRegions(parameters) -> None:
+    """Draw regions of volumes that are not chosen nowhere; the others stay as they are drawn."""
+    for side in ("fixed", "moving"):
+        if _areForeign(parameters, side):
+            region_display.drawIn(getattr(parameters, f"{side}Regions"), None)
+
+
+def _areForeign(parameters, side: str) -> bool:
+    regions, volume = getattr(parameters, f"{side}Regions"), getattr(parameters, f"{side}Volume")
+    if regions is None:
+        return False
+    return volume is None or volume.GetImageData() is None or bool(whyNotFor(regions, "regions", "", **{side: volume}))
+
+
+def paintRegions(parameters, rows: Rows, selected=()) -> None:
+    """Draw accepted, rejected, unpaired and selected regions each in their way."""
+    region_display.paint(parameters.fixedRegions, rows, "fixed", selected)
+    region_display.paint(parameters.movingRegions, rows, "moving", selected)
+
+
+def revealRegions(parameters, row=None) -> None:
+    """Show the segments of a pair, or of all regions, even if they are hidden."""
+    for node, side in ((parameters.fixedRegions, "fixed"), (parameters.movingRegions, "moving")):
+        region_display.reveal(node, None if row is None else (getattr(row, side),))
+
+
+def _makeSurfaces(parameters) -> None:
+    for node in (parameters.fixedRegions, parameters.movingRegions):
+        if node is not None:
+            node.CreateClosedSurfaceRepresentation()
+
+
+def hide3D(parameters) -> None:
+    """Take the surfaces away again."""
+    for node in (parameters.fixedRegions, parameters.movingRegions):
+        if node is not None:
+            node.RemoveClosedSurfaceRepresentation()
+
+
+def letGo(parameters, views: Views) -> None:
+    """The person leaves: their own views come back if they showed something; else the images stay as they are."""
+    if not views.leave():
+        return
+    if parameters.movingRegions is not None:
+        parameters.movingRegions.SetAndObserveTransformNodeID(None)
+    fixedIDs, movingIDs = (
+        views.idsOf(views.namesWith(volume)) for volume in (parameters.fixedVolume, parameters.movingVolume)
+    )
+    drawRegions(parameters, fixedIDs or None, movingIDs or None)
+
+
+def showForEditing(parameters, side: str) -> None:
+    """For the Segment Editor: the regions of one side in every view, where they lie, those of the other nowhere."""
+    if parameters.movingRegions is not None:
+        parameters.movingRegions.SetAndObserveTransformNodeID(None)
+    drawRegions(parameters, () if side == "fixed" else None, () if side == "moving" else None)
+
+
+def shownMoving(parameters):
+    """The copy of the moving volume that the views show, so that the volume itself is never put under a transform."""
+    volume, copy = parameters.movingVolume, parameters.movingShown
+    if copy is not None and not hasCopy(parameters):
+        remove(copy)  # its window and level are those of another volume
+        copy = None
+    copy = view_copy(volume.GetScene(), volume, copy)
+    parameters.movingShown = copy
+    return copy
+
+
+def hasCopy(parameters) -> bool:
+    """Whether the copy of the moving volume that the views show is in the scene."""
+    copy, volume = parameters.movingShown, parameters.movingVolume
+    return copy is not None and volume is not None and copy.GetNodeReferenceID(COPY_OF) == volume.GetID()
+
+
+def correspondenceOf(parameters) -> Correspondence:
+    """Which position of the moving volume, as it is shown, belongs to one of the fixed volume."""
+    if transformNodeOf(parameters) is not None:
+        return Correspondence(np.eye(4), registered=True)
+    matrix, initial = np.eye(4), initialMatrix(parameters)
+    if initial is not None:
+        matrix = np.linalg.inv(initial)
+    else:
+        fixed, moving = (corners_of(volume) for volume in (parameters.fixedVolume, parameters.movingVolume))
+        if not (_holdsTheMiddleOf(fixed, moving) and _holdsTheMiddleOf(moving, fixed)):
+            matrix[:3, 3] = moving.mean(axis=0) - fixed.mean(axis=0)
+    return Correspondence(matrix, moving=parameters.movingVolume.GetID())
+
+
+def _holdsTheMiddleOf(corners: Floats, other: Floats) -> bool:
+    middle = other.mean(axis=0)
+    return bool(np.all(corners.min(axis=0) <= middle) and np.all(middle <= corners.max(axis=0)))
+
+
+def transformNodeOf(parameters):
+    """The node of the transform that is shown; None when the moving volume is shown as it lies."""
+    if whyNotUse(parameters):
+        return None
+    return {
+        "rigid": parameters.rigidTransform,
+        "affine": parameters.affineTransform,
+        "deformable": parameters.deformableTransform,
+    }.get(parameters.shown)
+
+
+def whereShown(parameters, movingLps: Floats | None) -> Floats | None:
+    """Where a place of the moving volume, as it lies, is shown now, (3,) LPS mm."""
+    node = transformNodeOf(parameters)
+    if movingLps is None or node is None:
+        return movingLps
+    if parameters.shown == "deformable":
+        return mapOf(parameters, MOVING_TO_FIXED).points(np.atleast_2d(movingLps))[0]
+    return apply_affine(linear_lps_of(node), movingLps)
+
+
+def _jacobian(parameters):
+    """The map of volume change, in colours from 0 to 2."""
+    node = parameters.jacobianMap
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    modified = display.StartModify()
+    display.SetAutoWindowLevel(False)
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeFileColdToHotRainbow.txt")
+    display.SetWindowLevelMinMax(0.0, 2.0)
+    display.EndModify(modified)
+    return node

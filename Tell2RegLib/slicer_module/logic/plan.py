@@ -1,0 +1,283 @@
+"""A plan carried from one patient to the other: copies of nodes, and a trust verdict for every target."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+
+from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
+from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
+from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
+from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
+from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
+from Tell2RegLib.slicer_module.scene.plan_colors import recolor
+from Tell2RegLib.slicer_module.scene.propagated_models import carry_model, carry_volume
+from Tell2RegLib.slicer_module.scene.result_nodes import OURS, putIntoResults, remove
+from Tell2RegLib.slicer_module.scene.segmentations import carry_segmentation
+from Tell2RegLib.slicer_module.scene.subject_hierarchy import SET_ASIDE
+from Tell2RegLib.slicer_module.scene.tables import fill_table
+from Tell2RegLib.slicer_module.scene.transforms import field_from_grid_node
+from Tell2RegLib.slicer_module.scene.volumes import linear_lps_of
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.transform import Transform, affine_transform
+
+MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
+CARRIED = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
+"""What can be carried."""
+MADE_FROM, CARRIED_TO = "Tell2Reg.MadeFrom", "Tell2Reg.CarriedTo"
+"""Node references of a carried copy: the node it was made from, the volume it was carried to."""
+CARRIED_BY = "Tell2Reg.CarriedBy"
+"""Attribute of a carried copy: one of CARRY_BY."""
+PLAN_NODES = "Tell2Reg.PlanNodes"
+"""Node references of the parameter node: what was chosen to be carried."""
+RAS_HEADERS = ("R, mm", "A, mm", "S, mm")
+"""Of the coordinates in tables of the scene and of the panel."""
+SLICE_MODELS = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """The fitted transforms in the direction of a plan.
+
+    Args:
+        transform: the one that carries the plan: from the space it is carried to, back to where it was drawn.
+        rigid_lps, affine_lps, deformable: all results of the fit, the same way round.
+        target: the volume node that the plan is carried to.
+        swapped: whether that is the moving volume.
+        carriedBy: which of CARRY_BY `transform` is.
+    """
+
+    transform: Transform
+    rigid_lps: Floats
+    affine_lps: Floats
+    deformable: Transform
+    target: vtkMRMLScalarVolumeNode
+    swapped: bool
+    carriedBy: str
+
+    def points(self, points_lps_mm: Floats) -> Floats:
+        """Where points of the plan are carried to."""
+        return self.transform.inverse.apply_to_points(points_lps_mm)
+
+
+def mapOf(parameters, direction: str = "", by: str = "deformable") -> Map:
+    """The transforms as the scene keeps them.
+
+    Args:
+        parameters: the parameter node.
+        direction: of the plan; the chosen one when empty.
+        by: the transform that carries it, one of CARRY_BY.
+    """
+    rigid, affine = (
+        np.linalg.inv(linear_lps_of(node)) for node in (parameters.rigidTransform, parameters.affineTransform)
+    )
+    forward, backward = (
+        field_from_grid_node(node) for node in (parameters.deformableTransform, parameters.inverseTransform)
+    )
+    deformable = Transform("svf", forward, backward, affine)
+    target, swapped = parameters.fixedVolume, (direction or parameters.direction) == FIXED_TO_MOVING
+    if swapped:
+        deformable, rigid, affine = deformable.inverse, np.linalg.inv(rigid), np.linalg.inv(affine)
+        target = parameters.movingVolume
+    linear = {"rigid": rigid, "affine": affine}
+    grids = (deformable.fixed_to_moving.grid, deformable.moving_to_fixed.grid)
+    transform = affine_transform(by, linear[by], *grids) if by in linear else deformable
+    return Map(transform, rigid, affine, deformable, target, swapped, by)
+
+
+def carryByOf(parameters) -> str:
+    """The transform that is chosen to carry the plan; the deformable one where the scene keeps none that exists."""
+    return parameters.carryBy if parameters.carryBy in CARRY_BY else "deformable"
+
+
+# --- what to carry ---
+
+
+def candidates(parameters) -> list:
+    """The nodes that can be carried: a person's own, neither what Tell2Reg made nor the two volumes."""
+    scene = parameters.parameterNode.GetScene()
+    results = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
+    results |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
+    nodes = []
+    for node in _nodesOf(scene):
+        made = node.GetID() in results or isCopy(node) or node.GetName() in SLICE_MODELS
+        made = made or node.GetAttribute(SET_ASIDE)
+        if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not made:
+            nodes.append(node)
+    return nodes
+
+
+def chosenNodes(parameters) -> list:
+    """The candidates that are chosen to be carried, in the order of the scene."""
+    references, count = parameters.parameterNode, parameters.parameterNode.GetNumberOfNodeReferences(PLAN_NODES)
+    chosen = {references.GetNthNodeReferenceID(PLAN_NODES, index) for index in range(count)}
+    return [node for node in candidates(parameters) if node.GetID() in chosen]
+
+
+def chooseNodes(parameters, nodes: Sequence) -> None:
+    """Choose these nodes to be carried, and no others; the saved scene keeps the choice."""
+    references = parameters.parameterNode
+    if [node.GetID() for node in chosenNodes(parameters)] == [node.GetID() for node in nodes]:
+        return
+    was = references.StartModify()
+    references.RemoveNodeReferenceIDs(PLAN_NODES)
+    for node in nodes:
+        references.AddNodeReferenceID(PLAN_NODES, node.GetID())
+    references.EndModify(was)
+
+
+# --- copies ---
+
+
+def isCopy(node) -> bool:
+    """Whether a node is a carried copy."""
+    return bool(node.GetAttribute(CARRIED_BY))
+
+
+def copiesIn(scene) -> list:
+    """The carried copies of a scene, without those of earlier results."""
+    return [node for node in _nodesOf(scene) if isCopy(node) and not node.GetAttribute(SET_ASIDE)]
+
+
+def _nodesOf(scene) -> list:
+    return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+
+
+def carry(node, way: Map, name: str):
+    """A copy of a node, carried over; the node itself stays as it is.
+
+    Raises:
+        InputError: a node of another kind, or nothing of it lands in the volume.
+    """
+    scene = node.GetScene()
+    if isinstance(node, vtkMRMLMarkupsNode):
+        copy = carry_markups(node, way.points, scene, name)
+    elif isinstance(node, vtkMRMLModelNode):
+        copy = carry_model(node, way.points, scene, name)
+    elif isinstance(node, vtkMRMLSegmentationNode):
+        copy = carry_segmentation(node, way.transform, way.target, scene, name)
+    elif isinstance(node, vtkMRMLScalarVolumeNode):
+        copy = carry_volume(node, way.transform, scene, name)
+    else:
+        raise InputError(f"'{node.GetName()}' cannot be carried: choose markups, segmentations, models or volumes.")
+    copy.SetNodeReferenceID(MADE_FROM, node.GetID())
+    copy.SetAttribute(CARRIED_BY, way.carriedBy)
+    return copy
+
+
+def carryAll(parameters, nodes: Sequence) -> list:
+    """Copies of all these nodes in the space of the other volume, in the folder of results.
+
+    Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
+    """
+    way = mapOf(parameters, by=carryByOf(parameters))
+    earlier = [copy for node in nodes for copy in _copiesOf(node, way)]
+    copies: list = []
+    try:
+        for node in nodes:
+            copies.append(carry(node, way, f"{node.GetName()} carried to {way.target.GetName()} ({way.carriedBy})"))
+    except Tell2RegError:
+        for copy in copies:
+            remove(copy)
+        raise
+    for copy in earlier:
+        remove(copy)
+    for copy in copies:
+        copy.SetNodeReferenceID(CARRIED_TO, way.target.GetID())
+        recolor(copy)
+        putIntoResults(parameters, copy)
+    return copies
+
+
+def _copiesOf(node, way: Map) -> list:
+    wanted = (node.GetID(), way.target.GetID())
+    return [
+        copy
+        for copy in copiesIn(node.GetScene())
+        if (copy.GetNodeReferenceID(MADE_FROM), copy.GetNodeReferenceID(CARRIED_TO)) == wanted
+    ]
+
+
+# --- verdicts ---
+
+
+def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
+    """A trust verdict for every control point of the markups among these nodes."""
+    way = mapOf(parameters, by=carryByOf(parameters))
+    lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
+    names = [name for points in lists for name in points.names]
+    if not names:
+        return ()
+    places = np.concatenate([points.points_lps_mm for points in lists])
+    if way.swapped:
+        pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
+    linear = (way.rigid_lps, way.affine_lps)
+    return judge_targets(names, places, way.transform, *linear, pairs, deformable=way.deformable)
+
+
+def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, float] | None, ...]:
+    """The error of every target, mm: as the volumes lie, and where it was carried; None where its place is unknown.
+
+    True places are the points of `parameters.trueTargets` with the targets' names.
+    """
+    node = parameters.trueTargets
+    known = points_of(node) if node is not None and node.GetNumberOfControlPoints() else PointList((), np.empty((0, 3)))
+    truth = dict(zip(known.names, known.points_lps_mm, strict=True))
+    return tuple(
+        None
+        if trust.name not in truth
+        else (
+            float(np.linalg.norm(trust.moving_lps_mm - truth[trust.name])),
+            float(np.linalg.norm(trust.fixed_lps_mm - truth[trust.name])),
+        )
+        for trust in trusts
+    )
+
+
+def truthFor(parameters, names: Sequence[str]) -> PointList | None:
+    """Where targets of these names truly are in the fixed volume; None where that is not known of all of them."""
+    if parameters.trueTargets is None or parameters.direction != MOVING_TO_FIXED:
+        return None
+    known = points_of(parameters.trueTargets)
+    return known if set(names) <= set(known.names) else None
+
+
+def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
+    """The table node of the targets, coordinates in RAS as Slicer shows them."""
+    columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
+    for axis, header in enumerate(RAS_HEADERS):
+        columns[header] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
+    columns["carried_by"] = [carryByOf(parameters)] * len(trusts)
+    for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
+        columns[name] = [getattr(trust, name) for trust in trusts]
+    errors = errorsOf(parameters, trusts)
+    if any(errors):
+        for number, name in enumerate(("error_mm_before", "error_mm")):
+            columns[name] = [None if error is None else error[number] for error in errors]
+    columns["reasons"] = [" ".join(trust.reasons) for trust in trusts]
+    scene = parameters.fixedVolume.GetScene()
+    parameters.targetsTable = fill_table(scene, "Tell2Reg targets", columns, node=parameters.targetsTable)
+    putIntoResults(parameters, parameters.targetsTable)
+
+
+def newFolder(parent: str | Path, name: str) -> Path:
+    """A folder of that name, without what no system allows in one, that is not there yet; numbered when it is.
+
+    Raises:
+        OutputError: nobody may look into the parent.
+    """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "-", name).strip(" .") or "Tell2Reg"
+    base = Path(parent) / name
+    tries = (base if number == 1 else base.with_name(f"{name} {number}") for number in itertools.count(1))
+    try:
+        return next(folder for folder in tries if not folder.exists())
+    except OSError as error:
+        raise OutputError(f"'{parent}' cannot be read: {error.strerror or error}. Choose another folder.") from error

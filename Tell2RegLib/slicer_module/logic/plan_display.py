@@ -1,0 +1,238 @@
+"""Where a plan is seen while the panel is open: on the patient it was drawn on, and its carried copy on the other one.
+
+Nodes are confined to views by the view IDs of their displays; an attribute of the display keeps the earlier ones. Under
+a transform a view copy stands in for the node, so that the node itself is never moved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+import vtk
+from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
+
+from Tell2RegLib.slicer_module.logic.displayed_transform import IN_SPACE, transformNodeOf
+from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
+from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
+from Tell2RegLib.slicer_module.scene.result_nodes import remove
+from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW
+from Tell2RegLib.slicer_module.scene.volumes import COPY_OF
+
+DRAWN = (vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode)
+"""What views draw in their slices; volumes are seen only where a person lays them."""
+VIEWS_BEFORE = "Tell2Reg.ViewsBefore"
+"""Attribute of a display node that is confined: the view IDs that it had, as JSON."""
+COPIED_AT = "Tell2Reg.CopiedAt"
+"""Attribute of a view copy of a plan: the state of the node that it was made from."""
+NO_VIEW = "Tell2Reg.NoView"
+"""The ID of no view: a display that has no other is seen nowhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """The drawn nodes of a plan by the patient that they lie on; `elsewhere` are copies for other volumes."""
+
+    fixed: Sequence[Any]
+    moving: Sequence[Any]
+    elsewhere: Sequence[Any]
+    carried: frozenset[str]
+    """IDs of moving nodes that have a partner on the fixed side: an original or a copy."""
+
+
+def show(parameters, way: str) -> None:
+    """Confine the plan and its copies to the views of their patients; what is no plan any more is let go.
+
+    Args:
+        parameters: the parameter node.
+        way: how the volumes are shown: "side" has a view for each, IN_SPACE the fixed volume in all slice views, all
+            others have one view for both.
+    """
+    scene, sides = parameters.parameterNode.GetScene(), _sidesOf(parameters)
+    transform, oneView = transformNodeOf(parameters), way != "side"
+    inSpace = [node.GetID() for node in _nodes(scene, "vtkMRMLViewNode")]
+    fixedViews = [_sliceView(FIXED_VIEW), *inSpace]
+    movingViews = [_sliceView(FIXED_VIEW if oneView else MOVING_VIEW), *inSpace]
+    if way == IN_SPACE:
+        fixedViews, movingViews = [node.GetID() for node in _nodes(scene, "vtkMRMLSliceNode")] + inSpace, inSpace
+    placed = {node.GetID(): fixedViews for node in sides.fixed} | {node.GetID(): [] for node in sides.elsewhere}
+    for node in sides.moving:
+        covered = oneView and node.GetID() in sides.carried
+        placed[node.GetID()] = [] if transform else inSpace if covered else movingViews
+    for name, views in placed.items():
+        _confine(scene.GetNodeByID(name), views)
+    _release(scene, but=set(placed))
+    copied = {node.GetID() for node in sides.moving} if transform else set()
+    for copy in _viewCopies(scene):
+        if copy.GetNodeReferenceID(COPY_OF) not in copied:
+            remove(copy)
+    for node in sides.moving if transform else ():
+        copy = _viewCopy(node)
+        copy.SetAndObserveTransformNodeID(transform.GetID())
+        _setViews(copy.GetDisplayNode(), inSpace if oneView else movingViews)
+
+
+def letGo(parameters) -> None:
+    """Everything is seen again where it was before; view copies are removed."""
+    scene = parameters.parameterNode.GetScene()
+    if scene is None:
+        return
+    restore(scene)
+    for copy in _viewCopies(scene):
+        remove(copy)
+
+
+def restore(scene) -> None:
+    """Give every display the views that it had, as it is to be saved; no node is added or removed."""
+    _release(scene, but=set())
+
+
+# --- which nodes ---
+
+
+def _sidesOf(parameters) -> _Sides:
+    fixed, moving, elsewhere, carried = {}, {}, {}, set()
+    drawnOnMoving = parameters.direction == MOVING_TO_FIXED
+    for node in chosenNodes(parameters):
+        (moving if drawnOnMoving else fixed)[node.GetID()] = node
+    if parameters.trueTargets is not None:
+        (fixed if drawnOnMoving else moving)[parameters.trueTargets.GetID()] = parameters.trueTargets
+    volumes = [node and node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume)]
+    for copy in copiesIn(parameters.parameterNode.GetScene()):
+        target, original = copy.GetNodeReferenceID(CARRIED_TO), copy.GetNodeReference(MADE_FROM)
+        if target not in volumes or target is None:
+            elsewhere[copy.GetID()] = copy
+            continue
+        here, there = (fixed, moving) if target == volumes[0] else (moving, fixed)
+        here[copy.GetID()] = copy
+        if original is not None:
+            if original.GetID() not in here:  # chosen for the other direction since
+                there[original.GetID()] = original
+            carried |= {copy.GetID(), original.GetID()}
+    sides = ([node for node in side.values() if isinstance(node, DRAWN)] for side in (fixed, moving, elsewhere))
+    return _Sides(*sides, frozenset(carried))
+
+
+def _nodes(scene, kind: str) -> list:
+    nodes = scene.GetNodesByClass(kind)
+    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+
+
+def _sliceView(name: str) -> str:
+    return f"vtkMRMLSliceNode{name}"
+
+
+# --- displays ---
+
+
+def _displaysOf(node) -> list:
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    return [display for display in displays if display is not None]
+
+
+def _confine(node, views: Sequence[str]) -> None:
+    """Show a node in these views only, as far as it was seen there; in none of them when empty."""
+    for display in _displaysOf(node):
+        if display.GetAttribute(VIEWS_BEFORE) is None:
+            display.SetAttribute(VIEWS_BEFORE, json.dumps(list(display.GetViewNodeIDs())))
+        before = _viewsBefore(display)
+        _setViews(display, [view for view in views if not before or view in before])
+
+
+def _setViews(display, views: Sequence[str]) -> None:
+    wanted = list(views) or [NO_VIEW]
+    if list(display.GetViewNodeIDs()) == wanted:
+        return
+    with slicer.util.NodeModify(display):
+        display.RemoveAllViewNodeIDs()
+        for view in wanted:
+            display.AddViewNodeID(view)
+
+
+def _viewsBefore(display) -> list[str]:
+    try:
+        views = json.loads(display.GetAttribute(VIEWS_BEFORE) or "[]")
+    except ValueError:
+        return []
+    return [str(view) for view in views] if isinstance(views, list) else []
+
+
+def _release(scene, but: set[str]) -> None:
+    """Give the displays of all nodes, except of those with these IDs, the views that they had."""
+    kept = {display.GetID() for name in but for display in _displaysOf(scene.GetNodeByID(name))}
+    for display in _nodes(scene, "vtkMRMLDisplayNode"):
+        if display.GetAttribute(VIEWS_BEFORE) is None or display.GetID() in kept:
+            continue
+        with slicer.util.NodeModify(display):
+            display.RemoveAllViewNodeIDs()
+            for view in _viewsBefore(display):
+                display.AddViewNodeID(view)
+            display.RemoveAttribute(VIEWS_BEFORE)
+
+
+# --- view copies ---
+
+
+def _viewCopies(scene) -> list:
+    return [node for node in _nodes(scene, "vtkMRMLDisplayableNode") if node.GetAttribute(COPIED_AT)]
+
+
+def _viewCopy(node):
+    """A locked copy of a node for the views, hidden from lists of nodes, not saved, with the node's present content."""
+    scene = node.GetScene()
+    copy = next((one for one in _viewCopies(scene) if one.GetNodeReferenceID(COPY_OF) == node.GetID()), None)
+    if copy is None:
+        copy = getattr(slicer, node.GetClassName())()
+        copy.SetHideFromEditors(True)
+        copy.SetSaveWithScene(False)
+        copy.SetNodeReferenceID(COPY_OF, node.GetID())
+        copy.SetAttribute(COPIED_AT, "never")
+        scene.AddNode(copy)
+        copy.CreateDefaultDisplayNodes()
+        copy.GetDisplayNode().SetSaveWithScene(False)
+    state = _stateOf(node)
+    if copy.GetAttribute(COPIED_AT) != state:
+        _fill(node, copy)
+        copy.SetAttribute(COPIED_AT, state)
+    return copy
+
+
+def _stateOf(node) -> str:
+    parent, content = node.GetParentTransformNode(), ""
+    if node.IsA("vtkMRMLMarkupsNode"):
+        content = repr(points_of(node).points_lps_mm.tolist())
+    return f"{node.GetMTime()} {parent and parent.GetID()} {parent and parent.GetTransformToWorldMTime()} {content}"
+
+
+def _fill(node, copy) -> None:
+    name = f"{node.GetName()} (view copy)"  # another one: scripts find nodes by their names
+    copy.SetName(name)
+    copy.SetAndObserveTransformNodeID(None)
+    if node.IsA("vtkMRMLMarkupsNode"):
+        carry_markups(node, lambda points: points, node.GetScene(), name, copy)
+        copy.SetLocked(True)
+    else:
+        fill = _fillModel if node.IsA("vtkMRMLModelNode") else _fillSegmentation
+        fill(node, copy)
+        if node.GetDisplayNode() is not None:
+            copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
+        if node.GetParentTransformNode() is not None:
+            copy.SetAndObserveTransformNodeID(node.GetParentTransformNode().GetID())
+            copy.HardenTransform()
+    copy.GetDisplayNode().RemoveAttribute(VIEWS_BEFORE)
+
+
+def _fillModel(node, copy) -> None:
+    mesh = vtk.vtkPolyData() if node.GetPolyData() is not None else None
+    if mesh is not None:
+        mesh.ShallowCopy(node.GetPolyData())
+    copy.SetAndObserveMesh(mesh)
+
+
+def _fillSegmentation(node, copy) -> None:
+    segmentation = slicer.vtkSegmentation()
+    segmentation.DeepCopy(node.GetSegmentation())
+    copy.SetAndObserveSegmentation(segmentation)

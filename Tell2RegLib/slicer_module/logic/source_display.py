@@ -1,0 +1,78 @@
+"""A person's own segmentations in the panel's views: each in that of its volume, hidden where the pairs are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+
+from Tell2RegLib.slicer_module.logic.input_checks import whyForeign
+from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS
+from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW, Views
+
+
+@dataclass(frozen=True)
+class _Display:
+    """How a segmentation was shown before."""
+
+    visible: int
+    views: tuple[str, ...]
+
+
+class SourceDisplay:
+    """Changes the display of the chosen segmentations for as long as the panel's views are shown.
+
+    Args:
+        views: the panel's.
+    """
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._before: dict[str, _Display] = {}
+
+    def show(self, parameters) -> None:
+        """Follow the choice: what is chosen no longer is shown as it was before."""
+        chosen = _chosen(parameters)
+        for name in [name for name in self._before if name not in {node.GetID() for node, _, _ in chosen}]:
+            self._restore(name)
+        for node, view, isDrawn in chosen:
+            self._remember(node)
+            visible = self._before[node.GetID()].visible and not isDrawn
+            if node.GetDisplayNode().GetVisibility() != visible:
+                node.GetDisplayNode().SetVisibility(visible)
+            self._views.showOnly(node, view if parameters.view == "side" else "")
+
+    def letGo(self) -> None:
+        """Show all of them as they were before."""
+        for name in list(self._before):
+            self._restore(name)
+
+    def _remember(self, node) -> None:
+        display = node.GetDisplayNode()
+        self._before.setdefault(node.GetID(), _Display(display.GetVisibility(), tuple(display.GetViewNodeIDs() or ())))
+
+    def _restore(self, name: str) -> None:
+        before, node = self._before.pop(name), slicer.mrmlScene.GetNodeByID(name)
+        display = None if node is None else node.GetDisplayNode()
+        if display is None:
+            return
+        display.SetVisibility(before.visible)
+        display.RemoveAllViewNodeIDs()
+        for view in before.views:
+            display.AddViewNodeID(view)
+
+
+def _chosen(parameters) -> list[tuple]:
+    """The chosen segmentations with their view, and whether Tell2Reg draws the segments of that side itself."""
+    if parameters.source != SEGMENTATIONS:
+        return []
+    foreign = bool(whyForeign(parameters))
+    sides = (
+        (parameters.fixedSegmentation, FIXED_VIEW, parameters.fixedRegions),
+        (parameters.movingSegmentation, MOVING_VIEW, parameters.movingRegions),
+    )
+    return [
+        (node, view, regions is not None and not foreign)
+        for node, view, regions in sides
+        if node is not None and node.GetDisplayNode() is not None
+    ]

@@ -1,0 +1,78 @@
+"""What a fit did, in words, and what its numbers cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from Tell2RegLib.slicer_module.panel import tables
+
+OUTDATED = _("Of an earlier fit. {why}")
+
+
+def summaryInWords(summary: Mapping[str, Any], outdated: str = "") -> str:
+    """What the fit did, for the panel; after why it is outdated, where it is."""
+    dice, distance = ((summary[name][0], summary[name][-1]) for name in ("dice", "distance_mm"))
+    text = _(
+        "Pairs used: {pairs}. Mean Dice {before} → {after}; centre distance of the fitted regions {far} → {near} mm "
+        "(not accuracy). {folded} of the volume is folded. {displacement} Forward and inverse agree within {error} mm."
+    ).format(
+        pairs=summary["pairs"],
+        before=tables.number(dice[0]),
+        after=tables.number(dice[1]),
+        far=tables.number(distance[0]),
+        near=tables.number(distance[1]),
+        folded=_("Nothing") if not summary["folding_percent"] else f"{summary['folding_percent']:.3g} %",
+        displacement=_displacement(summary),
+        error=tables.number(summary["inverse_error_mm"][1]),
+    )
+    return "\n".join([*([_("{why} Fit again.").format(why=outdated)] if outdated else []), text])
+
+
+def _displacement(summary: Mapping[str, Any]) -> str:
+    largest, inside = summary["max_displacement_mm"], summary.get("max_displacement_inside_mm")
+    if inside is None or "volume_mm" not in summary:
+        return _("Largest displacement {largest} mm.").format(largest=tables.number(largest, 1))
+    return _(
+        "Largest displacement {inside} mm inside the regions, {largest} mm in the whole volume ({size} mm), where it "
+        "is extrapolated."
+    ).format(
+        inside=tables.number(inside, 1),
+        largest=tables.number(largest, 1),
+        size=" x ".join(tables.number(side, 0) for side in summary["volume_mm"]),
+    )
+
+
+def inWords(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """A new fit and what it cannot know, a line each, for the log."""
+    return (summaryInWords(summary), *limitsInWords(summary))
+
+
+def limitsInWords(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the fit cannot know, and where its deformation adds nothing; a sentence each."""
+    return (*_ofOneRegion(summary), *_ofARigidMap(summary))
+
+
+def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
+    name = summary.get("only_region")
+    if not name:
+        return ()
+    alone = _(
+        "Only '{name}' was fitted: its own overlap is no proof, and away from it the transform is extrapolated. Add "
+        "pairs around your targets."
+    ).format(name=name)
+    turned = _("'{name}' is nearly round: it does not determine the rotation.").format(name=name)
+    return (alone, turned) if summary.get("only_region_is_round") else (alone,)
+
+
+def _ofARigidMap(summary: Mapping[str, Any]) -> Sequence[str]:
+    if not summary.get("rigid_is_enough"):
+        return ()
+    return (
+        _(
+            "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is the "
+            "same, since a deformation would fit that noise."
+        ),
+    )

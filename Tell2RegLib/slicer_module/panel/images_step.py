@@ -1,0 +1,56 @@
+"""Step 1 of the panel: which two volumes."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.slicer_module.logic import input_checks
+from Tell2RegLib.slicer_module.logic.module_logic import DEMO
+from Tell2RegLib.slicer_module.panel import messages
+from Tell2RegLib.slicer_module.panel.run_row import RunRow
+
+
+class ImagesStep:
+    """Fixed, moving, initial transform; the two bound to the parameter node by their names in the .ui."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._ui.swapButton.connect("clicked(bool)", self._swap)
+        ui, logic = panel.ui, panel.logic
+        self.row = RunRow(logic.runs, DEMO, ui.demoButton, ui.demoProgress, ui.demoLabel, self._loadDemo)
+        logic.demoLoaded.connect(self._demoLoaded)
+
+    def disconnect(self) -> None:
+        """Hear no more of the run."""
+        self.row.disconnect()
+        self._panel.logic.demoLoaded.disconnect(self._demoLoaded)
+
+    def update(self) -> None:
+        """Say at once what is wrong with the volumes."""
+        own, ui = self._panel.logic.parameters, self._ui
+        chosen = own.fixedVolume is not None and own.movingVolume is not None
+        problem = input_checks.whyNotImages(own) if chosen else ""
+        warning = problem or input_checks.whyForeign(own) or input_checks.imagesWarning(own)
+        ui.imagesWarning.text = warning
+        ui.imagesWarning.styleSheet = "color: #c0392b;" if problem else "color: #b9770e;"
+        ui.imagesWarning.setVisible(bool(warning))
+        ui.swapButton.enabled = (own.fixedVolume is not None or own.movingVolume is not None) and not self._panel.busy
+        ui.swapButton.toolTip = _("Exchange the two volumes") if ui.swapButton.enabled else _("Choose volumes first")
+        self.row.update("", _("Make the synthetic pair: two pelves and a plan of seven targets"))
+
+    def _swap(self, _checked: bool = False) -> None:
+        own = self._panel.logic.parameters
+        own.fixedVolume, own.movingVolume = own.movingVolume, own.fixedVolume
+        own.fixedSegmentation, own.movingSegmentation = own.movingSegmentation, own.fixedSegmentation
+        own.initialTransform = own.trueTargets = None  # they were for the other way round
+
+    def _loadDemo(self) -> None:
+        try:
+            self._panel.logic.loadDemoPair()
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.IMAGES)
+
+    def _demoLoaded(self, demo) -> None:
+        self._panel.words.choose("Pelvis demo")
+        self._panel.plan.check([demo.plan])

@@ -1,0 +1,106 @@
+"""What the panel says to a person: one line at the step that it belongs to, in three levels."""
+
+from __future__ import annotations
+
+import qt
+
+from Tell2RegLib.slicer_module.panel.heights import fitLabel
+
+INFO, WARNING, ERROR = "info", "warning", "error"
+IMAGES, MODELS, REGIONS, TRANSFORM, PLAN, REPORT = STEPS = (
+    *("images", "models", "regions", "transform", "plan", "report"),
+)
+"""Where a message can stand, from top to bottom; "" is the top of the panel."""
+ONE_AFTER_THE_OTHER = (REGIONS, TRANSFORM, PLAN, REPORT)
+"""Each of these works with what the ones before it made."""
+STYLES = {
+    INFO: "color: #14532d; background-color: #dff3e4; border-left: 4px solid #1e8449; padding: 4px;",
+    WARNING: "color: #5c3d00; background-color: #fff0c7; border-left: 4px solid #b9770e; padding: 4px;",
+    ERROR: "color: #7b1a10; background-color: #fde3e0; border-left: 4px solid #c0392b; padding: 4px;",
+}
+"""Text and background are both set: readable in a light and in a dark theme."""
+
+
+class Messages:
+    """The message lines of the panel.
+
+    Args:
+        ui: the named widgets of Tell2Reg.ui.
+    """
+
+    def __init__(self, ui) -> None:
+        self._labels = {"": ui.messageLabel, **{step: getattr(ui, f"{step}Message") for step in STEPS}}
+        self._folds = {
+            **{IMAGES: ui.imagesStep, MODELS: ui.regionsStep, REGIONS: ui.regionsStep},
+            **{TRANSFORM: ui.transformStep, PLAN: ui.planStep, REPORT: ui.planStep},
+        }
+        self._levels: dict[str, str] = {}
+        self._latest = ""
+        self._scroll = qt.QTimer()
+        self._scroll.setSingleShot(True)
+        self._scroll.connect("timeout()", self._scrollToLatest)
+
+    def show(self, text: str, level: str = INFO, step: str = "") -> None:
+        """Show a line, or with an empty text none, without scrolling to it: for what changes many times a second."""
+        label = self._labels[step]
+        label.text = text
+        label.styleSheet = STYLES[level]
+        label.setVisible(bool(text))
+        fitLabel(label)
+        self._levels[step] = level
+        self._latest = step
+
+    def say(self, text: str, level: str = INFO, step: str = "") -> None:
+        """Show a line, unfold its step, and scroll to it once the panel is laid out anew."""
+        if text and step in self._folds:
+            self._folds[step].collapsed = False
+        self.show(text, level, step)
+        if text:
+            self._scroll.start(0)
+
+    @property
+    def latest(self) -> str:
+        """What was said last; empty when it was taken back."""
+        return self._labels[self._latest].text
+
+    def at(self, step: str) -> str:
+        """What is said at a step."""
+        return self._labels[step].text
+
+    def clearAll(self) -> None:
+        """Take back everything that is said."""
+        self.clear(*self._labels)
+
+    def clear(self, *steps: str) -> None:
+        """Take back what is said at these steps."""
+        for step in steps:
+            self._labels[step].text = ""
+            self._labels[step].setVisible(False)
+
+    def started(self, step: str) -> None:
+        """A step is done anew: what it and the later ones said is of before."""
+        later = ONE_AFTER_THE_OTHER[ONE_AFTER_THE_OTHER.index(step) :] if step in ONE_AFTER_THE_OTHER else (step,)
+        self.clear("", *later)
+
+    def succeeded(self, step: str) -> None:
+        """A step worked: what kept it from working before is no longer so."""
+        self._clearErrors(*(STEPS[: STEPS.index(step)] if step in ONE_AFTER_THE_OTHER else ()))
+
+    def decided(self) -> None:
+        """Pairs were accepted, rejected or made: what kept them from being fitted may be gone."""
+        self._clearErrors(TRANSFORM, REPORT)
+
+    def close(self) -> None:
+        """The panel goes."""
+        self._scroll.stop()
+
+    def _clearErrors(self, *steps: str) -> None:
+        self.clear(*(step for step in steps if self._levels.get(step) == ERROR))
+
+    def _scrollToLatest(self) -> None:
+        label = self._labels[self._latest]
+        area = label.parent()
+        while area is not None and not area.inherits("QScrollArea"):
+            area = area.parent()
+        if area is not None and label.visible:
+            area.ensureWidgetVisible(label)

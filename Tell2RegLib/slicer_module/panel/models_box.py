@@ -1,0 +1,348 @@
+"""The models of step 3: which there are, how they come and go, what they run on; and the packages they need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.models.catalogue.entries import load_catalog
+from Tell2RegLib.models.catalogue.status_rows import SetRow, model_rows, rows_without_store, set_rows
+from Tell2RegLib.slicer_module.install.install_plan import InstallOutcome, install, plan_install
+from Tell2RegLib.slicer_module.install.requirements import read_requirements, requirements_file
+from Tell2RegLib.slicer_module.install.slicer_installer import rememberToGoOn, shouldGoOn
+from Tell2RegLib.slicer_module.panel import messages, tables
+from Tell2RegLib.slicer_module.panel.install_dialog import InstallDialog
+from Tell2RegLib.slicer_module.run.application import makeClient
+from Tell2RegLib.worker.requests import (
+    CheckReply,
+    CheckRequest,
+    DevicesReply,
+    DevicesRequest,
+    ModelsReply,
+    ModelsRequest,
+)
+
+MODELS = "models"
+"""The name of these runs."""
+CHECK = "check"
+"""The name of the run that imports every package."""
+
+
+class ModelsBox:
+    """Sets of models in a table, the buttons below it, the device, the packages."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui, self._runs = panel, panel.ui, panel.logic.runs
+        self._sets: tuple[SetRow, ...] = ()
+        self._memory: dict[str, int] = {}
+        self._auto = ""
+        self._whyNotInstall = ""
+        self._packages: str | None = None
+        """What keeps the networks from running; None before anybody looked."""
+        ui = self._ui
+        tables.prepare(ui.modelsTable, (_("Set"), _("Status"), _("Size"), _("Memory"), _("Licence")), stretched=(4,))
+        ui.modelsCombo.connect("activated(int)", self._modelsChosen)
+        ui.deviceCombo.connect("activated(int)", self._deviceChosen)
+        ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
+        for button, slot in (
+            (ui.modelsInstallButton, self._install),
+            (ui.modelsImportButton, self._import),
+            (ui.modelsVerifyButton, lambda: self._ask(ModelsRequest("verify"))),
+            (ui.modelsRemoveButton, self._remove),
+            (ui.modelsFolderButton, self._openFolder),
+            (ui.modelsClearButton, self._clear),
+            (ui.installButton, self._installPackages),
+            (ui.checkButton, self._check),
+        ):
+            button.connect("clicked(bool)", lambda _checked, slot=slot: slot())
+        self._fillDevices((("auto", _("automatic")), ("cpu", _("CPU"))))
+        self._runs.progressed.connect(self._progressed)
+
+    def disconnect(self) -> None:
+        """Hear no more of the runs."""
+        self._runs.progressed.disconnect(self._progressed)
+
+    # --- what is shown ---
+
+    def enter(self) -> None:
+        """Look at the models, the packages and, in the background, the devices."""
+        self.look()
+        if not self._packages:
+            self._runs.lookUp(DevicesRequest(), self._devices)
+        elif shouldGoOn():
+            rememberToGoOn(False)
+            self._installPackages()
+
+    def look(self) -> None:
+        """What is there now; looks at files only."""
+        catalog = load_catalog()
+        try:
+            from Tell2RegLib.models.catalogue.installed import Store
+
+            rows = model_rows(Store())
+        except (ImportError, Tell2RegError, OSError) as error:
+            rows = rows_without_store(catalog)
+            if not isinstance(error, ImportError):
+                self._panel.say(str(error), messages.ERROR, messages.MODELS)
+        self._show(set_rows(catalog, rows))
+        missing = self._plan().missing
+        self._packages = ""
+        if missing:
+            names = ", ".join(package.needed.name for package in missing)
+            self._packages = _(
+                "Packages are missing: {names}. Press 'Install packages...' (Models and packages)."
+            ).format(names=names)
+        self._ui.packagesStatus.text = self._packages or _("Packages: all installed.")
+        self._whyNotInstall = "" if missing else _("Every package that is needed is installed")
+        self._panel.enable(self._ui.installButton, self._whyNotInstall)
+
+    @property
+    def missingPackages(self) -> str:
+        """Which packages are missing and what to do, one sentence; empty when none is, or nobody looked yet."""
+        return self._packages or ""
+
+    def whyNotFind(self) -> str:
+        """Why the chosen models cannot look for words; empty when they can, or nobody looked yet."""
+        if self._packages:
+            return self._packages
+        chosen = self._panel.logic.parameters.models
+        for one in self._sets:
+            if one.name == chosen and one.status == "missing":
+                return _("The models '{name}' are not installed: install them below, or choose others.").format(
+                    name=chosen
+                )
+        return ""
+
+    def update(self) -> None:
+        """Show what was chosen."""
+        own, ui = self._panel.logic.parameters, self._ui
+        for combo, value in ((ui.modelsCombo, own.models), (ui.deviceCombo, own.device)):
+            index = combo.findData(value)
+            if index < 0 and value:
+                combo.addItem(value, value)
+                index = combo.findData(value)
+            combo.setCurrentIndex(index)
+        for one in self._sets:
+            if one.name == own.models:
+                ui.modelsStatus.text = _inOneLine(one) + self._memoryWarning(one)
+                ui.modelsCombo.toolTip = one.purpose
+        self._updateButtons()
+
+    def _memoryWarning(self, one: SetRow) -> str:
+        """A word when the chosen device has less memory than the models need; empty otherwise."""
+        device = self._panel.logic.parameters.device
+        memory = self._memory.get(self._auto if device == "auto" else device)
+        if memory is None or memory >= one.memory_gb * 1e9:
+            return ""
+        return _("; they need about {need} GB, the device has {has}: take smaller ones, or another device").format(
+            need=f"{one.memory_gb:g}", has=size(memory)
+        )
+
+    def _show(self, sets: tuple[SetRow, ...]) -> None:
+        self._sets, table, combo = sets, self._ui.modelsTable, self._ui.modelsCombo
+        table.setRowCount(len(sets))
+        for line, one in enumerate(sets):
+            members = "\n".join(f"{row.model.title}: {row.status}" for row in one.models)
+            tables.cell(table, line, 0, one.name, f"{one.purpose}\n{members}")
+            tables.cell(table, line, 1, _(one.status))
+            tables.cell(table, line, 2, size(one.bytes))
+            tables.cell(table, line, 3, f"{one.memory_gb:g} GB")
+            tables.cell(table, line, 4, ", ".join(one.licences))
+            if combo.findData(one.name) < 0:
+                combo.addItem(one.name, one.name)
+        tables.fitHeight(table)
+
+    def _updateButtons(self) -> None:
+        ui, busy, chosen = self._ui, self._panel.busy, self._chosen()
+        why = _("A run is under way") if busy else "" if chosen else _("Choose a set in the table first")
+        mine = self._runs.current == MODELS
+        ui.modelsInstallButton.text = _("Cancel") if mine else _("Install...")
+        done = _("These models are installed") if chosen and chosen.installed else why
+        self._panel.enable(ui.modelsInstallButton, "" if mine else done)
+        self._panel.enable(ui.modelsRemoveButton, why)
+        if busy:
+            self._panel.enable(ui.installButton, _("A run is under way"))
+        elif ui.installButton.toolTip == _("A run is under way"):
+            self._panel.enable(ui.installButton, self._whyNotInstall)
+        for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
+            self._panel.enable(button, _("A run is under way") if busy else "")
+
+    def _chosen(self) -> SetRow | None:
+        rows = tables.selectedRows(self._ui.modelsTable)
+        return self._sets[rows[0]] if rows and rows[0] < len(self._sets) else None
+
+    def _fillDevices(self, devices) -> None:
+        combo = self._ui.deviceCombo
+        chosen = self._panel.logic.parameters.device
+        combo.clear()
+        for name, label in devices:
+            combo.addItem(label, name)
+        combo.setCurrentIndex(max(combo.findData(chosen), 0))
+
+    def _devices(self, reply: DevicesReply) -> None:
+        self._auto = reply.auto
+        self._memory = {one.name: one.memory_bytes for one in reply.devices if one.memory_bytes is not None}
+        best = next((device.label for device in reply.devices if device.name == reply.auto), reply.auto)
+        rows = [("auto", _("automatic: {device}").format(device=best))]
+        rows += [(device.name, f"{device.label}, {size(device.memory_bytes)}") for device in reply.devices]
+        self._fillDevices(rows)
+        self.update()
+
+    # --- models ---
+
+    def _modelsChosen(self, index: int) -> None:
+        self._panel.logic.parameters.models = self._ui.modelsCombo.itemData(index)
+
+    def _deviceChosen(self, index: int) -> None:
+        self._panel.logic.parameters.device = self._ui.deviceCombo.itemData(index)
+
+    def _ask(self, request: ModelsRequest) -> None:
+        try:
+            self._runs.start(MODELS, request, self._answered)
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
+        self._panel.update()
+
+    def _answered(self, reply: ModelsReply) -> None:
+        self._show(reply.sets)
+        self._panel.say(reply.message, step=messages.MODELS)
+
+    def _progressed(self, run: str, stage: str, done: int, total: int, _left) -> None:
+        if run == MODELS:
+            share = f"{100 * done // max(total, 1)} %"
+            self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
+
+    def _install(self) -> None:
+        if self._runs.current == MODELS:
+            self._runs.cancel()
+            return
+        one = self._chosen()
+        lines = [
+            _("Download the models '{name}'?").format(name=one.name),
+            "",
+            *(f"- {row.model.title}, {size(row.bytes)}, {row.licence}" for row in one.models if not row.installed),
+            "",
+            _("Together {size}. They go into your own folder of models, outside of Slicer. No image is sent.").format(
+                size=size(one.missing_bytes)
+            ),
+        ]
+        if slicer.util.confirmOkCancelDisplay("\n".join(lines), windowTitle="Tell2Reg"):
+            self._ask(ModelsRequest("install", one.name))
+
+    def _import(self) -> None:
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("File of weights"), "", "")
+        if path:
+            self._ask(ModelsRequest("import", path=Path(path)))
+
+    def _remove(self) -> None:
+        one = self._chosen()
+        text = _("Delete the downloaded files of '{name}'?").format(name=one.name)
+        if slicer.util.confirmYesNoDisplay(text, windowTitle="Tell2Reg"):
+            self._ask(ModelsRequest("remove", one.name))
+
+    def _clear(self) -> None:
+        if slicer.util.confirmYesNoDisplay(_("Delete all downloaded models?"), windowTitle="Tell2Reg"):
+            self._ask(ModelsRequest("clear"))
+
+    def _openFolder(self) -> None:
+        try:
+            from Tell2RegLib.models.catalogue.models_folder import models_folder
+
+            folder = models_folder()
+            os.makedirs(folder, exist_ok=True)
+        except ImportError:
+            text = _("Install the packages first: they know where models are kept.")
+            self._panel.say(text, messages.ERROR, messages.MODELS)
+            return
+        except (OSError, Tell2RegError) as error:
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
+            return
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
+
+    # --- packages ---
+
+    def _plan(self):
+        from Tell2RegLib.slicer_module.install.slicer_installer import SlicerInstaller
+
+        return plan_install(read_requirements(requirements_file()), SlicerInstaller())
+
+    def _installPackages(self) -> None:
+        from Tell2RegLib.slicer_module.install.slicer_installer import SlicerInstaller
+
+        plan = self._plan()
+        if plan.problem:
+            slicer.util.errorDisplay(plan.problem, windowTitle="Tell2Reg")
+            return
+        if not slicer.util.confirmOkCancelDisplay(plan.dialog_text, windowTitle="Tell2Reg"):
+            return
+        self._panel.lock(True)
+        dialog = InstallDialog()
+        try:
+            outcome = install(
+                plan,
+                SlicerInstaller(),
+                self._verified,
+                on_step=dialog.step,
+                on_log=self._panel.log,
+                is_cancelled=lambda: dialog.cancelled,
+            )
+        finally:
+            dialog.close()
+            self._panel.lock(False)
+        self._installed(outcome)
+
+    def _installed(self, outcome: InstallOutcome) -> None:
+        self.look()
+        rememberToGoOn(outcome.go_on)
+        level = messages.INFO if outcome.done else messages.ERROR
+        self._panel.say(outcome.message, messages.WARNING if outcome.go_on else level, messages.MODELS)
+        if outcome.detail:
+            self._panel.log(outcome.detail)
+        if outcome.restart:
+            text = outcome.message + "\n\n" + _("Restart Slicer now? Save your scene first.")
+            if slicer.util.confirmYesNoDisplay(text, windowTitle="Tell2Reg", detailedText=outcome.detail):
+                slicer.util.restart()
+        else:
+            display = slicer.util.infoDisplay if outcome.done else slicer.util.errorDisplay
+            display(outcome.message, windowTitle="Tell2Reg", detailedText=outcome.detail)
+        self._panel.update()
+
+    def _verified(self) -> list[tuple[str, str]]:
+        """Import everything in a new worker; what cannot be used."""
+        found: list[CheckReply] = []
+        self._runs.renew(makeClient())
+        self._runs.start(CHECK, CheckRequest(), found.append, wait=True)
+        return [(missing.package, missing.reason) for missing in found[0].missing]
+
+    def _check(self) -> None:
+        try:
+            unusable = self._verified()
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.MODELS)
+            return
+        self.look()
+        if unusable:
+            self._ui.packagesStatus.text = "\n".join(f"{name}: {reason}" for name, reason in unusable)
+        else:
+            self._ui.packagesStatus.text = _("Packages: all there, and they can be loaded.")
+
+
+def size(count: int | None) -> str:
+    """Bytes as a person reads them.
+
+    >>> size(2_500_000_000), size(11_000_000)
+    ('2.5 GB', '11 MB')
+    """
+    if count is None:
+        return "?"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _inOneLine(one: SetRow) -> str:
+    status = _("installed") if one.installed else _("not installed, {size}").format(size=size(one.missing_bytes))
+    return f"{status}; {', '.join(one.licences)}"

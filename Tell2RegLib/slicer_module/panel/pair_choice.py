@@ -1,0 +1,56 @@
+"""The plan and the true places chosen for a pair of volumes: another pair starts without, each gets its own back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+
+from Tell2RegLib.slicer_module.logic import plan
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """IDs of nodes."""
+
+    trueTargets: str = ""
+    planNodes: tuple[str, ...] = ()
+
+
+class PairChoice:
+    """Clears the choice when other volumes are chosen, and brings it back with its volumes.
+
+    Args:
+        logic: whose parameters.
+    """
+
+    def __init__(self, logic) -> None:
+        self._logic = logic
+        self._pair: tuple[str, str] | None = None
+        self._choices: dict[tuple[str, str], _Choice] = {}
+
+    def forget(self) -> None:
+        """Another scene: its nodes may have the same IDs."""
+        self._pair, self._choices = None, {}
+
+    def follow(self) -> None:
+        """Look whether other volumes are chosen; while one is missing nothing changes."""
+        own = self._logic.parameters
+        if own.fixedVolume is None or own.movingVolume is None:
+            return
+        pair = (own.fixedVolume.GetID(), own.movingVolume.GetID())
+        if pair == self._pair:
+            return
+        before, self._pair = self._pair, pair
+        if before is None:
+            return
+        truth = own.trueTargets
+        nodes = tuple(node.GetID() for node in plan.chosenNodes(own))
+        self._choices[before] = _Choice(truth.GetID() if truth else "", nodes)
+        self._choose(self._choices.pop(pair, _Choice()))
+
+    def _choose(self, choice: _Choice) -> None:
+        own, scene = self._logic.parameters, slicer.mrmlScene
+        own.trueTargets = scene.GetNodeByID(choice.trueTargets) if choice.trueTargets else None
+        nodes = [scene.GetNodeByID(name) for name in choice.planNodes]
+        plan.chooseNodes(own, [node for node in nodes if node is not None])

@@ -1,0 +1,275 @@
+"""Step 5 of the panel: carry a plan over, and show how far each target can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
+from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks, plan, plan_display, plan_record
+from Tell2RegLib.slicer_module.logic.module_logic import REPORT
+from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
+from Tell2RegLib.slicer_module.logic.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
+from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
+from Tell2RegLib.slicer_module.panel import messages, tables
+from Tell2RegLib.slicer_module.panel.run_row import RunRow
+from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
+from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
+
+PLACE, ERROR = 2, 9
+"""Columns: the first of the three coordinates; the target registration error, shown where true places are known."""
+COLORS = {GOOD: (0.75, 0.91, 0.77), CHECK: (1.0, 0.92, 0.68), DO_NOT_TRUST: (0.97, 0.76, 0.74)}
+OUTDATED_COLOR = (0.82, 0.82, 0.82)
+
+
+class PlanStep:
+    """The nodes to carry, the targets, the report."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+        self._plan: CarriedPlan | None = None
+        self._shown: tuple = ()
+        self._filling = False
+        self._saves = SaveWatch(self._beforeSaving, panel.update)
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.connect("timeout()", self._display)
+        ui = self._ui
+        self._kinds = dict(zip(CARRY_BY, (_("deformable"), _("affine"), _("rigid")), strict=True))
+        self._directions = {MOVING_TO_FIXED: _("moving to fixed"), FIXED_TO_MOVING: _("fixed to moving")}
+        for combo, texts in ((ui.directionCombo, self._directions), (ui.carryByCombo, self._kinds)):
+            for value, text in texts.items():
+                combo.addItem(text, value)
+        ui.directionCombo.connect("activated(int)", lambda index: self._choose("direction", ui.directionCombo, index))
+        ui.carryByCombo.connect("activated(int)", lambda index: self._choose("carryBy", ui.carryByCombo, index))
+        ui.planList.connect("itemChanged(QListWidgetItem*)", self._itemChanged)
+        ui.propagateButton.connect("clicked(bool)", self._propagate)
+        headers = (
+            _("Target"),
+            _("Verdict"),
+            *plan.RAS_HEADERS,
+            _("Moved,\nmm"),
+            _("Nearest\nregion, mm"),
+            _("det J"),
+            _("Spread,\nmm"),
+            _("Error,\nmm"),
+        )
+        tables.prepare(ui.targetsTable, headers)
+        ui.targetsTable.setColumnHidden(ERROR, True)
+        ui.targetsTable.connect("itemSelectionChanged()", self._selected)
+        self.row = RunRow(
+            panel.logic.runs, REPORT, ui.reportButton, ui.reportProgress, ui.reportLabel, self._saveReport
+        )
+
+    def update(self) -> None:
+        """List what can be carried, enable what can be used, show the verdicts of the scene."""
+        own, ui = self._logic.parameters, self._ui
+        ui.directionCombo.setCurrentIndex(ui.directionCombo.findData(own.direction))
+        ui.carryByCombo.setCurrentIndex(ui.carryByCombo.findData(plan.carryByOf(own)))
+        self._note()
+        self._list()
+        why = self._logic.whyNotPropagate(plan.chosenNodes(own))
+        if self._panel.busy:
+            why = _("A run is under way: wait for it, or cancel it first.")
+        self._panel.enable(ui.propagateButton, why)
+        self.row.update(
+            self._logic.whyNotReport(),
+            _("Write report.html, the transform and the tables into a folder"),
+        )
+        self._showPlan()
+        self.displaySoon()
+
+    def displaySoon(self) -> None:
+        """Bring the plan into the views when the event loop runs next: view copies are added and removed."""
+        self._soon.start(0)
+
+    def _display(self) -> None:
+        """Originals and copies in the views of their patients, as long as the views are the panel's."""
+        own = self._logic.parameters
+        if not self._panel.entered or self._saves.asking or slicer.mrmlScene.IsBatchProcessing():
+            return
+        if displayed_transform.hasCopy(own) and not input_checks.whyNotImages(own):
+            plan_display.show(own, self._panel.viewControls.way())
+            self._saves.watch([own.fixedVolume, own.movingVolume])
+        else:
+            self.letGo()
+
+    def _beforeSaving(self) -> None:
+        """What a person's own nodes look like in the panel's views is not saved."""
+        plan_display.restore(slicer.mrmlScene)
+        self._panel.regions.letGo()
+
+    def forget(self) -> None:
+        """The scene goes, with everything that is watched."""
+        self._soon.stop()
+        self._saves.stop()
+
+    def letGo(self) -> None:
+        """The person leaves: everything is seen again where it was before."""
+        self.forget()
+        plan_display.letGo(self._logic.parameters)
+
+    def check(self, nodes: Sequence) -> None:
+        """Check these nodes in the list, and no others."""
+        plan.chooseNodes(self._logic.parameters, nodes)
+        self._panel.update()
+
+    def _note(self) -> None:
+        """Beside the choice: the views show another transform than the one that carries the plan."""
+        own = self._logic.parameters
+        carryBy = plan.carryByOf(own)
+        differs = own.shown in self._kinds and own.shown != carryBy and not input_checks.whyNotUse(own)
+        self._ui.carryByNote.setVisible(differs)
+        self._ui.carryByNote.text = (
+            _("The views show the {shown} transform; the plan is carried by the {carryBy} one.").format(
+                shown=self._kinds[own.shown], carryBy=self._kinds[carryBy]
+            )
+            if differs
+            else ""
+        )
+
+    def _list(self) -> None:
+        """One line per node; filled again only when nodes have come, gone or changed their names."""
+        nodes = plan.candidates(self._logic.parameters)
+        chosen = {node.GetID() for node in plan.chosenNodes(self._logic.parameters)}
+        known = [(node.GetID(), node.GetName()) for node in nodes]
+        widget = self._ui.planList
+        shown = [(widget.item(i).data(qt.Qt.UserRole), widget.item(i).text()) for i in range(widget.count)]
+        self._filling = True
+        try:
+            if known != shown:
+                widget.clear()
+                for node in nodes:
+                    item = qt.QListWidgetItem(node.GetName())
+                    item.setData(qt.Qt.UserRole, node.GetID())
+                    item.setToolTip(node.GetNodeTagName())
+                    item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
+                    item.setCheckState(qt.Qt.Unchecked)  # without a state there is no box to check
+                    widget.addItem(item)
+            for i in range(widget.count):
+                state = qt.Qt.Checked if widget.item(i).data(qt.Qt.UserRole) in chosen else qt.Qt.Unchecked
+                if widget.item(i).checkState() != state:
+                    widget.item(i).setCheckState(state)
+        finally:
+            self._filling = False
+
+    # --- verdicts ---
+
+    def _showPlan(self) -> None:
+        """The verdicts that the scene keeps; filled again only when they or what they depend on have changed."""
+        own = self._logic.parameters
+        carried = plan_record.keptPlan(own)
+        outdated = ""
+        if carried:
+            outdated = plan_record.whyOutdated(own, carried, input_checks.whyNotUse(own) or self._logic.whyOutdated())
+        truth = own.trueTargets and own.trueTargets.GetID()
+        shown = (own.carriedPlan if carried else "", outdated, truth)
+        if shown == self._shown:
+            return
+        self._shown, self._plan = shown, carried
+        trusts = carried.trusts if carried else ()
+        errors = plan.errorsOf(own, trusts)
+        self._fill(trusts, errors, outdated)
+        for widget in (self._ui.targetsTable, self._ui.targetsHeading, self._ui.targetWhy):
+            widget.setVisible(bool(trusts))
+        self._ui.targetsHeading.text = self._heading(carried, outdated) if carried else ""
+        self._ui.targetWhy.text = _errorInWords(errors) + _("Select a target to see why it has its verdict.")
+
+    def _fill(self, trusts: Sequence, errors: Sequence, outdated: str) -> None:
+        table = self._ui.targetsTable
+        table.setRowCount(len(trusts))
+        for line, trust in enumerate(trusts):
+            tables.cell(table, line, 0, trust.name)
+            verdict = tables.cell(table, line, 1, _(trust.verdict), outdated or " ".join(trust.reasons))
+            tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
+            for axis, part in enumerate(trust.fixed_lps_mm * SIGNS):
+                tables.figure(table, line, PLACE + axis, part, 1)
+            measures = ((trust.moved_mm, 1), (trust.nearest_mm, 1), (trust.det_j, 2), (trust.spread_mm, 1))
+            for column, (value, digits) in enumerate(measures, PLACE + 3):
+                tables.figure(table, line, column, value, digits)
+            tables.figure(table, line, ERROR, None if errors[line] is None else errors[line][1], 1)
+        table.setColumnHidden(ERROR, not any(errors))
+        tables.fitHeight(table)
+
+    def _heading(self, carried: CarriedPlan, outdated: str) -> str:
+        text = _("Carried {direction} by the {carryBy} transform. R, A, S: where each target was carried to.")
+        heading = text.format(
+            direction=self._directions.get(carried.direction, carried.direction),
+            carryBy=self._kinds.get(carried.carriedBy, carried.carriedBy),
+        )
+        return _("Outdated: {why} {heading}").format(why=outdated, heading=heading) if outdated else heading
+
+    # --- what a person does ---
+
+    def _itemChanged(self, item) -> None:
+        if self._filling:
+            return
+        own, name = self._logic.parameters, item.data(qt.Qt.UserRole)
+        wanted = item.checkState() == qt.Qt.Checked
+        chosen = {node.GetID() for node in plan.chosenNodes(own)} - {name} | ({name} if wanted else set())
+        self.check([node for node in plan.candidates(own) if node.GetID() in chosen])
+
+    def _choose(self, parameter: str, combo, index: int) -> None:
+        setattr(self._logic.parameters, parameter, combo.itemData(index))
+        self._panel.update()
+
+    def _propagate(self, _checked: bool = False) -> None:
+        own, outdated = self._logic.parameters, self._logic.whyOutdated()
+        question = _("{why} Carry the plan by this outdated fit all the same?").format(why=outdated)
+        if outdated and not slicer.util.confirmYesNoDisplay(question):
+            return
+        try:
+            with slicer.util.WaitCursor():
+                copies, trusts = self._logic.propagate(plan.chosenNodes(own), allowOutdated=bool(outdated))
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.PLAN)
+            return
+        doubtful = sum(trust.verdict != GOOD for trust in trusts)
+        said = _("Copies made: {count}, by the {carryBy} transform; the originals are unchanged.").format(
+            count=len(copies), carryBy=self._kinds[own.carryBy]
+        )
+        if doubtful:
+            said += " " + _("{doubtful} of {all} targets need a second look.").format(
+                doubtful=doubtful, all=len(trusts)
+            )
+        self._panel.say(said, messages.WARNING if doubtful else messages.INFO, messages.PLAN)
+        self._panel.update()
+
+    def _selected(self) -> None:
+        rows = tables.selectedRows(self._ui.targetsTable)
+        if self._plan is None or not rows or rows[0] >= len(self._plan.trusts):
+            return
+        trust = self._plan.trusts[rows[0]]
+        self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
+        ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
+        fixed, moving = ends if self._plan.direction == MOVING_TO_FIXED else ends[::-1]
+        self._panel.views.jump(np.asarray(fixed), self._panel.viewControls.whereShown(np.asarray(moving)))
+
+    def _saveReport(self) -> None:
+        parent = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"), "")
+        if not parent:
+            return
+        own = self._logic.parameters
+        name = f"{own.movingVolume.GetName()} to {own.fixedVolume.GetName()}"
+        onMoving = own.direction == MOVING_TO_FIXED
+        markups = [node for node in plan.chosenNodes(own) if onMoving and node.IsA("vtkMRMLMarkupsNode")]
+        try:
+            self._logic.saveReport(plan.newFolder(parent, name), markups)
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.REPORT)
+        self._panel.update()
+
+
+def _errorInWords(errors: Sequence) -> str:
+    known = [error for error in errors if error is not None]
+    if not known:
+        return ""
+    before, after = (sum(error[number] for error in known) / len(known) for number in (0, 1))
+    return _("Mean error of {count} targets with a known place: {after} mm, {before} mm as the volumes lie. ").format(
+        count=len(known), after=tables.number(after, 1), before=tables.number(before, 1)
+    )

@@ -1,0 +1,113 @@
+"""A button that starts a run and cancels it, with its bar, stage and time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from Tell2RegLib.slicer_module.run.runs import Outcome, Runs
+
+STAGES = {
+    "demo": _("making the demo pair"),
+    "models": _("loading models"),
+    "prepare": _("preparing slices"),
+    "detect": _("looking for the words"),
+    "embed": _("encoding slices"),
+    "segment": _("outlining"),
+    "find": _("looking for the words"),
+    "pair": _("pairing"),
+    "start": _("starting"),
+    "fit": _("fitting"),
+    "measure": _("measuring"),
+    "write": _("writing"),
+    "download": _("downloading"),
+    "verify": _("verifying"),
+    "copy": _("copying"),
+    "wait": _("waiting for another process"),
+}
+
+
+class RunRow:
+    """Start, cancel and progress of one kind of run.
+
+    Args:
+        runs: who runs.
+        run: which run this row is of.
+        button, bar, label: widgets.
+        start: called when the button is pressed while nothing runs.
+    """
+
+    def __init__(self, runs: Runs, run: str, button, bar, label, start: Callable[[], None]) -> None:
+        self._runs, self._run, self._start = runs, run, start
+        self._button, self._bar, self._label = button, bar, label
+        self._text = button.text
+        self._cancelling = False
+        bar.setTextVisible(False)
+        button.connect("clicked(bool)", self._pressed)
+        runs.started.connect(self._started)
+        runs.progressed.connect(self._progressed)
+        runs.ended.connect(self._ended)
+
+    def disconnect(self) -> None:
+        """Hear no more of the runs."""
+        self._runs.started.disconnect(self._started)
+        self._runs.progressed.disconnect(self._progressed)
+        self._runs.ended.disconnect(self._ended)
+
+    def update(self, reason: str, tip: str) -> None:
+        """Enable the button, or say in its tooltip why not.
+
+        Args:
+            reason: why it cannot be used now; empty when it can.
+            tip: what it does.
+        """
+        mine = self._runs.current == self._run
+        if self._runs.busy and not mine:
+            reason = _("A run is under way: wait for it, or cancel it first.")
+        self._button.enabled = not self._cancelling if mine else not reason
+        self._button.toolTip = _("Stop the run") if mine else reason or tip
+
+    def _pressed(self, _checked: bool = False) -> None:
+        if self._runs.current == self._run:
+            self._label.text = _("cancelling ...")
+            self._cancelling, self._button.enabled = True, False
+            self._runs.cancel()
+        else:
+            self._start()
+
+    def _started(self, run: str) -> None:
+        if run != self._run:
+            return
+        self._button.text = _("Cancel")
+        self._cancelling, self._button.enabled = False, True
+        self._bar.setRange(0, 0)
+        self._label.text = _("starting ...")
+        for widget in (self._bar, self._label):
+            widget.setVisible(True)
+
+    def _progressed(self, run: str, stage: str, done: int, total: int, secondsLeft: float | None) -> None:
+        if run != self._run or self._cancelling:
+            return
+        self._bar.setRange(0, max(total, 1))
+        self._bar.setValue(done)
+        left = "" if secondsLeft is None else _(", {time} left").format(time=spoken(secondsLeft))
+        self._label.text = STAGES.get(stage, stage) + left
+
+    def _ended(self, outcome: Outcome) -> None:
+        if outcome.run != self._run:
+            return
+        self._button.text = self._text
+        self._cancelling, self._button.enabled = False, True
+        for widget in (self._bar, self._label):
+            widget.setVisible(False)
+
+
+def spoken(seconds: float) -> str:
+    """A time that a person reads at a glance.
+
+    >>> spoken(3.2), spoken(75)
+    ('4 s', '1 min 15 s')
+    """
+    whole = int(-(-seconds // 1))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"

@@ -1,0 +1,181 @@
+"""Tables of the panel: filled cell by cell, with numbers that sort and read well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import qt
+
+from Tell2RegLib.slicer_module.panel.columns import shared_width
+
+ROW_MARGIN = 8
+"""What a row is higher than its text, in pixels, about."""
+GREY = (140, 140, 140)
+"""Text that can be read on a light and on a dark ground, and looks switched off on both."""
+INK, PAPER = (20, 20, 20), (245, 245, 245)
+"""Text on a light and on a dark cell."""
+CELL_PADDING, HEADER_PADDING = 14, 16
+"""What a column is wider than its text, in pixels, in every style of Slicer."""
+SWATCH = 22
+"""And than a square of colour before it."""
+STRETCHED, LEAST, MOST = "tell2regStretched", "tell2regLeast", "tell2regMost"
+"""Properties of a table: the columns that take what is left, the rows that it is high for at least and at most."""
+
+
+def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
+    """Columns, whole rows selected, nothing editable; the `stretched` columns share what is left of the width."""
+    table.setColumnCount(len(headers))
+    table.setHorizontalHeaderLabels(list(headers))
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.verticalHeader().setVisible(False)
+    table.setWordWrap(True)
+    table.setAlternatingRowColors(True)
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+    table.horizontalHeader().setDefaultAlignment(qt.Qt.AlignCenter | qt.Qt.TextWordWrap)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+    table.setProperty(STRETCHED, ",".join(map(str, stretched)))
+
+
+def cell(table, row: int, column: int, text: str, tip: str = ""):
+    """Put a text into a cell; returns its item."""
+    item = qt.QTableWidgetItem(text)
+    item.setToolTip(tip or text)
+    table.setItem(row, column, item)
+    return item
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for a cell; a dash where it is unknown."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def figure(table, row: int, column: int, value: float | None, digits: int = 2) -> None:
+    """Put a number into a cell, on the right, so that the points of a column stand below each other."""
+    cell(table, row, column, number(value, digits)).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def fitHeight(table, least: int = 3, most: int = 12) -> None:
+    """Make a table as high as its rows, from `least` to `most` of them; beyond that it scrolls."""
+    table.setProperty(LEAST, least)
+    table.setProperty(MOST, most)
+    arrange(table)
+
+
+def arrange(table) -> None:
+    """Columns as wide as their contents where there is room, rows as high as their wrapped words, no row cut off."""
+    most = table.property(MOST)
+    if most is None:
+        return  # nothing was put into it yet
+    scrolls = table.rowCount > most
+    bar = table.verticalScrollBar().sizeHint.width() if scrolls else 0
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn if scrolls else qt.Qt.ScrollBarAlwaysOff)
+    fits = _widen(table, table.width - 2 * table.frameWidth - bar)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff if fits else qt.Qt.ScrollBarAlwaysOn)
+    for line in range(table.rowCount):
+        table.setRowHeight(line, _rowHeight(table, line))
+    rows = sum(table.rowHeight(line) for line in range(min(table.rowCount, most)))
+    one = table.fontMetrics().height() + ROW_MARGIN
+    header = _headerHeight(table)
+    table.horizontalHeader().setFixedHeight(header)
+    height = max(rows, table.property(LEAST) * one) + header + 2 * table.frameWidth
+    table.setFixedHeight(height + (0 if fits else table.horizontalScrollBar().sizeHint.height()))
+
+
+def _widen(table, width: int) -> bool:
+    """Give the columns this width; False when even the narrowest are wider together."""
+    shown = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
+    least = [_columnWidth(table, column, str.split) for column in shown]
+    full = [_columnWidth(table, column, str.splitlines) for column in shown]
+    stretched = table.property(STRETCHED).split(",")
+    widths = shared_width(width, least, full, [str(column) in stretched for column in shown])
+    for column, pixels in zip(shown, widths, strict=True):
+        table.setColumnWidth(column, pixels)
+    return sum(least) <= width
+
+
+def _columnWidth(table, column: int, parts: Callable[[str], list[str]]) -> int:
+    """What the header and the cells of a column need, in pixels; `parts`: what of a text stays in one line."""
+    title = table.horizontalHeaderItem(column).text()
+    widest = HEADER_PADDING + max((_bold(table, part) for part in parts(title)), default=0)
+    for line in range(table.rowCount):
+        item = table.item(line, column)
+        if item is not None:
+            mark = SWATCH if item.data(qt.Qt.DecorationRole) is not None else 0
+            text = max((_pixels(table.fontMetrics(), part) for part in parts(item.text())), default=0)
+            widest = max(widest, CELL_PADDING + mark + text)
+    return widest
+
+
+def _rowHeight(table, line: int) -> int:
+    """What the words of a row need, wrapped to the widths of their columns."""
+    texts = [(table.item(line, column), column) for column in range(table.columnCount)]
+    return (
+        max(
+            _wrapped(table.fontMetrics(), table.columnWidth(column) - CELL_PADDING, "" if item is None else item.text())
+            for item, column in texts
+            if not table.isColumnHidden(column)
+        )
+        + ROW_MARGIN
+    )
+
+
+def _headerHeight(table) -> int:
+    """What the titles need, wrapped to the widths of their columns; some styles print them bold."""
+    metrics = table.horizontalHeader().fontMetrics()
+    return (
+        max(
+            _wrapped(metrics, (table.columnWidth(column) - HEADER_PADDING) * 10 // 11, title.text())
+            for column, title in ((column, table.horizontalHeaderItem(column)) for column in range(table.columnCount))
+            if not table.isColumnHidden(column)
+        )
+        + ROW_MARGIN
+    )
+
+
+def _wrapped(metrics, width: int, text: str) -> int:
+    """The height of a text that is wrapped to a width."""
+    room = qt.QRect(0, 0, max(width, 1), 10_000)
+    return max(metrics.height(), metrics.boundingRect(room, qt.Qt.AlignLeft | qt.Qt.TextWordWrap, text).height())
+
+
+def _bold(table, text: str) -> int:
+    """Width of a title, which some styles print bold."""
+    return _pixels(table.horizontalHeader().fontMetrics(), text) * 11 // 10
+
+
+def _pixels(metrics, text: str) -> int:
+    return int(metrics.boundingRect(text).width())
+
+
+def color(item, rgb: Sequence[float]) -> None:
+    """Paint a cell, and write on it so that it can be read in a light and in a dark theme."""
+    item.setBackground(qt.QBrush(_color(rgb)))
+    red, green, blue = rgb
+    isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+    item.setForeground(qt.QBrush(qt.QColor(*(INK if isLight else PAPER))))
+
+
+def grey(table, row: int, tip: str = "") -> None:
+    """Show a row as one that counts no longer, and say why in its tooltips."""
+    for column in range(table.columnCount):
+        item = table.item(row, column)
+        item.setForeground(qt.QBrush(qt.QColor(*GREY)))
+        if tip:
+            item.setToolTip(tip)
+
+
+def swatch(item, rgb: Sequence[float]) -> None:
+    """A square of a colour before the text of a cell, to be seen in selected rows too."""
+    item.setData(qt.Qt.DecorationRole, _color(rgb))
+
+
+def _color(rgb: Sequence[float]):
+    return qt.QColor(*(int(round(255 * part)) for part in rgb))
+
+
+def selectedRows(table) -> list[int]:
+    """The rows that are selected, from top to bottom; the current one when none is."""
+    rows = {item.row() for item in table.selectedItems()}
+    current = table.currentRow()
+    return sorted(rows) or ([current] if current >= 0 else [])

@@ -1,0 +1,94 @@
+"""Step 4 of the panel: fit and compare; `view_controls` is its part for the views."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.slicer_module.logic import input_checks
+from Tell2RegLib.slicer_module.logic.module_logic import FIT
+from Tell2RegLib.slicer_module.panel import fit_words, messages, tables
+from Tell2RegLib.slicer_module.panel.run_row import RunRow
+
+STATES_IN_WORDS = (_("before"), _("rigid"), _("affine"), _("deform."))
+"""The columns of a measure, in the order of `fit_summary.STATES`."""
+MEASURES = (
+    (_("Dice"), STATES_IN_WORDS),
+    (_("mm"), STATES_IN_WORDS),
+    (_("HD95"), (STATES_IN_WORDS[0], STATES_IN_WORDS[-1])),
+)
+"""Short headings, so that ten figures stand beside a name; the tooltip of the table says what they mean."""
+
+
+class TransformStep:
+    """The fit and what it did to the pairs."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+        ui = self._ui
+        self.row = RunRow(panel.logic.runs, FIT, ui.fitButton, ui.fitProgress, ui.fitLabel, self._fit)
+        ui.plotButton.connect("clicked(bool)", self._plot)
+        tables.prepare(
+            ui.fitTable,
+            (_("Name"), *(f"{head}\n{state}" for head, states in MEASURES for state in states)),
+        )
+
+    def disconnect(self) -> None:
+        """Let go of the run."""
+        self.row.disconnect()
+
+    # --- what is shown ---
+
+    def update(self) -> None:
+        """Enable what can be used, tell what the fit did."""
+        own, ui, logic = self._logic.parameters, self._ui, self._logic
+        missing = self._panel.regions.models.missingPackages
+        self.row.update(logic.whyNotFit() or missing, _("Fit a smooth, fold-free transform to the accepted pairs"))
+        why = input_checks.whyNotUse(own)
+        gone = "" if own.pairsTable is not None else _("What it shows was deleted: fit again")
+        self._panel.enable(ui.plotButton, why or gone)
+        self._summarize(why)
+
+    def _summarize(self, why: str) -> None:
+        ui, summary = self._ui, self._logic.fitSummary
+        known = bool(summary) and not why
+        for widget in (ui.fitSummary, ui.fitLimits, ui.fitTable):
+            widget.setVisible(known)
+        if not known:
+            return
+        outdated = self._logic.whyOutdated()
+        limits = "\n".join(fit_words.limitsInWords(summary))
+        ui.fitSummary.text = fit_words.summaryInWords(summary, outdated)
+        ui.fitLimits.text, ui.fitLimits.styleSheet = limits, messages.STYLES[messages.WARNING]
+        ui.fitLimits.setVisible(bool(limits))
+        self._fillTable(outdated)
+
+    def _fillTable(self, outdated: str) -> None:
+        """The rows of the fit that the summary tells of, under the names of now; grey where that fit is outdated."""
+        table, rows = self._ui.fitTable, self._logic.fitRows
+        names = {(row.number, row.fixed, row.moving): row.name for row in self._logic.rows}
+        table.setRowCount(len(rows))
+        for line, row in enumerate(rows):
+            name = names.get((row.number, row.fixed, row.moving), row.name)
+            tables.cell(table, line, 0, name if row.accepted else _("{name} (not used)").format(name=name))
+            digits = (2,) * len(row.dice) + (1,) * len(row.distance_mm + row.hd95_mm)
+            for column, value in enumerate((*row.dice, *row.distance_mm, *row.hd95_mm)):
+                tables.figure(table, line, column + 1, value, digits[column])
+            if outdated:
+                tables.grey(table, line, fit_words.OUTDATED.format(why=outdated))
+        tables.fitHeight(table)
+
+    # --- what a person does ---
+
+    def _fit(self) -> None:
+        self._panel.numbers.take()
+        try:
+            self._logic.fit()
+        except Tell2RegError as error:
+            self._panel.say(str(error), messages.ERROR, messages.TRANSFORM)
+        self._panel.update()
+
+    def _plot(self, _checked: bool = False) -> None:
+        from Tell2RegLib.slicer_module.scene.plots import showPairs
+
+        showPairs(self._logic.parameters)

@@ -1,0 +1,56 @@
+"""Step 2 of the panel: which words."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from Tell2RegLib.slicer_module.logic.presets import presets
+from Tell2RegLib.slicer_module.panel.text_box import TextBox
+
+OWN = ""
+"""The preset's name when a person typed other words."""
+
+
+class WordsStep:
+    """Presets fill the text box, which is bound by hand; the advanced choices are bound by their names in the .ui."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui = panel, panel.ui
+        combo = self._ui.presetCombo
+        combo.addItem(_("my own words"), OWN)
+        for preset in presets():
+            combo.addItem(preset.name, preset.name)
+        combo.connect("activated(int)", self._chosen)
+        self._box = TextBox(self._ui.prompts, self._typed)
+
+    def bind(self) -> None:
+        """Show the words of the present scene."""
+        self._box.reset(self._panel.logic.parameters.prompts)
+
+    def choose(self, name: str) -> None:
+        """Fill in a preset by its name."""
+        own = self._panel.logic.parameters
+        for preset in presets():
+            if preset.name == name:
+                own.prompts, own.smoothness = "\n".join(preset.words), preset.smoothness
+                own.preset = name
+                self._box.replace(own.prompts)
+
+    def update(self) -> None:
+        """Show which preset the words are, if they are one."""
+        own = self._panel.logic.parameters
+        self._box.follow(own.prompts)
+        known = {preset.name: "\n".join(preset.words) for preset in presets()}
+        name = own.preset if known.get(own.preset) == own.prompts.strip() else OWN
+        index = self._ui.presetCombo.findData(name)
+        if index != self._ui.presetCombo.currentIndex:
+            self._ui.presetCombo.setCurrentIndex(index)
+
+    def _typed(self, text: str) -> None:
+        if self._panel.bound:
+            self._panel.logic.parameters.prompts = text
+
+    def _chosen(self, index: int) -> None:
+        name = self._ui.presetCombo.itemData(index)
+        if name:
+            self.choose(name)

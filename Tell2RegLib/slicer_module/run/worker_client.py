@@ -1,0 +1,335 @@
+"""The worker as its host sees it: requests go in, callbacks come out of `poll`, and nothing of it can block or fall.
+
+Pure Python: a timer in Slicer or a loop in a test calls `poll`. docs/worker-protocol.md says what is spoken.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from Tell2RegLib.errors import InputError, Tell2RegError
+from Tell2RegLib.slicer_module.run.worker_folders import RunFolders
+from Tell2RegLib.slicer_module.run.worker_process import WorkerProcess
+from Tell2RegLib.worker import exchange, protocol
+
+PATIENCE_S = 1.0
+"""A worker that is asked to stop is killed after that, so that Cancel never takes longer."""
+POLL_S = 0.01
+"""Pause between two polls in `wait`."""
+DIED = "WorkerDied"
+"""Kind of the error when the process ended by itself or could not be started."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Whom to tell of a run; see `WorkerClient.submit`."""
+
+    on_progress: Callable[[str, int, int, float | None], None]
+    on_log: Callable[[str], None]
+    on_done: Callable[[Any], None]
+    on_error: Callable[[str, str, str], None]
+    on_cancelled: Callable[[], None]
+
+
+@dataclass
+class _Run:
+    """The run under way."""
+
+    id: str
+    reply: type
+    folder: Path
+    tell: Listeners
+    cancel_until: float | None = None
+    """When a run that was asked to stop is ended by force; None while nobody asked."""
+
+
+class WorkerClient:
+    """Starts the worker when it is needed, and keeps it between runs.
+
+    Args:
+        command: program and arguments; this Python's own when None. In Slicer: the launcher PythonSlicer.
+        environment: variables of the worker; those of this process when None.
+        patience_s: a worker that was asked to stop is killed after that.
+
+    All methods belong to one thread; callbacks come out of `poll` and `wait`, in that thread.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._command = tuple(command or (sys.executable, "-m", "Tell2RegLib.worker"))
+        self._environment = environment
+        self._patience_s = patience_s
+        self._folders = RunFolders()
+        self._process: WorkerProcess | None = None
+        self._ready = False
+        self._run: _Run | None = None
+        self._failure: tuple[str, str] | None = None
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    # --- state ---
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._run is not None
+
+    @property
+    def state(self) -> str:
+        """One of "off", "starting", "idle", "running", "cancelling"."""
+        if self._run is not None and self._run.cancel_until is not None:
+            return "cancelling"
+        if self._process is None:
+            return "off" if self._run is None else "starting"
+        if not self._ready:
+            return "starting"
+        return "idle" if self._run is None else "running"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker; None while there is none."""
+        if self._process is None:
+            return None
+        return self._process.worker_pid or self._process.pid
+
+    # --- what the host does ---
+
+    def submit(
+        self,
+        request: Any,
+        *,
+        on_progress: Callable[[str, int, int, float | None], None] = lambda *news: None,
+        on_log: Callable[[str], None] = lambda text: None,
+        on_done: Callable[[Any], None] = lambda reply: None,
+        on_error: Callable[[str, str, str], None] = lambda kind, message, detail: None,
+        on_cancelled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hand a request to the worker, which is started where needed.
+
+        Args:
+            request: one of `worker.requests`.
+            on_progress: called with (stage, done, total, seconds left or None).
+            on_log: called with each line that the worker says.
+            on_done: called with the reply.
+            on_error: called with (kind, message, detail); the message is for the user.
+            on_cancelled: called when the run ended because of `cancel`.
+
+        One of the last three is called, once.
+
+        Raises:
+            InputError: a run is under way, or the client is closed.
+            OutputError: the request cannot be written.
+        """
+        if self._closed:
+            raise InputError("The worker's client is closed; make a new one.")
+        if self._run is not None:
+            raise InputError("A run is under way. Wait for it, or cancel it first.")
+        folder = self._written(request)
+        listeners = Listeners(on_progress, on_log, on_done, on_error, on_cancelled)
+        self._run = _Run(str(next(self._numbers)), request.reply, folder, listeners)
+        self._failure = None
+        self._start()
+        if self._process is not None:
+            self._process.send({"id": self._run.id, "task": request.task, "folder": str(folder)})
+
+    def cancel(self) -> None:
+        """Ask the run, if there is one, to stop; if it does not within the patience, `poll` kills the process."""
+        run = self._run
+        if run is None or run.cancel_until is not None:
+            return
+        run.cancel_until = time.monotonic() + self._patience_s
+        if self._process is not None:
+            self._process.send({"task": protocol.CANCEL, "id": run.id})
+
+    def poll(self) -> None:
+        """Tell the listeners what has come; never waits, but for the end of a process that is killed."""
+        self._hear()
+        if self._failure is not None and self._run is not None:
+            failure, self._failure = self._failure, None
+            self._end_run(lambda tell: tell.on_error(DIED, *failure))
+        process = self._process
+        if process is not None and process.exit_code is not None:
+            self._died(process)
+        run = self._run
+        if run is not None and run.cancel_until is not None and time.monotonic() >= run.cancel_until:
+            self._stop_process()
+            self._end_run(lambda tell: tell.on_cancelled())
+
+    def wait(self, timeout_s: float, pump: Callable[[], None] | None = None) -> bool:
+        """Poll until no run is under way; whether that came within the time.
+
+        Args:
+            timeout_s: give up after that.
+            pump: called between polls.
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            self.poll()
+            if not self.busy:
+                return True
+            if time.monotonic() >= until:
+                return False
+            if pump is not None:
+                pump()
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """End the worker and remove its folders, for good; listeners hear no more."""
+        self._closed = True
+        self._run = None
+        self._stop_process()
+        self._folders.close()
+
+    # --- what becomes of it ---
+
+    def _written(self, request: Any) -> Path:
+        try:
+            folder = self._folders.make()
+        except OSError as error:
+            raise InputError(
+                f"No temporary folder can be made ({error.strerror or error}): free some space."
+            ) from error
+        try:
+            exchange.write(request, folder, protocol.REQUEST)
+        except BaseException:
+            self._folders.remove(folder)
+            raise
+        return folder
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.exit_code is None:
+            return
+        self._stop_process()
+        try:
+            self._process = WorkerProcess(self._command, self._environment)
+        except OSError as error:
+            program = self._command[0]
+            self._failure = (f"The worker cannot be started: '{program}': {error.strerror or error}.", str(error))
+
+    def _stop_process(self) -> None:
+        process, self._process, self._ready = self._process, None, False
+        if process is not None:
+            process.kill()
+
+    def _hear(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        for text in _drained(process.stderr):
+            self._log(text)
+        for text in _drained(process.events):
+            event = protocol.event(text)
+            if event is None:
+                self._log(f"Not understood from the worker: {text[:200]!r}")
+            else:
+                self._heard(process, event)
+            if self._process is not process:  # a listener closed this client
+                return
+
+    def _heard(self, process: WorkerProcess, event: dict[str, Any]) -> None:
+        name, run = event["event"], self._run
+        if name == "ready":
+            self._is_ready(process, event)
+        elif name == "log":
+            self._log(str(event.get("message", "")))
+        elif run is None or event.get("id") != run.id:
+            return
+        elif run.cancel_until is not None:
+            if name != "progress":
+                self._end_run(lambda tell: tell.on_cancelled())
+        elif name == "progress":
+            news = (event.get(key) for key in ("stage", "done", "total", "seconds_left"))
+            run.tell.on_progress(*news)
+        elif name == "result":
+            self._end_with_reply(run)
+        elif name == "error":
+            failure = [str(event.get(key, "")) for key in ("kind", "message", "detail")]
+            self._end_run(lambda tell: tell.on_error(*failure))
+        elif name == "cancelled":
+            self._end_run(lambda tell: tell.on_cancelled())
+
+    def _is_ready(self, process: WorkerProcess, event: dict[str, Any]) -> None:
+        if event.get("protocol") != protocol.VERSION:
+            self._stop_process()
+            self._failure = (
+                f"The worker is of another version ({event.get('version')}). Install Tell2Reg again.",
+                f"protocol {event.get('protocol')}, not {protocol.VERSION}",
+            )
+            return
+        self._ready = True
+        process.worker_pid = event.get("pid")
+
+    def _end_with_reply(self, run: _Run) -> None:
+        try:
+            reply = exchange.read(run.reply, run.folder, protocol.RESULT)
+        except Tell2RegError as error:
+            kind, message = type(error).__name__, str(error)
+            self._end_run(lambda tell: tell.on_error(kind, message, ""))
+            return
+        self._end_run(lambda tell: tell.on_done(reply))
+
+    def _end_run(self, tell: Callable[[Listeners], None]) -> None:
+        """The listener is told last: by then the next run may be submitted."""
+        run, self._run = self._run, None
+        if run is not None:
+            self._folders.remove(run.folder)
+            tell(run.tell)
+
+    def _died(self, process: WorkerProcess) -> None:
+        was_ready, code = self._ready, process.exit_code
+        process.kill()  # what it started, and a worker whose launcher died
+        self._hear()
+        if self._process is not process:
+            return
+        self._process, self._ready = None, False
+        run = self._run
+        if run is None:
+            return
+        if run.cancel_until is not None:
+            self._end_run(lambda tell: tell.on_cancelled())
+            return
+        what = "stopped unexpectedly" if was_ready else "could not start"
+        message = f"The worker {what} ({_told(code)}). Run again; your scene is unchanged."
+        self._end_run(lambda tell: tell.on_error(DIED, message, "\n".join(process.last_lines)))
+
+    def _log(self, text: str) -> None:
+        if self._run is not None:
+            self._run.tell.on_log(text)
+
+
+def _drained(source: queue.SimpleQueue) -> Any:
+    while True:
+        try:
+            yield source.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _told(exit_code: int | None) -> str:
+    """How a process ended.
+
+    >>> _told(-9), _told(1)
+    ('signal 9, SIGKILL: killed, perhaps because the memory ran out', 'exit code 1')
+    """
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    number = -exit_code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    why = {"SIGKILL": ": killed, perhaps because the memory ran out"}.get(name, "")
+    return f"signal {number}, {name}{why}"

@@ -1,0 +1,175 @@
+"""Markups between scene and library: control points, and copies carried by a map of points.
+
+Fiducials, lines, curves and angles are carried by their control points, and so are planes through three or more points
+and boxes around points. A plane given by a point and a normal, and a box given by centre and axes, are carried by their
+frame: the ends of the axes are mapped, and what comes out is the nearest right-angled frame of the new size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import slicer
+import vtk
+
+from Tell2RegLib.slicer_module.scene.coordinates import SIGNS, array_from_matrix, matrix_from_array
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.point_files import PointList
+
+PointMap = Callable[[Floats], Floats]
+"""Points (P, 3), LPS mm, to where they go."""
+
+LEAST_HALF_MM = 1.0
+"""Half axes of a frame are not mapped over a shorter way than this."""
+
+
+# --- points ---
+
+
+def points_of(node) -> PointList:
+    """The placed control points of a markups node in the world, LPS; those that are not placed are left out."""
+    placed = _placed(node)
+    return PointList(tuple(node.GetNthControlPointLabel(n) for n in placed), _world_points(node, placed))
+
+
+def fiducials_from_points(scene, points: PointList, name: str):
+    """A point list as a vtkMRMLMarkupsFiducialNode without parent transform."""
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node.CreateDefaultDisplayNodes()
+    was = node.StartModify()
+    for label, place in zip(points.names, points.points_lps_mm * SIGNS, strict=True):
+        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*place.tolist())), label)
+    node.EndModify(was)
+    return node
+
+
+def _placed(node) -> list[int]:
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
+
+
+def _world_points(node, numbers: list[int]) -> Floats:
+    ras = [node.GetNthControlPointPositionWorld(n) for n in numbers]
+    return np.array([list(place) for place in ras], dtype=np.float64).reshape(-1, 3) * SIGNS
+
+
+# --- propagation ---
+
+
+def carry_markups(node, map_points: PointMap, scene, name: str, copy=None):
+    """A copy of a markups node of any kind, carried by a map; the node itself is not changed.
+
+    Labels, colours, descriptions, locks, sizes of glyphs and the rest stay; the copy has no parent transform.
+
+    Args:
+        node: vtkMRMLMarkupsNode, under any transforms.
+        map_points: where points go.
+        scene: where to add the copy.
+        name: the copy's name.
+        copy: a node of that class to fill instead of adding one.
+    """
+    copy = copy or scene.AddNewNodeByClass(node.GetClassName(), name)
+    copy.CopyContent(node)
+    copy.SetName(name)
+    _copy_display(node, copy)
+    was = copy.StartModify()
+    try:
+        if _is_a_frame(node):
+            _carry_frame(node, map_points, copy)
+        else:
+            _carry_control_points(node, map_points, copy)
+    except BaseException:  # half a copy would look like a carried plan
+        scene.RemoveNode(copy)
+        raise
+    copy.EndModify(was)
+    # Slicer clears it whenever a point moves.
+    copy.SetDescription(node.GetDescription())
+    return copy
+
+
+def _copy_display(node, copy) -> None:
+    copy.CreateDefaultDisplayNodes()
+    if node.GetDisplayNode() is not None and copy.GetDisplayNode() is not None:
+        copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
+
+
+def _carry_control_points(node, map_points: PointMap, copy) -> None:
+    # Boxes around points lose theirs when Slicer copies them.
+    for number in range(copy.GetNumberOfControlPoints(), node.GetNumberOfControlPoints()):
+        copy.SetNthControlPointLabel(copy.AddControlPoint(vtk.vtkVector3d()), node.GetNthControlPointLabel(number))
+    placed = _placed(node)
+    if not placed:
+        return
+    moved = np.asarray(map_points(_world_points(node, placed))) * SIGNS
+    for number, place in zip(placed, moved.tolist(), strict=True):
+        copy.SetNthControlPointPosition(number, *place)
+
+
+# --- planes and boxes ---
+
+
+def _is_a_frame(node) -> bool:
+    if node.IsA("vtkMRMLMarkupsPlaneNode"):
+        return node.GetPlaneType() == slicer.vtkMRMLMarkupsPlaneNode.PlaneTypePointNormal and bool(_placed(node))
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return node.GetROIType() == slicer.vtkMRMLMarkupsROINode.ROITypeBox and bool(_placed(node))
+    return False
+
+
+def _carry_frame(node, map_points: PointMap, copy) -> None:
+    sizes = np.array(node.GetSize(), dtype=np.float64)
+    half = np.maximum(np.append(sizes, [0.0] * (3 - len(sizes))) / 2, LEAST_HALF_MM)
+    centre, axes = _carried_axes(_in_the_world(node), _object_to_node(node), half, map_points)
+    stretch = np.linalg.norm(axes, axis=0)
+    frame = np.eye(4)
+    frame[:3, :3], frame[:3, 3] = _nearest_rotation(axes / stretch), centre
+    new_sizes = (sizes * stretch[: len(sizes)]).tolist()
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        copy.SetAndObserveObjectToNodeMatrix(matrix_from_array(frame))
+        copy.SetSize(*new_sizes)
+    else:
+        copy.SetCenter(*centre.tolist())
+        copy.SetAxes(*(frame[:3, axis].tolist() for axis in range(3)))
+        copy.SetSize(*new_sizes)
+
+
+def _object_to_node(node) -> Floats:
+    """(4, 4), RAS: from the frame of a plane or box to the node's space; the two classes hand it over differently."""
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return array_from_matrix(node.GetObjectToNodeMatrix())
+    matrix = vtk.vtkMatrix4x4()
+    node.GetObjectToNodeMatrix(matrix)
+    return array_from_matrix(matrix)
+
+
+def _carried_axes(
+    in_the_world: PointMap, object_to_node: Floats, half_mm: Floats, map_points: PointMap
+) -> tuple[Floats, Floats]:
+    """Where the centre goes, and the mapped axes per mm as columns; everything RAS."""
+    directions = object_to_node[:3, :3] / np.linalg.norm(object_to_node[:3, :3], axis=0)
+    arms = (directions * half_mm).T
+    centre = object_to_node[:3, 3]
+    ends = np.concatenate([[centre], centre + arms, centre - arms])
+    moved = np.asarray(map_points(in_the_world(ends) * SIGNS)) * SIGNS
+    return moved[0], ((moved[1:4] - moved[4:7]) / (2 * half_mm[:, None])).T
+
+
+def _in_the_world(node) -> PointMap:
+    """Points of the node's own space, RAS, to the world, RAS, through whatever stands above the node."""
+
+    def in_the_world(points: Floats) -> Floats:
+        placed = []
+        for point in points.tolist():
+            world = [0.0, 0.0, 0.0]
+            node.TransformPointToWorld(point, world)
+            placed.append(world)
+        return np.array(placed)
+
+    return in_the_world
+
+
+def _nearest_rotation(axes: Floats) -> Floats:
+    """The right-angled frame of the same handedness nearest to three directions (polar decomposition)."""
+    left, _, right = np.linalg.svd(axes)
+    return left @ right

@@ -1,0 +1,124 @@
+"""Trilinear sampling with torch: the one place that knows grid_sample, its frame and its flag.
+
+Torch's CPU kernel works on one batch element per thread, so points are cut into as many batch elements as there
+are threads. Imports torch: import this module inside functions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn import functional
+
+from Tell2RegLib.space.displacement_field import DisplacementField
+
+
+def cube_matrix(size_xyz: tuple[int, int, int]) -> np.ndarray:
+    """4 x 4 from voxel indices (i, j, k) to grid_sample's cube (align_corners=True)."""
+    steps = np.maximum(np.asarray(size_xyz, dtype=np.float64) - 1, 1)
+    matrix = np.eye(4)
+    matrix[[0, 1, 2], [0, 1, 2]] = 2.0 / steps
+    matrix[:3, 3] = -1.0
+    return matrix
+
+
+def sample(image: Tensor, cube_xyz: Tensor, padding: str = "border") -> Tensor:
+    """Trilinear values of an image at points.
+
+    Args:
+        image: (C, K, J, I).
+        cube_xyz: (P, 3), in the cube of the image.
+        padding: "border" repeats the edge, "zeros" fades to zero over one voxel.
+
+    Returns:
+        (C, P).
+    """
+    if image.is_cuda and image.requires_grad and padding == "border":
+        return RepeatableSample.apply(image, cube_xyz)
+    points = cube_xyz.shape[0]
+    parts = torch.get_num_threads() if image.device.type == "cpu" and points > 4096 else 1
+    short = -points % parts
+    padded = functional.pad(cube_xyz, (0, 0, 0, short)) if short else cube_xyz
+    blocks = padded.reshape(parts, 1, 1, -1, 3)
+    values = functional.grid_sample(
+        image.expand(parts, -1, -1, -1, -1), blocks, mode="bilinear", padding_mode=padding, align_corners=True
+    )
+    return values.reshape(parts, image.shape[0], -1).transpose(0, 1).reshape(image.shape[0], -1)[:, :points]
+
+
+class RepeatableSample(torch.autograd.Function):
+    """`sample` with border padding whose gradient is the same on every run, on CUDA too.
+
+    Torch's own CUDA kernel adds to the image's gradient in no fixed order; here index_add_ does, which torch's
+    deterministic mode puts in order.
+    """
+
+    @staticmethod
+    def forward(ctx, image: Tensor, cube_xyz: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        """Values (C, P); arguments as in `sample`."""
+        ctx.save_for_backward(image, cube_xyz)
+        values = functional.grid_sample(
+            image[None], cube_xyz[None, None, None], mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return values.reshape(image.shape[0], -1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+        """Gradients of the image and of the points."""
+        image, cube_xyz = ctx.saved_tensors
+        shaped = gradient.reshape(1, image.shape[0], 1, 1, -1).contiguous()
+        # Modes: 0 is bilinear, 1 is border; only the points' gradient is asked of this kernel.
+        _, to_points = torch.ops.aten.grid_sampler_3d_backward(
+            shaped, image[None], cube_xyz[None, None, None], 0, 1, True, [False, True]
+        )
+        return _scattered(gradient, image, cube_xyz), to_points.reshape(cube_xyz.shape)
+
+
+def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
+    """What each voxel gets of the gradient (C, P): the eight corners around each point, by trilinear weight."""
+    size_xyz = torch.tensor(image.shape[:0:-1], device=image.device)
+    index = ((cube_xyz + 1) / 2 * (size_xyz - 1)).clamp(min=torch.zeros_like(size_xyz), max=size_xyz - 1)
+    low = index.floor().long().clamp(max=(size_xyz - 2).clamp(min=0))
+    share = index - low
+    flat = image.new_zeros((image.shape[0], image[0].numel()))
+    for corner in range(8):
+        offset = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=image.device)
+        weight = torch.where(offset > 0, share, 1 - share).prod(dim=1)
+        i, j, k = torch.minimum(low + offset, size_xyz - 1).unbind(dim=1)
+        flat.index_add_(1, (k * image.shape[2] + j) * image.shape[3] + i, gradient * weight)
+    return flat.reshape(image.shape)
+
+
+class FieldSampler:
+    """Displacements of a field at LPS points (P, 3), going on beyond its grid as `Transform` does.
+
+    Args:
+        field: the field.
+        affine_lps: 4 x 4, its affine part: beyond the grid, the affine displacement plus the residual of the
+            nearest point of the grid.
+    """
+
+    def __init__(self, field: DisplacementField, affine_lps: ArrayLike) -> None:
+        shift = np.asarray(affine_lps, dtype=np.float64) - np.eye(4)
+        to_cube = cube_matrix(field.grid.size_xyz) @ field.grid.lps_to_index_matrix
+        self._image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(field.vectors_kji, -1, 0)))
+        self._to_cube = _rows(to_cube)
+        self._from_cube = _rows(np.linalg.inv(to_cube))
+        self._shift = _rows(shift)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        cube = points @ self._to_cube[:3] + self._to_cube[3]
+        inside = cube.clamp(-1.0, 1.0)
+        values = sample(self._image, inside).T
+        out = torch.nonzero((cube != inside).any(dim=1)).squeeze(1)
+        if out.numel():
+            beyond = (cube[out] - inside[out]) @ self._from_cube[:3]
+            values[out] = values[out] + beyond @ self._shift[:3]
+        return values
+
+
+def _rows(matrix_4x4: np.ndarray) -> Tensor:
+    """(4, 3) for row vectors: p @ rows[:3] + rows[3]."""
+    return torch.from_numpy(matrix_4x4[:3].T.astype(np.float32))

@@ -1,0 +1,184 @@
+"""Regions and pairs of regions: frozen values that know their grid.
+
+A region is stored as the box around its voxels, so that twenty organs cost no more than their own size.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.space.grid import Floats, Grid
+
+Color = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A named set of voxels on a grid.
+
+    Args:
+        name: what the user calls it.
+        box_kji: bool, the voxels inside the bounding box; never empty, kept read-only.
+        start_kji: first voxel of the box on the grid.
+        grid: the grid of the whole volume.
+        prompt: the words that found it; empty when it was drawn or read.
+        score: how sure the source is, 0..1; None when it does not say.
+        color: red, green, blue in 0..1; None when the source gives none.
+        prototype: (C,), what the region looks like to a network, kept read-only; None when no network saw it.
+
+    Use `Region.from_mask` to make one from a mask of the whole volume.
+    """
+
+    name: str
+    box_kji: NDArray[np.bool_]
+    start_kji: tuple[int, int, int]
+    grid: Grid
+    prompt: str = ""
+    score: float | None = None
+    color: Color | None = None
+    prototype: NDArray | None = None
+
+    def __post_init__(self) -> None:
+        stop = np.add(self.start_kji, self.box_kji.shape)
+        if min(self.start_kji) < 0 or np.any(stop > self.grid.shape_kji):
+            raise GeometryError(f"The region '{self.name}' reaches outside its grid {self.grid.shape_kji}.")
+        if not self.box_kji.any():
+            raise InputError(f"The region '{self.name}' is empty.")
+        box = self.box_kji.view()
+        box.setflags(write=False)
+        object.__setattr__(self, "box_kji", box)
+        if self.prototype is not None:
+            self._keep_prototype(self.prototype)
+
+    def _keep_prototype(self, values: NDArray) -> None:
+        prototype = np.asarray(values).view()
+        if prototype.ndim != 1 or not np.isfinite(prototype).all():
+            raise InputError(f"The prototype of the region '{self.name}' must be a list of finite numbers.")
+        prototype.setflags(write=False)
+        object.__setattr__(self, "prototype", prototype)
+
+    @classmethod
+    def from_mask(cls, name: str, mask_kji: NDArray, grid: Grid, **more: object) -> Region:
+        """A region from a mask (K, J, I) of the whole volume.
+
+        Raises:
+            InputError: the mask is empty.
+            GeometryError: the mask is not on the grid.
+        """
+        if mask_kji.shape != grid.shape_kji:
+            raise GeometryError(
+                f"The mask of '{name}' has shape {mask_kji.shape}, but its grid needs {grid.shape_kji}."
+            )
+        mask = mask_kji.astype(bool, copy=False)
+        box = bounding_box(mask)
+        if box is None:
+            raise InputError(f"The region '{name}' is empty.")
+        start = tuple(int(s.start) for s in box)
+        return cls(name, mask[box].copy(), start, grid, **more)  # type: ignore[arg-type]
+
+    def mask_kji(self) -> NDArray[np.bool_]:
+        """The mask of the whole volume, (K, J, I)."""
+        mask = np.zeros(self.grid.shape_kji, dtype=bool)
+        mask[self.slices_kji] = self.box_kji
+        return mask
+
+    @property
+    def slices_kji(self) -> tuple[slice, slice, slice]:
+        """Where the box lies in an array of the whole volume."""
+        a, b, c = (slice(s, s + n) for s, n in zip(self.start_kji, self.box_kji.shape, strict=True))
+        return a, b, c
+
+    @property
+    def box_grid(self) -> Grid:
+        """The grid of the box alone."""
+        return self.grid.crop(self.start_kji[::-1], self.box_kji.shape[::-1])
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume in millilitres."""
+        return float(self.box_kji.sum()) * self.grid.voxel_volume_mm3 / 1000.0
+
+    def points_lps_mm(self) -> Floats:
+        """Centres of the region's voxels, (P, 3)."""
+        return self.box_grid.index_to_lps(np.argwhere(self.box_kji)[:, ::-1])
+
+    def centroid_lps_mm(self) -> Floats:
+        """Mean of the voxel centres, (3,)."""
+        return self.box_grid.index_to_lps(np.argwhere(self.box_kji).mean(axis=0)[::-1])
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPair:
+    """A fixed and a moving region that are taken for the same thing.
+
+    Args:
+        fixed, moving: the two regions, each on its own volume's grid.
+        similarity: cosine or other similarity that made the pair; None when names did.
+        accepted: whether the fit uses it.
+        reason: why it was accepted or rejected, in the user's words.
+    """
+
+    fixed: Region
+    moving: Region
+    similarity: float | None = None
+    accepted: bool = True
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """One name for both; the fixed region's, and the moving one's too where they differ."""
+        if plain_name(self.fixed.name) == plain_name(self.moving.name):
+            return self.fixed.name
+        return f"{self.fixed.name} ~ {self.moving.name}"
+
+    @property
+    def prompt(self) -> str:
+        """The words behind the pair; empty when there were none."""
+        if self.fixed.prompt == self.moving.prompt:
+            return self.fixed.prompt
+        return f"{self.fixed.prompt} ~ {self.moving.prompt}"
+
+    def rejected(self, reason: str) -> RegionPair:
+        """The same pair, left out of the fit."""
+        return replace(self, accepted=False, reason=reason)
+
+
+def plain_name(name: str) -> str:
+    """A name without case, separators and outer space, for comparing: 'Seminal_Vesicles ' is 'seminal vesicles'."""
+    return " ".join(re.split(r"[\s_\-]+", name.strip().casefold())).strip()
+
+
+def bounding_box(mask_kji: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """The smallest box of slices that holds every true voxel; None when there is none."""
+    slices = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask_kji.any(axis=tuple(a for a in range(3) if a != axis)))
+        if hit.size == 0:
+            return None
+        slices.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return slices[0], slices[1], slices[2]
+
+
+_PALETTE: tuple[Color, ...] = (
+    (0.902, 0.624, 0.000),
+    (0.337, 0.706, 0.914),
+    (0.000, 0.620, 0.451),
+    (0.941, 0.894, 0.259),
+    (0.000, 0.447, 0.698),
+    (0.835, 0.369, 0.000),
+    (0.800, 0.475, 0.655),
+    (0.600, 0.600, 0.600),
+)
+"""Okabe and Ito's colours, told apart by readers with any colour vision (black replaced by grey)."""
+
+
+def color_of(number: int) -> Color:
+    """The colour of the pair with this number: the palette, then darker rounds of it."""
+    shade = 0.72 ** (number // len(_PALETTE))
+    r, g, b = _PALETTE[number % len(_PALETTE)]
+    return (round(r * shade, 3), round(g * shade, 3), round(b * shade, 3))

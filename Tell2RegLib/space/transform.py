@@ -1,0 +1,190 @@
+"""A registration's result: both directions of a transform, applied to points and to volumes.
+
+Direction (docs/coordinates.md): `fixed_to_moving` maps points of the fixed patient to the moving one and is what
+resamples the moving volume into fixed space; points drawn on the moving volume go through `moving_to_fixed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from Tell2RegLib.errors import GeometryError
+from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
+from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.volume import Volume, array_of, set_reference, to_simpleitk
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A smooth map between fixed and moving space, with its inverse, both as fields on their own grids.
+
+    Args:
+        kind: "rigid", "affine", "svf", "ffd" or "ddf".
+        fixed_to_moving: x_moving = x_fixed + u(x_fixed), on the fixed grid.
+        moving_to_fixed: its inverse, on the moving grid.
+        affine_lps: 4 x 4, the affine part of fixed_to_moving. Beyond the grid a point moves with it, plus what the
+            nearest point of the grid moves besides.
+
+    Raises:
+        GeometryError: an affine part that cannot be inverted.
+    """
+
+    kind: str
+    fixed_to_moving: DisplacementField
+    moving_to_fixed: DisplacementField
+    affine_lps: Floats
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "affine_lps", invertible(self.affine_lps))
+
+    @property
+    def inverse(self) -> Transform:
+        """The same map, the other way round: fixed and moving change places."""
+        return Transform(
+            self.kind, self.moving_to_fixed, self.fixed_to_moving, np.linalg.inv(self.affine_lps).astype(float)
+        )
+
+    def apply_to_points(self, points_lps_mm: ArrayLike) -> Floats:
+        """Points (..., 3) of the fixed patient, mapped to the moving one; use `.inverse` for a plan on the moving.
+
+        Raises:
+            GeometryError: not (..., 3), or not finite.
+        """
+        points = np.asarray(points_lps_mm, dtype=np.float64)
+        if points.shape[-1:] != (3,) or not np.isfinite(points).all():
+            raise GeometryError(f"Points must be finite and of shape (..., 3), not {points.shape}.")
+        grid = self.fixed_to_moving.grid
+        index = np.clip(grid.lps_to_index(points), 0, np.asarray(grid.size_xyz) - 1)
+        nearest = grid.index_to_lps(index)
+        residual = self.fixed_to_moving.at(nearest) + nearest - apply_affine(self.affine_lps, nearest)
+        return apply_affine(self.affine_lps, points) + residual
+
+    def resample(self, volume: Volume, *, nearest: bool = False, grid: Grid | None = None) -> Volume:
+        """A volume of the moving patient, brought to fixed space.
+
+        Args:
+            volume: on any grid of moving space.
+            nearest: take the nearest voxel instead of interpolating (label maps).
+            grid: where to put it; the fixed grid when None.
+
+        Returns:
+            The volume on `grid`, in its own dtype, whole numbers rounded; 0 for labels, else its smallest value, where
+            nothing is known.
+        """
+        import SimpleITK as sitk
+
+        grid = grid or self.fixed_to_moving.grid
+        resampler = sitk.ResampleImageFilter()
+        set_reference(resampler, grid)
+        resampler.SetTransform(to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._seen_on(grid)))
+        resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+        resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
+        array, dtype = volume.array_kji, volume.array_kji.dtype
+        whole = np.issubdtype(dtype, np.integer) and not nearest
+        if whole:  # the filter would cut what is behind the point
+            array = array.astype(np.float32 if dtype.itemsize < 4 else np.float64)
+        found = array_of(resampler.Execute(to_simpleitk(array, volume.grid)))
+        if whole:
+            found = np.rint(found)
+        return Volume(found.astype(dtype), grid, volume.name)
+
+    def _seen_on(self, grid: Grid) -> Transform:
+        """The same map with its forward field on another grid; good for resampling, where only that is looked at."""
+        if self.kind in ("rigid", "affine"):
+            return self
+        points = grid.voxel_centres_lps_mm()
+        field = DisplacementField((self.apply_to_points(points) - points).astype(np.float32), grid)
+        return replace(self, fixed_to_moving=field)
+
+
+def invertible(matrix_4x4: ArrayLike) -> Floats:
+    """A checked, read-only copy of an affine matrix.
+
+    Raises:
+        GeometryError: not 4 x 4, not finite, or singular.
+    """
+    matrix = np.array(matrix_4x4, dtype=np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+        raise GeometryError(
+            f"The affine part of a transform must be an invertible 4 x 4 matrix, not {matrix.tolist()}."
+        )
+    matrix.setflags(write=False)
+    return matrix
+
+
+def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_grid: Grid) -> Transform:
+    """A rigid or affine map as a Transform with fields of its own.
+
+    Raises:
+        GeometryError: a matrix that cannot be inverted.
+    """
+    matrix = invertible(matrix_lps)
+    forward = DisplacementField(affine_displacements(matrix, fixed_grid), fixed_grid)
+    backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), moving_grid), moving_grid)
+    return Transform(kind, forward, backward, matrix)
+
+
+def after_moving(transform: Transform, matrix_lps: ArrayLike, moving_grid: Grid | None = None) -> Transform:
+    """The map to the moving volume as it lies, from one that was fitted to it after it had been moved.
+
+    Args:
+        transform: fixed to moved; its inverse lives on the moved grid, `moving_grid.moved_by(matrix_lps)`.
+        matrix_lps: 4 x 4, what the moving volume was moved by before the fit.
+        moving_grid: the moving volume's own grid; the moved grid taken back when None.
+
+    Returns:
+        x -> T^-1(x + u(x)) on the fixed grid, and its inverse on the moving volume's own grid, voxel by voxel. A
+        rigid map stays rigid if T is rigid.
+
+    Raises:
+        GeometryError: a matrix that cannot be inverted or shears the voxels, or a moving grid that is not the one
+            that was moved.
+    """
+    moved_by = invertible(matrix_lps)
+    back = invertible(np.linalg.inv(moved_by))
+    moved_grid = transform.moving_to_fixed.grid
+    if moving_grid is None:
+        moving_grid = moved_grid.moved_by(back)
+    elif not moving_grid.moved_by(moved_by).same_space(moved_grid):
+        raise GeometryError("The fit's moving grid is not the moving volume's grid moved by the matrix.")
+    kept = transform.kind != "rigid" or np.allclose(moved_by[:3, :3].T @ moved_by[:3, :3], np.eye(3), atol=1e-6)
+    forward, backward = transform.fixed_to_moving, transform.moving_to_fixed
+    to_moved = affine_displacements(moved_by, moving_grid)
+    return Transform(
+        transform.kind if kept else "affine",
+        DisplacementField(_before(forward, back), forward.grid),
+        DisplacementField(backward.vectors_kji + to_moved, moving_grid),
+        back @ transform.affine_lps,
+    )
+
+
+def _before(field: DisplacementField, matrix: Floats) -> NDArray[np.float32]:
+    """Displacements of x -> M(x + u(x)) on the field's own grid: (M x - x) + M's linear part of u."""
+    turned = field.vectors_kji.astype(np.float64) @ matrix[:3, :3].T
+    return (affine_displacements(matrix, field.grid) + turned).astype(np.float32)
+
+
+def to_sitk_transform(transform: Transform) -> sitk.Transform:
+    """The fixed-to-moving map for SimpleITK's resamplers and transform files, LPS.
+
+    Rigid and affine maps become an AffineTransform. A deformable one becomes a CompositeTransform of the affine
+    part and a displacement field that is applied before it, so that points beyond the fixed grid still move with
+    the affine part.
+    """
+    import SimpleITK as sitk
+
+    affine = sitk.AffineTransform(transform.affine_lps[:3, :3].ravel().tolist(), transform.affine_lps[:3, 3].tolist())
+    if transform.kind in ("rigid", "affine"):
+        return affine
+    field = transform.fixed_to_moving
+    residual = field.vectors_kji - affine_displacements(transform.affine_lps, field.grid)
+    local = (residual @ np.linalg.inv(transform.affine_lps[:3, :3]).T.astype(np.float32)).astype(np.float64)
+    displacement = sitk.DisplacementFieldTransform(to_simpleitk(local, field.grid))
+    return sitk.CompositeTransform([affine, displacement])

@@ -1,0 +1,177 @@
+"""Transform files that ITK, SimpleITK and Slicer read as they are, and reading them back.
+
+Displacement fields: .nrrd, .nhdr, .nii, .nii.gz, .mha, .mhd, vectors in mm, LPS. NRRD carries the displacement intent
+(1006) and says that the field resamples; NIfTI carries the vector intent (1007), whose components ITK, ANTs and Slicer
+take as LPS. ITK transforms: .h5, .hdf5, .tfm, .txt.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.space.inversion import invert_field
+from Tell2RegLib.space.transform import Transform, affine_transform, invertible, to_sitk_transform
+from Tell2RegLib.space.volume import (
+    array_of,
+    check_small_letters,
+    grid_of,
+    read_image,
+    to_simpleitk,
+    whole_file,
+    write_image,
+)
+
+FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+ITK_ENDINGS = (".h5", ".hdf5", ".tfm", ".txt")
+DISPLACEMENT_INTENT = "1006"
+
+
+def write_field(field: DisplacementField, path: str | Path) -> None:
+    """Write a displacement field as a vector image that says what it is.
+
+    Raises:
+        OutputError: the ending is not one of `FIELD_ENDINGS`, or the file cannot be written.
+    """
+    _check_ending(path, FIELD_ENDINGS)
+    image = to_simpleitk(field.vectors_kji, field.grid)
+    if str(path).lower().endswith((".nrrd", ".nhdr")):
+        image.SetMetaData("intent_code", DISPLACEMENT_INTENT)
+        image.SetMetaData("displacement field type", "resampling")
+    write_image(image, path)
+
+
+def read_field(path: str | Path) -> DisplacementField:
+    """Read a displacement field (mm, LPS) from an image of three components per voxel.
+
+    Raises:
+        InputError: missing, not an image, or not such a field.
+    """
+    image = read_image(path)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
+        raise InputError(
+            f"'{path}' is no displacement field: it is {image.GetDimension()}-D with "
+            f"{image.GetNumberOfComponentsPerPixel()} value(s) per voxel, but 3-D with 3 is needed."
+        )
+    return DisplacementField(array_of(image).astype(np.float32), grid_of(image))
+
+
+def write_transform(transform: Transform, path: str | Path) -> None:
+    """Write the fixed-to-moving map: a field or an ITK transform, as the ending says.
+
+    Raises:
+        OutputError: an unknown ending, or the file cannot be written.
+    """
+    path = Path(path)
+    _check_ending(path, FIELD_ENDINGS + ITK_ENDINGS)
+    if path.name.lower().endswith(FIELD_ENDINGS):
+        write_field(transform.fixed_to_moving, path)
+        return
+    # A disk that fills up under HDF5 takes the whole process down.
+    reserve = transform.fixed_to_moving.vectors_kji.size * 8 if path.suffix.lower() in (".h5", ".hdf5") else 0
+    with whole_file(path, reserve):
+        itk = to_sitk_transform(transform)
+        sitk.WriteTransform(itk, str(path))
+        if path.suffix.lower() in (".tfm", ".txt") and not _text_is_whole(path, itk):
+            raise RuntimeError("ITK writes text to a full disk without a word.")
+
+
+def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Transform:
+    """Read a fixed-to-moving map from a field or an ITK transform file and compute its inverse.
+
+    Args:
+        path: a file of `FIELD_ENDINGS` or `ITK_ENDINGS`.
+        fixed_grid: where the forward field is wanted; a field file keeps its own grid.
+        moving_grid: where the inverse is wanted.
+
+    Raises:
+        InputError: missing, unreadable, or not a map of 3-D points.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(FIELD_ENDINGS):
+        field = read_field(path)
+        affine = invertible(fit_affine(field))
+        return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
+    itk = _read_itk(path)
+    if itk.IsLinear():
+        return affine_transform("affine", _linear_matrix(itk), fixed_grid, moving_grid)
+    to_field = sitk.TransformToDisplacementFieldFilter()
+    to_field.SetSize(fixed_grid.size_xyz)
+    to_field.SetOutputSpacing(fixed_grid.spacing_mm)
+    to_field.SetOutputOrigin(fixed_grid.origin_lps_mm)
+    to_field.SetOutputDirection(fixed_grid.direction)
+    to_field.SetOutputPixelType(sitk.sitkVectorFloat32)
+    try:
+        field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
+    except RuntimeError as error:
+        raise InputError(f"'{path}' cannot be used as a map of points; is the file whole?") from error
+    found = _first_affine(itk)
+    affine = invertible(fit_affine(field) if found is None else found)
+    return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
+
+
+def fit_affine(field: DisplacementField) -> Floats:
+    """The affine map (4 x 4, LPS) nearest to a field in least squares over its voxels, every fourth one per axis."""
+    step = tuple(slice(None, None, 4 if n > 8 else 1) for n in field.grid.shape_kji)
+    k, j, i = np.meshgrid(*(np.arange(n)[s] for n, s in zip(field.grid.shape_kji, step, strict=True)), indexing="ij")
+    points = field.grid.index_to_lps(np.stack([i, j, k], axis=-1)).reshape(-1, 3)
+    shifts = field.vectors_kji[step].reshape(-1, 3).astype(np.float64)
+    centre = points.mean(axis=0)
+    # Displacements, not images: along an axis of one voxel, of which nothing is known, the map is then the identity.
+    linear, *_ = np.linalg.lstsq(points - centre, shifts - shifts.mean(axis=0), rcond=None)
+    matrix = np.eye(4)
+    matrix[:3, :3] += linear.T
+    matrix[:3, 3] = shifts.mean(axis=0) - linear.T @ centre
+    return matrix
+
+
+def _check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
+    check_small_letters(Path(path))
+    if not Path(path).name.lower().endswith(endings):
+        raise OutputError(f"'{path}' has no ending of a transform file; use one of {', '.join(endings)}.")
+
+
+def _text_is_whole(path: Path, itk: sitk.Transform) -> bool:
+    """Every transform ends with a line of fixed parameters."""
+    number = 1
+    if itk.GetTransformEnum() == sitk.sitkComposite:
+        number = sitk.CompositeTransform(itk).GetNumberOfTransforms()
+    line, found = b"", 0
+    with path.open("rb") as stream:
+        for line in stream:
+            found += line.startswith(b"FixedParameters:")
+    return found == number and line.endswith(b"\n")
+
+
+def _read_itk(path: Path) -> sitk.Transform:
+    if not path.is_file():
+        raise InputError(f"There is no file '{path}'. Check the path.")
+    try:
+        transform = sitk.ReadTransform(str(path))
+    except RuntimeError as error:
+        raise InputError(f"'{path}' cannot be read as an ITK transform.") from error
+    if transform.GetDimension() != 3:
+        raise InputError(f"'{path}' maps {transform.GetDimension()}-D points, but 3-D is needed.")
+    return transform
+
+
+def _linear_matrix(itk: sitk.Transform) -> Floats:
+    origin = np.array(itk.TransformPoint((0.0, 0.0, 0.0)))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([np.array(itk.TransformPoint(tuple(axis))) - origin for axis in np.eye(3)], axis=1)
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def _first_affine(itk: sitk.Transform) -> Floats | None:
+    """The affine part of a composite as `to_sitk_transform` writes it."""
+    if itk.GetTransformEnum() != sitk.sitkComposite:
+        return None
+    composite = sitk.CompositeTransform(itk)
+    first = composite.GetNthTransform(0)
+    return _linear_matrix(first) if first.IsLinear() else None

@@ -1,0 +1,451 @@
+"""Volumes: images in and out, and the axial working grid with its 8-bit slices.
+
+The only file of the library that turns SimpleITK images into arrays and back (a test holds that).
+Space is LPS mm, arrays are (k, j, i): docs/coordinates.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from Tell2RegLib.errors import GeometryError, InputError, OutputError
+from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.image_headers import check_header, check_slices, check_whole, itk_errors_as
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+log = logging.getLogger(__name__)
+
+CLIP_PERCENTILES = (0.5, 99.5)
+"""Intensity window of the 8-bit slices (method.md section 3)."""
+
+NIFTI_COLOURS = ("128", "2304")
+"""NIfTI's data types RGB and RGBA: the bits of a value are those of all its components."""
+
+NIFTI_HEADER = 352
+"""Bytes before the values in a NIfTI file as ITK writes it."""
+
+
+MOST_WORKING_VOXELS = 10**9
+"""Of the slices that networks look at: a whole body at 0.5 mm."""
+
+IMAGE_POSITION, IMAGE_ORIENTATION = "0020|0032", "0020|0037"
+"""DICOM tags of where a slice lies and how it is turned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar image on a grid.
+
+    Args:
+        array_kji: values, (K, J, I), any real dtype; kept read-only, not copied.
+        grid: where the voxels are.
+        name: what to call it in messages and reports.
+
+    Raises:
+        GeometryError: when the array's shape is not the grid's.
+    """
+
+    array_kji: NDArray
+    grid: Grid
+    name: str = "volume"
+
+    def __post_init__(self) -> None:
+        if self.array_kji.shape != self.grid.shape_kji:
+            raise GeometryError(
+                f"The array of '{self.name}' has shape {self.array_kji.shape}, "
+                f"but its grid needs {self.grid.shape_kji}."
+            )
+        view = self.array_kji.view()
+        view.setflags(write=False)
+        object.__setattr__(self, "array_kji", view)
+
+    def with_array(self, array_kji: NDArray) -> Volume:
+        """The same grid and name with other values."""
+        return replace(self, array_kji=array_kji)
+
+
+# --- SimpleITK ---
+
+
+def to_simpleitk(array_kji: NDArray, grid: Grid) -> sitk.Image:
+    """An image of scalars (K, J, I) or vectors (K, J, I, C) on the grid; the values are copied."""
+    import SimpleITK as sitk
+
+    array = np.asarray(array_kji)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    elif array.dtype == np.float16:
+        array = array.astype(np.float32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array), isVector=array.ndim == 4)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_lps_mm)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def grid_of(image: sitk.Image) -> Grid:
+    """The grid of a 3-D SimpleITK image."""
+    return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
+def array_of(image: sitk.Image) -> NDArray:
+    """The values of an image as (K, J, I) or, with C components, (K, J, I, C); copied."""
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(image)
+
+
+def from_simpleitk(image: sitk.Image, name: str = "volume") -> Volume:
+    """A checked volume from a SimpleITK image.
+
+    4-D images of one frame lose that axis, NaN and infinite values become the smallest finite value (logged).
+
+    Raises:
+        InputError: 2-D, several frames, several components per voxel, complex, empty or nothing finite.
+        GeometryError: spacing or direction that cannot be used.
+    """
+    image = _as_3d_scalar(image, name)
+    array = array_of(image)
+    if array.dtype.kind == "f":
+        array = _finite(array, name)
+    low, high = array.min(), array.max()
+    if low == high:
+        log.warning("'%s' is constant: every voxel is %s. Nothing can be seen in it.", name, low)
+    try:
+        grid = grid_of(image)
+    except GeometryError as error:
+        raise GeometryError(f"'{name}' cannot be placed in space: {error}") from error
+    return Volume(array, grid, name)
+
+
+def _as_3d_scalar(image: sitk.Image, name: str) -> sitk.Image:
+    if image.GetNumberOfPixels() == 0:
+        raise InputError(f"'{name}' is empty: its size is {image.GetSize()}.")
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        log.info("'%s' is 4-D with one frame; the frame is used.", name)
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3:
+        raise InputError(
+            f"'{name}' is {image.GetDimension()}-D with size {image.GetSize()}, but a 3-D volume is needed."
+            + (" Choose one frame of it and save that." if image.GetDimension() == 4 else "")
+        )
+    if min(image.GetSize()) < 2:
+        raise InputError(f"'{name}' is a single slice (size {image.GetSize()}), but a 3-D volume is needed.")
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(
+            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or vectors), but one is "
+            "needed. Choose one component of it and save that."
+        )
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"'{name}' holds complex numbers. Save its magnitude and use that.")
+    return image
+
+
+def _finite(array: NDArray, name: str) -> NDArray:
+    finite = np.isfinite(array)
+    if finite.all():
+        return array
+    if not finite.any():
+        raise InputError(f"'{name}' holds no finite value: every voxel is NaN or infinite.")
+    lowest = array[finite].min()
+    log.warning("'%s': %d NaN or infinite voxels are taken as %g.", name, int((~finite).sum()), lowest)
+    return np.where(finite, array, lowest)
+
+
+# --- files ---
+
+
+def read_volume(path: str | Path) -> Volume:
+    """Read a volume from an image file (NIfTI, NRRD, MHA, ...) or a folder with one DICOM series.
+
+    Raises:
+        InputError: missing, not an image, or an image of another kind (see `from_simpleitk`).
+    """
+    path = Path(path)
+    return from_simpleitk(read_image(path), path.name)
+
+
+def read_image(path: str | Path) -> sitk.Image:
+    """The SimpleITK image of a file or of a DICOM folder, as it is stored.
+
+    Raises:
+        InputError: missing or not an image.
+        GeometryError: a spacing, an origin or places of slices that ITK would replace by others.
+    """
+    import SimpleITK as sitk
+
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"There is no file '{path}'. Check the path.")
+    if path.is_dir():
+        return _read_dicom_folder(path)
+    check_header(path)
+    with itk_errors_as(f"'{path}' cannot be read as an image"):
+        image = sitk.ReadImage(str(path))
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        _check_nifti_is_whole(path, image)
+    return image
+
+
+def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
+    if not image.HasMetaDataKey("bitpix"):
+        return
+    values = image.GetNumberOfPixels()
+    if image.GetMetaData("datatype") not in NIFTI_COLOURS:
+        values *= image.GetNumberOfComponentsPerPixel()
+    check_whole(path, int(float(image.GetMetaData("vox_offset"))) + values * int(image.GetMetaData("bitpix")) // 8)
+
+
+def _read_dicom_folder(folder: Path) -> sitk.Image:
+    import SimpleITK as sitk
+
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not series:
+        raise InputError(f"The folder '{folder}' holds no DICOM images.")
+    if len(series) > 1:
+        raise InputError(
+            f"The folder '{folder}' holds {len(series)} DICOM series, but one is needed. Put the series to use into "
+            "a folder of its own."
+        )
+    with itk_errors_as(f"The DICOM series in '{folder}' cannot be read"):
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+        reader.MetaDataDictionaryArrayUpdateOn()
+        image = reader.Execute()
+    if len(reader.GetFileNames()) > 1:
+        positions = _of_every_slice(reader, IMAGE_POSITION, 3, folder)
+        check_slices(folder, positions, _of_every_slice(reader, IMAGE_ORIENTATION, 6, folder))
+    return image
+
+
+def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, count: int, folder: Path) -> list[list[float]]:
+    """So many numbers of a DICOM tag from every slice."""
+    rows = []
+    for k in range(len(reader.GetFileNames())):
+        try:
+            row = (
+                [float(value) for value in reader.GetMetaData(k, tag).split("\\")]
+                if reader.HasMetaDataKey(k, tag)
+                else []
+            )
+        except ValueError:
+            row = []
+        if len(row) != count:
+            raise InputError(
+                f"The DICOM series in '{folder}' has slices that do not say where they lie ({tag.replace('|', ',')}). "
+                "Leave them out, or use an image file with a geometry of its own."
+            )
+        rows.append(row)
+    return rows
+
+
+def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -> None:
+    """Write an image; the file's ending chooses the format.
+
+    Raises:
+        OutputError: the folder is missing or read-only, the disk is full, the ending is unknown. What was written by
+            then is removed.
+    """
+    import SimpleITK as sitk
+
+    path = Path(path)
+    check_small_letters(path)
+    with whole_file(path):
+        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
+        if path.name.lower().endswith((".nii", ".nii.gz")) and not _nifti_is_whole(path, image):
+            raise RuntimeError("ITK writes NIfTI to a full disk without a word.")
+        if compress and path.suffix.lower() == ".nrrd" and not _packed_is_whole(path, image):
+            raise RuntimeError("ITK loses the end of a NRRD file on a full disk without a word.")
+
+
+def check_small_letters(path: Path) -> None:
+    """Raise where a file's ending has capitals with which ITK writes no file, or one of another name.
+
+    Raises:
+        OutputError: such an ending.
+    """
+    ending = "".join(re.findall(r"\.nii\.gz$|\.[^.]+$", path.name, re.IGNORECASE))
+    if ending != ending.lower() and ending.lower() not in (".nrrd", ".nhdr"):
+        raise OutputError(
+            f"'{path}' cannot be written: use small letters for its ending, '{ending.lower()}' instead of '{ending}'."
+        )
+
+
+@contextmanager
+def whole_file(path: Path, reserve: int = 0) -> Iterator[None]:
+    """Let ITK or VTK write a file; where it fails, remove what it has written, and say so.
+
+    Args:
+        path: the file that the body of the `with` writes.
+        reserve: so many bytes must be free: for writers that do not notice a full disk, or crash on it.
+
+    Raises:
+        OutputError: the folder is missing, the space too, or the body raised RuntimeError or OSError.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"'{path}' cannot be written: the folder '{path.parent}' does not exist.")
+    data_files = [path.with_suffix(ending) for ending in (".raw", ".raw.gz", ".zraw")]
+    files = [path, *(data_files if path.suffix.lower() in (".nhdr", ".mhd") else [])]
+    before = [_stamp(file) for file in files]
+    try:
+        if reserve:
+            _reserve(path.parent, reserve)
+        yield
+    except (RuntimeError, OSError) as error:
+        for file, stamp in zip(files, before, strict=True):
+            if file.is_file() and _stamp(file) != stamp:
+                file.unlink()
+        raise OutputError(
+            f"'{path}' cannot be written. Check the file's ending, the free space and the folder's permissions."
+        ) from error
+
+
+def _reserve(folder: Path, size: int) -> None:
+    """Raise OSError where so many bytes cannot be written."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+            else:
+                for _ in range(0, size, 1 << 20):
+                    stream.write(bytes(1 << 20))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # disks that cannot tell
+            raise
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes whenever a file is written."""
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+def _nifti_is_whole(path: Path, image: sitk.Image) -> bool:
+    """Whether a NIfTI file just written holds all of the image; gzip ends with the size of what it holds."""
+    values = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    needed = NIFTI_HEADER + values * image.GetSizeOfPixelComponent()
+    if not path.name.lower().endswith(".gz"):
+        return path.stat().st_size >= needed
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 4))
+        return stream.read() == (needed % 2**32).to_bytes(4, "little")
+
+
+def _packed_is_whole(path: Path, image: sitk.Image) -> bool:
+    """Whether a compressed NRRD file just written ends with the size of the image's values, as gzip does."""
+    needed = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * image.GetSizeOfPixelComponent()
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        return stream.read() == (needed % 2**32).to_bytes(4, "little")
+
+
+def write_volume(volume: Volume, path: str | Path) -> None:
+    """Write a volume; the file's ending chooses the format (see `write_image`)."""
+    write_image(to_simpleitk(volume.array_kji, volume.grid), path)
+
+
+# --- working grid ---
+
+
+def working_grid(grid: Grid, spacing_mm: float = 1.0, slice_spacing_mm: float | None = None) -> Grid:
+    """The grid on which networks look at a volume: slices as axial as its own axes allow, isotropic in plane.
+
+    The volume's own axes are permuted and flipped so that i, j, k run to Left, Posterior, Superior as nearly as
+    possible; an oblique volume keeps its obliquity, so that slices have no empty corners.
+
+    Args:
+        grid: the volume's grid.
+        spacing_mm: in-plane spacing (method.md section 3: 1 mm).
+        slice_spacing_mm: distance of slices; the larger of `spacing_mm` and the volume's own when None.
+
+    Returns:
+        A right-handed grid that covers the volume's voxels.
+
+    Raises:
+        GeometryError: a spacing that is not positive, or so fine that the slices would fill the memory.
+    """
+    if not spacing_mm > 0 or (slice_spacing_mm is not None and not slice_spacing_mm > 0):
+        raise GeometryError(f"Working spacing must be positive, not {spacing_mm} and {slice_spacing_mm}.")
+    matrix = grid.index_to_lps_matrix[:3, :3]
+    axes = _closest_axes(matrix)
+    directions = np.stack([np.sign(matrix[lps, own]) * matrix[:, own] for lps, own in enumerate(axes)], axis=1)
+    own_spacing = np.linalg.norm(directions, axis=0)
+    if slice_spacing_mm is None:
+        slice_spacing_mm = max(spacing_mm, float(own_spacing[2]))
+    spacing = np.array([spacing_mm, spacing_mm, slice_spacing_mm])
+    extent = (np.asarray(grid.size_xyz)[axes] - 1) * own_spacing
+    size_float = np.round(extent / spacing) + 1
+    _check_working_size(float(size_float.prod()), spacing_mm)
+    size = size_float.astype(int)
+    unit = directions / own_spacing
+    centre = grid.index_to_lps((np.asarray(grid.size_xyz) - 1) / 2)
+    origin = centre - unit @ (spacing * (size - 1) / 2)
+    return Grid(tuple(size), tuple(spacing), tuple(origin), tuple(unit.ravel()))  # type: ignore[arg-type]
+
+
+def _check_working_size(voxels: float, spacing_mm: float) -> None:
+    if voxels > MOST_WORKING_VOXELS:
+        enough = spacing_mm * math.sqrt(voxels / MOST_WORKING_VOXELS)
+        digit = 10.0 ** math.floor(math.log10(enough))
+        raise GeometryError(
+            f"At a spacing of {spacing_mm:g} mm the slices would have {voxels:.2g} voxels, but at most "
+            f"{MOST_WORKING_VOXELS:.0e} are possible. Choose a spacing of {math.ceil(enough / digit) * digit:g} mm or "
+            "more."
+        )
+
+
+def _closest_axes(matrix: NDArray) -> list[int]:
+    """For x, y, z in turn, which of i, j, k runs most nearly along it (one to one)."""
+    from scipy.optimize import linear_sum_assignment
+
+    alignment = np.abs(matrix / np.linalg.norm(matrix, axis=0))
+    return linear_sum_assignment(-alignment)[1].tolist()
+
+
+def resample(volume: Volume, grid: Grid, *, nearest: bool = False) -> Volume:
+    """Values of a volume on another grid; outside the volume the smallest value of it."""
+    import SimpleITK as sitk
+
+    image = to_simpleitk(volume.array_kji, volume.grid)
+    resampler = sitk.ResampleImageFilter()
+    set_reference(resampler, grid)
+    resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+    resampler.SetDefaultPixelValue(float(volume.array_kji.min()))
+    return Volume(array_of(resampler.Execute(image)), grid, volume.name)
+
+
+def set_reference(resampler: sitk.ResampleImageFilter, grid: Grid) -> None:
+    """Make a SimpleITK resampler write on the grid."""
+    resampler.SetSize(grid.size_xyz)
+    resampler.SetOutputSpacing(grid.spacing_mm)
+    resampler.SetOutputOrigin(grid.origin_lps_mm)
+    resampler.SetOutputDirection(grid.direction)
+
+
+def to_uint8(volume: Volume) -> Volume:
+    """Intensities between the 0.5 and 99.5 percentiles as 0..255 (method.md section 3); a constant volume is 0."""
+    array = volume.array_kji.astype(np.float32)
+    low, high = np.percentile(array, CLIP_PERCENTILES)
+    if high <= low:
+        low, high = float(array.min()), float(array.max())
+    scaled = (array - low) * (255.0 / (high - low)) if high > low else np.zeros_like(array)
+    return volume.with_array(np.clip(np.round(scaled), 0, 255).astype(np.uint8))
+
+
+def axial_slices(volume: Volume, spacing_mm: float = 1.0, slice_spacing_mm: float | None = None) -> Volume:
+    """The volume on its working grid with 8-bit values: `array_kji[k]` is what a network sees as slice k."""
+    return to_uint8(resample(volume, working_grid(volume.grid, spacing_mm, slice_spacing_mm)))

@@ -1,0 +1,202 @@
+"""Carry a file through a transform: volumes, label maps, segmentations, points, surface models.
+
+Everything goes from moving to fixed space, as the plan does; `inverse` turns that round. Positions in files are LPS
+or RAS as their formats say; here they are LPS mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError, NothingFound, OutputError
+from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.point_files import read_points, write_points
+from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.transform import Transform
+from Tell2RegLib.space.volume import read_volume, whole_file, write_volume
+
+POINT_ENDINGS = (".json", ".csv", ".fcsv")
+MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
+SEGMENTATION_ENDING = ".seg.nrrd"
+VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+"""Formats that keep the direction of the axes and every type of number."""
+
+SPACE = "SPACE"
+"""What Slicer calls a model's frame, in comments and in the field data of .vtp files."""
+
+
+def apply_file(
+    transform: Transform, source: str | Path, target: str | Path, *, inverse: bool = False, nearest: bool = False
+) -> str:
+    """Carry one file from moving to fixed space (from fixed to moving when `inverse`).
+
+    Args:
+        transform: of a registration.
+        source: a volume, label map, `.seg.nrrd`, point list (.mrk.json or .json, .fcsv, .csv) or surface (.vtk, .vtp,
+            .stl, .ply, .obj).
+        target: where to write it; never the source itself.
+        inverse: from fixed to moving instead.
+        nearest: take the nearest voxel of a volume (label maps) instead of interpolating.
+
+    Returns:
+        One sentence about what was done.
+
+    Raises:
+        InputError: a file that cannot be read, or one kind of file to be written as another.
+        OutputError: the target cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    if not source.exists():
+        raise InputError(f"There is no file '{source}'. Check the path.")
+    if target.exists() and source.samefile(target):
+        raise OutputError(f"'{target}' is the input itself; choose another name for the result.")
+    if not target.parent.is_dir():
+        raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
+    way = transform.inverse if inverse else transform
+    name = source.name.lower()
+    if name.endswith(POINT_ENDINGS):
+        return _apply_to_points(way, source, target)
+    if name.endswith(MODEL_ENDINGS):
+        return _apply_to_model(way, source, target)
+    if name.endswith(SEGMENTATION_ENDING):
+        return _apply_to_segmentation(way, source, target)
+    return _apply_to_volume(way, source, target, nearest)
+
+
+def _apply_to_points(way: Transform, source: Path, target: Path) -> str:
+    points = read_points(source)
+    moved = way.inverse.apply_to_points(points.points_lps_mm)
+    keeps = source.suffix.lower() == target.suffix.lower() == ".json"
+    write_points(target, points.names, moved, template=source if keeps else None)
+    return f"{len(points)} point(s) carried to '{target}'."
+
+
+def _apply_to_segmentation(way: Transform, source: Path, target: Path) -> str:
+    regions = read_regions(source)
+    carried = [moved for moved in (carry_region(region, way) for region in regions) if moved is not None]
+    if not carried:
+        raise NothingFound(f"No segment of '{source}' lands inside the volume it was to be carried to.")
+    write_segmentation(carried, target, grid=way.fixed_to_moving.grid)
+    lost = len(regions) - len(carried)
+    return f"{len(carried)} segment(s) carried to '{target}'" + (f"; {lost} fell outside." if lost else ".")
+
+
+def _apply_to_volume(way: Transform, source: Path, target: Path, nearest: bool) -> str:
+    name = target.name.lower()
+    if not name.endswith(VOLUME_ENDINGS) or name.endswith(SEGMENTATION_ENDING):
+        raise InputError(f"A volume can be written as {', '.join(VOLUME_ENDINGS)}, not as '{target.name}'.")
+    write_volume(way.resample(read_volume(source), nearest=nearest), target)
+    return f"'{source.name}' resampled to '{target}' ({'nearest voxel' if nearest else 'linear'})."
+
+
+# --- surface models ---
+
+
+def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
+    if not target.name.lower().endswith(MODEL_ENDINGS):
+        raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
+    vtk = _vtk()
+    surface = _read_surface(source, vtk)
+    signs = _signs(source, surface)
+    back = way.inverse.apply_to_points
+    points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    moved: Floats = back(points * signs)
+    fresh = vtk.Points()
+    fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
+    surface.SetPoints(fresh)
+    # Normals belong to the old shape.
+    surface.GetPointData().SetNormals(None)
+    surface.GetCellData().SetNormals(None)
+    _write_surface(surface, target, vtk)
+    return f"A surface of {len(points)} points carried to '{target}'."
+
+
+class _Vtk:
+    """The few classes of VTK that read and write surfaces; no rendering library is loaded."""
+
+    def __init__(self) -> None:
+        from vtkmodules import vtkCommonCore, vtkIOGeometry, vtkIOLegacy, vtkIOPLY, vtkIOXML
+        from vtkmodules.util import numpy_support
+
+        self.numpy_support = numpy_support
+        self.Points = vtkCommonCore.vtkPoints
+        self.StringArray = vtkCommonCore.vtkStringArray
+        self.readers: dict[str, Callable] = {
+            ".vtk": vtkIOLegacy.vtkPolyDataReader,
+            ".vtp": vtkIOXML.vtkXMLPolyDataReader,
+            ".stl": vtkIOGeometry.vtkSTLReader,
+            ".ply": vtkIOPLY.vtkPLYReader,
+            ".obj": vtkIOGeometry.vtkOBJReader,
+        }
+        self.writers: dict[str, Callable] = {
+            ".vtk": vtkIOLegacy.vtkPolyDataWriter,
+            ".vtp": vtkIOXML.vtkXMLPolyDataWriter,
+            ".stl": vtkIOGeometry.vtkSTLWriter,
+            ".ply": vtkIOPLY.vtkPLYWriter,
+            ".obj": vtkIOGeometry.vtkOBJWriter,
+        }
+
+
+def _vtk() -> _Vtk:
+    try:
+        return _Vtk()
+    except ImportError as error:
+        raise InputError(f"Surface models need the package vtk, which cannot be loaded: {error}.") from error
+
+
+def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
+    reader = vtk.readers[source.suffix.lower()]()
+    errors = _heard_errors(reader)
+    reader.SetFileName(str(source))
+    reader.Update()
+    surface = reader.GetOutput()
+    if errors or surface is None or surface.GetNumberOfPoints() == 0:
+        raise InputError(f"'{source}' holds no surface that can be read.")
+    return surface
+
+
+def _heard_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
+    """Errors of a VTK reader or writer; heard, they are not printed. Those of its pipeline come by another object."""
+    errors: list[str] = []
+    for speaker in (algorithm, algorithm.GetExecutive()):
+        speaker.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
+    return errors
+
+
+def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
+    """Write in LPS, and say so where the format can."""
+    space = vtk.StringArray()
+    space.SetName(SPACE)
+    space.InsertNextValue("LPS")
+    surface.GetFieldData().RemoveArray(SPACE)
+    if target.suffix.lower() == ".vtp":
+        surface.GetFieldData().AddArray(space)
+    writer = vtk.writers[target.suffix.lower()]()
+    errors = _heard_errors(writer)
+    if target.suffix.lower() in (".vtk", ".stl"):
+        writer.SetHeader(f"Tell2Reg {SPACE}=LPS")
+        writer.SetFileTypeToBinary()
+    elif target.suffix.lower() == ".ply":
+        writer.AddComment(f"{SPACE}=LPS")
+    writer.SetFileName(str(target))
+    writer.SetInputData(surface)
+    # VTK writes some formats on a full disk without a word, and crashes on others; as text a number is longest.
+    with whole_file(target, reserve=4096 + 3 * 1024 * surface.GetActualMemorySize()):
+        if not writer.Write() or errors or not target.is_file():
+            raise RuntimeError("VTK could not write.")
+
+
+def _signs(source: Path, surface) -> Floats:  # type: ignore[no-untyped-def]
+    """1 or -1 per axis to LPS: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
+    field = surface.GetFieldData().GetAbstractArray(SPACE)
+    if field is not None and field.GetNumberOfValues() == 1:
+        ras = str(field.GetValue(0)) == "RAS"
+    else:
+        with source.open("rb") as stream:
+            ras = f"{SPACE}=RAS".encode() in stream.read(4096)
+    return np.array([-1.0, -1.0, 1.0]) if ras else np.ones(3)

@@ -1,0 +1,110 @@
+"""Measure a transform against labels and landmarks that it may never have seen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.evaluation.metrics import field_quality, inverse_error_mm, target_registration_error_mm
+from Tell2RegLib.matching import numbered_names, pairs_by_name
+from Tell2RegLib.pipeline.measure import agreement
+from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.space.point_files import PointList, read_points
+from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.region_resampling import place_region
+from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.transform import Transform
+
+BY_ORDER = "The two point lists have no name in common, so their points were paired by their order."
+
+
+def evaluate(
+    transform: Transform,
+    *,
+    fixed_labels: Path | None = None,
+    moving_labels: Path | None = None,
+    fixed_points: Path | None = None,
+    moving_points: Path | None = None,
+) -> dict[str, Any]:
+    """Overlap and distances of labels, target registration error of landmarks, and the field itself.
+
+    Labels are paired by name; landmarks too, or by their order where no name is in both lists (a remark says so). Names
+    are compared without case and separators. The error of a landmark is
+    measured in fixed space: |moving point carried to fixed space - fixed point|, in mm.
+
+    Raises:
+        InputError: one of two files that belong together is missing, or they do not fit together.
+    """
+    _both("label maps", fixed_labels, moving_labels)
+    _both("point lists", fixed_points, moving_points)
+    mean, largest = inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed)
+    report: dict[str, Any] = {
+        "transform": {
+            "kind": transform.kind,
+            **asdict(field_quality(transform.fixed_to_moving)),
+            "inverse_error_mm": {"mean": mean, "max": largest},
+        },
+        "remarks": [],
+    }
+    if fixed_labels and moving_labels:
+        fixed = read_regions(fixed_labels)
+        pairs = pairs_by_name(fixed, read_regions(moving_labels))
+        report["labels"] = [_label_row(pair, transform) for pair in pairs]
+    if fixed_points and moving_points:
+        truth, points = read_points(fixed_points), read_points(moving_points)
+        order = _order_by_name(truth, points)
+        if order is None:
+            report["remarks"].append(BY_ORDER)
+        report["points"] = _point_rows(transform, points, truth.points_lps_mm[order or range(len(truth))])
+    return report
+
+
+def _both(what: str, fixed: Path | None, moving: Path | None) -> None:
+    if (fixed is None) != (moving is None):
+        raise InputError(f"Give {what} of both volumes: the {'fixed' if fixed is None else 'moving'} one is missing.")
+
+
+def _label_row(pair: RegionPair, transform: Transform) -> dict[str, Any]:
+    before = place_region(pair.moving, pair.fixed.grid)
+    after = carry_region(pair.moving, transform)
+    after = None if after is None else place_region(after, pair.fixed.grid)
+    row: dict[str, Any] = {"name": pair.name}
+    for when, region in (("before", before), ("after", after)):
+        keys = (f"dice_{when}", f"centroid_mm_{when}", f"hd95_mm_{when}")
+        row |= zip(keys, agreement(pair.fixed, region), strict=True)
+    return row
+
+
+def _point_rows(transform: Transform, moving: PointList, fixed_at: np.ndarray) -> list[dict[str, Any]]:
+    moving_at = moving.points_lps_mm
+    carried = transform.inverse.apply_to_points(moving_at)
+    before = target_registration_error_mm(moving_at, fixed_at)
+    after = target_registration_error_mm(carried, fixed_at)
+    return [
+        {"name": name, "error_mm_before": float(b), "error_mm_after": float(a), "fixed_lps_mm": place.tolist()}
+        for name, b, a, place in zip(moving.names, before, after, carried, strict=True)
+    ]
+
+
+def _order_by_name(fixed: PointList, moving: PointList) -> list[int] | None:
+    """Which fixed point belongs to every moving one; None where no name is in both, and their order must do.
+
+    Raises:
+        InputError: some names are in both and some are not, or the lists differ in length.
+    """
+    ours, theirs = numbered_names(fixed.names), numbered_names(moving.names)
+    shared = {name for name in set(ours) & set(theirs) if name[0]}
+    if shared and set(ours) == set(theirs):
+        return [ours.index(name) for name in theirs]
+    if shared or len(fixed) != len(moving):
+        alone = [name for name, key in zip(fixed.names, ours, strict=True) if key not in theirs]
+        alone += [name for name, key in zip(moving.names, theirs, strict=True) if key not in ours]
+        raise InputError(
+            f"The point lists do not belong together: {len(fixed)} fixed and {len(moving)} moving points, and these "
+            f"names are in one list only: {', '.join(map(repr, alone[:8]))}. Give every pair of points one name."
+        )
+    return None

@@ -1,0 +1,233 @@
+"""What belongs to other volumes is said to, and is as good as not there; what a script made before is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from Tell2RegLib.errors import InputError
+from Testing.Python.slicer_module.simulated import a_pair, fitted, found
+
+pytestmark = pytest.mark.mrml
+
+
+def other_volumes(clinic):
+    """Two more volumes, loaded but not chosen."""
+    from Testing.Python.scene import a_volume_node
+
+    sides = (a_pair().fixed.volume, "C"), (a_pair().moving.volume, "D")
+    return [a_volume_node(clinic.standin.scene, one.array_kji, one.grid, name) for one, name in sides]
+
+
+def choose(clinic, fixed, moving) -> None:
+    clinic.own.fixedVolume, clinic.own.movingVolume = fixed, moving
+
+
+# --- in the panel ---
+
+
+def test_results_of_other_volumes_are_said_at_step_1_and_come_back_with_them(clinic) -> None:
+    first = clinic.own.fixedVolume, clinic.own.movingVolume
+    clinic.find()
+    clinic.fit()
+    choose(clinic, *other_volumes(clinic))
+    expected = "The regions and the transform belong to other volumes (fixed 'MR', moving 'US')"
+    assert clinic.ui.imagesWarning.text.startswith(expected)
+    assert clinic.ui.pairsTable.rowCount == 0
+    assert clinic.logic.rows == ()
+    choose(clinic, *first)
+    assert clinic.ui.imagesWarning.isHidden()
+    assert clinic.ui.pairsTable.rowCount == 4
+    assert clinic.ui.fitButton.enabled, clinic.ui.fitButton.toolTip
+
+
+def test_swapped_volumes_have_none_of_the_regions_until_they_are_swapped_back(clinic) -> None:
+    clinic.find()
+    clinic.select(1)
+    clinic.press(clinic.ui.rejectButton)
+    clinic.press(clinic.ui.swapButton)
+    assert "The regions belong to other volumes (fixed 'MR', moving 'US')" in clinic.ui.imagesWarning.text
+    assert clinic.ui.pairsTable.rowCount == 0
+    clinic.press(clinic.ui.swapButton)
+    assert [row.accepted for row in clinic.logic.rows] == [True, False, True, True]
+    assert clinic.ui.undoButton.enabled
+
+
+def test_every_button_that_works_with_foreign_results_is_grey_for_that_reason(clinic) -> None:
+    clinic.find()
+    clinic.fit()
+    clinic.select(1)
+    clinic.press(clinic.ui.rejectButton)
+    choose(clinic, *other_volumes(clinic))
+    ui = clinic.ui
+    pairs = (ui.acceptButton, ui.rejectButton, ui.acceptAllButton, ui.previousButton, ui.nextButton, ui.undoButton)
+    segments = (ui.redoButton, ui.pairButton, ui.editFixedButton, ui.editMovingButton)
+    for button in (*pairs, *segments, ui.fitButton, ui.show3DButton, ui.rigidButton, ui.plotButton, ui.reportButton):
+        assert not button.enabled, button.name
+        assert "other volumes (fixed 'MR', moving 'US')" in button.toolTip, button.name
+    assert ui.fixedSegmentCombo.count == 0
+    assert ui.fitTable.isHidden()
+    assert ui.findButton.enabled
+
+
+def test_a_search_in_other_volumes_keeps_the_earlier_result_in_a_folder_and_says_so(clinic) -> None:
+    clinic.find()
+    clinic.fit()
+    transform, regions = clinic.own.deformableTransform, clinic.own.movingRegions
+    choose(clinic, *other_volumes(clinic))
+    clinic.find()
+    assert clinic.own.movingRegions is not regions
+    assert transform.GetScene() is regions.GetScene() is clinic.standin.scene
+    assert folder_of(transform) == folder_of(regions) == "Tell2Reg: US to MR"
+    assert folder_of(clinic.own.movingRegions) == "Tell2Reg"
+    assert "is kept in the folder 'Tell2Reg: US to MR'" in clinic.said
+    assert regions.GetParentTransformNode() is None
+    assert not regions.GetDisplayNode().GetVisibility()
+
+
+def test_a_search_in_the_same_volumes_replaces_the_earlier_result_and_says_so(clinic) -> None:
+    clinic.find()
+    assert "replace" not in clinic.said
+    clinic.fit()
+    transform = clinic.own.deformableTransform
+    clinic.find()
+    assert "They replace the earlier regions and transforms of the same two volumes." in clinic.said
+    assert transform.GetScene() is None
+
+
+def folder_of(node) -> str:
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    return hierarchy.GetItemName(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
+
+
+def test_the_plan_and_its_true_places_are_chosen_for_their_volumes_only(clinic) -> None:
+    from Tell2RegLib.slicer_module.logic import plan
+
+    first = clinic.own.fixedVolume, clinic.own.movingVolume
+    clinic.find()
+    clinic.fit()
+    drawn, truth = a_point(clinic, "plan", 0), a_point(clinic, "truth", 1)
+    clinic.panel.plan.check([drawn])
+    clinic.own.trueTargets = truth
+    clinic.press(clinic.ui.propagateButton)
+    assert "Mean error" in clinic.ui.targetWhy.text
+    choose(clinic, *other_volumes(clinic))
+    assert clinic.own.trueTargets is None
+    assert plan.chosenNodes(clinic.own) == []
+    assert "Mean error" not in clinic.ui.targetWhy.text
+    choose(clinic, *first)
+    assert clinic.own.trueTargets is truth
+    assert plan.chosenNodes(clinic.own) == [drawn]
+    assert "Mean error" in clinic.ui.targetWhy.text
+
+
+def test_a_plan_that_was_chosen_before_the_volumes_stays_chosen(clinic) -> None:
+    from Tell2RegLib.slicer_module.logic import plan
+
+    fixed, moving = clinic.own.fixedVolume, clinic.own.movingVolume
+    drawn = a_point(clinic, "plan", 0)
+    clinic.own.movingVolume = None
+    clinic.panel.plan.check([drawn])
+    clinic.own.movingVolume = moving
+    assert plan.chosenNodes(clinic.own) == [drawn]
+    clinic.press(clinic.ui.swapButton)
+    assert plan.chosenNodes(clinic.own) == []
+    clinic.press(clinic.ui.swapButton)
+    assert (clinic.own.fixedVolume, clinic.own.movingVolume) == (fixed, moving)
+    assert plan.chosenNodes(clinic.own) == [drawn]
+
+
+def a_point(clinic, name: str, side: int):
+    """A list with one point: the centre of the first organ in the moving volume (0) or in the fixed one (1)."""
+    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
+    from Tell2RegLib.space.point_files import PointList
+
+    place = (a_pair().moving, a_pair().fixed)[side].regions[0].centroid_lps_mm()
+    return fiducials_from_points(clinic.standin.scene, PointList(("a",), [place]), name)
+
+
+# --- by script ---
+
+
+class AnsweringClient:
+    """A worker that answers at once.
+
+    Args:
+        client: whose answers, of `simulated`.
+    """
+
+    def __init__(self, client) -> None:
+        self._submit, self.client = client.submit, client
+
+    def __call__(self, request, **told) -> None:
+        self._submit(request, **told)
+        answer = {"FindRequest": found, "FitRequest": fitted}.get(type(request).__name__)
+        if answer is not None:
+            self.client.answer("on_done", answer(request))
+
+
+@pytest.fixture
+def script(clinic, monkeypatch: pytest.MonkeyPatch):
+    """The clinic with a worker that answers at once, as a script sees it."""
+    monkeypatch.setattr(clinic.client, "submit", AnsweringClient(clinic.client))
+    return clinic
+
+
+def test_a_second_registration_keeps_every_node_of_the_first(script) -> None:
+    from Tell2RegLib.slicer_module.scene.result_nodes import OURS
+
+    fixed, moving = script.own.fixedVolume, script.own.movingVolume
+    first = script.logic.registerVolumes(fixed, moving, ["organ"])
+    nodes = [getattr(script.own, name) for name in OURS if name not in ("movingShown", "checkerboard")]
+    kept = [node for node in nodes if node is not None]
+    second = script.logic.registerVolumes(*other_volumes(script), ["organ"])
+    third = script.logic.registerVolumes(fixed, moving, ["organ"])
+    assert len({first, second, third}) == 3
+    assert all(node.GetScene() is script.standin.scene for node in (*kept, second))
+    assert {folder_of(node) for node in kept} == {"Tell2Reg: US to MR"}
+    assert folder_of(second) == "Tell2Reg: D to C"
+    assert folder_of(third) == "Tell2Reg"
+    fourth = script.logic.registerVolumes(fixed, moving, ["organ"])
+    assert folder_of(third) == "Tell2Reg: US to MR (2)"
+    assert folder_of(fourth) == "Tell2Reg"
+
+
+def test_carried_copies_of_an_earlier_registration_are_not_replaced_and_not_carried_again(script) -> None:
+    from Tell2RegLib.slicer_module.logic import plan
+    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
+    from Tell2RegLib.space.point_files import PointList
+
+    fixed, moving = script.own.fixedVolume, script.own.movingVolume
+    script.logic.registerVolumes(fixed, moving, ["organ"])
+    points = PointList(("a",), [script.logic.placesOf(0)[1]])
+    drawn = fiducials_from_points(script.standin.scene, points, "plan")
+    (first,), _ = script.logic.propagate([drawn])
+    regions = script.own.movingRegions
+    script.logic.registerVolumes(fixed, moving, ["organ"])
+    script.logic.propagate([drawn])
+    assert first.GetScene() is script.standin.scene
+    candidates = plan.candidates(script.own)
+    assert drawn in candidates
+    assert first not in candidates
+    assert regions not in candidates
+
+
+def test_a_registration_takes_no_option_of_the_last_one(script) -> None:
+    from Tell2RegLib.slicer_module.logic.parameters import SEARCH_DEFAULTS
+
+    own = script.own
+    fixed, moving = own.fixedVolume, own.movingVolume
+    start = script.standin.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "start")
+    script.logic.registerVolumes(fixed, moving, ["organ"], initialTransform=start, similarityThreshold=0.9, sliceStep=3)
+    assert own.initialTransform is start
+    assert (own.similarityThreshold, own.sliceStep) == (0.9, 3)
+    own.paperMode = own.crossPrompts = True
+    script.logic.registerVolumes(*other_volumes(script), ["organ"])
+    assert own.initialTransform is None
+    assert {name: getattr(own, name) for name in SEARCH_DEFAULTS} == SEARCH_DEFAULTS
+
+
+def test_an_option_that_there_is_not_is_named(script) -> None:
+    with pytest.raises(InputError, match="There is no option 'treshold'"):
+        script.logic.registerVolumes(script.own.fixedVolume, script.own.movingVolume, ["organ"], treshold=0.9)

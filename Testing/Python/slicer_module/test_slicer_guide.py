@@ -1,0 +1,59 @@
+"""The guide of the Slicer module says what the panel and the code say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import xml.etree.ElementTree as ElementTree
+
+from Tell2RegLib.evaluation.target_trust import TrustSettings
+from Testing.Python.small import ROOT
+
+PAGE = (ROOT / "docs" / "slicer.md").read_text(encoding="utf-8")
+UI = ElementTree.parse(ROOT / "Tell2Reg" / "Resources" / "UI" / "Tell2Reg.ui").getroot()
+SHOWN = {element.text.rstrip(":") for element in UI.iter("string") if element.text}
+LOGIC = (ROOT / "Tell2RegLib" / "module" / "logic.py").read_text(encoding="utf-8")
+
+
+def test_links_lead_to_files() -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / link).is_file(), link
+
+
+def test_every_step_of_the_panel_has_its_chapter() -> None:
+    steps = sorted(" ".join(text.split()) for text in SHOWN if re.fullmatch(r"\d +\w+", text))
+    assert re.findall(r"^## (\d \w+)$", PAGE, re.MULTILINE) == steps
+
+
+def test_the_buttons_that_it_names_are_in_the_panel() -> None:
+    named = (
+        *("Load demo pair", "Swap fixed and moving", "Find regions", "Install packages...", "Check", "Install..."),
+        *("Import file...", "Accept", "Reject", "Accept all", "Undo", "Redo", "Pair by hand", "Edit fixed segments"),
+        *("Edit moving segments", "Fit", "As it lies", "Rigid", "Affine", "Checkerboard", "Flicker", "Plot pairs"),
+        *("Propagate", "Save report...", "Alike at least", "Boxes score above", "Every n-th slice", "Advanced"),
+    )
+    for name in named:
+        assert name in PAGE, name
+        assert any(text.startswith(name) for text in SHOWN), name
+
+
+def test_the_thresholds_of_the_verdicts_are_those_of_the_code() -> None:
+    own = TrustSettings()
+    rows = re.findall(r"^\|[^|]*\| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGE, re.MULTILINE)
+    numbers = [[float(one) for one in re.findall(r"\d+(?:\.\d+)?", " ".join(row))] for row in rows]
+    assert [own.near_mm, own.far_mm] in numbers
+    assert [*own.jacobian_check, *own.jacobian_never] in numbers
+    assert [own.spread_check_mm, own.spread_never_mm] in numbers
+
+
+def test_the_script_calls_what_the_logic_has() -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    methods = {
+        node.name: {one.arg for one in node.args.args}
+        for node in ast.walk(ast.parse(LOGIC))
+        if isinstance(node, ast.FunctionDef)
+    }
+    for call in ast.walk(ast.parse(script)):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logic."):
+            name = ast.unparse(call.func).removeprefix("logic.")
+            assert {keyword.arg for keyword in call.keywords} <= methods[name], name

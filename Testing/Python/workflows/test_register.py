@@ -1,0 +1,263 @@
+"""From regions to a result: every kind of transform, any geometry, progress, and stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from Tell2RegLib.errors import Cancelled, GeometryError, InputError
+from Tell2RegLib.fitting import FitSettings
+from Tell2RegLib.fitting.settings import KINDS
+from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.support.progress import STAGES
+from Tell2RegLib.workflows.register import register
+from Testing.Python.conftest import rotation
+from Testing.Python.small import AFFINE, ORGANS, PLAN, RIGID, Side, a_side, centred_grid
+
+PLACES = np.array(list(PLAN.values()))
+QUICK = {"resolution_mm": 8.0, "max_steps": 5}
+
+
+def run(fixed: Side, moving: Side, **more: object) -> RegistrationResult:
+    return register(
+        fixed.volume,
+        moving.volume,
+        fixed_regions=fixed.regions,
+        moving_regions=moving.regions,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[Side, Side]:
+    return a_side("fixed", centred_grid()), a_side("moving", centred_grid((36, 40, 26), (4.0, 3.5, 4.0)), AFFINE)
+
+
+@pytest.fixture(scope="module")
+def results(sides: tuple[Side, Side]) -> Callable[[str], RegistrationResult]:
+    """A result of each kind, fitted once."""
+    plan = PointList(tuple(PLAN), apply_affine(AFFINE, PLACES))
+    kept: dict[str, RegistrationResult] = {}
+
+    def of(kind: str) -> RegistrationResult:
+        if kind not in kept:
+            settings = FitSettings(kind=kind, **QUICK)  # type: ignore[arg-type]
+            kept[kind] = run(*sides, settings=settings, plan=plan, plan_truth=PointList(tuple(PLAN), PLACES))
+        return kept[kind]
+
+    return of
+
+
+# --- every kind ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_brings_the_regions_together(kind: str, results: Callable[[str], RegistrationResult]) -> None:
+    result = results(kind)
+    assert result.status == "ok"
+    assert result.transform.kind == kind
+    assert result.summary.mean_dice_before is not None
+    assert result.summary.mean_dice_after is not None
+    assert result.summary.mean_dice_before < 0.6
+    assert result.summary.mean_dice_after > 0.8
+    assert [metric.name for metric in result.metrics] == list(ORGANS)
+    assert {"pair", "start", "fit", "measure", "total"} == set(result.timing_s)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ddf"])
+def test_the_two_directions_undo_each_other(kind: str, results: Callable[[str], RegistrationResult]) -> None:
+    transform = results(kind).transform
+    there_and_back = transform.inverse.apply_to_points(transform.apply_to_points(PLACES))
+    assert np.abs(there_and_back - PLACES).max() < 0.5
+
+
+def test_rigid_is_rigid(results: Callable[[str], RegistrationResult]) -> None:
+    transform = results("rigid").transform
+    linear = transform.affine_lps[:3, :3]
+    assert np.allclose(linear @ linear.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(linear) == pytest.approx(1)
+    moved = transform.apply_to_points(PLACES)
+    assert np.linalg.norm(moved[0] - moved[1]) == pytest.approx(np.linalg.norm(PLACES[0] - PLACES[1]), abs=1e-4)
+    assert np.allclose(moved, apply_affine(transform.affine_lps, PLACES), atol=1e-4), "the field is the matrix"
+
+
+def test_affine_is_affine(results: Callable[[str], RegistrationResult]) -> None:
+    transform = results("affine").transform
+    grid = transform.fixed_to_moving.grid
+    moved = grid.voxel_centres_lps_mm() + transform.fixed_to_moving.vectors_kji
+    assert np.allclose(moved, apply_affine(transform.affine_lps, grid.voxel_centres_lps_mm()), atol=1e-3)
+
+
+def test_rigid_and_affine_stand_beside_the_deformable_result(results: Callable[[str], RegistrationResult]) -> None:
+    fitted = results("svf").fitted
+    assert fitted is not None
+    assert np.allclose(fitted.rigid_lps, results("rigid").transform.affine_lps)
+    assert np.allclose(fitted.affine_lps, results("affine").transform.affine_lps)
+
+
+@pytest.mark.parametrize("kind", ["rigid", "svf"])
+def test_targets_inside_a_pair_are_judged_by_it(results: Callable[[str], RegistrationResult], kind: str) -> None:
+    for target in results(kind).targets:
+        assert (target.trust.verdict, target.trust.nearest_mm, target.trust.nearest_name) == ("good", 0.0, "prostate")
+
+
+def test_errors_of_targets_are_distances_to_their_true_places(results: Callable[[str], RegistrationResult]) -> None:
+    result = results("svf")
+    assert [target.name for target in result.targets] == list(PLAN)
+    for target, place in zip(result.targets, PLACES, strict=True):
+        assert set(target.errors_mm) == {"before", "rigid", "affine", "deformable"}
+        assert target.errors_mm["before"] == pytest.approx(np.linalg.norm(target.moving_lps_mm - place))
+        assert target.errors_mm["deformable"] == pytest.approx(np.linalg.norm(target.fixed_lps_mm - place))
+        assert target.errors_mm["affine"] < 1.0
+
+
+# --- hostile geometry, end to end: a known map between two grids of any kind is found again ---
+
+GEOMETRIES: dict[str, tuple[Grid, Grid]] = {
+    "oblique and flipped": (
+        centred_grid((34, 40, 28), (4.0, 3.5, 3.5), rotation((1, 2, 3), 25)),
+        centred_grid((38, 36, 26), (3.5, 4.0, 4.0), np.diag([-1.0, -1.0, 1.0]), (13.0, -1.0, 6.0)),
+    ),
+    "left-handed and sagittal": (
+        centred_grid((38, 40, 26), (3.5, 3.5, 4.0), np.diag([1.0, 1.0, -1.0])),
+        centred_grid((40, 26, 36), (3.5, 4.0, 4.0), np.array([[0.0, 0, 1], [1, 0, 0], [0, -1, 0]]), (13.0, -1.0, 6.0)),
+    ),
+    "thick slices and oblique left-handed": (
+        centred_grid((56, 52, 14), (2.5, 2.5, 7.0)),
+        centred_grid(
+            (30, 44, 28), (5.0, 3.0, 4.0), rotation((3, -1, 2), 40) @ np.diag([1.0, -1.0, 1.0]), (13.0, -1.0, 6.0)
+        ),
+    ),
+}
+
+
+def error_mm(result: RegistrationResult, truth: Floats) -> float:
+    """Mean error in the regions, fixed to moving."""
+    inside = np.concatenate([region.grid.index_to_lps(_indices(region)) for region in _regions(result)])
+    return float(np.linalg.norm(result.transform.apply_to_points(inside) - apply_affine(truth, inside), axis=1).mean())
+
+
+def _regions(result: RegistrationResult):
+    return [pair.fixed for pair in result.pairs]
+
+
+def _indices(region) -> np.ndarray:
+    return (np.argwhere(region.box_kji) + region.start_kji)[:, ::-1]
+
+
+@pytest.mark.parametrize("kind", ["rigid", "affine"])
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_a_known_map_between_hostile_grids_is_found_again(name: str, kind: str) -> None:
+    fixed_grid, moving_grid = GEOMETRIES[name]
+    truth = RIGID if kind == "rigid" else AFFINE
+    fixed, moving = a_side("fixed", fixed_grid), a_side("moving", moving_grid, truth)
+    result = run(fixed, moving, settings=FitSettings(kind=kind))
+    assert error_mm(result, truth) < 0.3 * max(moving_grid.spacing_mm)
+    back = result.transform.inverse.apply_to_points(apply_affine(truth, PLACES))
+    assert np.linalg.norm(back - PLACES, axis=1).max() < 0.4 * max(fixed_grid.spacing_mm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(GEOMETRIES)[::2])
+def test_a_deformable_fit_between_hostile_grids_keeps_what_is_affine(name: str) -> None:
+    fixed_grid, moving_grid = GEOMETRIES[name]
+    fixed, moving = a_side("fixed", fixed_grid), a_side("moving", moving_grid, AFFINE)
+    result = run(fixed, moving, settings=FitSettings(resolution_mm=7.0, max_steps=15))
+    assert error_mm(result, AFFINE) < max(moving_grid.spacing_mm)
+    assert result.fitted is not None
+    assert result.fitted.quality.folding_percent == 0
+    after = result.fitted.moving_in_fixed
+    assert after.grid.same_space(fixed.volume.grid)
+
+
+# --- nothing to fit, and what cannot be used ---
+
+
+def renamed(side: Side) -> Side:
+    return replace(side, regions=tuple(replace(region, name=f"other {region.name}") for region in side.regions))
+
+
+def test_no_common_name_is_a_result_with_a_reason(sides: tuple[Side, Side]) -> None:
+    fixed, moving = sides
+    result = run(fixed, renamed(moving))
+    assert result.status == "no_pairs"
+    assert "prostate" in result.reason
+    assert result.fitted is None
+    assert not result.metrics
+    assert len(result.unpaired_fixed) == len(result.unpaired_moving) == len(ORGANS)
+    assert result.record()["transform"] is None
+    assert result.provenance["device"] == "none"
+    with pytest.raises(InputError, match="no transform"):
+        _ = result.transform
+
+
+def test_regions_on_another_grid_are_refused(sides: tuple[Side, Side]) -> None:
+    fixed, moving = sides
+    with pytest.raises(GeometryError, match="moving region 'prostate'"):
+        run(fixed, replace(moving, regions=fixed.regions))
+
+
+def test_a_plan_must_fit_its_truth(sides: tuple[Side, Side]) -> None:
+    points = PointList(tuple(PLAN), PLACES)
+    with pytest.raises(InputError, match="no plan"):
+        run(*sides, plan_truth=points)
+    with pytest.raises(InputError, match="R apex"):
+        run(*sides, plan=points, plan_truth=PointList(("L base",), PLACES[:1]))
+
+
+# --- progress and stopping ---
+
+
+def test_progress_tells_every_stage_up_to_its_total(sides: tuple[Side, Side]) -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+    settings = FitSettings(**QUICK)  # type: ignore[arg-type]
+    run(*sides, settings=settings, progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)))
+    assert list(told) == list(STAGES)
+    for stage, steps in told.items():
+        shares = [done / total for done, total in steps]
+        assert shares[0] == 0, stage
+        assert steps[-1][0] == steps[-1][1], stage
+        assert all(0 <= share <= 1 for share in shares), stage
+    done = [done / total for done, total in told["fit"]]
+    assert done == sorted(done), "the bar of the fit never runs backwards"
+    assert len(done) > 10
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stopping_takes_effect_within_the_stage(stage: str, sides: tuple[Side, Side]) -> None:
+    told: list[str] = []
+
+    def progress(name: str, done: int, total: int) -> None:
+        told.append(name)
+
+    def cancelled() -> bool:
+        return stage in told
+
+    with pytest.raises(Cancelled):
+        run(*sides, settings=FitSettings(**QUICK), progress=progress, cancelled=cancelled)  # type: ignore[arg-type]
+    assert told[-1] == stage
+    assert told.count(stage) <= 2, "no step was done after the wish to stop"
+
+
+def test_a_long_fit_asks_often_whether_to_stop(sides: tuple[Side, Side]) -> None:
+    asked = [0]
+    shares: list[float] = []
+
+    def cancelled() -> bool:
+        asked[0] += 1
+        return bool(shares) and shares[-1] > 0.15
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "fit":
+            shares.append(done / total)
+
+    with pytest.raises(Cancelled):
+        run(*sides, settings=FitSettings(resolution_mm=8.0), progress=progress, cancelled=cancelled)
+    assert sum(share > 0.15 for share in shares) == 1, "it stopped where it stood"
+    assert shares[-1] < 1
+    assert asked[0] > len(shares)
