@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
     from Tell2RegLib.errors import ModelError, Tell2RegError

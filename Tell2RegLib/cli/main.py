@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from Tell2RegLib import __version__
 from Tell2RegLib.cli import models_commands
 from Tell2RegLib.cli.options import (
     BoxThreshold,
@@ -36,6 +35,7 @@ from Tell2RegLib.cli.terminal import Bars, print_json, print_notice, print_table
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import Looking
 from Tell2RegLib.support.progress import FINDING_STAGES, STAGES, WORD_STAGES
+from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import Words
@@ -391,7 +391,3 @@ def main() -> None:
         app()
     except KeyboardInterrupt:  # before a command has begun
         raise SystemExit(say_cancelled()) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib import __version__
+from Tell2RegLib.support.version import __version__
 
 PACKAGES = ("numpy", "scipy", "SimpleITK", "torch", "groundingdino-py", "segment-anything", "transformers")
 

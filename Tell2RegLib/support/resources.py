@@ -39,7 +39,7 @@ def resource_folder(package: Path | None = None) -> Path:
     Raises:
         ResourceError: neither the source tree nor the installation has it.
     """
-    package = package or Path(__file__).resolve().parent
+    package = package or Path(__file__).resolve().parents[1]
     for folder in (package / "Resources", package.parent / "Resources"):
         if (folder / MARK).is_file():
             return folder

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from Tell2RegLib import __version__
 from Tell2RegLib.models.grounding_dino.network import DEMO as DETECTOR
 from Tell2RegLib.models.sam.network import DEMO as SEGMENTER
+from Tell2RegLib.support.version import __version__
 from Tell2RegLib.training.detector import new_detector
 from Tell2RegLib.training.segmenter import new_segmenter
 

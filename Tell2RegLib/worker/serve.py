@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from Tell2RegLib import __version__
 from Tell2RegLib.errors import Cancelled, Tell2RegError
+from Tell2RegLib.support.version import __version__
 from Tell2RegLib.worker import protocol
 from Tell2RegLib.worker.events import LogLines, ProgressTeller, Voice
 from Tell2RegLib.worker.protocol import Ask

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from Tell2RegLib import __version__
 from Tell2RegLib.errors import OutputError
 from Tell2RegLib.models.catalogue.entries import LOCAL_HOSTS, is_allowed
 from Tell2RegLib.models.catalogue.models_folder import write_json
+from Tell2RegLib.support.version import __version__
 
 BLOCK = 1 << 18
 AGAIN = (408, 425, 429, 500, 502, 503, 504)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from Tell2RegLib import __version__
 from Tell2RegLib.errors import OutputError
 from Tell2RegLib.results.report import text
 from Tell2RegLib.results.report.detections import found_rows
@@ -19,6 +18,7 @@ from Tell2RegLib.results.result import NOTICE, Fitted
 from Tell2RegLib.space.jacobian import jacobian_determinant
 from Tell2RegLib.space.region import RegionPair, color_of
 from Tell2RegLib.space.volume import Volume
+from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +75,7 @@ def render_report(result: RegistrationResult) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent.parent / "templates"
+    folder = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     environment.filters["number"] = text.number
     return environment

@@ -79,7 +79,7 @@ def requirements_file() -> Path:
     Raises:
         ResourceError: it is missing.
     """
-    beside = Path(__file__).resolve().parents[2]
+    beside = Path(__file__).resolve().parents[3]
     for file in FILES:
         if (beside / file).is_file():
             return beside / file

@@ -16,7 +16,7 @@ from typing import IO
 
 from Tell2RegLib.worker.protocol import line
 
-LIBRARY_PARENT = Path(__file__).resolve().parents[2]
+LIBRARY_PARENT = Path(__file__).resolve().parents[3]
 """The folder that holds Tell2RegLib."""
 LAST_LINES = 40
 """So many lines of stderr are kept, to tell why a process ended."""

@@ -533,7 +533,7 @@ import pickle, resource
 from pathlib import Path
 from Tell2RegLib.results import result_folder
 from Tell2RegLib.errors import OutputError
-output.write_report = lambda result, path: None
+result_folder.write_report = lambda result, path: None
 result = pickle.loads(Path({result!r}).read_bytes())
 for limit in {limits!r}:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
