@@ -5,7 +5,7 @@
     result = t2r.register(fixed, moving, prompts=["prostate", "bladder"], models="demo", device="auto")
     result.pairs                                                 # what was found, accepted or not, and why
     result.transform.inverse.apply_to_points(points_lps_mm)      # a plan drawn on the moving volume, to fixed space
-    result.save("out/")
+    t2r.save_result(result, "out/")
 
 Everything here is light: torch, matplotlib and the rest are imported where they are used, and the names below when
 they are first asked for.
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from Tell2RegLib.region_sources.protocol import Found
     from Tell2RegLib.region_sources.segmentation_file import write_segmentation
     from Tell2RegLib.region_sources.settings import WordsSettings
-    from Tell2RegLib.results.result_folder import RegistrationResult, read_result_transform
+    from Tell2RegLib.results.result import RegistrationResult
+    from Tell2RegLib.results.result_folder import read_result_transform, save_result
     from Tell2RegLib.space.grid import Grid
     from Tell2RegLib.space.point_files import PointList, read_points, write_points
     from Tell2RegLib.space.region import Region, RegionPair
@@ -55,7 +56,7 @@ _HOMES = {
     "PointList": "space.point_files",
     "Region": "space.region",
     "RegionPair": "space.region",
-    "RegistrationResult": "results.result_folder",
+    "RegistrationResult": "results.result",
     "TargetTrust": "evaluation.target_trust",
     "Tell2RegError": "errors",
     "Transform": "space.transform",
@@ -76,6 +77,7 @@ _HOMES = {
     "read_transform": "space.transform_files",
     "read_volume": "space.volume",
     "register": "workflows.register",
+    "save_result": "results.result_folder",
     "words_by_models": "pipeline.prompt_query",
     "write_points": "space.point_files",
     "write_segmentation": "region_sources.segmentation_file",
@@ -117,6 +119,7 @@ __all__ = [
     "read_transform",
     "read_volume",
     "register",
+    "save_result",
     "words_by_models",
     "write_points",
     "write_segmentation",

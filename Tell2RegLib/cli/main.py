@@ -302,7 +302,8 @@ def evaluate(
 ) -> None:
     """Measure a transform against labels and landmarks."""
     with told(debug):
-        from Tell2RegLib.results.result_folder import plain, read_result_transform
+        from Tell2RegLib.results.record import plain
+        from Tell2RegLib.results.result_folder import read_result_transform
         from Tell2RegLib.workflows.evaluate import evaluate as run
 
         report = plain(
@@ -332,7 +333,9 @@ def evaluate(
 
 def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
     """What came out; with --json on stdout even where nothing was found, which is told as a problem too."""
-    record = result.record()
+    from Tell2RegLib.results.record import record_of
+
+    record = record_of(result)
     if as_json:
         print_json({**record, "out": str(out)})
     if result.status != "ok":

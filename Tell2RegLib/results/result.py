@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.region_sources.protocol import Found, PromptCount
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.region import Region
+from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
@@ -154,3 +156,52 @@ class Fitted:
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
     rigid_is_enough: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class RegistrationResult:
+    """Everything that a run of `register` found.
+
+    Args:
+        status: "ok" or "no_pairs".
+        reason: why there are no pairs; empty when all is well.
+        fixed, moving: the volumes.
+        pairs: accepted and rejected ones, in the order they are shown.
+        unpaired_fixed, unpaired_moving: regions that found no partner.
+        metrics: one per pair, in the same order.
+        summary: means over accepted pairs.
+        fitted: None when there was nothing to fit.
+        targets: the plan's points, when a plan was given.
+        timing_s: seconds per stage, and "total".
+        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
+        words: what the prompts found; None when the regions were given.
+        truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
+            truth is unknown.
+    """
+
+    status: str
+    reason: str
+    fixed: Volume
+    moving: Volume
+    pairs: tuple[RegionPair, ...]
+    unpaired_fixed: tuple[Region, ...]
+    unpaired_moving: tuple[Region, ...]
+    metrics: tuple[PairMetrics, ...]
+    summary: Summary
+    fitted: Fitted | None
+    targets: tuple[Target, ...]
+    timing_s: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    words: WordsResult | None = None
+    truth: tuple[PairMetrics, ...] = ()
+
+    @property
+    def transform(self) -> Transform:
+        """The fitted transform.
+
+        Raises:
+            InputError: there is none, because no pair could be used.
+        """
+        if self.fitted is None:
+            raise InputError(f"This result has no transform: {self.reason}")
+        return self.fitted.transform

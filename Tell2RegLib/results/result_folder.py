@@ -1,4 +1,4 @@
-"""A registration's result, as a value and as the folder that `register --out` leaves (docs/result-folder.md).
+"""The folder that `register --out` leaves (docs/result-folder.md).
 
 The folder is written aside and moved into place when it is whole: an interrupted run leaves nothing half done.
 """
@@ -10,34 +10,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.region_sources.label_map import write_segmentation
-from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.results.record import record_of, trust_record
 from Tell2RegLib.results.report import write_report
-from Tell2RegLib.results.result import (
-    NOTICE,
-    SCHEMA_VERSION,
-    Fitted,
-    PairMetrics,
-    PromptResult,
-    Summary,
-    Target,
-    WordsResult,
-)
+from Tell2RegLib.results.result import PairMetrics, RegistrationResult, Target
 from Tell2RegLib.space.point_files import write_points
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.transform_files import read_field, write_field
-from Tell2RegLib.space.volume import Volume, write_volume
+from Tell2RegLib.space.volume import write_volume
 
 FORWARD, BACKWARD = "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"
 RECORD = "result.json"
@@ -67,86 +57,15 @@ DEMO_FILES = {
 """What the demo leaves in `inputs`, by the part each file plays."""
 
 
-@dataclass(frozen=True, eq=False)
-class RegistrationResult:
-    """Everything that a run of `register` found.
+def save_result(result: RegistrationResult, folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the result folder; see `writing_folder` for what may be overwritten.
 
-    Args:
-        status: "ok" or "no_pairs".
-        reason: why there are no pairs; empty when all is well.
-        fixed, moving: the volumes.
-        pairs: accepted and rejected ones, in the order they are shown.
-        unpaired_fixed, unpaired_moving: regions that found no partner.
-        metrics: one per pair, in the same order.
-        summary: means over accepted pairs.
-        fitted: None when there was nothing to fit.
-        targets: the plan's points, when a plan was given.
-        timing_s: seconds per stage, and "total".
-        provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
-        words: what the prompts found; None when the regions were given.
-        truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
-            truth is unknown.
+    Raises:
+        OutputError: the folder exists or cannot be written.
     """
-
-    status: str
-    reason: str
-    fixed: Volume
-    moving: Volume
-    pairs: tuple[RegionPair, ...]
-    unpaired_fixed: tuple[Region, ...]
-    unpaired_moving: tuple[Region, ...]
-    metrics: tuple[PairMetrics, ...]
-    summary: Summary
-    fitted: Fitted | None
-    targets: tuple[Target, ...]
-    timing_s: Mapping[str, float]
-    provenance: Mapping[str, Any]
-    words: WordsResult | None = None
-    truth: tuple[PairMetrics, ...] = ()
-
-    @property
-    def transform(self) -> Transform:
-        """The fitted transform.
-
-        Raises:
-            InputError: there is none, because no pair could be used.
-        """
-        if self.fitted is None:
-            raise InputError(f"This result has no transform: {self.reason}")
-        return self.fitted.transform
-
-    def record(self) -> dict[str, Any]:
-        """The content of result.json: plain values, numbers that are not finite as None."""
-        return plain(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "notice": NOTICE,
-                "status": self.status,
-                "reason": self.reason,
-                "pairs": [asdict(metric) for metric in self.metrics],
-                "unpaired": {
-                    "fixed": [region.name for region in self.unpaired_fixed],
-                    "moving": [region.name for region in self.unpaired_moving],
-                },
-                "transform": None if self.fitted is None else _transform_record(self.fitted),
-                "summary": asdict(self.summary),
-                "targets": [_target_record(target) for target in self.targets],
-                "words": [_prompt_record(row) for row in self.words.prompts] if self.words else [],
-                "truth": [asdict(metric) for metric in self.truth],
-                "timing_s": dict(self.timing_s),
-                "provenance": dict(self.provenance),
-            }
-        )
-
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the result folder; see `writing_folder` for what may be overwritten.
-
-        Raises:
-            OutputError: the folder exists or cannot be written.
-        """
-        with writing_folder(folder, overwrite=overwrite) as aside:
-            write_result(self, aside)
-        return Path(folder)
+    with writing_folder(folder, overwrite=overwrite) as aside:
+        write_result(result, aside)
+    return Path(folder)
 
 
 def write_result(result: RegistrationResult, folder: Path, step: Callable[[int, int], None] | None = None) -> None:
@@ -161,7 +80,7 @@ def write_result(result: RegistrationResult, folder: Path, step: Callable[[int, 
 
 
 def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
-    record = result.record()
+    record = record_of(result)
     fitted = result.fitted
     jobs: list[Callable[[], None]] = [
         lambda: _write_regions(result, folder),
@@ -178,60 +97,6 @@ def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
         jobs.append(lambda: _write_targets(result.targets, folder))
     jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
     return jobs
-
-
-# --- records ---
-
-
-def _transform_record(fitted: Fitted) -> dict[str, Any]:
-    mean, largest = fitted.inverse_error_mm
-    return {
-        "kind": fitted.transform.kind,
-        **asdict(fitted.quality),
-        "inverse_error_mm": {"mean": mean, "max": largest},
-        "rigid_lps": fitted.rigid_lps.tolist(),
-        "affine_lps": fitted.affine_lps.tolist(),
-        "linear_part_lps": fitted.transform.affine_lps.tolist(),
-    }
-
-
-def _prompt_record(row: PromptResult) -> dict[str, Any]:
-    sides = {side: {**asdict(count), "in_words": count.in_words()} for side, count in _sides(row)}
-    return {**asdict(row), **sides}
-
-
-def _sides(row: PromptResult) -> tuple[tuple[str, PromptCount], ...]:
-    return ("fixed", row.fixed), ("moving", row.moving)
-
-
-def _target_record(target: Target) -> dict[str, Any]:
-    return {
-        "name": target.name,
-        "moving_lps_mm": np.asarray(target.moving_lps_mm).tolist(),
-        "fixed_lps_mm": np.asarray(target.fixed_lps_mm).tolist(),
-        "error_mm": dict(target.errors_mm),
-        "trust": _trust_record(target.trust),
-    }
-
-
-def _trust_record(trust: TargetTrust) -> dict[str, Any]:
-    """Verdict and reasons first, then what they rest on."""
-    first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
-    names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
-    return {**first, **{name: getattr(trust, name) for name in names}}
-
-
-def plain(value: Any) -> Any:
-    """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (np.floating, float)):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, np.integer):
-        return int(value)
-    return value
 
 
 # --- files ---
@@ -281,7 +146,7 @@ def _write_targets(targets: tuple[Target, ...], folder: Path) -> None:
     kinds = list(dict.fromkeys(kind for target in targets for kind in target.errors_mm))
     axes = ("left_mm", "posterior_mm", "superior_mm")
     header = ["name", *(f"{side}_{axis}" for side in ("moving", "fixed") for axis in axes)]
-    trusts = [{**_trust_record(t.trust), "reasons": " ".join(t.trust.reasons)} for t in targets]
+    trusts = [{**trust_record(t.trust), "reasons": " ".join(t.trust.reasons)} for t in targets]
     rows = [
         [target.name, *map(_cell, (*target.moving_lps_mm, *target.fixed_lps_mm))]
         + [_cell(target.errors_mm.get(kind)) for kind in kinds]

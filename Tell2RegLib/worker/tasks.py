@@ -19,7 +19,7 @@ from Tell2RegLib.worker import requests
 if TYPE_CHECKING:
     from Tell2RegLib.fitting import FitSettings
     from Tell2RegLib.pipeline.prompt_query import Networks
-    from Tell2RegLib.results.result_folder import RegistrationResult
+    from Tell2RegLib.results.result import RegistrationResult
 
 
 class Kept:

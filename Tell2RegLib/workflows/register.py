@@ -24,8 +24,7 @@ from Tell2RegLib.pipeline.measure import (
 from Tell2RegLib.pipeline.pair import Matched, match_by_words, why_none_is_used
 from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
 from Tell2RegLib.results.provenance import provenance
-from Tell2RegLib.results.result import Fitted, PairMetrics
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.result import Fitted, PairMetrics, RegistrationResult
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume

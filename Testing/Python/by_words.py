@@ -9,7 +9,7 @@ from Tell2RegLib.phantom import PhantomPair, centred_grid, make_pair
 from Tell2RegLib.pipeline.prompt_query import Words
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.settings import WordsSettings
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.workflows.register import register
 from Testing.Python.simulated_networks import SimulatedNetworks, simulated_pelvis, without_calls
 

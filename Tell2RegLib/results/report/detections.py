@@ -18,7 +18,7 @@ from Tell2RegLib.results.report.planes import Plane, read_region_at, read_volume
 from Tell2RegLib.space.region import Color, Region, color_of
 
 if TYPE_CHECKING:
-    from Tell2RegLib.results.result_folder import RegistrationResult
+    from Tell2RegLib.results.result import RegistrationResult
 
 ALONE: Color = (0.75, 0.75, 0.75)
 """Of regions without a partner, and of those that were not used."""

@@ -16,7 +16,7 @@ from Tell2RegLib.space.region import Color, RegionPair
 from Tell2RegLib.space.volume import Volume
 
 if TYPE_CHECKING:
-    from Tell2RegLib.results.result_folder import RegistrationResult
+    from Tell2RegLib.results.result import RegistrationResult
 
 NEAR_MM = 5.0
 """A target is drawn on a plane that passes it at most this far."""

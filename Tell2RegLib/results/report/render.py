@@ -23,7 +23,7 @@ from Tell2RegLib.support.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from Tell2RegLib.results.result_folder import RegistrationResult
+    from Tell2RegLib.results.result import RegistrationResult
 
 
 def write_report(result: RegistrationResult, path: str | Path) -> None:

@@ -14,7 +14,7 @@ from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, Targe
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
 
 if TYPE_CHECKING:
-    from Tell2RegLib.results.result_folder import RegistrationResult
+    from Tell2RegLib.results.result import RegistrationResult
 
 Strain = Mapping[str, tuple[float, float]]
 """By name of an accepted pair: the range of det J inside its fixed region."""

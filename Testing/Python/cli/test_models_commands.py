@@ -243,12 +243,12 @@ START = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from Tell2RegLib.models import store
+from Tell2RegLib.models.catalogue import installed
 from Tell2RegLib.models.catalogue.entries import load_catalog
 real, folder = load_catalog(), Path(sys.argv[2])
 models = tuple(replace(m, urls=(sys.argv[1],)) if m.name == "sam-vit-b" else m for m in real.models)
-Store = store.Store
-store.Store = lambda: Store(folder, replace(real, models=models))
+Store = installed.Store
+installed.Store = lambda: Store(folder, replace(real, models=models))
 sys.argv[1:] = ["models", "install", "sam-vit-b"]
 from Tell2RegLib.cli.main import main
 main()

@@ -13,10 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("groundingdino", reason="pip install Tell2Reg[networks]")
 pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
-from Tell2RegLib.models import (
-    inference,
-    slice_preparation,
-)
+from Tell2RegLib.models import inference, slice_preparation  # noqa: E402
 from Tell2RegLib.models.grounding_dino.captions import phrase_of, plan_captions, prompt_of  # noqa: E402
 from Tell2RegLib.models.grounding_dino.deformable_attention import deformable_sample  # noqa: E402
 from Tell2RegLib.models.grounding_dino.swin import swin_features  # noqa: E402

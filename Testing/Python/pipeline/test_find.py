@@ -24,6 +24,7 @@ from Tell2RegLib.pipeline.in_memory_cache import Memory
 from Tell2RegLib.pipeline.measure import detection_ratio
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.protocol import Found, SearchStep, StepControl, VolumeSearch
+from Tell2RegLib.results.record import record_of
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
@@ -108,7 +109,7 @@ def test_the_result_is_the_same_with_and_without_memory(bench: Bench) -> None:
         reused.transform.fixed_to_moving.vectors_kji, fresh.transform.fixed_to_moving.vectors_kji
     )
     assert reused.metrics == fresh.metrics
-    assert reused.record()["words"] == fresh.record()["words"]
+    assert record_of(reused)["words"] == record_of(fresh)["words"]
 
 
 def test_the_stages_together_find_what_the_source_finds_alone(bench: Bench) -> None:
@@ -427,7 +428,7 @@ def test_a_run_with_words_leaves_pairs_a_transform_and_the_story_of_every_prompt
     result = bench.run(bench.words(*PROMPTS), true_regions=truth, plan=plan)
     assert result.status == "ok"
     assert {p.prompt for p in result.pairs if p.accepted} == set(PROMPTS)
-    rows = {row["prompt"]: row for row in result.record()["words"]}
+    rows = {row["prompt"]: row for row in record_of(result)["words"]}
     assert rows["femoral head"]["pairs"] == 2
     assert rows["femoral head"]["detection_ratio"] == 1.0
     assert result.targets[0].name == "a target"

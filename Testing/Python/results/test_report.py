@@ -20,8 +20,7 @@ from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.results.report import pictures, planes, render_report, write_report
 from Tell2RegLib.results.report import text as words
-from Tell2RegLib.results.result import NOTICE, Fitted, PairMetrics, Summary, Target
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.result import NOTICE, Fitted, PairMetrics, RegistrationResult, Summary, Target
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import affine_transform

@@ -14,7 +14,7 @@ from Tell2RegLib.region_sources.protocol import Finding, Found
 from Tell2RegLib.results.report.detections import busiest_slice, found_rows, slice_plane
 from Tell2RegLib.results.report.pictures import Tag, picture
 from Tell2RegLib.results.report.render import render_report
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.volume import Volume
 from Testing.Python.by_words import PROMPTS, Bench, a_bench

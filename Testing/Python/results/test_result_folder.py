@@ -25,8 +25,9 @@ from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.results import result_folder
 from Tell2RegLib.results.provenance import PACKAGES
-from Tell2RegLib.results.result import NOTICE
-from Tell2RegLib.results.result_folder import FILES, RegistrationResult, plain, read_result_transform, writing_folder
+from Tell2RegLib.results.record import plain
+from Tell2RegLib.results.result import NOTICE, RegistrationResult
+from Tell2RegLib.results.result_folder import FILES, read_result_transform, save_result, writing_folder
 from Tell2RegLib.space.point_files import read_points
 from Tell2RegLib.space.transform_files import read_field
 from Tell2RegLib.space.volume import read_volume
@@ -190,7 +191,7 @@ def a_linear_result(files: Files) -> RegistrationResult:
 
 @pytest.fixture(scope="module")
 def folder(a_result: RegistrationResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return a_result.save(tmp_path_factory.mktemp("out") / "result")
+    return save_result(a_result, tmp_path_factory.mktemp("out") / "result")
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +343,7 @@ def test_the_report_holds_the_notice_and_the_names(folder: Path) -> None:
 
 
 def test_a_result_without_a_plan_leaves_no_targets(a_linear_result: RegistrationResult, tmp_path: Path) -> None:
-    left = {path.name for path in a_linear_result.save(tmp_path / "out").iterdir()}
+    left = {path.name for path in save_result(a_linear_result, tmp_path / "out").iterdir()}
     assert left == set(FILES) - {"inputs", "targets.csv", "targets_in_fixed.mrk.json"}
     assert strict_json((tmp_path / "out" / "result.json").read_text())["targets"] == []
 
@@ -404,7 +405,7 @@ def an_old_result(folder: Path, tmp_path: Path) -> Path:
 def test_a_result_is_not_overwritten_unless_asked(an_old_result: Path, a_linear_result: RegistrationResult) -> None:
     before = content_of(an_old_result)
     with pytest.raises(OutputError, match="--overwrite"):
-        a_linear_result.save(an_old_result)
+        save_result(a_linear_result, an_old_result)
     assert content_of(an_old_result) == before
 
 
@@ -426,7 +427,7 @@ def test_a_failure_while_writing_keeps_the_old_result(
     before = content_of(an_old_result)
     monkeypatch.setattr(result_folder, "write_volume", disk_full)
     with pytest.raises(OutputError, match="full"):
-        a_linear_result.save(an_old_result, overwrite=True)
+        save_result(a_linear_result, an_old_result, overwrite=True)
     assert content_of(an_old_result) == before
     assert [path.name for path in an_old_result.parent.iterdir()] == ["out"]
 
@@ -538,7 +539,7 @@ result = pickle.loads(Path({result!r}).read_bytes())
 for limit in {limits!r}:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        result.save({folder!r})
+        result_folder.save_result(result, {folder!r})
     except OutputError as error:
         print("told", limit, str(error).count(chr(10)), str(error).startswith({folder!r}.join(("'", "/"))))
     print("left", sorted(path.name for path in Path({folder!r}).parent.iterdir()))
@@ -550,7 +551,7 @@ def test_a_full_disk_is_told_whichever_file_it_hits_and_leaves_nothing(
     a_linear_result: RegistrationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_folder, "write_report", lambda result, path: None)
-    whole = a_linear_result.save(tmp_path / "whole")
+    whole = save_result(a_linear_result, tmp_path / "whole")
     sizes = sorted({path.stat().st_size for path in whole.iterdir()})
     (tmp_path / "place").mkdir()
     (tmp_path / "result.pkl").write_bytes(pickle.dumps(a_linear_result))

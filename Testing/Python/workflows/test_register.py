@@ -11,7 +11,8 @@ import pytest
 from Tell2RegLib.errors import Cancelled, GeometryError, InputError
 from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.fitting.settings import KINDS
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.record import record_of
+from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.support.progress import STAGES
@@ -190,7 +191,7 @@ def test_no_common_name_is_a_result_with_a_reason(sides: tuple[Side, Side]) -> N
     assert result.fitted is None
     assert not result.metrics
     assert len(result.unpaired_fixed) == len(result.unpaired_moving) == len(ORGANS)
-    assert result.record()["transform"] is None
+    assert record_of(result)["transform"] is None
     assert result.provenance["device"] == "none"
     with pytest.raises(InputError, match="no transform"):
         _ = result.transform

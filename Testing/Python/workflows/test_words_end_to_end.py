@@ -15,7 +15,7 @@ from Tell2RegLib.phantom import centred_grid, make_pair, make_subject, render
 from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
 from Tell2RegLib.region_sources.protocol import Found
-from Tell2RegLib.results.result_folder import RegistrationResult
+from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.volume import write_volume
 from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair
 from Tell2RegLib.workflows.register import register

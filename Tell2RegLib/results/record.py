@@ -1,0 +1,88 @@
+"""A result as plain values: the content of result.json (docs/result-folder.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from Tell2RegLib.evaluation.target_trust import TargetTrust
+from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, Fitted, PromptResult, RegistrationResult, Target
+
+
+def record_of(result: RegistrationResult) -> dict[str, Any]:
+    """The content of result.json: plain values, numbers that are not finite as None."""
+    return plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "notice": NOTICE,
+            "status": result.status,
+            "reason": result.reason,
+            "pairs": [asdict(metric) for metric in result.metrics],
+            "unpaired": {
+                "fixed": [region.name for region in result.unpaired_fixed],
+                "moving": [region.name for region in result.unpaired_moving],
+            },
+            "transform": None if result.fitted is None else _transform_record(result.fitted),
+            "summary": asdict(result.summary),
+            "targets": [_target_record(target) for target in result.targets],
+            "words": [_prompt_record(row) for row in result.words.prompts] if result.words else [],
+            "truth": [asdict(metric) for metric in result.truth],
+            "timing_s": dict(result.timing_s),
+            "provenance": dict(result.provenance),
+        }
+    )
+
+
+def _transform_record(fitted: Fitted) -> dict[str, Any]:
+    mean, largest = fitted.inverse_error_mm
+    return {
+        "kind": fitted.transform.kind,
+        **asdict(fitted.quality),
+        "inverse_error_mm": {"mean": mean, "max": largest},
+        "rigid_lps": fitted.rigid_lps.tolist(),
+        "affine_lps": fitted.affine_lps.tolist(),
+        "linear_part_lps": fitted.transform.affine_lps.tolist(),
+    }
+
+
+def _prompt_record(row: PromptResult) -> dict[str, Any]:
+    sides = {side: {**asdict(count), "in_words": count.in_words()} for side, count in _sides(row)}
+    return {**asdict(row), **sides}
+
+
+def _sides(row: PromptResult) -> tuple[tuple[str, PromptCount], ...]:
+    return ("fixed", row.fixed), ("moving", row.moving)
+
+
+def _target_record(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "moving_lps_mm": np.asarray(target.moving_lps_mm).tolist(),
+        "fixed_lps_mm": np.asarray(target.fixed_lps_mm).tolist(),
+        "error_mm": dict(target.errors_mm),
+        "trust": trust_record(target.trust),
+    }
+
+
+def trust_record(trust: TargetTrust) -> dict[str, Any]:
+    """Verdict and reasons first, then what they rest on."""
+    first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
+    names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
+    return {**first, **{name: getattr(trust, name) for name in names}}
+
+
+def plain(value: Any) -> Any:
+    """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.floating, float)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
