@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.region_sources.segmentation_file import PROMPT_TAG, SCORE_TAG, difference_in_words, write_segmentation
 from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.image_files import read_image
 from Tell2RegLib.space.region import Color, Region, bounding_box
-from Tell2RegLib.space.volume import array_of, grid_of, read_image
+from Tell2RegLib.space.volume import array_of, grid_of
 
 __all__ = ["MASK_ENDINGS", "MOST_LABELS", "read_regions", "write_segmentation"]
 

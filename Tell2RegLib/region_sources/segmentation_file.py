@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.image_files import whole_file
 from Tell2RegLib.space.region import Region, color_of
-from Tell2RegLib.space.volume import whole_file
 
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
 """Segment tags that keep a region's prompt and score."""

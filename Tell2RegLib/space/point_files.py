@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.volume import whole_file
+from Tell2RegLib.space.image_files import whole_file
 
 Json = dict[str, Any]
 

@@ -15,17 +15,10 @@ import SimpleITK as sitk
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.space.image_files import check_small_letters, read_image, whole_file, write_image
 from Tell2RegLib.space.inversion import invert_field
 from Tell2RegLib.space.transform import Transform, affine_transform, invertible, to_sitk_transform
-from Tell2RegLib.space.volume import (
-    array_of,
-    check_small_letters,
-    grid_of,
-    read_image,
-    to_simpleitk,
-    whole_file,
-    write_image,
-)
+from Tell2RegLib.space.volume import array_of, grid_of, to_simpleitk
 
 FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 ITK_ENDINGS = (".h5", ".hdf5", ".tfm", ".txt")

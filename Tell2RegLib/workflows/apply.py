@@ -15,10 +15,11 @@ from Tell2RegLib.errors import InputError, NothingFound, OutputError
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.image_files import whole_file
 from Tell2RegLib.space.point_files import read_points, write_points
 from Tell2RegLib.space.region_warping import carry_region
 from Tell2RegLib.space.transform import Transform
-from Tell2RegLib.space.volume import read_volume, whole_file, write_volume
+from Tell2RegLib.space.volume import read_volume, write_volume
 
 POINT_ENDINGS = (".json", ".csv", ".fcsv")
 MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")

@@ -32,7 +32,6 @@ from Tell2RegLib.slicer_module.logic.parameters import (
     SEARCH_DEFAULTS,
     WORDS,
     Tell2RegParameterNode,
-    mappingOf,
     promptsOf,
 )
 from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
@@ -47,6 +46,7 @@ from Tell2RegLib.slicer_module.scene.pair_decisions import History, Rows
 from Tell2RegLib.slicer_module.scene.result_nodes import FoundPairs
 from Tell2RegLib.slicer_module.scene.sample_data import addDemoPair
 from Tell2RegLib.slicer_module.scene.segmentations import regions_from_segmentation
+from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.slicer_module.scene.transforms import interpolate_linearly
 from Tell2RegLib.slicer_module.scene.volumes import grid_of_node
 from Tell2RegLib.space.grid import Floats, apply_affine

@@ -1,7 +1,6 @@
 """Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from slicer import (
     vtkMRMLGridTransformNode,
@@ -106,12 +105,3 @@ class Tell2RegParameterNode:
 def promptsOf(text: str) -> tuple[str, ...]:
     """The words, one per line, without empty lines and repetitions."""
     return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-
-
-def mappingOf(text: str) -> dict[str, Any]:
-    """What a parameter keeps as a JSON object; nothing when it is damaged."""
-    try:
-        kept = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return kept if isinstance(kept, dict) else {}

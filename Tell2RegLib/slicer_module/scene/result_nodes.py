@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from Tell2RegLib.evaluation.metrics import centroid_distance_mm, dice
 from Tell2RegLib.results.result import NOTICE
-from Tell2RegLib.slicer_module.logic.parameters import mappingOf
 from Tell2RegLib.slicer_module.scene.fit_summary import FitRow, rowsOfFit
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.slicer_module.scene.result_volumes import remember, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import describe_segment, segmentation_from_regions
+from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.slicer_module.scene.subject_hierarchy import put_into, results_folder, set_aside
 from Tell2RegLib.slicer_module.scene.tables import fill_table, text_node
 from Tell2RegLib.slicer_module.scene.transforms import grid_node_from_field, linear_node_from_lps, set_references
