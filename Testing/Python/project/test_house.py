@@ -1,4 +1,4 @@
-"""The house: what is packaged, who may know whom, and one version everywhere."""
+"""The house: what is packaged, who may import whom, and one version everywhere."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_version_changelog_and_citation_agree() -> None:
     assert top[1] == cited[1] == Tell2RegLib.__version__
 
 
-# --- who may know whom (the layers themselves are in pyproject.toml, checked by lint-imports) ---
+# --- who may import whom (the layers themselves are in pyproject.toml, checked by lint-imports) ---
 
 
 def test_the_layers_in_the_documentation_are_those_that_are_checked() -> None:
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     checked = [set(re.findall(r"\w+", layer)) for layer in reversed(contract["layers"])]
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    section = page.split("## Who may know whom")[1].split("The layers stand")[0]
+    section = page.split("## Who may import whom")[1].split("The layers stand")[0]
     lines = [line for line in section.splitlines() if line.startswith("    ")]
     assert [set(re.findall(r"\w+", line)) - {"planned"} for line in lines] == checked
 
