@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from Tell2RegLib.matching.settings import MatchSettings
     from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
     from Tell2RegLib.pipeline.find import find_regions
-    from Tell2RegLib.pipeline.in_memory_cache import Memory
-    from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
+    from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
+    from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
     from Tell2RegLib.region_sources.grounded_sam import GroundedSam
     from Tell2RegLib.region_sources.label_map import read_regions
-    from Tell2RegLib.region_sources.protocol import Found
+    from Tell2RegLib.region_sources.protocol import SourceResult
     from Tell2RegLib.region_sources.segmentation_file import write_segmentation
-    from Tell2RegLib.region_sources.settings import WordsSettings
+    from Tell2RegLib.region_sources.settings import DetectionSettings
     from Tell2RegLib.results.result import RegistrationResult
     from Tell2RegLib.results.result_folder import read_result_transform, save_result
     from Tell2RegLib.space.grid import Grid
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "EmbeddingStore": "models.embedding_disk_cache",
     "FitSettings": "fitting",
-    "Found": "region_sources.protocol",
+    "SourceResult": "region_sources.protocol",
     "Grid": "space.grid",
     "GroundedSam": "region_sources.grounded_sam",
     "MatchSettings": "matching.settings",
-    "Memory": "pipeline.in_memory_cache",
+    "InMemoryCache": "pipeline.in_memory_cache",
     "ModelError": "errors",
     "PointList": "space.point_files",
     "Region": "space.region",
@@ -62,8 +62,8 @@ _HOMES = {
     "Transform": "space.transform",
     "TrustSettings": "evaluation.target_trust",
     "Volume": "space.volume",
-    "Words": "pipeline.prompt_query",
-    "WordsSettings": "region_sources.settings",
+    "PromptQuery": "pipeline.prompt_query",
+    "DetectionSettings": "region_sources.settings",
     "find_regions": "pipeline.find",
     "finish": "workflows.register",
     "fit": "fitting",
@@ -78,7 +78,7 @@ _HOMES = {
     "read_volume": "space.volume",
     "register": "workflows.register",
     "save_result": "results.result_folder",
-    "words_by_models": "pipeline.prompt_query",
+    "query_by_models": "pipeline.prompt_query",
     "write_points": "space.point_files",
     "write_segmentation": "region_sources.segmentation_file",
     "write_transform": "space.transform_files",
@@ -88,11 +88,11 @@ _HOMES = {
 __all__ = [
     "EmbeddingStore",
     "FitSettings",
-    "Found",
+    "SourceResult",
     "Grid",
     "GroundedSam",
     "MatchSettings",
-    "Memory",
+    "InMemoryCache",
     "ModelError",
     "PointList",
     "Region",
@@ -103,8 +103,8 @@ __all__ = [
     "Transform",
     "TrustSettings",
     "Volume",
-    "Words",
-    "WordsSettings",
+    "PromptQuery",
+    "DetectionSettings",
     "__version__",
     "find_regions",
     "finish",
@@ -120,7 +120,7 @@ __all__ = [
     "read_volume",
     "register",
     "save_result",
-    "words_by_models",
+    "query_by_models",
     "write_points",
     "write_segmentation",
     "write_transform",

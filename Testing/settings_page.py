@@ -7,7 +7,7 @@ from typing import Any
 
 from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, settings_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
@@ -17,7 +17,7 @@ Every setting is declared once, in the class named in its section. The options o
 page are generated from that declaration. `make docs` writes this page.
 """
 CHAPTERS = (
-    ("Finding and pairing regions", Looking),
+    ("Finding and pairing regions", FindOptions),
     ("Fitting", FitSettings),
     ("Trust in a propagated target", TrustSettings),
 )

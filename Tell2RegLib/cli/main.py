@@ -31,14 +31,22 @@ from Tell2RegLib.cli.options import (
     Threshold,
 )
 from Tell2RegLib.cli.result_tables import show_field, show_result
-from Tell2RegLib.cli.terminal import Bars, print_json, print_notice, print_table, say_cancelled, stdout, told
+from Tell2RegLib.cli.terminal import (
+    Bars,
+    errors_as_exit_codes,
+    print_json,
+    print_notice,
+    print_table,
+    report_cancelled,
+    stdout,
+)
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
-from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.progress import FINDING_STAGES, STAGES, WORD_STAGES
 from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
-    from Tell2RegLib.pipeline.prompt_query import Words
+    from Tell2RegLib.pipeline.prompt_query import PromptQuery
 
 app = typer.Typer(
     help="Register two medical volumes from text prompts. For research use only, not for clinical use.",
@@ -74,7 +82,7 @@ def demo(
         bool, typer.Option("--true-regions", help="Use the true regions of the pair instead of prompts.")
     ] = False,
     transform: Kind = FitSettings.kind,
-    device: Device = Looking.device,
+    device: Device = FindOptions.device,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -82,7 +90,7 @@ def demo(
     """Register a synthetic pair of pelves with known truth from prompts, and propagate its biopsy plan."""
     if true_regions and prompts:
         raise typer.BadParameter("--true-regions replaces the prompts: omit --prompt.")
-    with told(debug), Bars(_stages("make", not true_regions)) as bars:
+    with errors_as_exit_codes(debug), Bars(_stages("make", not true_regions)) as bars:
         from Tell2RegLib.results.result_folder import write_result, writing_folder
         from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair, write_demo_pair
         from Tell2RegLib.workflows.register import register as run
@@ -125,14 +133,14 @@ def register(
     moving_regions: Annotated[
         Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
     ] = None,
-    models: Models = Looking.models,
-    paper_mode: PaperMode = Looking.paper_mode,
-    threshold: Threshold = Looking.threshold,
-    box_threshold: BoxThreshold = Looking.box_threshold,
-    spacing: Spacing = Looking.spacing_mm,
-    slice_step: SliceStep = Looking.slice_step,
-    source: Source = Looking.source,
-    keep_embeddings: KeepEmbeddings = Looking.keep_embeddings,
+    models: Models = FindOptions.models,
+    paper_mode: PaperMode = FindOptions.paper_mode,
+    threshold: Threshold = FindOptions.threshold,
+    box_threshold: BoxThreshold = FindOptions.box_threshold,
+    spacing: Spacing = FindOptions.spacing_mm,
+    slice_step: SliceStep = FindOptions.slice_step,
+    source: Source = FindOptions.source,
+    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
     moving_points: Annotated[
         Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
     ] = None,
@@ -142,7 +150,7 @@ def register(
     transform: Kind = FitSettings.kind,
     smoothness: Smoothness = None,
     resolution: Resolution = FitSettings.resolution_mm,
-    device: Device = Looking.device,
+    device: Device = FindOptions.device,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -158,7 +166,7 @@ def register(
         "fixed points": fixed_points,
     }
     given = {role: path for role, path in files.items() if path is not None}
-    with told(debug), Bars(_stages("read", bool(prompts))) as bars:
+    with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
         from Tell2RegLib.results.result_folder import write_result, writing_folder
         from Tell2RegLib.workflows.register import register as run
 
@@ -167,7 +175,7 @@ def register(
         with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
             more = _read(bars, given)
             if prompts:
-                looking = Looking(
+                looking = FindOptions(
                     models=models,
                     source=source,
                     device=device,
@@ -184,7 +192,7 @@ def register(
     _show(result, out, as_json, debug)
 
 
-def _loaded(bars: Bars, looking: Looking, prompts: Sequence[str]) -> Words:
+def _loaded(bars: Bars, looking: FindOptions, prompts: Sequence[str]) -> PromptQuery:
     bars("models", 0, 1)
     words = looking.words(prompts)
     bars("models", 1, 1)
@@ -198,24 +206,24 @@ def regions(
         list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
-    models: Models = Looking.models,
-    box_threshold: BoxThreshold = Looking.box_threshold,
-    spacing: Spacing = Looking.spacing_mm,
-    slice_step: SliceStep = Looking.slice_step,
-    source: Source = Looking.source,
-    keep_embeddings: KeepEmbeddings = Looking.keep_embeddings,
-    device: Device = Looking.device,
+    models: Models = FindOptions.models,
+    box_threshold: BoxThreshold = FindOptions.box_threshold,
+    spacing: Spacing = FindOptions.spacing_mm,
+    slice_step: SliceStep = FindOptions.slice_step,
+    source: Source = FindOptions.source,
+    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
+    device: Device = FindOptions.device,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Find regions in one volume from prompts and write them as a Slicer segmentation."""
-    with told(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
+    with errors_as_exit_codes(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
         from Tell2RegLib.errors import InputError, OutputError
         from Tell2RegLib.pipeline.find import find_regions
         from Tell2RegLib.region_sources.segmentation_file import write_segmentation
         from Tell2RegLib.space.volume import read_volume
-        from Tell2RegLib.support.progress import Clock
+        from Tell2RegLib.support.progress import ProgressTracker
 
         if not out.name.endswith(".seg.nrrd"):
             raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
@@ -224,7 +232,7 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        looking = Looking(
+        looking = FindOptions(
             models=models,
             source=source,
             device=device,
@@ -234,7 +242,7 @@ def regions(
             keep_embeddings=keep_embeddings,
         )
         words = _loaded(bars, looking, prompts)
-        (found,) = find_regions(words.source, [image], words.prompts, clock=Clock(bars), store=words.store)
+        (found,) = find_regions(words.source, [image], words.prompts, clock=ProgressTracker(bars), store=words.store)
         if found.regions:
             write_segmentation(found.regions, out, grid=image.grid)
     reason = "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words."
@@ -275,7 +283,7 @@ def apply(
     debug: Debug = False,
 ) -> None:
     """Warp a file from moving to fixed space with the transform of a result."""
-    with told(debug):
+    with errors_as_exit_codes(debug):
         from Tell2RegLib.errors import OutputError
         from Tell2RegLib.results.result_folder import read_result_transform
         from Tell2RegLib.workflows.apply import apply_file
@@ -301,7 +309,7 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Measure a transform against labels and landmarks."""
-    with told(debug):
+    with errors_as_exit_codes(debug):
         from Tell2RegLib.results.record import plain
         from Tell2RegLib.results.result_folder import read_result_transform
         from Tell2RegLib.workflows.evaluate import evaluate as run
@@ -347,7 +355,7 @@ def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
 def _end_without(reason: str, debug: bool) -> None:
     from Tell2RegLib.errors import NothingFound
 
-    with told(debug):
+    with errors_as_exit_codes(debug):
         raise NothingFound(reason)
 
 
@@ -393,4 +401,4 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:  # before a command has begun
-        raise SystemExit(say_cancelled()) from None
+        raise SystemExit(report_cancelled()) from None

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
 from Tell2RegLib.cli.options import Debug, Json
-from Tell2RegLib.cli.terminal import print_json, print_table, stderr, stdout, told
+from Tell2RegLib.cli.terminal import errors_as_exit_codes, print_json, print_table, stderr, stdout
 from Tell2RegLib.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ WORDS = {"download": "Download", "verify": "Verify", "copy": "Copy", "wait": "Wa
 @app.command("list")
 def list_models(as_json: Json = False, debug: Debug = False) -> None:
     """List all models and sets with status, size and licence."""
-    with told(debug):
+    with errors_as_exit_codes(debug):
         from Tell2RegLib.models.catalogue.installed import Store
 
         store = Store()
@@ -57,7 +57,7 @@ def install(
     debug: Debug = False,
 ) -> None:
     """Download missing models or sets and verify them."""
-    with told(debug), _kept(), ByteBars() as bars:
+    with errors_as_exit_codes(debug), _kept(), ByteBars() as bars:
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store
 
@@ -75,7 +75,7 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Hash installed files again and compare them with the catalogue."""
-    with told(debug), ByteBars() as bars:
+    with errors_as_exit_codes(debug), ByteBars() as bars:
         from Tell2RegLib.errors import ModelError
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store
@@ -101,7 +101,7 @@ def import_model(
     debug: Debug = False,
 ) -> None:
     """Copy a downloaded file into the model folder, for computers without internet access."""
-    with told(debug), ByteBars() as bars:
+    with errors_as_exit_codes(debug), ByteBars() as bars:
         from Tell2RegLib.models.catalogue.import_files import import_file
         from Tell2RegLib.models.catalogue.installed import Store
 
@@ -119,7 +119,7 @@ def remove(
     debug: Debug = False,
 ) -> None:
     """Delete a model, or those models of a set that no other installed set needs."""
-    with told(debug):
+    with errors_as_exit_codes(debug):
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store, readable
 
@@ -140,7 +140,7 @@ def where_models(
     debug: Debug = False,
 ) -> None:
     """Show or choose the model folder."""
-    with told(debug):
+    with errors_as_exit_codes(debug):
         from Tell2RegLib.models.catalogue.models_folder import VARIABLE, choose, where
 
         if folder is not None:

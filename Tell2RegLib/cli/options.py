@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, setting_of
 
 
@@ -36,18 +36,18 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing o
 Out = Annotated[Path, typer.Option("--out", help="Result folder to write.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the synthetic pair.")]
 Kind = Annotated[str, option(FitSettings, "kind", "--transform")]
-Device = Annotated[str, option(Looking, "device", "--device")]
+Device = Annotated[str, option(FindOptions, "device", "--device")]
 Smoothness = Annotated[float | None, option(FitSettings, "smoothness", "--smoothness")]
 Resolution = Annotated[float | None, option(FitSettings, "resolution_mm", "--resolution")]
 Prompts = Annotated[
     list[str] | None,
     typer.Option("--prompt", help="What to detect in both volumes, one organ per prompt; may be repeated."),
 ]
-Models = Annotated[str, option(Looking, "models", "--models")]
-PaperMode = Annotated[bool, option(Looking, "paper_mode", "--paper-mode")]
-Threshold = Annotated[float, option(Looking, "threshold", "--threshold")]
-BoxThreshold = Annotated[float | None, option(Looking, "box_threshold", "--box-threshold")]
-Spacing = Annotated[float, option(Looking, "spacing_mm", "--spacing")]
-SliceStep = Annotated[int, option(Looking, "slice_step", "--slice-step")]
-Source = Annotated[str, option(Looking, "source", "--source")]
-KeepEmbeddings = Annotated[Path | None, option(Looking, "keep_embeddings", "--keep-embeddings")]
+Models = Annotated[str, option(FindOptions, "models", "--models")]
+PaperMode = Annotated[bool, option(FindOptions, "paper_mode", "--paper-mode")]
+Threshold = Annotated[float, option(FindOptions, "threshold", "--threshold")]
+BoxThreshold = Annotated[float | None, option(FindOptions, "box_threshold", "--box-threshold")]
+Spacing = Annotated[float, option(FindOptions, "spacing_mm", "--spacing")]
+SliceStep = Annotated[int, option(FindOptions, "slice_step", "--slice-step")]
+Source = Annotated[str, option(FindOptions, "source", "--source")]
+KeepEmbeddings = Annotated[Path | None, option(FindOptions, "keep_embeddings", "--keep-embeddings")]

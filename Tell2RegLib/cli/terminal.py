@@ -45,7 +45,7 @@ SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment
 
 
 @contextmanager
-def told(debug: bool) -> Iterator[None]:
+def errors_as_exit_codes(debug: bool) -> Iterator[None]:
     """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
     try:
         with _stopped_like_ctrl_c(), _libraries_hushed(not debug):
@@ -53,7 +53,7 @@ def told(debug: bool) -> Iterator[None]:
             _hush_itk(not debug)
             yield
     except (KeyboardInterrupt, Cancelled) as error:
-        raise typer.Exit(say_cancelled()) from error
+        raise typer.Exit(report_cancelled()) from error
     except Tell2RegError as error:
         _fail(str(error), error, debug)
     except MemoryError as error:
@@ -68,7 +68,7 @@ def told(debug: bool) -> Iterator[None]:
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
 
 
-def say_cancelled() -> int:
+def report_cancelled() -> int:
     """Tell that the run was stopped; the exit code for that."""
     # An interrupt that comes through exec(), as while dataclasses are made, leaves a mark in CPython, which then ends
     # with the signal whatever the exit code. The next exec() takes it off.

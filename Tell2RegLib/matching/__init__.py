@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from Tell2RegLib.matching.assignment import Method, pairs_by_similarity
 from Tell2RegLib.matching.by_name import numbered_names, pairs_by_name
-from Tell2RegLib.matching.by_prototype import left_alone, match_found, match_regions
+from Tell2RegLib.matching.by_prototype import match_found, match_regions, without_partner
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 
@@ -23,7 +23,7 @@ __all__ = [
     "GeometrySettings",
     "MatchSettings",
     "Method",
-    "left_alone",
+    "without_partner",
     "match_found",
     "match_regions",
     "numbered_names",

@@ -15,12 +15,14 @@ from Tell2RegLib.matching.by_slice import is_part_of, slice_pairs
 from Tell2RegLib.matching.geometric_check import Alignment, Places, align
 from Tell2RegLib.matching.pairs import identity, make_pair
 from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 
 
-def match_found(fixed: Found, moving: Found, settings: MatchSettings | None = None) -> tuple[RegionPair, ...]:
+def match_found(
+    fixed: SourceResult, moving: SourceResult, settings: MatchSettings | None = None
+) -> tuple[RegionPair, ...]:
     """Pairs of what was found in two volumes: accepted ones by falling similarity, then those that lie elsewhere.
 
     Regions of sources that give no prototypes are paired by their names.
@@ -58,8 +60,8 @@ def match_regions(
     return _checked_by_place(_Sides(fixed, moving, values), allowed, settings)
 
 
-def left_alone(
-    pairs: Sequence[RegionPair], fixed: Found, moving: Found
+def without_partner(
+    pairs: Sequence[RegionPair], fixed: SourceResult, moving: SourceResult
 ) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
     """The fixed and the moving regions no part of which is in any of the pairs, in their order."""
     taken = [pair.fixed.name for pair in pairs], [pair.moving.name for pair in pairs]
@@ -70,7 +72,7 @@ def left_alone(
     return ours, theirs
 
 
-def _check_models(fixed: Found, moving: Found) -> None:
+def _check_models(fixed: SourceResult, moving: SourceResult) -> None:
     if fixed.embeddings and moving.embeddings and fixed.embeddings.model != moving.embeddings.model:
         raise InputError(
             f"The fixed regions were seen by '{fixed.embeddings.model}', the moving ones by "
@@ -78,7 +80,7 @@ def _check_models(fixed: Found, moving: Found) -> None:
         )
 
 
-def _by_name(fixed: Found, moving: Found) -> tuple[RegionPair, ...]:
+def _by_name(fixed: SourceResult, moving: SourceResult) -> tuple[RegionPair, ...]:
     try:
         return pairs_by_name(fixed.regions, moving.regions)
     except NothingFound:

@@ -18,7 +18,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.assignment import allowed_pairs, assign, cosine_similarity
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.region_sources.assembly import fill_between, region_from_masks
-from Tell2RegLib.region_sources.protocol import Finding, Found
+from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.region_sources.prototypes import mean_prototype
 from Tell2RegLib.space.region import Region, RegionPair
 
@@ -29,8 +29,8 @@ Mask = NDArray[np.bool_]
 class _Match:
     """Two masks of one slice."""
 
-    fixed: Finding
-    moving: Finding
+    fixed: Detection
+    moving: Detection
     similarity: float
 
     @property
@@ -38,7 +38,7 @@ class _Match:
         return _area(self.fixed) + _area(self.moving)
 
 
-def slice_pairs(fixed: Found, moving: Found, settings: MatchSettings) -> tuple[RegionPair, ...]:
+def slice_pairs(fixed: SourceResult, moving: SourceResult, settings: MatchSettings) -> tuple[RegionPair, ...]:
     """Algorithm 1 on every slice, joined to 3-D pairs, most similar first.
 
     Raises:
@@ -78,11 +78,11 @@ def is_part_of(name: str, whole: str) -> bool:
     return name == whole or name.startswith(f"{whole} (part ")
 
 
-def _by_slice(found: Found) -> dict[int, list[Finding]]:
+def _by_slice(found: SourceResult) -> dict[int, list[Detection]]:
     """Findings that are part of a region, by slice."""
     if found.regions and found.slices is None:
         raise InputError(f"The source '{found.source}' does not work slice by slice: pair its 3-D regions instead.")
-    slices: dict[int, list[Finding]] = {}
+    slices: dict[int, list[Detection]] = {}
     for finding in found.findings:
         if finding.region is not None:
             slices.setdefault(finding.box.slice_index, []).append(finding)
@@ -90,7 +90,11 @@ def _by_slice(found: Found) -> dict[int, list[Finding]]:
 
 
 def _matches(
-    fixed: Found, moving: Found, ours: Sequence[Finding], theirs: Sequence[Finding], settings: MatchSettings
+    fixed: SourceResult,
+    moving: SourceResult,
+    ours: Sequence[Detection],
+    theirs: Sequence[Detection],
+    settings: MatchSettings,
 ) -> list[_Match]:
     """Algorithm 1 on one slice."""
     values = cosine_similarity(*(np.array([finding.prototype for finding in side]) for side in (ours, theirs)))
@@ -100,13 +104,13 @@ def _matches(
     return [_Match(ours[i], theirs[j], float(values[i, j])) for i, j in chosen]
 
 
-def _flat(found: Found, finding: Finding) -> Region:
+def _flat(found: SourceResult, finding: Detection) -> Region:
     """One mask as a region of one voxel: what `assign` needs to know of it is its name and prompt."""
     whole = found.regions[_number(finding)]
     return Region(whole.name, np.ones((1, 1, 1), dtype=bool), (0, 0, 0), whole.grid, whole.prompt)
 
 
-def _part(found: Found, number: int, findings: Sequence[Finding], part: int) -> Region:
+def _part(found: SourceResult, number: int, findings: Sequence[Detection], part: int) -> Region:
     whole = found.regions[number]
     masks = {finding.box.slice_index: finding.mask.mask for finding in findings if finding.mask is not None}
     areas = [_area(finding) for finding in findings]
@@ -131,16 +135,16 @@ def _filled(masks: Mapping[int, Mask], looked_at: Sequence[int]) -> dict[int, Ma
     return filled
 
 
-def _count(found: Found) -> int:
+def _count(found: SourceResult) -> int:
     return 0 if found.slices is None else len(found.slices.array_kji)
 
 
-def _number(finding: Finding) -> int:
+def _number(finding: Detection) -> int:
     assert finding.region is not None
     return finding.region
 
 
-def _area(finding: Finding) -> int:
+def _area(finding: Detection) -> int:
     return 0 if finding.mask is None else int(finding.mask.mask.sum())
 
 

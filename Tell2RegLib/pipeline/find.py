@@ -10,14 +10,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from Tell2RegLib.pipeline.in_memory_cache import Memory, volume_key
+from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, volume_key
 from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import (
     Check,
-    Found,
     Progress,
     RegionSource,
     SearchStep,
+    SourceResult,
     StepControl,
     SteppedSource,
     VolumeSearch,
@@ -25,7 +25,7 @@ from Tell2RegLib.region_sources.protocol import (
 )
 from Tell2RegLib.region_sources.registry import check_found
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.support.progress import ProgressTracker
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
@@ -37,10 +37,10 @@ def find_regions(
     volumes: Sequence[Volume],
     prompts: Sequence[str],
     *,
-    clock: Clock | None = None,
-    memory: Memory | None = None,
+    clock: ProgressTracker | None = None,
+    memory: InMemoryCache | None = None,
     store: EmbeddingStore | None = None,
-) -> tuple[Found, ...]:
+) -> tuple[SourceResult, ...]:
     """What the same words find in each volume.
 
     Args:
@@ -55,7 +55,7 @@ def find_regions(
         GeometryError, InputError: no prompts, an empty one, or the source gives what cannot be used.
         Cancelled: the clock said so.
     """
-    clock, memory, prompts = clock or Clock(), memory or Memory(), cleaned_prompts(prompts)
+    clock, memory, prompts = clock or ProgressTracker(), memory or InMemoryCache(), cleaned_prompts(prompts)
     searches = [VolumeSearch(volume, volume_key(volume), prompts) for volume in volumes]
     steps = steps_of(source)
     for step in steps:
@@ -76,7 +76,7 @@ def find_by_steps(
     *,
     progress: Progress | None = None,
     check: Check | None = None,
-) -> Found:
+) -> SourceResult:
     """The method `find` of a source that offers its steps: see `RegionSource.find`."""
 
     def cancelled() -> bool:
@@ -84,7 +84,7 @@ def find_by_steps(
             check()
         return False
 
-    (result,) = find_regions(source, [volume], prompts, clock=Clock(progress, cancelled))
+    (result,) = find_regions(source, [volume], prompts, clock=ProgressTracker(progress, cancelled))
     return result
 
 
@@ -95,8 +95,8 @@ class _StepRunner:
     step: SearchStep
     source_class: type
     volume_count: int
-    clock: Clock
-    memory: Memory
+    clock: ProgressTracker
+    memory: InMemoryCache
     store: EmbeddingStore | None
 
     def result(self, search: VolumeSearch, number: int) -> Any:
@@ -159,7 +159,7 @@ class _StepRunner:
     def _run(self, search: VolumeSearch, prompts: Sequence[str], number: int, count: int) -> Any:
         step: Step = self.clock.part(self.step.stage, number, count) if self.step.reports else self._check_only
         result = self.step.run(search, prompts, StepControl(step, self.clock.tell, self.clock.check))
-        return check_found(result, search.volume) if isinstance(result, Found) else result
+        return check_found(result, search.volume) if isinstance(result, SourceResult) else result
 
     def _check_only(self, done: int, total: int) -> None:
         self.clock.check()

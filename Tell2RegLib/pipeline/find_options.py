@@ -12,14 +12,14 @@ from Tell2RegLib.support.device import GRAMMAR, check_device
 from Tell2RegLib.support.settings import check_settings, setting
 
 if TYPE_CHECKING:
-    from Tell2RegLib.pipeline.prompt_query import Networks, Words
+    from Tell2RegLib.pipeline.prompt_query import Networks, PromptQuery
 
 SOURCE_OPTIONS = ("device", "box_threshold", "spacing_mm", "slice_step")
 """Options that a plug-in is handed where its maker has a parameter of that name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looking:
+class FindOptions:
     """How regions are found by prompts and paired: the options of `tell2reg register`, of the worker and of the panel.
 
     Raises:
@@ -44,7 +44,7 @@ class Looking:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def words(self, prompts: Sequence[str], networks: Networks | None = None) -> Words:
+    def words(self, prompts: Sequence[str], networks: Networks | None = None) -> PromptQuery:
         """The words with their source, loaded; `networks` are those of earlier runs.
 
         Raises:
@@ -52,10 +52,10 @@ class Looking:
             ModelError: the models are not there, or damaged.
         """
         from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
-        from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
+        from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
         from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
         from Tell2RegLib.region_sources.registry import accepted_options, make_source
-        from Tell2RegLib.region_sources.settings import WordsSettings
+        from Tell2RegLib.region_sources.settings import DetectionSettings
 
         prompts = cleaned_prompts(prompts)
         matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
@@ -66,9 +66,9 @@ class Looking:
         if self.source != "grounded_sam":
             offered = {name: getattr(self, name) for name in SOURCE_OPTIONS}
             source = make_source(self.source, **accepted_options(self.source, offered))
-            return Words(prompts=prompts, source=source, matching=matching, store=store)
-        settings = WordsSettings.paper if self.paper_mode else WordsSettings
-        return words_by_models(
+            return PromptQuery(prompts=prompts, source=source, matching=matching, store=store)
+        settings = DetectionSettings.paper if self.paper_mode else DetectionSettings
+        return query_by_models(
             prompts,
             self.models,
             device=self.device,

@@ -17,7 +17,7 @@ from Tell2RegLib.support.hashing import array_key
 T = TypeVar("T")
 
 
-class Memory:
+class InMemoryCache:
     """Results of stages, the latest few of each.
 
     Args:

@@ -19,29 +19,29 @@ from Tell2RegLib.evaluation.metrics import (
 from Tell2RegLib.evaluation.target_trust import judge_targets
 from Tell2RegLib.fitting import FitResult
 from Tell2RegLib.matching import pairs_by_name
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.results.result import (
     DETECTED_DICE,
     Fitted,
     PairAgreement,
     PairMetrics,
     PromptResult,
+    PromptsResult,
     Summary,
     Target,
-    WordsResult,
 )
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region, RegionPair, plain_name
-from Tell2RegLib.space.region_resampling import place_region
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_resampling import resample_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import affine_transform
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.support.progress import ProgressTracker
 
 
 def measured(
-    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], clock: Clock
+    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], clock: ProgressTracker
 ) -> tuple[Fitted, tuple[PairMetrics, ...]]:
     """What a fit made of the volume and of every pair, the rejected ones too."""
     transform = fit_result.transform
@@ -50,8 +50,8 @@ def measured(
     carried, metrics = [], []
     for number, pair in enumerate(pairs):
         clock.tell("measure", number, steps)
-        after = carry_region(pair.moving, transform)
-        metrics.append(_pair_metrics(pair, place_region(pair.moving, grid), after))
+        after = warp_region(pair.moving, transform)
+        metrics.append(_pair_metrics(pair, resample_region(pair.moving, grid), after))
         carried.append(after)
     clock.tell("measure", steps - 3, steps)
     quality = field_quality(transform.fixed_to_moving)
@@ -77,7 +77,7 @@ def linear_agreements(fitted: Fitted, pairs: Sequence[RegionPair]) -> dict[str, 
     grids = (transform.fixed_to_moving.grid, transform.moving_to_fixed.grid)
     for kind, matrix in (("rigid", fitted.rigid_lps), ("affine", fitted.affine_lps)):
         linear = affine_transform(kind, matrix, *grids)
-        moved = [carry_region(pair.moving, linear) for pair in pairs]
+        moved = [warp_region(pair.moving, linear) for pair in pairs]
         agreements[kind] = tuple(
             PairAgreement(0.0, None)
             if region is None
@@ -87,9 +87,9 @@ def linear_agreements(fitted: Fitted, pairs: Sequence[RegionPair]) -> dict[str, 
     return agreements
 
 
-def measured_as_they_lie(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]:
+def measure_before_fit(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]:
     """The pairs before any fit; what comes after one is unknown."""
-    placed = [(pair, place_region(pair.moving, pair.fixed.grid)) for pair in pairs]
+    placed = [(pair, resample_region(pair.moving, pair.fixed.grid)) for pair in pairs]
     return tuple(replace(_pair_metrics(pair, before, None), dice_after=None) for pair, before in placed)
 
 
@@ -139,10 +139,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def words_result(
-    found: tuple[Found, Found] | None,
+    found: tuple[SourceResult, SourceResult] | None,
     pairs: Sequence[RegionPair],
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
-) -> WordsResult | None:
+) -> PromptsResult | None:
     """One row per prompt, as in the paper's Table 2; None without words."""
     if found is None:
         return None
@@ -151,11 +151,11 @@ def words_result(
         own = [pair for pair in pairs if fixed.prompt in (pair.fixed.prompt, pair.moving.prompt)]
         ratio = None if true_regions is None else detection_ratio(fixed.prompt, found, true_regions)
         rows.append(PromptResult(fixed.prompt, fixed, moving, len(own), sum(pair.accepted for pair in own), ratio))
-    return WordsResult(*found, tuple(rows))
+    return PromptsResult(*found, tuple(rows))
 
 
 def detection_ratio(
-    prompt: str, found: tuple[Found, Found], true_regions: tuple[Sequence[Region], Sequence[Region]]
+    prompt: str, found: tuple[SourceResult, SourceResult], true_regions: tuple[Sequence[Region], Sequence[Region]]
 ) -> float | None:
     """Share of the true regions of a prompt that one of its regions covers; None when there are no such true regions.
 
@@ -178,7 +178,7 @@ def true_pairs(
     if true_regions is None or fitted is None:
         return ()
     return tuple(
-        _pair_metrics(pair, place_region(pair.moving, pair.fixed.grid), carry_region(pair.moving, fitted.transform))
+        _pair_metrics(pair, resample_region(pair.moving, pair.fixed.grid), warp_region(pair.moving, fitted.transform))
         for pair in pairs_by_name(*true_regions)
     )
 

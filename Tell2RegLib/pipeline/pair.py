@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from Tell2RegLib.matching import unpaired
-from Tell2RegLib.matching.by_prototype import left_alone, match_found
+from Tell2RegLib.matching.by_prototype import match_found, without_partner
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.pipeline.find import find_regions
-from Tell2RegLib.pipeline.in_memory_cache import Memory
-from Tell2RegLib.pipeline.prompt_query import Words
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
+from Tell2RegLib.pipeline.prompt_query import PromptQuery
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.support.progress import ProgressTracker
 
 
 @dataclass(frozen=True, eq=False)
-class Matched:
+class PairingResult:
     """Pairs, and where they come from.
 
     Args:
@@ -36,21 +36,26 @@ class Matched:
     fixed: Sequence[Region] = ()
     moving: Sequence[Region] = ()
     reason: str = ""
-    found: tuple[Found, Found] | None = None
+    found: tuple[SourceResult, SourceResult] | None = None
     prompts: Sequence[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def left_alone(self) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
+    def without_partner(self) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
         """The fixed and the moving regions that are in no pair."""
         if self.found is None:
             return unpaired(self.pairs, self.fixed, self.moving)
-        return left_alone(self.pairs, *self.found)
+        return without_partner(self.pairs, *self.found)
 
 
 def match_by_words(
-    fixed: Volume, moving: Volume, words: Words, *, clock: Clock | None = None, memory: Memory | None = None
-) -> Matched:
+    fixed: Volume,
+    moving: Volume,
+    words: PromptQuery,
+    *,
+    clock: ProgressTracker | None = None,
+    memory: InMemoryCache | None = None,
+) -> PairingResult:
     """Look for words in both volumes and pair what looks alike.
 
     Args:
@@ -63,14 +68,14 @@ def match_by_words(
         InputError: no prompts, or an empty one.
         Cancelled: the clock said so.
     """
-    clock = clock or Clock()
+    clock = clock or ProgressTracker()
     ours, theirs = find_regions(
         words.source, (fixed, moving), words.prompts, clock=clock, memory=memory, store=words.store
     )
     with clock.stage("pair"):
         pairs = match_found(ours, theirs, words.matching)
     reason = "" if pairs else _why_no_pairs(ours, theirs, words.matching)
-    return Matched(
+    return PairingResult(
         pairs,
         ours.regions,
         theirs.regions,
@@ -82,7 +87,7 @@ def match_by_words(
     )
 
 
-def _parameters(words: Words) -> dict[str, Any]:
+def _parameters(words: PromptQuery) -> dict[str, Any]:
     own = getattr(words.source, "settings", None)
     # A plug-in may keep its settings as it likes; a dataclass gets into the record.
     looking = {"words": asdict(own)} if is_dataclass(own) and not isinstance(own, type) else {}
@@ -90,7 +95,7 @@ def _parameters(words: Words) -> dict[str, Any]:
     return {"source": words.source.name, **looking, "matching": asdict(words.matching), **unknown}
 
 
-def _why_no_pairs(fixed: Found, moving: Found, matching: MatchSettings) -> str:
+def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings) -> str:
     for side, own in (("fixed", fixed), ("moving", moving)):
         if not own.regions:
             return f"Nothing was found in the {side} volume: {' '.join(own.in_words())} Try other words."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam, cleaned_prompts
 from Tell2RegLib.region_sources.protocol import RegionSource
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.model_sets import ModelFiles
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class PromptQuery:
     """How words become pairs.
 
     Args:
@@ -71,17 +71,17 @@ class Networks:
             free_unused()
 
 
-def words_by_models(
+def query_by_models(
     prompts: Sequence[str],
     models: str = "demo",
     *,
     device: str = "auto",
-    settings: WordsSettings | None = None,
+    settings: DetectionSettings | None = None,
     matching: MatchSettings | None = None,
     box_threshold: float | None = None,
     store: EmbeddingStore | None = None,
     networks: Networks | None = None,
-) -> Words:
+) -> PromptQuery:
     """Words looked for by GroundingDINO and SAM.
 
     Args:
@@ -103,9 +103,9 @@ def words_by_models(
     prompts = cleaned_prompts(prompts)
     files = model_files(models)
     source = (networks or Networks()).get(files, device, box_threshold)
-    return Words(
+    return PromptQuery(
         prompts=prompts,
-        source=replace(source, settings=_suited(settings or WordsSettings(), source.settings)),
+        source=replace(source, settings=_suited(settings or DetectionSettings(), source.settings)),
         matching=matching or MatchSettings(),
         models=files.sha256,
         store=store,
@@ -117,7 +117,7 @@ def grounded_sam(
     files: ModelFiles,
     *,
     device: str = "auto",
-    settings: WordsSettings | None = None,
+    settings: DetectionSettings | None = None,
     box_threshold: float | None = None,
 ) -> GroundedSam:
     """The two networks of a set, loaded.
@@ -130,10 +130,10 @@ def grounded_sam(
     options = {} if box_threshold is None else {"box_threshold": box_threshold}
     detector = load_detector(files, device=device, **options)
     segmenter = load_segmenter(files, device=device)
-    suited = WordsSettings(region_score=suited_region_score(files) if box_threshold is None else 0.0)
-    return GroundedSam(detector, segmenter, _suited(settings or WordsSettings(), suited))
+    suited = DetectionSettings(region_score=suited_region_score(files) if box_threshold is None else 0.0)
+    return GroundedSam(detector, segmenter, _suited(settings or DetectionSettings(), suited))
 
 
-def _suited(settings: WordsSettings, suited: WordsSettings) -> WordsSettings:
+def _suited(settings: DetectionSettings, suited: DetectionSettings) -> DetectionSettings:
     """Settings that say nothing of the region score take that of the networks."""
     return settings if settings.region_score is not None else replace(settings, region_score=suited.region_score)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
-from Tell2RegLib.space.region_resampling import place_region
+from Tell2RegLib.space.region_resampling import resample_region
 
 Masks = Mapping[int, NDArray[np.bool_]]
 """A mask (J, I) by slice of the working grid."""
@@ -36,7 +36,7 @@ def region_from_masks(name: str, masks: Masks, working: Grid, grid: Grid, **more
     (k0, j0, i0), (k1, j1, i1) = hit.min(axis=0), hit.max(axis=0) + 1
     start = (low + int(k0), int(j0), int(i0))
     region = Region(name, box[k0:k1, j0:j1, i0:i1].copy(), start, working, **more)  # type: ignore[arg-type]
-    return place_region(region, grid) or _nearest_voxels(region, grid, more)
+    return resample_region(region, grid) or _nearest_voxels(region, grid, more)
 
 
 def _nearest_voxels(region: Region, grid: Grid, more: Mapping[str, object]) -> Region:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.region_sources.protocol import Fate
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.protocol import DetectionOutcome
+from Tell2RegLib.region_sources.settings import DetectionSettings
 
 
-def box_fate(box: Box, slice_hw: tuple[int, int], settings: WordsSettings) -> Fate:
+def box_outcome(box: Box, slice_hw: tuple[int, int], settings: DetectionSettings) -> DetectionOutcome:
     """Whether a box goes on to the segmenter.
 
     Dropped are boxes without an area on the slice, and those as wide or as high as the slice but for `box_margin`: they
@@ -36,24 +36,26 @@ def box_fate(box: Box, slice_hw: tuple[int, int], settings: WordsSettings) -> Fa
     return "spans_slice" if wide >= least * width or high >= least * height else "kept"
 
 
-def box_fates(boxes: Sequence[Box], slice_hw: tuple[int, int], settings: WordsSettings) -> list[Fate]:
+def box_outcomes(
+    boxes: Sequence[Box], slice_hw: tuple[int, int], settings: DetectionSettings
+) -> list[DetectionOutcome]:
     """What becomes of the boxes of one prompt on one slice, whatever their order.
 
-    First each alone (`box_fate`); then from the surest on, a box that shares `box_overlap` of the union with one that
-    is kept is dropped: the detector gives a place more than once. A share of 1 drops nothing.
+    First each alone (`box_outcome`); then from the surest on, a box that shares `box_overlap` of the union with one
+    that is kept is dropped: the detector gives a place more than once. A share of 1 drops nothing.
     """
-    fates = [box_fate(box, slice_hw, settings) for box in boxes]
+    outcomes = [box_outcome(box, slice_hw, settings) for box in boxes]
     if settings.box_overlap >= 1:
-        return fates
+        return outcomes
     kept: list[int] = []
     for n in sorted(range(len(boxes)), key=lambda n: (-boxes[n].score, boxes[n].xyxy_px)):
-        if fates[n] != "kept":
+        if outcomes[n] != "kept":
             continue
         if any(_share_of_union(boxes[n], boxes[m]) >= settings.box_overlap for m in kept):
-            fates[n] = "twice"
+            outcomes[n] = "twice"
         else:
             kept.append(n)
-    return fates
+    return outcomes
 
 
 def _share_of_union(a: Box, b: Box) -> float:
@@ -65,26 +67,26 @@ def _share_of_union(a: Box, b: Box) -> float:
     return common / (area(*a.xyxy_px) + area(*b.xyxy_px) - common)
 
 
-def mask_fates(masks: Sequence[Mask], settings: WordsSettings) -> list[Fate]:
+def mask_outcomes(masks: Sequence[Mask], settings: DetectionSettings) -> list[DetectionOutcome]:
     """What becomes of the masks of one prompt on one slice, whatever their order.
 
     First by size; then from the largest to the smallest, a mask that lies in one that is kept, by `mask_overlap` of
     its own area, is dropped. Of equally large ones the surer box is kept.
     """
     areas = [int(mask.mask.sum()) for mask in masks]
-    fates = [_size_fate(area, mask.mask.size, settings) for area, mask in zip(areas, masks, strict=True)]
+    outcomes = [_size_outcome(area, mask.mask.size, settings) for area, mask in zip(areas, masks, strict=True)]
     kept: list[int] = []
     for n in sorted(range(len(masks)), key=lambda n: (-areas[n], -masks[n].box.score, masks[n].box.xyxy_px)):
-        if fates[n] != "kept":
+        if outcomes[n] != "kept":
             continue
         if any(np.sum(masks[n].mask & masks[m].mask) >= settings.mask_overlap * areas[n] for m in kept):
-            fates[n] = "in_larger"
+            outcomes[n] = "in_larger"
         else:
             kept.append(n)
-    return fates
+    return outcomes
 
 
-def _size_fate(area: int, slice_area: int, settings: WordsSettings) -> Fate:
+def _size_outcome(area: int, slice_area: int, settings: DetectionSettings) -> DetectionOutcome:
     if area == 0:
         return "no_mask"
     if area < settings.mask_smallest * slice_area:

@@ -15,19 +15,19 @@ from typing import Any
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.embedding_disk_cache import slices_key
 from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, Slices, Step
-from Tell2RegLib.region_sources.filters import box_fates, mask_fates
+from Tell2RegLib.region_sources.filters import box_outcomes, mask_outcomes
 from Tell2RegLib.region_sources.protocol import (
     Check,
-    Finding,
-    Found,
+    Detection,
     Progress,
     SearchStep,
+    SourceResult,
     StepControl,
     VolumeSearch,
 )
 from Tell2RegLib.region_sources.prototypes import mask_prototype
 from Tell2RegLib.region_sources.regions import regions_of_findings
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume, axial_slices
 
@@ -81,7 +81,7 @@ class GroundedSam:
 
     detector: Detector
     segmenter: Segmenter
-    settings: WordsSettings = field(default_factory=WordsSettings)
+    settings: DetectionSettings = field(default_factory=DetectionSettings)
     name: str = "grounded_sam"
 
     def find(
@@ -92,7 +92,7 @@ class GroundedSam:
         progress: Progress | None = None,
         check: Check | None = None,
         embeddings: Embeddings | None = None,
-    ) -> Found:
+    ) -> SourceResult:
         """All steps: see `RegionSource.find`.
 
         Args:
@@ -105,7 +105,7 @@ class GroundedSam:
         prepared = self.prepare(volume)
         boxes = self.detect(prepared, prompts, step=step_of("detect", progress, check))
         findings = self.filter_boxes(prepared, boxes)
-        if embeddings is None and any(finding.fate == "kept" for finding in findings):
+        if embeddings is None and any(finding.outcome == "kept" for finding in findings):
             embeddings = self.embed(prepared, step=step_of("embed", progress, check))
         if embeddings is not None:
             step = step_of("segment", progress, check)
@@ -128,14 +128,14 @@ class GroundedSam:
         boxes = self.detector.detect(prepared.stack, prompts, step=step)
         return tuple(replace(box, slice_index=prepared.looked_at[box.slice_index]) for box in boxes)
 
-    def filter_boxes(self, prepared: Prepared, boxes: Sequence[Box]) -> tuple[Finding, ...]:
+    def filter_boxes(self, prepared: Prepared, boxes: Sequence[Box]) -> tuple[Detection, ...]:
         """What becomes of every box before the segmenter, by slice, prompt and falling score."""
         ordered = sorted(boxes, key=lambda box: (box.slice_index, box.prompt, -box.score, box.xyxy_px))
-        findings: list[Finding] = []
+        findings: list[Detection] = []
         for _, group in groupby(ordered, key=lambda box: (box.slice_index, box.prompt)):
             here = list(group)
-            fates = box_fates(here, prepared.slice_hw, self.settings)
-            findings += [Finding(box, fate) for box, fate in zip(here, fates, strict=True)]
+            outcomes = box_outcomes(here, prepared.slice_hw, self.settings)
+            findings += [Detection(box, outcome) for box, outcome in zip(here, outcomes, strict=True)]
         return tuple(findings)
 
     def embed(self, prepared: Prepared, *, step: Step | None = None) -> Embeddings:
@@ -143,8 +143,8 @@ class GroundedSam:
         return self.segmenter.embed(prepared.stack, step=step)
 
     def segment(
-        self, prepared: Prepared, findings: Sequence[Finding], embeddings: Embeddings, *, step: Step | None = None
-    ) -> tuple[Finding, ...]:
+        self, prepared: Prepared, findings: Sequence[Detection], embeddings: Embeddings, *, step: Step | None = None
+    ) -> tuple[Detection, ...]:
         """The findings with the masks of the boxes that were kept, their fates and prototypes.
 
         Raises:
@@ -152,7 +152,7 @@ class GroundedSam:
         """
         _check_embeddings(embeddings, prepared)
         rank_of = {k: rank for rank, k in enumerate(prepared.looked_at)}
-        kept = [n for n, finding in enumerate(findings) if finding.fate == "kept"]
+        kept = [n for n, finding in enumerate(findings) if finding.outcome == "kept"]
         boxes = [replace(findings[n].box, slice_index=rank_of[findings[n].box.slice_index]) for n in kept]
         result = list(findings)
         if boxes:
@@ -160,36 +160,36 @@ class GroundedSam:
                 result[n] = replace(result[n], mask=Mask(findings[n].box, mask.mask, mask.quality))
         self._judge_masks(result)
         for n, finding in enumerate(result):
-            if finding.fate == "kept" and finding.mask is not None:
+            if finding.outcome == "kept" and finding.mask is not None:
                 number = rank_of[finding.box.slice_index]
                 result[n] = replace(finding, prototype=mask_prototype(finding.mask.mask, embeddings, number))
         return tuple(result)
 
-    def _judge_masks(self, findings: list[Finding]) -> None:
+    def _judge_masks(self, findings: list[Detection]) -> None:
         groups: dict[tuple[int, str], list[int]] = {}
         for n, finding in enumerate(findings):
             if finding.mask is not None:
                 groups.setdefault((finding.box.slice_index, finding.box.prompt), []).append(n)
         for numbers in groups.values():
             masks = [mask for n in numbers if (mask := findings[n].mask) is not None]
-            for n, fate in zip(numbers, mask_fates(masks, self.settings), strict=True):
-                findings[n] = replace(findings[n], fate=fate)
+            for n, outcome in zip(numbers, mask_outcomes(masks, self.settings), strict=True):
+                findings[n] = replace(findings[n], outcome=outcome)
 
     def link(
         self,
         volume: Volume,
         prompts: Sequence[str],
         prepared: Prepared,
-        findings: Sequence[Finding],
+        findings: Sequence[Detection],
         embeddings: Embeddings | None = None,
-    ) -> Found:
+    ) -> SourceResult:
         """Regions on the volume's grid out of the masks that were kept."""
         working, looked_at = prepared.slices.grid, prepared.looked_at
         regions, findings = regions_of_findings(prompts, findings, looked_at, working, volume.grid, self.settings)
-        return Found(self.name, tuple(prompts), regions, prepared.slices, looked_at, findings, embeddings)
+        return SourceResult(self.name, tuple(prompts), regions, prepared.slices, looked_at, findings, embeddings)
 
 
-PromptFindings = Mapping[str, tuple[Finding, ...]]
+PromptFindings = Mapping[str, tuple[Detection, ...]]
 """Findings by prompt."""
 
 
@@ -254,7 +254,7 @@ class _Steps:
 
     def needs_embeddings(self, search: VolumeSearch) -> bool:
         findings: PromptFindings = search.results["detect"]
-        return any(finding.fate == "kept" for by_prompt in findings.values() for finding in by_prompt)
+        return any(finding.outcome == "kept" for by_prompt in findings.values() for finding in by_prompt)
 
     def embed(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Embeddings:
         return self.source.embed(search.results["prepare"], step=control.step)
@@ -276,7 +276,7 @@ class _Steps:
             prompt: self.source.segment(prepared, findings[prompt], embeddings, step=control.step) for prompt in prompts
         }
 
-    def link(self, search: VolumeSearch, segmented: PromptFindings) -> Found:
+    def link(self, search: VolumeSearch, segmented: PromptFindings) -> SourceResult:
         findings = [finding for prompt in search.prompts for finding in segmented[prompt]]
         findings.sort(key=lambda finding: (finding.box.slice_index, finding.box.prompt, -finding.box.score))
         prepared, embeddings = search.results["prepare"], search.results["embed"]

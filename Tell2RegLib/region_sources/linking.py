@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 
 Chain = tuple[int, ...]
 
@@ -28,7 +28,7 @@ class _Place:
 
 
 def link(
-    masks: Sequence[NDArray[np.bool_]], slices: Sequence[int], looked_at: Sequence[int], settings: WordsSettings
+    masks: Sequence[NDArray[np.bool_]], slices: Sequence[int], looked_at: Sequence[int], settings: DetectionSettings
 ) -> list[Chain]:
     """Chains of masks, as their numbers by rising slice; every mask is in exactly one.
 

@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 Check = Callable[[], None]
 """Called often; raises Cancelled to stop."""
 
-Fate = Literal[
+DetectionOutcome = Literal[
     "kept",
     "no_box",
     "spans_slice",
@@ -38,7 +38,7 @@ Fate = Literal[
 ]
 """What became of a box: it is part of a region, or this is why not."""
 
-FATE_WORDS: Mapping[Fate, str] = {
+OUTCOME_WORDS: Mapping[DetectionOutcome, str] = {
     "kept": "part of a region",
     "no_box": "without an area on the slice",
     "spans_slice": "as wide or as high as the slice",
@@ -55,19 +55,19 @@ FATE_WORDS: Mapping[Fate, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class Detection:
     """A box, and what became of it.
 
     Args:
-        box: on slice `box.slice_index` of `Found.slices`.
+        box: on slice `box.slice_index` of `SourceResult.slices`.
         fate: "kept", or which filter dropped it.
         mask: what was segmented in it; None when it was dropped before.
         prototype: (C,), what the mask looks like to the network; None when it was dropped before linking.
-        region: number of the region in `Found.regions` that it is part of; None when it is part of none.
+        region: number of the region in `SourceResult.regions` that it is part of; None when it is part of none.
     """
 
     box: Box
-    fate: Fate = "kept"
+    outcome: DetectionOutcome = "kept"
     mask: Mask | None = None
     prototype: NDArray | None = None
     region: int | None = None
@@ -91,7 +91,7 @@ class PromptCount:
     slices: int
     slices_without: int
     boxes: int
-    dropped: Mapping[Fate, int]
+    dropped: Mapping[DetectionOutcome, int]
     masks: int
     regions: int
 
@@ -105,7 +105,7 @@ class PromptCount:
             return f"'{self.prompt}': nothing was found on any of the {self.slices} slices."
         found = "no region" if not self.regions else _counted(self.regions, "region")
         seen = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
-        why = ", ".join(f"{count} ({FATE_WORDS[fate]})" for fate, count in self.dropped.items())
+        why = ", ".join(f"{count} ({OUTCOME_WORDS[outcome]})" for outcome, count in self.dropped.items())
         return f"'{self.prompt}': {found}; {seen}{f', dropped: {why}' if why else ''}."
 
 
@@ -114,7 +114,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SourceResult:
     """What a source found in one volume.
 
     Args:
@@ -133,7 +133,7 @@ class Found:
     regions: tuple[Region, ...] = ()
     slices: Volume | None = None
     looked_at: tuple[int, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Detection, ...] = ()
     embeddings: Embeddings | None = None
 
     @property
@@ -143,14 +143,18 @@ class Found:
 
     def _count(self, prompt: str) -> PromptCount:
         own = [finding for finding in self.findings if finding.box.prompt == prompt]
-        fates = Counter(finding.fate for finding in own)
+        outcomes = Counter(finding.outcome for finding in own)
         return PromptCount(
             prompt=prompt,
             slices=len(self.looked_at),
             slices_without=len(self.looked_at) - len({finding.box.slice_index for finding in own}),
             boxes=len(own),
-            dropped={fate: fates[fate] for fate in get_args(Fate) if fate != "kept" and fates[fate]},
-            masks=fates["kept"],
+            dropped={
+                outcome: outcomes[outcome]
+                for outcome in get_args(DetectionOutcome)
+                if outcome != "kept" and outcomes[outcome]
+            },
+            masks=outcomes["kept"],
             regions=sum(region.prompt == prompt for region in self.regions),
         )
 
@@ -179,7 +183,7 @@ class RegionSource(Protocol):
         *,
         progress: Progress | None = None,
         check: Check | None = None,
-    ) -> Found:
+    ) -> SourceResult:
         """The regions that the words find; none at all is a result.
 
         Args:
@@ -275,7 +279,7 @@ class SteppedSource(RegionSource, Protocol):
     """A source that offers its steps, so that each is cached and reported on its own."""
 
     def search_steps(self) -> Sequence[SearchStep]:
-        """The steps in their order; the result of the last one is what was found, as `Found`."""
+        """The steps in their order; the result of the last one is what was found, as `SourceResult`."""
         ...
 
 
@@ -287,7 +291,7 @@ def steps_of(source: RegionSource) -> tuple[SearchStep, ...]:
 
 
 def _find_step(source: RegionSource) -> SearchStep:
-    def run(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Found:
+    def run(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> SourceResult:
         return source.find(search.volume, tuple(prompts), progress=control.progress, check=control.check)
 
     def key(search: VolumeSearch, prompt: str) -> Hashable:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.region_sources.assembly import fill_between, region_from_masks
 from Tell2RegLib.region_sources.linking import link
-from Tell2RegLib.region_sources.protocol import Fate, Finding
+from Tell2RegLib.region_sources.protocol import Detection, DetectionOutcome
 from Tell2RegLib.region_sources.prototypes import mean_prototype
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, plain_name
 
@@ -40,12 +40,12 @@ class Piece:
 
 def regions_of_findings(
     prompts: Sequence[str],
-    findings: Sequence[Finding],
+    findings: Sequence[Detection],
     looked_at: Sequence[int],
     working: Grid,
     grid: Grid,
-    settings: WordsSettings,
-) -> tuple[tuple[Region, ...], tuple[Finding, ...]]:
+    settings: DetectionSettings,
+) -> tuple[tuple[Region, ...], tuple[Detection, ...]]:
     """Regions prompt by prompt, and the findings with the region that each is part of, or why it is part of none.
 
     Several regions of one prompt are numbered from the second, by falling score times volume: "femoral head",
@@ -63,29 +63,29 @@ def regions_of_findings(
         pieces = _pieces(findings, prompt)
         masks, slices = [piece.mask for piece in pieces], [piece.k for piece in pieces]
         chains = [[pieces[n] for n in chain] for chain in link(masks, slices, looked_at, settings)]
-        for fate, region, chain in _judged(prompt, chains, len(looked_at), working, grid, settings):
+        for outcome, region, chain in _judged(prompt, chains, len(looked_at), working, grid, settings):
             number = len(regions) if region is not None else None
             for piece in chain:
-                result[piece.number] = replace(result[piece.number], fate=fate, region=number)
+                result[piece.number] = replace(result[piece.number], outcome=outcome, region=number)
             if region is not None:
                 regions.append(replace(region, name=_free_name(prompt, regions)))
     return tuple(regions), tuple(result)
 
 
-def _pieces(findings: Sequence[Finding], prompt: str) -> list[Piece]:
+def _pieces(findings: Sequence[Detection], prompt: str) -> list[Piece]:
     return [
         Piece(n, finding.box.slice_index, finding.mask.mask, finding.box.score, finding.prototype)
         for n, finding in enumerate(findings)
-        if finding.box.prompt == prompt and finding.fate == "kept"
+        if finding.box.prompt == prompt and finding.outcome == "kept"
         if finding.mask is not None and finding.prototype is not None
     ]
 
 
 def _judged(
-    prompt: str, chains: list[list[Piece]], slices: int, working: Grid, grid: Grid, settings: WordsSettings
-) -> list[tuple[Fate, Region | None, list[Piece]]]:
+    prompt: str, chains: list[list[Piece]], slices: int, working: Grid, grid: Grid, settings: DetectionSettings
+) -> list[tuple[DetectionOutcome, Region | None, list[Piece]]]:
     """Every chain with its fate and, where it is kept, its region; the strongest first."""
-    dropped: list[tuple[Fate, Region | None, list[Piece]]] = []
+    dropped: list[tuple[DetectionOutcome, Region | None, list[Piece]]] = []
     built: list[tuple[Region, list[Piece]]] = []
     for chain in chains:
         if len(chain) < min(settings.min_slices, slices):

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from Tell2RegLib.errors import GeometryError, InputError
-from Tell2RegLib.region_sources.protocol import Found, RegionSource
+from Tell2RegLib.region_sources.protocol import RegionSource, SourceResult
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume
 
@@ -98,7 +98,7 @@ def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
 
 
-def check_found(found: Found, volume: Volume) -> Found:
+def check_found(found: SourceResult, volume: Volume) -> SourceResult:
     """What a source found, when the rest of the library can use it.
 
     Raises:

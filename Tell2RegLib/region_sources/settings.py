@@ -15,7 +15,7 @@ _SHARES = (
 
 
 @dataclass(frozen=True)
-class WordsSettings:
+class DetectionSettings:
     """How a volume is looked at and which boxes, masks and regions are kept.
 
     "Paper" is the Tell2Reg paper, "research code" what was published with it, "ours" a choice of this library.
@@ -79,6 +79,6 @@ class WordsSettings:
             raise InputError(f"'min_volume_ml' is {self.min_volume_ml}, but a volume cannot be negative.")
 
     @classmethod
-    def paper(cls, **more: Any) -> WordsSettings:
+    def paper(cls, **more: Any) -> DetectionSettings:
         """As in the paper: all boxes are segmented, and a region may be seen on a single slice."""
         return cls(**{"box_overlap": 1.0, "min_slices": 1, "region_score": 0.0, **more})

@@ -9,7 +9,7 @@ from typing import Any
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
-from Tell2RegLib.region_sources.protocol import Found, PromptCount
+from Tell2RegLib.region_sources.protocol import PromptCount, SourceResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
@@ -81,7 +81,7 @@ class PromptResult:
 
 
 @dataclass(frozen=True, eq=False)
-class WordsResult:
+class PromptsResult:
     """What the words found in both volumes.
 
     Args:
@@ -89,8 +89,8 @@ class WordsResult:
         prompts: one row per prompt, in the user's order.
     """
 
-    fixed: Found
-    moving: Found
+    fixed: SourceResult
+    moving: SourceResult
     prompts: tuple[PromptResult, ...]
 
 
@@ -192,7 +192,7 @@ class RegistrationResult:
     targets: tuple[Target, ...]
     timing_s: Mapping[str, float]
     provenance: Mapping[str, Any]
-    words: WordsResult | None = None
+    words: PromptsResult | None = None
     truth: tuple[PairMetrics, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ MARGIN_VOXELS = 3
 """Added around where a region's voxels land, since its surface runs between voxels."""
 
 
-def place_region(region: Region, grid: Grid) -> Region | None:
+def resample_region(region: Region, grid: Grid) -> Region | None:
     """A region where it lies in space, on another grid; None when nothing of it lies there."""
     if region.grid.same_space(grid):
         return region

@@ -7,7 +7,7 @@ from Tell2RegLib.space.region_resampling import sample_region, some_points
 from Tell2RegLib.space.transform import Transform
 
 
-def carry_region(region: Region, transform: Transform) -> Region | None:
+def warp_region(region: Region, transform: Transform) -> Region | None:
     """A region of the moving volume on the fixed grid; None when nothing of it lands there.
 
     Occupancy is interpolated linearly at each fixed voxel's place in the moving volume and cut at 0.5.

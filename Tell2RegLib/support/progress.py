@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
 
-class Clock:
+class ProgressTracker:
     """Times stages and passes progress and cancel on.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIN_IOU = 0.5
 
-Found = Mapping[str, list[tuple[NDArray, NDArray]]]
+SourceResult = Mapping[str, list[tuple[NDArray, NDArray]]]
 """Prompt -> for each slice: corner boxes (Q, 4), shares of the slice's sides, and their scores (Q,)."""
 
 
@@ -42,7 +42,7 @@ class Tally:
     false: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     extra: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, found: Found, labels: NDArray[np.uint8], area: NDArray[np.float32], threshold: float) -> None:
+    def add(self, found: SourceResult, labels: NDArray[np.uint8], area: NDArray[np.float32], threshold: float) -> None:
         """Count what was found on slices (S, J, I) of labels against what is there."""
         for prompt, answers in found.items():
             for labels_here, area_here, (boxes, scores) in zip(labels, area, answers, strict=True):
@@ -101,7 +101,7 @@ def found_boxes(
     prompts: Sequence[str] = (*PROMPTS, *UNSEEN_WORDS),
     config: DetectorConfig = DEMO,
     keep: float = 0.05,
-) -> Found:
+) -> SourceResult:
     """Every box above a low score for each prompt, one caption each, on these slices of a set."""
     import torch
 
@@ -120,7 +120,7 @@ def found_boxes(
     return found
 
 
-def as_found(boxes: Iterable[Box], prompts: Sequence[str], shape: tuple[int, ...]) -> Found:
+def as_found(boxes: Iterable[Box], prompts: Sequence[str], shape: tuple[int, ...]) -> SourceResult:
     """A detector's boxes on slices of this shape (S, J, I), sorted for a `Tally`."""
     count, rows, columns = shape
     rows_of: dict[str, list[list[tuple[float, ...]]]] = {prompt: [[] for _ in range(count)] for prompt in prompts}

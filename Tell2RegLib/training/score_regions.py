@@ -8,8 +8,8 @@ from typing import Any
 from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.phantom import ORGANS, PhantomVolume, make_subject, render
 from Tell2RegLib.pipeline.find import find_regions
-from Tell2RegLib.pipeline.prompt_query import words_by_models
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.pipeline.prompt_query import query_by_models
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.training.data import SCAN_SEED_OFFSET
 
@@ -24,7 +24,7 @@ def score_regions(seeds: Iterable[int], every: int = 2) -> dict[str, Any]:
         seeds: of subjects.
         every: slice step.
     """
-    source = words_by_models(ORGANS, "demo", device="cpu", settings=WordsSettings(slice_step=every)).source
+    source = query_by_models(ORGANS, "demo", device="cpu", settings=DetectionSettings(slice_step=every)).source
     seeds = list(seeds)
     found, invented = (dict.fromkeys(ORGANS, 0) for _ in range(2))
 

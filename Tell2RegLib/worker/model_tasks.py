@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from Tell2RegLib.errors import ModelError
 from Tell2RegLib.models.catalogue.entries import Model, load_catalog
 from Tell2RegLib.models.catalogue.status_rows import model_rows, rows_without_store, set_rows
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.support.progress import ProgressTracker
 from Tell2RegLib.worker.requests import ModelsReply, ModelsRequest
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.installed import Store
 
 
-def act_on_models(request: ModelsRequest, clock: Clock) -> ModelsReply:
+def act_on_models(request: ModelsRequest, clock: ProgressTracker) -> ModelsReply:
     """Do what is asked, and tell how things stand.
 
     Args:
@@ -40,7 +40,7 @@ def act_on_models(request: ModelsRequest, clock: Clock) -> ModelsReply:
     return _state(message)
 
 
-def _done(request: ModelsRequest, store: Store, clock: Clock) -> str:
+def _done(request: ModelsRequest, store: Store, clock: ProgressTracker) -> str:
     from Tell2RegLib.models.catalogue import actions
     from Tell2RegLib.models.catalogue.import_files import import_file
     from Tell2RegLib.models.catalogue.installed import readable

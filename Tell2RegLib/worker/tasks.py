@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import OutputError
-from Tell2RegLib.pipeline.find_options import Looking
-from Tell2RegLib.pipeline.in_memory_cache import Memory
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
+from Tell2RegLib.support.progress import ProgressTracker
 from Tell2RegLib.worker import requests
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Kept:
     """What stays between runs: results that are still valid, and the networks in use."""
 
     def __init__(self) -> None:
-        self.memory = Memory()
+        self.memory = InMemoryCache()
         self._networks: Networks | None = None
 
     @property
@@ -45,7 +45,7 @@ class Kept:
 
     def release(self) -> None:
         """Let everything go: memory ran out."""
-        self.memory = Memory()
+        self.memory = InMemoryCache()
         if self._networks is not None:
             self._networks.release()
 
@@ -66,9 +66,9 @@ class Run:
     kept: Kept = field(default_factory=Kept)
     folder: Path | None = None
 
-    def clock(self) -> Clock:
+    def clock(self) -> ProgressTracker:
         """A new clock for the stages."""
-        return Clock(self.progress, self.cancelled)
+        return ProgressTracker(self.progress, self.cancelled)
 
 
 Task = Callable[[Any, Run], Any]
@@ -82,7 +82,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 
     clock, before = run.clock(), run.kept.counts()
     with clock.stage("models"):
-        looking = Looking(
+        looking = FindOptions(
             models=request.models,
             source=request.source,
             device=request.device,
@@ -97,7 +97,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         )
         words = looking.words(request.prompts, run.kept.networks)
     matched = match_by_words(request.fixed, request.moving, words, clock=clock, memory=run.kept.memory)
-    left_fixed, left_moving = matched.left_alone()
+    left_fixed, left_moving = matched.without_partner()
     result = words_result(matched.found, matched.pairs, None)
     assert result is not None
     return requests.FindReply(

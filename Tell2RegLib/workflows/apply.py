@@ -17,7 +17,7 @@ from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.image_files import whole_file
 from Tell2RegLib.space.point_files import read_points, write_points
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import read_volume, write_volume
 
@@ -79,7 +79,7 @@ def _apply_to_points(way: Transform, source: Path, target: Path) -> str:
 
 def _apply_to_segmentation(way: Transform, source: Path, target: Path) -> str:
     regions = read_regions(source)
-    carried = [moved for moved in (carry_region(region, way) for region in regions) if moved is not None]
+    carried = [moved for moved in (warp_region(region, way) for region in regions) if moved is not None]
     if not carried:
         raise NothingFound(f"No segment of '{source}' lands inside the volume it was to be carried to.")
     write_segmentation(carried, target, grid=way.fixed_to_moving.grid)

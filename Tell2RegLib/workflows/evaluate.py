@@ -15,8 +15,8 @@ from Tell2RegLib.pipeline.measure import agreement
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.space.point_files import PointList, read_points
 from Tell2RegLib.space.region import RegionPair
-from Tell2RegLib.space.region_resampling import place_region
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_resampling import resample_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
 
 BY_ORDER = "The two point lists have no name in common, so their points were paired by their order."
@@ -69,9 +69,9 @@ def _both(what: str, fixed: Path | None, moving: Path | None) -> None:
 
 
 def _label_row(pair: RegionPair, transform: Transform) -> dict[str, Any]:
-    before = place_region(pair.moving, pair.fixed.grid)
-    after = carry_region(pair.moving, transform)
-    after = None if after is None else place_region(after, pair.fixed.grid)
+    before = resample_region(pair.moving, pair.fixed.grid)
+    after = warp_region(pair.moving, transform)
+    after = None if after is None else resample_region(after, pair.fixed.grid)
     row: dict[str, Any] = {"name": pair.name}
     for when, region in (("before", before), ("after", after)):
         keys = (f"dice_{when}", f"centroid_mm_{when}", f"hd95_mm_{when}")

@@ -11,24 +11,24 @@ from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
 from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.matching import pairs_by_name
-from Tell2RegLib.pipeline.in_memory_cache import Memory, region_key, volume_key
+from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, region_key, volume_key
 from Tell2RegLib.pipeline.measure import (
+    measure_before_fit,
     measured,
-    measured_as_they_lie,
     summary,
     targets,
     true_pairs,
     true_places,
     words_result,
 )
-from Tell2RegLib.pipeline.pair import Matched, match_by_words, why_none_is_used
-from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
+from Tell2RegLib.pipeline.pair import PairingResult, match_by_words, why_none_is_used
+from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
 from Tell2RegLib.results.provenance import provenance
 from Tell2RegLib.results.result import Fitted, PairMetrics, RegistrationResult
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import Clock
+from Tell2RegLib.support.progress import ProgressTracker
 
 
 def register(
@@ -38,7 +38,7 @@ def register(
     prompts: Sequence[str] | None = None,
     models: str = "demo",
     device: str = "auto",
-    words: Words | None = None,
+    words: PromptQuery | None = None,
     fixed_regions: Sequence[Region] | None = None,
     moving_regions: Sequence[Region] | None = None,
     settings: FitSettings | None = None,
@@ -46,7 +46,7 @@ def register(
     plan_truth: PointList | None = None,
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
     inputs: Mapping[str, Path] | None = None,
-    memory: Memory | None = None,
+    memory: InMemoryCache | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RegistrationResult:
@@ -80,13 +80,13 @@ def register(
     given = fixed_regions is not None and moving_regions is not None
     if [prompts is not None, words is not None, given].count(True) != 1:
         raise InputError("Give either words to look for, or regions on both volumes.")
-    clock, memory = Clock(progress, cancelled), memory or Memory()
+    clock, memory = ProgressTracker(progress, cancelled), memory or InMemoryCache()
     settings = settings or FitSettings(device=device, smoothness=default_smoothness(by_words=not given))
     run = _Run(fixed, moving, settings, clock, memory)
     true_places(plan, plan_truth)
     if prompts is not None:
         with clock.stage("models"):
-            words = words_by_models(prompts, models, device=device)
+            words = query_by_models(prompts, models, device=device)
     if words is None:
         matched = _given(run, fixed_regions or (), moving_regions or ())
     else:
@@ -106,7 +106,7 @@ def finish(
     prompts: Sequence[str] = (),
     models: Mapping[str, str] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    memory: Memory | None = None,
+    memory: InMemoryCache | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> RegistrationResult:
@@ -119,22 +119,24 @@ def finish(
     _check_regions("fixed", fixed, [pair.fixed for pair in pairs])
     _check_regions("moving", moving, [pair.moving for pair in pairs])
     true_places(plan, plan_truth)
-    run = _Run(fixed, moving, settings or FitSettings(), Clock(progress, cancelled), memory or Memory())
-    matched = Matched(tuple(pairs), prompts=prompts, models=models or {}, parameters=parameters or {})
+    run = _Run(
+        fixed, moving, settings or FitSettings(), ProgressTracker(progress, cancelled), memory or InMemoryCache()
+    )
+    matched = PairingResult(tuple(pairs), prompts=prompts, models=models or {}, parameters=parameters or {})
     return run.finish(matched, plan, plan_truth, None, inputs or {})
 
 
 # --- regions and pairs ---
 
 
-def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> Matched:
+def _given(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> PairingResult:
     _check_regions("fixed", run.fixed, fixed_regions)
     _check_regions("moving", run.moving, moving_regions)
     with run.clock.stage("pair"):
         try:
-            return Matched(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
+            return PairingResult(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
         except NothingFound as nothing:
-            return Matched((), fixed_regions, moving_regions, str(nothing))
+            return PairingResult((), fixed_regions, moving_regions, str(nothing))
 
 
 def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None:
@@ -156,12 +158,12 @@ class _Run:
     fixed: Volume
     moving: Volume
     settings: FitSettings
-    clock: Clock
-    memory: Memory
+    clock: ProgressTracker
+    memory: InMemoryCache
 
     def finish(
         self,
-        matched: Matched,
+        matched: PairingResult,
         plan: PointList | None,
         plan_truth: PointList | None,
         true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
@@ -169,7 +171,7 @@ class _Run:
     ) -> RegistrationResult:
         pairs = matched.pairs
         fit_result, fitted, metrics = self._fitted(pairs)
-        left_fixed, left_moving = matched.left_alone()
+        left_fixed, left_moving = matched.without_partner()
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
             reason="" if fit_result else matched.reason or why_none_is_used(pairs),
@@ -196,7 +198,7 @@ class _Run:
 
     def _fitted(self, pairs: tuple[RegionPair, ...]) -> tuple[FitResult | None, Fitted | None, tuple[PairMetrics, ...]]:
         if not any(pair.accepted for pair in pairs):
-            return None, None, measured_as_they_lie(pairs)
+            return None, None, measure_before_fit(pairs)
         clock = self.clock
         with clock.stage("start"):
             import torch  # noqa: F401  seconds, which are not the fit's

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.phantom import PhantomPair, centred_grid, make_pair
-from Tell2RegLib.pipeline.prompt_query import Words
+from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.workflows.register import register
 from Testing.Python.simulated_networks import SimulatedNetworks, simulated_pelvis, without_calls
@@ -25,11 +25,11 @@ class Bench:
     pair: PhantomPair
     networks: SimulatedNetworks
 
-    def words(self, *prompts: str, **settings: object) -> Words:
-        own = WordsSettings(spacing_mm=SPACING_MM, **settings)  # type: ignore[arg-type]
-        return Words(prompts=prompts, source=GroundedSam(self.networks, self.networks, own))
+    def words(self, *prompts: str, **settings: object) -> PromptQuery:
+        own = DetectionSettings(spacing_mm=SPACING_MM, **settings)  # type: ignore[arg-type]
+        return PromptQuery(prompts=prompts, source=GroundedSam(self.networks, self.networks, own))
 
-    def run(self, words: Words, **more: object) -> RegistrationResult:
+    def run(self, words: PromptQuery, **more: object) -> RegistrationResult:
         given = {"settings": QUICK, **more}
         return register(self.pair.fixed.volume, self.pair.moving.volume, words=words, **given)  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ from Tell2RegLib.space.volume import Volume, axial_slices, resample
 
 Truth = dict[bytes, NDArray[np.uint8]]
 """Labels (J, I) of a slice, by the hash of its content."""
-Words = Mapping[str, Sequence[int]]
+PromptQuery = Mapping[str, Sequence[int]]
 """Which labels a prompt means."""
 
 CELLS = 32
@@ -28,7 +28,7 @@ CHANNELS = 24
 LOOK_ALIKE = {6: 5, 9: 8}
 """The right one of a pair of organs looks almost like the left one."""
 
-PELVIS: Words = {
+PELVIS: PromptQuery = {
     "prostate": (1, 2),
     "femoral head": (5, 6),
     "obturator internus": (8, 9),
@@ -69,7 +69,7 @@ class SimulatedNetworks:
     """
 
     truth: Truth
-    words: Words
+    words: PromptQuery
     blur: Blur = field(default_factory=Blur)
     name: str = "simulated"
     calls: dict[str, int] = field(default_factory=lambda: {"detect": 0, "embed": 0, "segment": 0})
@@ -154,7 +154,7 @@ class SimulatedNetworks:
 
 
 def simulated(
-    volumes: Sequence[tuple[Volume, Volume]], words: Words, *, spacing_mm: float = 1.0, blur: Blur | None = None
+    volumes: Sequence[tuple[Volume, Volume]], words: PromptQuery, *, spacing_mm: float = 1.0, blur: Blur | None = None
 ) -> SimulatedNetworks:
     """Networks that know these volumes and their label maps, at this spacing of the working grid."""
     truth: Truth = {}

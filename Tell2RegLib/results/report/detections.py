@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.matching.by_slice import is_part_of
 from Tell2RegLib.matching.pairs import identity
-from Tell2RegLib.region_sources.protocol import Finding, Found
+from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.results.report import pictures
 from Tell2RegLib.results.report.pictures import Outline, Tag
 from Tell2RegLib.results.report.planes import Plane, read_region_at, read_volume_at
@@ -52,7 +52,7 @@ def found_rows(result: RegistrationResult) -> list[Row]:
     return rows
 
 
-def busiest_slice(found: Found) -> int:
+def busiest_slice(found: SourceResult) -> int:
     """The slice that shows most regions; of several the one with the largest masks, then the middle one."""
     regions: Counter[int] = Counter()
     area: Counter[int] = Counter()
@@ -65,7 +65,7 @@ def busiest_slice(found: Found) -> int:
     return max(found.looked_at, key=lambda k: (regions[k], area[k], -abs(k - middle)))
 
 
-def slice_plane(found: Found, number: int) -> Plane:
+def slice_plane(found: SourceResult, number: int) -> Plane:
     """A slice of the working grid as a plane: its columns run to the patient's left, its rows to the back."""
     assert found.slices is not None
     grid = found.slices.grid
@@ -82,24 +82,24 @@ def _row(title: str, items: Sequence[tuple[str, str, Plane]]) -> Row:
 
 
 def _boxes_picture(
-    title: str, found: Found, number: int, plane: Plane, colors: Mapping[str, Color]
+    title: str, found: SourceResult, number: int, plane: Plane, colors: Mapping[str, Color]
 ) -> tuple[str, str, Plane]:
     here = [finding for finding in found.findings if finding.box.slice_index == number]
-    tags = [_tag(finding, colors) for finding in sorted(here, key=lambda finding: finding.fate == "kept")]
+    tags = [_tag(finding, colors) for finding in sorted(here, key=lambda finding: finding.outcome == "kept")]
     svg = pictures.picture(plane, _pixels(found, number), f"{title}: boxes with words and scores", tags=tags)
-    dropped = sum(finding.fate != "kept" for finding in here)
+    dropped = sum(finding.outcome != "kept" for finding in here)
     more = f"; {dropped} dashed: dropped by a filter" if dropped else ""
     return svg, f"Boxes, with words and scores{more}", plane
 
 
-def _tag(finding: Finding, colors: Mapping[str, Color]) -> Tag:
-    kept = finding.fate == "kept"
+def _tag(finding: Detection, colors: Mapping[str, Color]) -> Tag:
+    kept = finding.outcome == "kept"
     text = f"{finding.box.prompt} {finding.box.score:.2f}"
     return Tag(text if kept else "", finding.box.xyxy_px, colors[finding.box.prompt] if kept else DROPPED, not kept)
 
 
 def _masks_picture(
-    title: str, found: Found, number: int, plane: Plane, used: Sequence[tuple[Region, Color]]
+    title: str, found: SourceResult, number: int, plane: Plane, used: Sequence[tuple[Region, Color]]
 ) -> tuple[str, str, Plane]:
     lines = []
     for finding in found.findings:
@@ -123,7 +123,7 @@ def _color(region: Region, share: NDArray[np.float32], plane: Plane, used: Seque
     return ALONE
 
 
-def _warped_pictures(result: RegistrationResult, fixed: Found) -> list[tuple[str, str, Plane]]:
+def _warped_pictures(result: RegistrationResult, fixed: SourceResult) -> list[tuple[str, str, Plane]]:
     """Fixed and warped moving regions on the fixed slice, over the fixed and over the warped moving volume."""
     if result.fitted is None:
         return []
@@ -147,6 +147,6 @@ def _warped_pictures(result: RegistrationResult, fixed: Found) -> list[tuple[str
     return items
 
 
-def _pixels(found: Found, number: int) -> pictures.Pixels:
+def _pixels(found: SourceResult, number: int) -> pictures.Pixels:
     assert found.slices is not None
     return found.slices.array_kji[number]

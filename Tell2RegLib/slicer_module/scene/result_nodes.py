@@ -19,7 +19,7 @@ from Tell2RegLib.slicer_module.scene.transforms import grid_node_from_field, lin
 from Tell2RegLib.slicer_module.scene.volumes import volume_to_node
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Color, Region, RegionPair, color_of
-from Tell2RegLib.space.region_resampling import place_region
+from Tell2RegLib.space.region_resampling import resample_region
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
@@ -152,7 +152,7 @@ def _row(number: int, pair: RegionPair, lying: RegionPair, color: Color, fixed: 
 
 def measuresOf(pair: RegionPair) -> dict[str, float]:
     """How two regions compare where they lie: the row's `distance_mm`, `size_ratio` and `dice`."""
-    placed = place_region(pair.moving, pair.fixed.grid)
+    placed = resample_region(pair.moving, pair.fixed.grid)
     return {
         "distance_mm": centroid_distance_mm(pair.fixed, pair.moving),
         "size_ratio": pair.moving.volume_ml / pair.fixed.volume_ml,

@@ -18,8 +18,8 @@ from Tell2RegLib.slicer_module.scene.terminology import terminology_entry
 from Tell2RegLib.slicer_module.scene.volumes import voxels_of
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Color, Region, bounding_box
-from Tell2RegLib.space.region_resampling import place_region
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_resampling import resample_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
 
 SIMILARITY_TAG, STATUS_TAG = "Tell2Reg.Similarity", "Tell2Reg.Status"
@@ -140,7 +140,7 @@ def _on_grid(region: Region, grid: Grid) -> Region | None:
     corners = region.box_grid.corners_lps_mm()
     off = grid.lps_to_index(corners) - region.grid.lps_to_index(corners) - shift
     if np.abs(off).max() > SAME_LATTICE_VOXELS:
-        return place_region(region, grid)
+        return resample_region(region, grid)
     start = np.add(region.start_kji, shift[::-1])
     low = np.maximum(start, 0)
     high = np.minimum(start + region.box_kji.shape, grid.shape_kji)
@@ -303,7 +303,7 @@ def carry_segmentation(node, transform: Transform, target_volume_node, scene, na
         NothingFound: no segment lands in the volume.
     """
     drawn = list(_segments_of(node, transform.moving_to_fixed.grid, in_parent=True))
-    carried = [(one.id, one.region and carry_region(one.region, transform)) for one in drawn]
+    carried = [(one.id, one.region and warp_region(one.region, transform)) for one in drawn]
     landed = [(source, region) for source, region in carried if region is not None]
     if not landed:
         raise NothingFound(f"No segment of '{node.GetName()}' lands inside '{target_volume_node.GetName()}'.")

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from Tell2RegLib import __version__
 from Tell2RegLib.cli.main import app
 from Tell2RegLib.cli.terminal import WORDS
-from Tell2RegLib.pipeline.find_options import Looking
-from Tell2RegLib.pipeline.prompt_query import Words
+from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.results.result import NOTICE
@@ -435,7 +435,7 @@ def test_an_empty_prompt_is_told_before_models_are_asked_for(
 def test_words_that_find_nothing_end_with_1_and_still_give_their_record(
     name: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Looking, "words", lambda self, prompts: Words(prompts=prompts, source=BrightSpots()))
+    monkeypatch.setattr(FindOptions, "words", lambda self, prompts: PromptQuery(prompts=prompts, source=BrightSpots()))
     out = tmp_path / "out.seg.nrrd"
     fixed, moving = files.inputs["--fixed"], files.inputs["--moving"]
     volumes = [fixed] if name == "regions" else ["--fixed", fixed, "--moving", moving]

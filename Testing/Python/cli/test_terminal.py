@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from Tell2RegLib.cli import main, terminal
-from Tell2RegLib.cli.terminal import SHARES, Bars, told
+from Tell2RegLib.cli.terminal import SHARES, Bars, errors_as_exit_codes
 from Testing.Python.small import ROOT
 
 STAGES = ("read", "models", "detect", "embed", "fit")
@@ -63,7 +63,7 @@ def test_an_interrupt_while_itk_is_loaded_is_told_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(terminal, "_hush_itk", interrupted)
-    with pytest.raises(typer.Exit) as end, told(debug=False):
+    with pytest.raises(typer.Exit) as end, errors_as_exit_codes(debug=False):
         pass
     assert end.value.exit_code == 130
     assert capsys.readouterr().err == "Cancelled; nothing was written.\n"
@@ -81,9 +81,9 @@ def test_an_interrupt_before_the_command_has_begun_is_told_too(
 
 THROUGH_EXEC = """
 import typer
-from Tell2RegLib.cli.terminal import told
+from Tell2RegLib.cli.terminal import errors_as_exit_codes
 try:
-    with told(debug=False):
+    with errors_as_exit_codes(debug=False):
         exec("raise KeyboardInterrupt")
 except typer.Exit as end:
     raise SystemExit(end.exit_code)

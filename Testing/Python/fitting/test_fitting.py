@@ -21,7 +21,7 @@ from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.jacobian import strict_min_jacobian
 from Tell2RegLib.space.region import Region, RegionPair
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import to_sitk_transform
 from Tell2RegLib.support.device import choose_device
 
@@ -56,7 +56,7 @@ def a_pair(grid: Grid, moving_to_fixed=lambda points: points, shape=bean, name="
 
 
 def overlap(pair: RegionPair, transform) -> float:  # type: ignore[no-untyped-def]
-    carried = carry_region(pair.moving, transform)
+    carried = warp_region(pair.moving, transform)
     return 0.0 if carried is None else dice(pair.fixed, carried)
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.matching import MatchSettings, left_alone, match_found, match_regions
+from Tell2RegLib.matching import MatchSettings, match_found, match_regions, without_partner
 from Tell2RegLib.matching.assignment import cosine_similarity
 from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.models.protocol import Embeddings
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Python.conftest import rotation
@@ -119,9 +119,9 @@ def test_regions_that_cannot_be_compared_are_told() -> None:
     with pytest.raises(InputError, match="different lengths"):
         match_regions(seen, short)
 
-    def found(model: str) -> Found:
+    def found(model: str) -> SourceResult:
         embeddings = Embeddings(np.ones((1, 1, 1, 1)), (1, 1), (1, 1), model)
-        return Found("x", ("prostate",), tuple(seen), embeddings=embeddings)
+        return SourceResult("x", ("prostate",), tuple(seen), embeddings=embeddings)
 
     with pytest.raises(InputError, match="'SAM ViT-B', the moving ones by 'MedSAM': use one model"):
         match_found(found("SAM ViT-B"), found("MedSAM"))
@@ -200,8 +200,8 @@ def test_a_head_that_is_alone_on_one_side_takes_the_one_of_its_side() -> None:
     moving = [*a_pelvis(), *the_heads(("head 2", "head"), looks=(0.2, 0.0))]
     pairs = match_regions(fixed, moving)
     assert ("head", "head 2") in names(pairs)
-    found = Found("x", (), tuple(fixed)), Found("x", (), tuple(moving))
-    assert [region.name for region in left_alone(pairs, *found)[1]] == ["head"]
+    found = SourceResult("x", (), tuple(fixed)), SourceResult("x", (), tuple(moving))
+    assert [region.name for region in without_partner(pairs, *found)[1]] == ["head"]
 
 
 def test_of_look_alikes_within_reach_the_nearer_wins_a_near_tie() -> None:

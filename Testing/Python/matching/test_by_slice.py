@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.matching import MatchSettings, left_alone, match_found
+from Tell2RegLib.matching import MatchSettings, match_found, without_partner
 from Tell2RegLib.models.protocol import Box, Mask
 from Tell2RegLib.region_sources.assembly import region_from_masks
-from Tell2RegLib.region_sources.protocol import Finding, Found
+from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.volume import Volume
@@ -23,7 +23,7 @@ Piece = tuple[int, int, tuple[int, int], float]
 """Slice, region, columns, angle of the look in degrees."""
 
 
-def a_found(prompts: tuple[str, ...], pieces: list[Piece]) -> Found:
+def a_found(prompts: tuple[str, ...], pieces: list[Piece]) -> SourceResult:
     """One region a prompt, of masks of ten rows; what a mask looks like is an angle in a plane."""
     findings = []
     for k, region, (low, high), degrees in pieces:
@@ -31,13 +31,13 @@ def a_found(prompts: tuple[str, ...], pieces: list[Piece]) -> Found:
         mask[3:13, low:high] = True
         box = Box(k, prompts[region], (low, 3, high, 13), 0.5)
         look = np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
-        findings.append(Finding(box, "kept", Mask(box, mask, 1.0), look, region))
+        findings.append(Detection(box, "kept", Mask(box, mask, 1.0), look, region))
     regions = []
     for number, prompt in enumerate(prompts):
         masks = {f.box.slice_index: f.mask.mask for f in findings if f.region == number}
         regions.append(region_from_masks(prompt, masks, GRID, GRID, prompt=prompt, prototype=np.ones(2)))
     slices = Volume(np.zeros(GRID.shape_kji, dtype=np.uint8), GRID)
-    return Found("by hand", prompts, tuple(regions), slices, tuple(range(5)), tuple(findings))
+    return SourceResult("by hand", prompts, tuple(regions), slices, tuple(range(5)), tuple(findings))
 
 
 def slices_of(pair: RegionPair) -> tuple[list[int], list[int]]:
@@ -63,7 +63,7 @@ def test_one_region_by_hand() -> None:
     assert pair.similarity == pytest.approx(expected)
     assert (pair.name, pair.accepted) == ("prostate", True)
     assert [side.box_kji.sum() for side in (pair.fixed, pair.moving)] == [40 + 80, 60 + 120]
-    assert left_alone([pair], fixed, moving) == ((), ())
+    assert without_partner([pair], fixed, moving) == ((), ())
 
 
 def test_algorithm_1_runs_on_every_slice_and_a_region_may_be_cut_in_parts() -> None:
@@ -78,7 +78,7 @@ def test_algorithm_1_runs_on_every_slice_and_a_region_may_be_cut_in_parts() -> N
     ]
     assert [slices_of(pair) for pair in pairs] == [([1], [1]), ([0, 2], [0, 2]), ([1], [1])]
     assert pairs[2].similarity == pytest.approx(np.cos(np.deg2rad(10)))
-    assert left_alone(pairs, fixed, moving) == ((), ())
+    assert without_partner(pairs, fixed, moving) == ((), ())
 
 
 def test_pairs_of_one_prompt_only_on_request() -> None:
@@ -86,7 +86,7 @@ def test_pairs_of_one_prompt_only_on_request() -> None:
     moving = a_found(("gland", "cyst"), [(0, 0, (1, 6), 50), (0, 1, (11, 15), 2)])
     assert len(match_found(fixed, moving, PAPER)) == 2
     assert match_found(fixed, moving, replace(PAPER, cross_prompts=False)) == ()
-    assert [r.name for r in left_alone((), fixed, moving)[0]] == ["gland", "cyst"]
+    assert [r.name for r in without_partner((), fixed, moving)[0]] == ["gland", "cyst"]
 
 
 def test_slices_that_only_one_volume_has_give_nothing() -> None:
@@ -116,7 +116,7 @@ def test_volumes_of_which_no_slice_was_looked_at_in_both_are_told() -> None:
 
 def test_masks_that_are_part_of_no_region_are_left_out() -> None:
     found = a_found(("gland",), [(0, 0, (0, 5), 0), (1, 0, (0, 5), 0)])
-    speck = replace(found.findings[1], fate="speck", region=None)
+    speck = replace(found.findings[1], outcome="speck", region=None)
     (pair,) = match_found(replace(found, findings=(found.findings[0], speck)), found, PAPER)
     assert slices_of(pair) == ([0], [0])
 

@@ -16,7 +16,7 @@ from Tell2RegLib.matching.geometric_check import PULL_MM, Places, align, fit_sim
 from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.phantom import centred_grid, make_pair
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Python.conftest import rotation
 from Testing.Python.simulated_networks import Blur, simulated_pelvis
@@ -157,7 +157,7 @@ def test_from_words_to_pairs_with_networks_that_err() -> None:
     networks = simulated_pelvis(
         pair.fixed, pair.moving, spacing_mm=3.0, blur=Blur(jitter_px=1.5, missed=0.1, false=0.1)
     )
-    source = GroundedSam(networks, networks, WordsSettings(spacing_mm=3.0))
+    source = GroundedSam(networks, networks, DetectionSettings(spacing_mm=3.0))
     words = ["prostate", "bladder", "rectum", "femoral head", "obturator internus"]
     pairs = match_found(*(source.find(scan.volume, words) for scan in (pair.fixed, pair.moving)))
     same = []

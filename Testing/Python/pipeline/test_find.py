@@ -20,15 +20,15 @@ from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
 from Tell2RegLib.pipeline.find import find_by_steps, find_regions
-from Tell2RegLib.pipeline.in_memory_cache import Memory
+from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.measure import detection_ratio
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.protocol import Found, SearchStep, StepControl, VolumeSearch
+from Tell2RegLib.region_sources.protocol import SearchStep, SourceResult, StepControl, VolumeSearch
 from Tell2RegLib.results.record import record_of
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import WORD_STAGES, Clock
+from Tell2RegLib.support.progress import WORD_STAGES, ProgressTracker
 from Tell2RegLib.workflows.register import finish, register
 from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
 from Testing.Python.small import centred_grid
@@ -50,7 +50,7 @@ def bench(made: Bench) -> Bench:
 
 
 def test_new_words_encode_nothing_again_and_look_only_for_themselves(bench: Bench) -> None:
-    memory = Memory()
+    memory = InMemoryCache()
     bench.run(bench.words("prostate", "bladder"), memory=memory)
     assert (memory.runs["encode"], memory.runs["detect"], memory.runs["segment"]) == (2, 4, 4)
     bench.run(bench.words("prostate", "bladder", "rectum"), memory=memory)
@@ -60,7 +60,7 @@ def test_new_words_encode_nothing_again_and_look_only_for_themselves(bench: Benc
 
 
 def test_fewer_words_need_no_network_at_all(bench: Bench) -> None:
-    memory = Memory()
+    memory = InMemoryCache()
     bench.run(bench.words("prostate", "bladder"), memory=memory)
     before = dict(bench.calls)
     result = bench.run(bench.words("bladder"), memory=memory)
@@ -69,7 +69,7 @@ def test_fewer_words_need_no_network_at_all(bench: Bench) -> None:
 
 
 def test_another_smoothness_detects_encodes_and_segments_nothing_again(bench: Bench) -> None:
-    memory, words = Memory(), bench.words(*PROMPTS)
+    memory, words = InMemoryCache(), bench.words(*PROMPTS)
     first = bench.run(words, memory=memory, settings=BENT)
     before, fits = dict(bench.calls), memory.runs["fit"]
     second = bench.run(words, memory=memory, settings=replace(BENT, smoothness=2.0))
@@ -79,7 +79,7 @@ def test_another_smoothness_detects_encodes_and_segments_nothing_again(bench: Be
 
 
 def test_a_rejected_pair_only_fits_again_and_the_same_pairs_not_even_that(bench: Bench) -> None:
-    memory, volumes = Memory(), (bench.pair.fixed.volume, bench.pair.moving.volume)
+    memory, volumes = InMemoryCache(), (bench.pair.fixed.volume, bench.pair.moving.volume)
     found = bench.run(bench.words(*PROMPTS), memory=memory)
     before = dict(bench.calls)
     pairs = (found.pairs[0].rejected("the user said no"), *found.pairs[1:])
@@ -92,7 +92,7 @@ def test_a_rejected_pair_only_fits_again_and_the_same_pairs_not_even_that(bench:
 
 
 def test_other_filters_detect_nothing_again_but_judge_every_mask_anew(bench: Bench) -> None:
-    memory = Memory()
+    memory = InMemoryCache()
     bench.run(bench.words("prostate"), memory=memory)
     detected, segmented = bench.calls["detect"], bench.calls["segment"]
     result = bench.run(bench.words("prostate", mask_largest=0.01), memory=memory)
@@ -102,7 +102,7 @@ def test_other_filters_detect_nothing_again_but_judge_every_mask_anew(bench: Ben
 
 
 def test_the_result_is_the_same_with_and_without_memory(bench: Bench) -> None:
-    memory, words = Memory(), bench.words(*PROMPTS)
+    memory, words = InMemoryCache(), bench.words(*PROMPTS)
     bench.run(bench.words("bladder"), memory=memory)
     reused, fresh = bench.run(words, memory=memory), bench.run(words)
     np.testing.assert_array_equal(
@@ -126,7 +126,7 @@ def test_embeddings_on_disk_serve_the_next_process(bench: Bench, tmp_path: Path)
     words = replace(bench.words("prostate"), store=EmbeddingStore(tmp_path))
     bench.run(words)
     assert bench.calls["embed"] == 2
-    memory = Memory()
+    memory = InMemoryCache()
     bench.run(words, memory=memory)  # as a process that remembers nothing
     assert bench.calls["embed"] == 2
     assert memory.runs["encode"] == 0
@@ -134,7 +134,7 @@ def test_embeddings_on_disk_serve_the_next_process(bench: Bench, tmp_path: Path)
 
 
 def test_memory_forgets_what_was_used_longest_ago() -> None:
-    memory = Memory(most=2)
+    memory = InMemoryCache(most=2)
     for key in "abc":
         memory.get("stage", key, lambda key=key: key)
     assert not memory.has("stage", "a")
@@ -188,8 +188,8 @@ class Finder:
     option: Any
     name: str = "finder"
 
-    def find(self, volume: Volume, prompts: Sequence[str], **_: Any) -> Found:
-        return Found(f"{self.name} {self.option}", tuple(prompts))
+    def find(self, volume: Volume, prompts: Sequence[str], **_: Any) -> SourceResult:
+        return SourceResult(f"{self.name} {self.option}", tuple(prompts))
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +199,8 @@ def three_volumes() -> tuple[Volume, ...]:
     return tuple(Volume(rng.integers(0, 255, grid.shape_kji).astype(np.float32), grid, name=f"{n}") for n in range(3))
 
 
-def _told(found: Found) -> list[object]:
-    findings = [(f.box, f.fate, f.mask and f.mask.mask.tobytes(), f.region) for f in found.findings]
+def _told(found: SourceResult) -> list[object]:
+    findings = [(f.box, f.outcome, f.mask and f.mask.mask.tobytes(), f.region) for f in found.findings]
     return [found.prompts, findings, [(r.name, r.score, r.volume_ml) for r in found.regions]]
 
 
@@ -210,7 +210,7 @@ def test_no_order_of_words_and_volumes_gives_another_result_with_memory_than_wit
     three_volumes: tuple[Volume, ...], joined: bool, searches: list[tuple[list[int], list[str]]], most: int
 ) -> None:
     source = GroundedSam(Networks(joined), Networks(joined))
-    memory = Memory(most=most)
+    memory = InMemoryCache(most=most)
     for numbers, prompts in searches:
         volumes = [three_volumes[number] for number in numbers]
         remembered = find_regions(source, volumes, prompts, memory=memory)
@@ -220,14 +220,14 @@ def test_no_order_of_words_and_volumes_gives_another_result_with_memory_than_wit
 
 
 def test_a_source_with_another_option_is_asked_anew_and_an_equal_one_is_not(three_volumes: tuple[Volume, ...]) -> None:
-    memory = Memory()
+    memory = InMemoryCache()
     found = [find_regions(Finder(option), three_volumes[:1], ["a"], memory=memory)[0] for option in (1, 2, 1)]
     assert [one.source for one in found] == ["finder 1", "finder 2", "finder 1"]
     assert (memory.runs["find"], memory.reused["find"]) == (2, 1)
 
 
 def test_a_source_that_may_change_is_asked_every_time(three_volumes: tuple[Volume, ...]) -> None:
-    memory, source = Memory(), Finder([1])
+    memory, source = InMemoryCache(), Finder([1])
     before = find_regions(source, three_volumes[:1], ["a"], memory=memory)
     source.option[0] = 2
     after = find_regions(source, three_volumes[:1], ["a"], memory=memory)
@@ -250,7 +250,7 @@ class Thresholds:
     name: str = "thresholds"
     ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list, compare=False)
 
-    def find(self, volume: Volume, prompts: Sequence[str], **given: Any) -> Found:
+    def find(self, volume: Volume, prompts: Sequence[str], **given: Any) -> SourceResult:
         return find_by_steps(self, volume, prompts, **given)
 
     def search_steps(self) -> tuple[SearchStep, ...]:
@@ -268,7 +268,7 @@ class Thresholds:
                 run=self._grow,
                 key=lambda search, prompt: (search.volume_key, self.low, self.least, prompt),
                 unit="prompt",
-                refine=lambda search, regions: Found(
+                refine=lambda search, regions: SourceResult(
                     self.name, search.prompts, tuple(regions[prompt] for prompt in search.prompts)
                 ),
             ),
@@ -296,7 +296,7 @@ class Thresholds:
 
 
 def test_a_plug_in_with_steps_is_cached_step_by_step_and_word_by_word(three_volumes: tuple[Volume, ...]) -> None:
-    memory, volumes, source = Memory(), three_volumes[:2], Thresholds()
+    memory, volumes, source = InMemoryCache(), three_volumes[:2], Thresholds()
     find_regions(source, volumes, ["a", "b"], memory=memory)
     assert source.ran == [*[("cut", ("a", "b"))] * 2, *[("look", ("a", "b"))] * 2, *[("grow", (w,)) for w in "abab"]]
     assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 4, 4)
@@ -309,7 +309,7 @@ def test_a_plug_in_with_steps_is_cached_step_by_step_and_word_by_word(three_volu
 
 
 def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three_volumes: tuple[Volume, ...]) -> None:
-    memory, source = Memory(), Thresholds()
+    memory, source = InMemoryCache(), Thresholds()
     find_regions(source, three_volumes[:1], ["a"], memory=memory)
     source.ran.clear()
     find_regions(replace(source, least=200.0), three_volumes[:1], ["a"], memory=memory)
@@ -318,7 +318,7 @@ def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three
 
 def test_a_plug_in_with_steps_reports_its_own_stages(three_volumes: tuple[Volume, ...]) -> None:
     seen: list[tuple[str, float]] = []
-    clock = Clock(lambda stage, done, total: seen.append((stage, done / total)))
+    clock = ProgressTracker(lambda stage, done, total: seen.append((stage, done / total)))
     find_regions(Thresholds(), three_volumes[:2], ["a", "b"], clock=clock)
     assert list(dict.fromkeys(stage for stage, _ in seen)) == ["cut", "look", "grow"]
     assert [share for stage, share in seen if stage == "look"] == [0, 0.25, 0.5, 0.75, 1, 1]
@@ -328,7 +328,7 @@ def test_a_plug_in_with_steps_reports_its_own_stages(three_volumes: tuple[Volume
 
 @pytest.mark.parametrize("stage", ["cut", "look", "grow"])
 def test_a_plug_in_is_cancelled_within_each_of_its_steps(three_volumes: tuple[Volume, ...], stage: str) -> None:
-    memory, source, reached = Memory(), Thresholds(), []
+    memory, source, reached = InMemoryCache(), Thresholds(), []
 
     def stop(name: str, done: int, total: int) -> None:
         reached.append(name)
@@ -337,7 +337,7 @@ def test_a_plug_in_is_cancelled_within_each_of_its_steps(three_volumes: tuple[Vo
         return stage in [name for name, _ in source.ran]
 
     with pytest.raises(Cancelled):
-        find_regions(source, three_volumes, ["a", "b"], clock=Clock(stop, cancelled), memory=memory)
+        find_regions(source, three_volumes, ["a", "b"], clock=ProgressTracker(stop, cancelled), memory=memory)
     assert [name for name, _ in source.ran].count(stage) == 1
     assert reached[-1] == stage
     assert memory.runs[stage] == (1 if stage == "cut" else 0)  # a step that did not end leaves nothing
@@ -351,13 +351,13 @@ def test_a_source_with_find_alone_is_told_of_cancel_as_a_step(three_volumes: tup
     class Slow:
         name = "slow"
 
-        def find(self, volume: Volume, prompts: Sequence[str], *, progress: Any, check: Any) -> Found:
+        def find(self, volume: Volume, prompts: Sequence[str], *, progress: Any, check: Any) -> SourceResult:
             progress("layers", 1, 3)
             check()
             raise AssertionError("not cancelled")
 
     told: list[str] = []
-    clock = Clock(lambda stage, *_: told.append(stage), lambda: "layers" in told)
+    clock = ProgressTracker(lambda stage, *_: told.append(stage), lambda: "layers" in told)
     with pytest.raises(Cancelled):
         find_regions(Slow(), three_volumes[:1], ["a"], clock=clock)
     assert told == ["find", "layers"]
@@ -367,7 +367,7 @@ def test_two_sources_with_the_same_stages_and_keys_share_nothing(three_volumes: 
     class Others(Thresholds):
         pass
 
-    memory, other = Memory(), Others()
+    memory, other = InMemoryCache(), Others()
     find_regions(Thresholds(), three_volumes[:1], ["a"], memory=memory)
     find_regions(other, three_volumes[:1], ["a"], memory=memory)
     assert [name for name, _ in other.ran] == ["cut", "look", "grow"]
@@ -394,8 +394,8 @@ def test_embeddings_of_a_plug_in_are_kept_on_disk_too(three_volumes: tuple[Volum
                 ran.append("embed")
                 return Networks().embed(slices)
 
-            def hand_over(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Found:
-                return Found(self.name, search.prompts, embeddings=search.results["embed"])
+            def hand_over(search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> SourceResult:
+                return SourceResult(self.name, search.prompts, embeddings=search.results["embed"])
 
             return (
                 SearchStep(stage="embed", run=embed, key=lambda *_: "slices", embeds=lambda _: (slices, "a stub")),
@@ -500,7 +500,7 @@ def test_cancel_works_in_every_stage(bench: Bench, stage: str) -> None:
 
 
 def test_a_cancelled_run_leaves_what_was_whole_to_the_next(bench: Bench) -> None:
-    memory = Memory()
+    memory = InMemoryCache()
 
     def stop(stage: str, done: int, total: int) -> None:
         if stage == "fit":
@@ -525,7 +525,7 @@ def test_no_words_at_all_are_refused(bench: Bench) -> None:
 
 
 def test_the_clock_adds_up_a_stage_that_is_entered_twice() -> None:
-    clock = Clock()
+    clock = ProgressTracker()
     for _ in range(2):
         with clock.stage("stage"):
             pass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from Tell2RegLib.region_sources.protocol import Check, Found, Progress
+from Tell2RegLib.region_sources.protocol import Check, Progress, SourceResult
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
 
@@ -31,10 +31,10 @@ class BrightSpots:
         *,
         progress: Progress | None = None,
         check: Check | None = None,
-    ) -> Found:
+    ) -> SourceResult:
         """The spots, largest first; other words find nothing."""
         if "bright spot" not in prompts:
-            return Found(self.name, tuple(prompts))
+            return SourceResult(self.name, tuple(prompts))
         low, high = float(volume.array_kji.min()), float(volume.array_kji.max())
         numbers, count = ndimage.label(volume.array_kji >= high - self.share * (high - low))
         regions = []
@@ -50,4 +50,4 @@ class BrightSpots:
             Region(f"bright spot {n}", np.array(r.box_kji), r.start_kji, r.grid, r.prompt, r.score)
             for n, r in enumerate(regions, start=1)
         ]
-        return Found(self.name, tuple(prompts), tuple(named))
+        return SourceResult(self.name, tuple(prompts), tuple(named))

@@ -98,7 +98,7 @@ def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         asked.append((tuple(prompts), models, device))
         return bench.words(*prompts)
 
-    monkeypatch.setattr(register, "words_by_models", simulated)
+    monkeypatch.setattr(register, "query_by_models", simulated)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(blocks[0], "docs/user-guide.md", "exec"), names)

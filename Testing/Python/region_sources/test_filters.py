@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.region_sources.filters import box_fate, box_fates, mask_fates
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.filters import box_outcome, box_outcomes, mask_outcomes
+from Tell2RegLib.region_sources.settings import DetectionSettings
 
-SETTINGS = WordsSettings()
+SETTINGS = DetectionSettings()
 
 
 def a_box(*xyxy_px: float, score: float = 0.5) -> Box:
@@ -28,10 +28,10 @@ def a_mask(rows: slice, columns: slice, score: float = 0.5, shape: tuple[int, in
 @pytest.mark.parametrize("scale", [1, 10])
 def test_the_research_codes_20_of_1000_pixels_hold_at_any_size(scale: int) -> None:
     high, wide = 60 * scale, 100 * scale
-    assert box_fate(a_box(0, 10, 0.979 * wide, 20), (high, wide), SETTINGS) == "kept"
-    assert box_fate(a_box(0, 10, 0.981 * wide, 20), (high, wide), SETTINGS) == "spans_slice"
-    assert box_fate(a_box(10, 0.005 * high, 20, 0.986 * high), (high, wide), SETTINGS) == "spans_slice"
-    assert box_fate(a_box(10, 0.01 * high, 20, 0.985 * high), (high, wide), SETTINGS) == "kept"
+    assert box_outcome(a_box(0, 10, 0.979 * wide, 20), (high, wide), SETTINGS) == "kept"
+    assert box_outcome(a_box(0, 10, 0.981 * wide, 20), (high, wide), SETTINGS) == "spans_slice"
+    assert box_outcome(a_box(10, 0.005 * high, 20, 0.986 * high), (high, wide), SETTINGS) == "spans_slice"
+    assert box_outcome(a_box(10, 0.01 * high, 20, 0.985 * high), (high, wide), SETTINGS) == "kept"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_research_codes_20_of_1000_pixels_hold_at_any_size(scale: int) -> No
     [(5, 5, 5, 9), (9, 5, 5, 9), (-20, 5, -1, 9), (5, 70, 9, 90), (np.nan, 5, 9, 9), (5, 5, np.inf, 9)],
 )
 def test_a_box_without_an_area_on_the_slice_is_dropped(edges: tuple[float, ...]) -> None:
-    assert box_fate(a_box(*edges), (60, 100), SETTINGS) == "no_box"
+    assert box_outcome(a_box(*edges), (60, 100), SETTINGS) == "no_box"
 
 
 def test_masks_are_kept_from_a_500th_to_a_half_of_the_slice() -> None:
@@ -50,20 +50,20 @@ def test_masks_are_kept_from_a_500th_to_a_half_of_the_slice() -> None:
         a_mask(slice(96, 97), slice(0, 19)),
         a_mask(slice(98, 98), slice(0, 0)),
     ]
-    assert mask_fates(masks, SETTINGS) == ["kept", "mask_large", "kept", "mask_small", "no_mask"]
+    assert mask_outcomes(masks, SETTINGS) == ["kept", "mask_large", "kept", "mask_small", "no_mask"]
 
 
 def test_the_smaller_of_two_masks_that_overlap_by_four_fifths_of_it_is_dropped() -> None:
     large = a_mask(slice(0, 40), slice(0, 40), score=0.2)
     inside = a_mask(slice(30, 50), slice(0, 10), score=0.9)  # 10 of 20 rows are in the large one
     mostly = a_mask(slice(24, 44), slice(0, 10), score=0.9)  # 16 of 20 rows
-    assert mask_fates([inside, large], SETTINGS) == ["kept", "kept"]
-    assert mask_fates([mostly, large], SETTINGS) == ["in_larger", "kept"]
+    assert mask_outcomes([inside, large], SETTINGS) == ["kept", "kept"]
+    assert mask_outcomes([mostly, large], SETTINGS) == ["in_larger", "kept"]
 
 
 def test_of_equal_masks_the_surer_one_stays() -> None:
     twins = [a_mask(slice(0, 20), slice(0, 20), score=score) for score in (0.3, 0.8)]
-    assert mask_fates(twins, SETTINGS) == ["in_larger", "kept"]
+    assert mask_outcomes(twins, SETTINGS) == ["in_larger", "kept"]
 
 
 def test_a_mask_that_is_dropped_drops_no_other() -> None:
@@ -71,7 +71,7 @@ def test_a_mask_that_is_dropped_drops_no_other() -> None:
     first = a_mask(slice(0, 40), slice(0, 40))
     second = a_mask(slice(5, 45), slice(0, 20))  # 35 of its 40 rows are in the first
     third = a_mask(slice(34, 44), slice(0, 10))  # 6 of its 10 rows are in the first, all in the second
-    assert mask_fates([first, second, third], SETTINGS) == ["kept", "in_larger", "kept"]
+    assert mask_outcomes([first, second, third], SETTINGS) == ["kept", "in_larger", "kept"]
 
 
 @st.composite
@@ -86,15 +86,15 @@ def some_masks(draw: st.DrawFn) -> list[Mask]:
 
 @given(some_masks(), st.randoms(use_true_random=False))
 def test_the_order_of_the_masks_does_not_matter(masks: list[Mask], random) -> None:
-    fates = mask_fates(masks, SETTINGS)
+    outcomes = mask_outcomes(masks, SETTINGS)
     order = list(range(len(masks)))
     random.shuffle(order)
-    assert mask_fates([masks[n] for n in order], SETTINGS) == [fates[n] for n in order]
+    assert mask_outcomes([masks[n] for n in order], SETTINGS) == [outcomes[n] for n in order]
 
 
 @given(some_masks())
 def test_no_two_kept_masks_overlap_by_more_than_is_allowed(masks: list[Mask]) -> None:
-    kept = [mask.mask for mask, fate in zip(masks, mask_fates(masks, SETTINGS), strict=True) if fate == "kept"]
+    kept = [mask.mask for mask, outcome in zip(masks, mask_outcomes(masks, SETTINGS), strict=True) if outcome == "kept"]
     for n, a in enumerate(kept):
         for b in kept[:n]:
             assert np.sum(a & b) < 0.8 * min(a.sum(), b.sum())
@@ -107,21 +107,21 @@ def a_scored_box(xyxy: tuple[float, float, float, float], score: float) -> Box:
 def test_of_two_boxes_at_one_place_the_surer_is_kept_even_when_it_is_smaller() -> None:
     small, large = a_scored_box((10, 10, 30, 30), 0.8), a_scored_box((9, 9, 31, 31), 0.4)
     elsewhere, spanning = a_scored_box((40, 10, 60, 30), 0.3), a_scored_box((0, 5, 100, 60), 0.9)
-    fates = box_fates([large, small, elsewhere, spanning], (100, 100), SETTINGS)
-    assert fates == ["twice", "kept", "kept", "spans_slice"]
+    outcomes = box_outcomes([large, small, elsewhere, spanning], (100, 100), SETTINGS)
+    assert outcomes == ["twice", "kept", "kept", "spans_slice"]
 
 
 def test_the_paper_segments_every_box() -> None:
     twins = [a_scored_box((10, 10, 30, 30), 0.8), a_scored_box((10, 10, 30, 30), 0.4)]
-    assert box_fates(twins, (100, 100), WordsSettings.paper()) == ["kept", "kept"]
-    assert WordsSettings.paper(spacing_mm=2.0).spacing_mm == 2.0
+    assert box_outcomes(twins, (100, 100), DetectionSettings.paper()) == ["kept", "kept"]
+    assert DetectionSettings.paper(spacing_mm=2.0).spacing_mm == 2.0
 
 
 @given(st.permutations(range(5)))
 def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -> None:
     boxes = [a_scored_box((10.0 + 2 * n, 10, 40.0 + 2 * n, 40), 0.5 + 0.05 * (n % 3)) for n in range(5)]
-    fates = box_fates(boxes, (100, 100), SETTINGS)
-    assert box_fates([boxes[n] for n in order], (100, 100), SETTINGS) == [fates[n] for n in order]
+    outcomes = box_outcomes(boxes, (100, 100), SETTINGS)
+    assert box_outcomes([boxes[n] for n in order], (100, 100), SETTINGS) == [outcomes[n] for n in order]
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -
 )
 def test_settings_that_make_no_sense_are_told(wrong: dict[str, float], told: str) -> None:
     with pytest.raises(InputError, match=told):
-        WordsSettings(**wrong)  # type: ignore[arg-type]
+        DetectionSettings(**wrong)  # type: ignore[arg-type]

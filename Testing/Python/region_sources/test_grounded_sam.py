@@ -12,8 +12,8 @@ from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.models.protocol import Box
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam, cleaned_prompts
-from Tell2RegLib.region_sources.protocol import Found, RegionSource
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.protocol import RegionSource, SourceResult
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
@@ -24,7 +24,7 @@ from Testing.Python.small import ORGANS, centred_grid
 PERFECT = Blur(jitter_px=0, missed=0, false=0, whole=0, features=0)
 WORDS = {"prostate": (1,), "bladder": (2,), "rectum": (3,), "femoral head": (4, 5)}
 RIGHT_HEAD = ((-43.0, 5.0, -1.0), (11.0, 12.0, 12.0))
-SETTINGS = WordsSettings(spacing_mm=2.0)
+SETTINGS = DetectionSettings(spacing_mm=2.0)
 
 
 def a_patient(grid: Grid | None = None) -> tuple[Volume, Volume]:
@@ -39,8 +39,8 @@ def a_patient(grid: Grid | None = None) -> tuple[Volume, Volume]:
 
 
 def find(
-    patient: tuple[Volume, Volume], prompts: Sequence[str], settings: WordsSettings = SETTINGS, blur: Blur = PERFECT
-) -> Found:
+    patient: tuple[Volume, Volume], prompts: Sequence[str], settings: DetectionSettings = SETTINGS, blur: Blur = PERFECT
+) -> SourceResult:
     networks = simulated([patient], WORDS, spacing_mm=settings.spacing_mm, blur=blur)
     return GroundedSam(networks, networks, settings).find(patient[0], prompts)
 
@@ -129,10 +129,10 @@ def test_every_box_every_slice_and_every_prompt_is_accounted_for() -> None:
         assert count.boxes == len(own) == count.masks + sum(count.dropped.values())
         assert count.slices == len(found.looked_at) == found.slices.grid.size_xyz[2]
         assert count.slices_without == count.slices - len({finding.box.slice_index for finding in own})
-    fates = {finding.fate for finding in found.findings}
-    assert {"kept", "spans_slice", "speck"} <= fates
+    outcomes = {finding.outcome for finding in found.findings}
+    assert {"kept", "spans_slice", "speck"} <= outcomes
     for finding in found.findings:
-        assert (finding.fate == "kept") == (finding.region is not None)
+        assert (finding.outcome == "kept") == (finding.region is not None)
         if finding.region is not None:
             assert found.regions[finding.region].prompt == finding.box.prompt
             assert finding.prototype is not None
@@ -263,5 +263,5 @@ def test_weak_boxes_continue_a_region_but_do_not_make_one() -> None:
     assert [region.prompt for region in found.regions] == [surer]
     same = next(region for region in sure.regions if region.prompt == surer)
     np.testing.assert_array_equal(found.regions[0].box_kji, same.box_kji)
-    assert {f.fate for f in found.findings if f.box.prompt != surer} == {"unsure"}
+    assert {f.outcome for f in found.findings if f.box.prompt != surer} == {"unsure"}
     assert "nowhere sure enough" in " ".join(found.in_words())

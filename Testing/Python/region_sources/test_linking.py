@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Tell2RegLib.region_sources.linking import link
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 
 SIZE = 40
 ALL = range(30)
@@ -21,7 +21,7 @@ def square(left: int, top: int, side: int, more: int = 0) -> np.ndarray:
 
 
 def chains(masks: list[tuple[int, np.ndarray]], looked_at=ALL, **more: object) -> list[tuple[int, ...]]:
-    return link([mask for _, mask in masks], [k for k, _ in masks], looked_at, WordsSettings(**more))  # type: ignore[arg-type]
+    return link([mask for _, mask in masks], [k for k, _ in masks], looked_at, DetectionSettings(**more))  # type: ignore[arg-type]
 
 
 def test_masks_that_overlap_on_neighbouring_slices_are_one_chain() -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.errors import GeometryError, InputError
-from Tell2RegLib.matching import left_alone, match_found
-from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.matching import match_found, without_partner
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.region_sources.registry import GROUP, accepted_options, check_found, make_source, source_names
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
@@ -94,7 +94,7 @@ def test_regions_without_prototypes_are_paired_by_their_names() -> None:
     pairs = match_found(fixed, moving)
     assert [pair.name for pair in pairs] == ["bright spot 1", "bright spot 2"]
     assert match_found(fixed, replace(moving, regions=())) == ()
-    assert left_alone(pairs[:1], fixed, moving) == ((fixed.regions[1],), (moving.regions[1],))
+    assert without_partner(pairs[:1], fixed, moving) == ((fixed.regions[1],), (moving.regions[1],))
 
 
 # --- the registry ---
@@ -159,13 +159,13 @@ class Source:
 
 def test_a_plug_in_is_handed_the_users_options_that_it_has_parameters_for(install: Callable[..., None]) -> None:
     install("optioned", {"optioned": "optioned_module:Source"}, optioned_module=OPTIONS)
-    looking = Looking(source="optioned", spacing_mm=2.0, slice_step=3, device="cuda:1")
+    looking = FindOptions(source="optioned", spacing_mm=2.0, slice_step=3, device="cuda:1")
     assert looking.words(["a"]).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("the_example")
 def test_a_plug_in_that_takes_none_of_the_options_is_made_all_the_same(tmp_path: Path) -> None:
-    words = Looking(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).words(["bright spot"])
+    words = FindOptions(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).words(["bright spot"])
     assert words.source == make_source("bright_spots")
     assert words.store is not None
     assert accepted_options("bright_spots", {"share": 0.1, "device": "cpu", "name": None}) == {"share": 0.1}
@@ -178,11 +178,11 @@ def test_what_cannot_be_used_is_told_with_the_sources_name() -> None:
     grid = Grid((4, 3, 2))
     volume = Volume(np.zeros(grid.shape_kji), grid)
     good = Region.from_mask("a", np.ones(grid.shape_kji), grid, prompt="a")
-    assert check_found(Found("plug", ("a",), (good,)), volume).regions == (good,)
+    assert check_found(SourceResult("plug", ("a",), (good,)), volume).regions == (good,)
     elsewhere = Region.from_mask("a", np.ones((2, 3, 4)), Grid((4, 3, 2), (2.0, 1.0, 1.0)), prompt="a")
     with pytest.raises(GeometryError, match="'plug' gave the region 'a' on a grid of"):
-        check_found(Found("plug", ("a",), (elsewhere,)), volume)
+        check_found(SourceResult("plug", ("a",), (elsewhere,)), volume)
     with pytest.raises(InputError, match="'plug' gave two regions the name 'A'"):
-        check_found(Found("plug", ("a",), (good, replace(good, name="A"))), volume)
+        check_found(SourceResult("plug", ("a",), (good, replace(good, name="A"))), volume)
     with pytest.raises(InputError, match="the prompt 'a', which was not asked for"):
-        check_found(Found("plug", ("b",), (good,)), volume)
+        check_found(SourceResult("plug", ("b",), (good,)), volume)

@@ -10,7 +10,7 @@ import pytest
 
 from Tell2RegLib.matching import MatchSettings
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.region_sources.protocol import Finding, Found
+from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.results.report.detections import busiest_slice, found_rows, slice_plane
 from Tell2RegLib.results.report.pictures import Tag, picture
 from Tell2RegLib.results.report.render import render_report
@@ -51,7 +51,7 @@ def test_every_box_of_the_slice_is_drawn_with_its_word_and_score(result: Registr
     number = busiest_slice(found)
     boxes_picture = str(found_rows(result)[0]["pictures"][0]["svg"])
     here = [f for f in found.findings if f.box.slice_index == number]
-    kept = [f"{f.box.prompt} {f.box.score:.2f}" for f in here if f.fate == "kept"]
+    kept = [f"{f.box.prompt} {f.box.score:.2f}" for f in here if f.outcome == "kept"]
     assert sorted(texts_of(boxes_picture)) == sorted(kept)
     assert boxes_picture.count("<rect ") == len(here)
 
@@ -96,14 +96,16 @@ def test_a_prompt_cannot_bring_markup_into_the_report(bench: Bench) -> None:
     assert "<b>" not in svg
 
 
-def a_found(numbers: tuple[int, ...], regions: int = 2) -> Found:
+def a_found(numbers: tuple[int, ...], regions: int = 2) -> SourceResult:
     grid = Grid((8, 6, 5), (2.0, 2.0, 3.0), (-8.0, -6.0, 4.0))
     mask = np.ones((6, 8), dtype=bool)
     findings = []
     for k in numbers:
         box = Box(k, "it", (1, 1, 3, 3), 0.5)
-        findings.append(Finding(box, "kept", Mask(box, mask, 1.0), region=k % regions))
-    return Found("test", ("it",), (), Volume(np.zeros((5, 6, 8), np.uint8), grid), (0, 1, 2, 3, 4), tuple(findings))
+        findings.append(Detection(box, "kept", Mask(box, mask, 1.0), region=k % regions))
+    return SourceResult(
+        "test", ("it",), (), Volume(np.zeros((5, 6, 8), np.uint8), grid), (0, 1, 2, 3, 4), tuple(findings)
+    )
 
 
 def test_the_slice_that_shows_most_regions_is_shown_or_the_middle_one() -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.region import Region, color_of
-from Tell2RegLib.space.region_warping import carry_region
+from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import affine_transform
 from Testing.Python.conftest import HOSTILE_GRIDS
 from Testing.Python.maps import LANDMARKS, SIX_PAIRS, a_wavy_transform, fixed_grid, moving_grid
@@ -386,7 +386,7 @@ def test_a_carried_segmentation_is_what_the_library_carries(fixed: str, moving: 
     copy = segmentations.carry_segmentation(node, transform, target, a_scene, "carried")
     regions, _ = segmentations.regions_from_segmentation(copy, fixed_grid(fixed))
     for region, (name, mask), place in zip(regions.values(), drawn.items(), LANDMARKS, strict=False):
-        expected = carry_region(Region.from_mask(name, mask, moving_grid(moving)), transform)
+        expected = warp_region(Region.from_mask(name, mask, moving_grid(moving)), transform)
         np.testing.assert_array_equal(region.mask_kji(), expected.mask_kji())
         np.testing.assert_allclose(region.centroid_lps_mm(), place, atol=0.5)
     segment = copy.GetSegmentation().GetNthSegment(0)

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
-from Tell2RegLib.space.region_resampling import place_region
+from Tell2RegLib.space.region_resampling import resample_region
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 from Testing.Python.small import centred_grid
 
@@ -37,7 +37,7 @@ def test_a_region_lies_where_simpleitk_resamples_it(kind: str) -> None:
         image, to.size_xyz, sitk.Transform(), sitk.sitkLinear, to.origin_lps_mm, to.spacing_mm, to.direction
     )
     expected = sitk.GetArrayFromImage(there) >= 0.5
-    placed = place_region(region, OTHER)
+    placed = resample_region(region, OTHER)
     assert np.sum(placed.mask_kji() != expected) <= 0.002 * expected.sum()
     assert (placed.name, placed.prompt, placed.score, placed.color) == ("corner", "bars", 0.5, (1, 0, 0))
     assert placed.prototype is region.prototype or np.array_equal(placed.prototype, region.prototype)
@@ -45,5 +45,5 @@ def test_a_region_lies_where_simpleitk_resamples_it(kind: str) -> None:
 
 def test_on_its_own_grid_it_stays_and_elsewhere_there_is_none() -> None:
     region = a_corner(OTHER)
-    assert place_region(region, OTHER) is region
-    assert place_region(region, centred_grid(centre_lps_mm=(900.0, 0.0, 0.0))) is None
+    assert resample_region(region, OTHER) is region
+    assert resample_region(region, centred_grid(centre_lps_mm=(900.0, 0.0, 0.0))) is None

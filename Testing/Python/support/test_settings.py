@@ -13,12 +13,12 @@ from Tell2RegLib.cli import options
 from Tell2RegLib.errors import FitDiverged, InputError, Tell2RegError, error_of
 from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.pipeline.find_options import Looking
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.device import check_device, choose_device
 from Tell2RegLib.support.settings import check_settings, setting, setting_of, settings_of
 from Testing.settings_page import PAGE, page
 
-DECLARED = (FitSettings, Looking, TrustSettings)
+DECLARED = (FitSettings, FindOptions, TrustSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,12 @@ def test_a_setting_is_found_by_its_name() -> None:
 def test_devices_have_one_grammar(name: str) -> None:
     assert not check_device(name)
     FitSettings(device=name)
-    Looking(device=name)
+    FindOptions(device=name)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "", "cuda:0 "])
 def test_other_words_are_no_devices_anywhere(name: str) -> None:
-    for use in (lambda: FitSettings(device=name), lambda: Looking(device=name), lambda: choose_device(name)):
+    for use in (lambda: FitSettings(device=name), lambda: FindOptions(device=name), lambda: choose_device(name)):
         with pytest.raises(InputError, match="auto, cpu, cuda or cuda:N"):
             use()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.pipeline import prompt_query as words_module
-from Tell2RegLib.pipeline.prompt_query import Words
+from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.worker.serve import serve
 from Tell2RegLib.worker.tasks import TASKS, Run, Task
 from Testing.Python.by_words import Bench, a_bench
@@ -24,8 +24,8 @@ from Testing.Python.by_words import Bench, a_bench
 HOLD = "TELL2REG_TEST_HOLD"
 
 
-def simulated(prompts: Sequence[str], models: str = "demo", **options: Any) -> Words:
-    """In the place of `words_by_models`."""
+def simulated(prompts: Sequence[str], models: str = "demo", **options: Any) -> PromptQuery:
+    """In the place of `query_by_models`."""
     found = the_bench().words(*prompts)
     if options["networks"] is not None and options["networks"].loads == 0:
         options["networks"].loads = 1
@@ -62,5 +62,5 @@ def stage_to_hold() -> str:
 
 
 if __name__ == "__main__":
-    words_module.words_by_models = simulated
+    words_module.query_by_models = simulated
     serve({name: held(task) for name, task in TASKS.items()})

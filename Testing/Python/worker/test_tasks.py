@@ -16,7 +16,7 @@ from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.installed import Store
 from Tell2RegLib.pipeline import prompt_query as words_module
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.settings import WordsSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.worker import checking
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
@@ -216,19 +216,19 @@ def test_networks_are_loaded_once_and_let_go_for_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         words_module,
         "grounded_sam",
-        lambda files, **options: GroundedSam(object(), object(), WordsSettings(region_score=0.25)),  # type: ignore[arg-type]
+        lambda files, **options: GroundedSam(object(), object(), DetectionSettings(region_score=0.25)),  # type: ignore[arg-type]
     )
     kept = Kept()
 
     def source(**options: object) -> GroundedSam:
-        found = words_module.words_by_models(["a"], networks=kept.networks, **options).source  # type: ignore[arg-type]
+        found = words_module.query_by_models(["a"], networks=kept.networks, **options).source  # type: ignore[arg-type]
         assert isinstance(found, GroundedSam)
         return found
 
-    first = source(settings=WordsSettings(spacing_mm=1.0))
-    second = source(settings=WordsSettings(spacing_mm=2.0))
+    first = source(settings=DetectionSettings(spacing_mm=1.0))
+    second = source(settings=DetectionSettings(spacing_mm=2.0))
     assert second.detector is first.detector
-    assert second.settings == WordsSettings(spacing_mm=2.0, region_score=0.25)
+    assert second.settings == DetectionSettings(spacing_mm=2.0, region_score=0.25)
     assert kept.networks.loads == 1
     assert source(box_threshold=0.3).detector is not first.detector
     assert source(device="cpu").detector is not first.detector

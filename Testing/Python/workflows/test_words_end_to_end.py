@@ -13,8 +13,8 @@ import pytest
 from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.phantom import centred_grid, make_pair, make_subject, render
 from Tell2RegLib.pipeline.find import find_regions
-from Tell2RegLib.pipeline.prompt_query import Words, words_by_models
-from Tell2RegLib.region_sources.protocol import Found
+from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.volume import write_volume
 from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair
@@ -31,8 +31,8 @@ LEFT_HANDED = centred_grid((128, 108, 48), (2.25, 2.25, 3.0), np.diag([1.0, -1.0
 
 
 @pytest.fixture(scope="module")
-def words() -> Words:
-    return words_by_models(PROMPTS, "demo", device="cpu")
+def words() -> PromptQuery:
+    return query_by_models(PROMPTS, "demo", device="cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Case:
         return gland.dice_after
 
 
-def registered(words: Words, seed: int, fixed_grid=AXIAL, moving_grid=AXIAL) -> Case:  # type: ignore[no-untyped-def]
+def registered(words: PromptQuery, seed: int, fixed_grid=AXIAL, moving_grid=AXIAL) -> Case:  # type: ignore[no-untyped-def]
     from Tell2RegLib.workflows import demo
 
     with pytest.MonkeyPatch.context() as patch:
@@ -68,7 +68,7 @@ def registered(words: Words, seed: int, fixed_grid=AXIAL, moving_grid=AXIAL) -> 
     [(31, AXIAL, AXIAL), (57, OBLIQUE, LEFT_HANDED)],
     ids=["fresh subject", "fresh subject, oblique onto left-handed"],
 )
-def test_words_alone_bring_gland_and_targets_together(words: Words, seed: int, fixed_grid, moving_grid) -> None:  # type: ignore[no-untyped-def]
+def test_words_alone_bring_gland_and_targets_together(words: PromptQuery, seed: int, fixed_grid, moving_grid) -> None:  # type: ignore[no-untyped-def]
     case = registered(words, seed, fixed_grid, moving_grid)
     assert case.result.status == "ok"
     assert case.true_gland_dice >= 0.85
@@ -79,14 +79,16 @@ def test_words_alone_bring_gland_and_targets_together(words: Words, seed: int, f
     assert found["prostate"] == found["bladder"] == 1.0
 
 
-def looked_for(words: Words, seed: int, prompts: tuple[str, ...], without: tuple[str, ...] = ()) -> tuple[Found, tuple]:
+def looked_for(
+    words: PromptQuery, seed: int, prompts: tuple[str, ...], without: tuple[str, ...] = ()
+) -> tuple[SourceResult, tuple]:
     scan = render(make_subject(seed, without=without), AXIAL, seed=seed)
     (found,) = find_regions(words.source, [scan.volume], prompts)
     return found, scan.regions()
 
 
 @pytest.mark.slow
-def test_a_region_lies_where_the_organ_is_that_the_words_name(words: Words) -> None:
+def test_a_region_lies_where_the_organ_is_that_the_words_name(words: PromptQuery) -> None:
     found, truth = looked_for(words, 41, ("prostate", "bladder", "left femoral head", "right femoral head"))
     true = {region.name: region for region in truth}
     for region in found.regions[:4]:
@@ -94,7 +96,7 @@ def test_a_region_lies_where_the_organ_is_that_the_words_name(words: Words) -> N
 
 
 @pytest.mark.slow
-def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: Words) -> None:
+def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: PromptQuery) -> None:
     found, _ = looked_for(words, 43, ("bladder", "prostate"), without=("bladder",))
     assert {region.prompt for region in found.regions} == {"prostate"}
 
@@ -104,13 +106,13 @@ def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: Words
     ("organ", "seed"),
     [("prostate", 43), ("prostate", 222), ("prostate", 223), ("rectum", 224), ("pubic symphysis", 225)],
 )
-def test_words_for_an_organ_that_was_removed_find_nothing(words: Words, organ: str, seed: int) -> None:
+def test_words_for_an_organ_that_was_removed_find_nothing(words: PromptQuery, organ: str, seed: int) -> None:
     found, _ = looked_for(words, seed, (organ,), without=(organ,))
     assert not found.regions
 
 
 @pytest.mark.slow
-def test_words_that_the_networks_do_not_know_find_nothing_and_are_told(words: Words) -> None:
+def test_words_that_the_networks_do_not_know_find_nothing_and_are_told(words: PromptQuery) -> None:
     found, _ = looked_for(words, 44, ("dog",))
     assert not found.regions
     assert found.in_words()[0].startswith("'dog': no")
