@@ -12,7 +12,9 @@ from Testing.Python.small import ROOT
 PAGE = (ROOT / "docs" / "slicer.md").read_text(encoding="utf-8")
 UI = ElementTree.parse(ROOT / "Tell2Reg" / "Resources" / "UI" / "Tell2Reg.ui").getroot()
 SHOWN = {element.text.rstrip(":") for element in UI.iter("string") if element.text}
-LOGIC = (ROOT / "Tell2RegLib" / "slicer_module" / "logic" / "module_logic.py").read_text(encoding="utf-8")
+LOGIC = "".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "Tell2RegLib" / "slicer_module" / "logic").glob("*.py")
+)
 
 
 def test_links_lead_to_files() -> None:

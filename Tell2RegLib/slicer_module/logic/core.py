@@ -1,0 +1,70 @@
+"""What every part of the logic shares: the parameter node, the runs of the worker, the signals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import slicer.util
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from Tell2RegLib.slicer_module.logic.fitted_regions import FittedRegions
+from Tell2RegLib.slicer_module.logic.parameters import (
+    Tell2RegParameterNode,
+)
+from Tell2RegLib.slicer_module.run.runs import Runs
+from Tell2RegLib.slicer_module.run.signal import Signal
+from Tell2RegLib.slicer_module.scene.pair_decisions import History, Rows
+from Tell2RegLib.slicer_module.scene.transforms import interpolate_linearly
+
+FIND, FIT, REPORT, DEMO = "find", "fit", "report", "demo"
+"""The runs of the worker that a person starts."""
+
+
+class CoreLogic(ScriptedLoadableModuleLogic):
+    """The parameter node, the runs and the signals; see `Tell2RegLogic`."""
+
+    def __init__(self, runs: Runs | None = None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._runs = runs
+        self._history = History()
+        self._rows: tuple[str, Rows] = ("", ())
+        self.pairsChanged, self.fitChanged, self.regionsFound = Signal(), Signal(), Signal()
+        self._regions = FittedRegions()
+        self.demoLoaded = Signal()
+        self.isChanging = False
+        """Whether a result is just being put into the scene: half of it is there."""
+        self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+
+    def getParameterNode(self) -> Tell2RegParameterNode:
+        """The parameter node of the present scene."""
+        self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+        for node in (self.parameters.deformableTransform, self.parameters.inverseTransform):
+            if node is not None:  # fields that Slicer has read from a scene are splines to it until told otherwise
+                interpolate_linearly(node)
+        return self.parameters
+
+    @property
+    def runs(self) -> Runs:
+        """Who runs the worker; made when it is first needed."""
+        if self._runs is None:
+            from Tell2RegLib.slicer_module.run.application import makeRuns
+
+            self._runs = makeRuns()
+        return self._runs
+
+    def close(self) -> None:
+        """End the worker and whatever it does; the logic can still be used."""
+        runs, self._runs = self._runs, None
+        if runs is not None:
+            runs.close()
+
+    @contextmanager
+    def _inOneGo(self) -> Iterator[None]:
+        """Put a result into the scene: whoever shows the parameters does so once, at the end, not after each change."""
+        self.isChanging = True
+        try:
+            with slicer.util.NodeModify(self.parameters.parameterNode):
+                yield
+        finally:
+            self.isChanging = False

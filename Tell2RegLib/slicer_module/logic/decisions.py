@@ -1,0 +1,104 @@
+"""Decisions on the pairs: accept, reject, rename, pair by hand, undo and redo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.slicer_module.logic import input_checks
+from Tell2RegLib.slicer_module.logic.core import CoreLogic
+from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
+from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
+from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.region import RegionPair
+
+
+class DecisionsLogic(CoreLogic):
+    """The pairs as they are decided now, and what changes them."""
+
+    @property
+    def rows(self) -> Rows:
+        """The pairs as they are decided now; none while other volumes than theirs are chosen."""
+        text = "" if input_checks.whyForeign(self.parameters) else self.parameters.pairs
+        if text != self._rows[0]:
+            self._rows = (text, pair_decisions.from_json(text))
+        return self._rows[1]
+
+    def _keep(self, rows: Rows) -> None:
+        self.parameters.pairs = pair_decisions.to_json(rows)
+        self.pairsChanged.emit()
+
+    def _decide(self, change: Callable[[Rows], Rows]) -> None:
+        rows = self._history.step(self.rows, change)
+        if rows != self.rows:
+            self._showRows(rows)
+
+    def _showRows(self, rows: Rows) -> None:
+        result_nodes.showDecisions(self.parameters, rows)
+        self._keep(rows)
+
+    def accept(self, numbers: Collection[int]) -> None:
+        """Use the pairs of these numbers in the fit."""
+        self._decide(lambda rows: pair_decisions.decided(rows, numbers, True))
+
+    def reject(self, numbers: Collection[int]) -> None:
+        """Leave the pairs of these numbers out of the fit."""
+        self._decide(lambda rows: pair_decisions.decided(rows, numbers, False))
+
+    def rename(self, number: int, name: str) -> None:
+        """Give a pair another name, on both sides."""
+        self._decide(lambda rows: pair_decisions.renamed(rows, number, name))
+
+    def pairByHand(self, fixedSegment: str, movingSegment: str, name: str = "") -> None:
+        """Take two segments of Tell2Reg's segmentations, by their ids, for the same thing.
+
+        Raises:
+            InputError: one of them is empty or not there, or they are a pair already.
+        """
+        own = self.parameters
+        input_checks.raiseIf(input_checks.whyForeign(own))
+        if own.fixedRegions is None or own.movingRegions is None:
+            raise InputError("There are no segments to pair yet: find regions first.")
+        ours, theirs = input_checks.readRegions(own, *input_checks.readGrids(own))
+        for side, regions, segment in (("fixed", ours, fixedSegment), ("moving", theirs, movingSegment)):
+            if segment not in regions:
+                raise InputError(f"The {side} segment that was chosen is empty: draw something in it first.")
+        name = name or own.fixedRegions.GetSegmentation().GetSegment(fixedSegment).GetName()
+        measures = result_nodes.measuresOf(RegionPair(ours[fixedSegment], theirs[movingSegment]))
+        self._decide(
+            lambda rows: pair_decisions.paired_by_hand(rows, fixedSegment, movingSegment, name, measures=measures)
+        )
+
+    def forgetDecisions(self) -> None:
+        """Another scene: what was decided in the one before cannot be taken back here."""
+        self._history.forget()
+
+    @property
+    def canUndo(self) -> bool:
+        """Whether a decision can be taken back."""
+        return self._history.can_undo and not input_checks.whyForeign(self.parameters)
+
+    @property
+    def canRedo(self) -> bool:
+        """Whether a decision can be done again."""
+        return self._history.can_redo and not input_checks.whyForeign(self.parameters)
+
+    def undo(self) -> None:
+        """Take the last decision back."""
+        self._showRows(self._history.undo(self.rows))
+
+    def redo(self) -> None:
+        """Do the decision again that was taken back."""
+        self._showRows(self._history.redo(self.rows))
+
+    def placesOf(self, number: int) -> tuple[Floats | None, Floats | None]:
+        """Centres of a pair's segments, (3,) LPS mm each, in the fixed volume and in the moving one as it lies."""
+        row, own, places = pair_decisions.row_of(self.rows, number), self.parameters, []
+        for node, segment in ((own.fixedRegions, row.fixed), (own.movingRegions, row.moving)):
+            known = node is not None and node.GetSegmentation().GetSegment(segment) is not None
+            center = node.GetSegmentCenter(segment) if known else None
+            places.append(None if center is None else np.array(center) * SIGNS)
+        return places[0], places[1]

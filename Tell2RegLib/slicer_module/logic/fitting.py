@@ -1,0 +1,133 @@
+"""The fit of the accepted pairs, and whether it is outdated."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.slicer_module.logic import input_checks
+from Tell2RegLib.slicer_module.logic.core import FIT
+from Tell2RegLib.slicer_module.logic.decisions import DecisionsLogic
+from Tell2RegLib.slicer_module.logic.parameters import (
+    WORDS,
+    promptsOf,
+)
+from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
+from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
+from Tell2RegLib.slicer_module.scene.fit_summary import SUMMARY, FitRow, fromTheVolumeAsItLies, rowsOfFit, summaryOf
+from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
+from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
+from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.worker.requests import (
+    FitReply,
+    FitRequest,
+)
+
+
+class FittingLogic(DecisionsLogic):
+    """Fits transforms to the accepted pairs."""
+
+    def whyNotFit(self) -> str:
+        """Why nothing can be fitted, one sentence; empty when it can."""
+        return input_checks.whyNotFit(self.parameters, self.rows)
+
+    @property
+    def fitSummary(self) -> dict[str, Any]:
+        """What the fit did, in numbers; empty before a fit, and where the scene keeps it damaged."""
+        summary = mappingOf(self.parameters.fitSummary)
+        return summary if set(SUMMARY) <= set(summary) else {}
+
+    @property
+    def fitRows(self) -> tuple[FitRow, ...]:
+        """What the fit that `fitSummary` tells of did to every pair, whatever was decided since."""
+        return rowsOfFit(self.fitSummary)
+
+    @property
+    def fitIsOld(self) -> bool:
+        """Whether the accepted pairs or the smoothness have changed since the fit."""
+        fitted = self.parameters.fittedPairs
+        if not fitted:
+            return False
+        stiffer = self.fitSummary.get("smoothness", self.parameters.smoothness) != self.parameters.smoothness
+        return stiffer or not pair_decisions.same_for_the_fit(pair_decisions.from_json(fitted), self.rows)
+
+    def fit(self, waitForCompletion: bool = False) -> None:
+        """Fit rigid, affine and deformable transforms to the accepted pairs, with the segments as they are now.
+
+        Args:
+            waitForCompletion: return when it is done, and raise if it failed; else `runs.ended` tells.
+
+        Raises:
+            Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
+        """
+        requested, request = self._fitRequest()
+        keep, initial, rows = RunInputs(self.parameters), input_checks.initialMatrix(self.parameters), self.rows
+
+        def fitted(reply: FitReply) -> None:
+            keep.raiseIfGone(self.parameters)
+            if reply.transform is None or reply.jacobian is None:
+                raise InputError(reply.reason)
+            with self._inOneGo():
+                self._putFit(reply, request, requested, initial, rows)
+            self.pairsChanged.emit()
+            self.fitChanged.emit()
+
+        self.runs.start(FIT, request, fitted, waitForCompletion)
+
+    def _fitRequest(self) -> tuple[Rows, FitRequest]:
+        own = self.parameters
+        input_checks.raiseIf(self.whyNotFit())
+        fixed, moving = input_checks.readVolumes(own)
+        pairs = input_checks.readPairs(own, self.rows, fixed.grid, moving.grid)
+        request = FitRequest(
+            fixed=fixed,
+            moving=moving,
+            pairs=tuple(pair for _, pair in pairs),
+            smoothness=own.smoothness,
+            device=own.device,
+            prompts=promptsOf(own.prompts) if own.source == WORDS else (),
+            models=mappingOf(own.modelHashes),
+            parameters=mappingOf(own.foundParameters),
+        )
+        return tuple(row for row, _ in pairs), request
+
+    def _putFit(
+        self,
+        reply: FitReply,
+        request: FitRequest,
+        requested: Rows,
+        initial: Floats | None,
+        rows: Rows,
+    ) -> None:
+        """Show a fit.
+
+        Args:
+            requested: the rows of the request's pairs.
+            rows: all of them when the fit was asked for.
+        """
+        transform, linear = fromTheVolumeAsItLies(reply, initial)
+        own = self.parameters
+        own.shown = "none"
+        result_nodes.showFit(own, transform, linear, reply.jacobian, reply.provenance)
+        own.fitSummary = json.dumps({**summaryOf(reply, request.pairs, requested), "smoothness": request.smoothness})
+        own.fittedPairs = pair_decisions.to_json(rows)
+        measures = {
+            row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}
+            for row, metric in zip(requested, reply.metrics, strict=True)
+        }
+        self._history.revise(lambda steps: pair_decisions.remeasured(steps, measures))
+        now = pair_decisions.remeasured(self.rows, measures)
+        result_nodes.showDecisions(own, now)
+        own.pairs, own.shown = pair_decisions.to_json(now), "deformable"
+
+    def whyOutdated(self) -> str:
+        """Why the fit is outdated, one sentence; empty when it is not, and before a fit."""
+        if self.fitIsOld:
+            return "The accepted pairs or the smoothness have changed since the fit."
+        if self._regions.edited(self.parameters, self._fittedRows(), self.fitSummary.get("regions")):
+            return "Regions have been edited since the fit."
+        return ""
+
+    def _fittedRows(self) -> Rows:
+        return tuple(row for row in pair_decisions.from_json(self.parameters.fittedPairs) if row.accepted)

@@ -1,0 +1,95 @@
+"""Plans propagated by the fit, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from Tell2RegLib.errors import InputError
+from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, plan_record
+from Tell2RegLib.slicer_module.logic.core import REPORT
+from Tell2RegLib.slicer_module.logic.fitting import FittingLogic
+from Tell2RegLib.slicer_module.logic.parameters import (
+    CARRY_BY,
+)
+from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
+from Tell2RegLib.slicer_module.scene.markups import points_of
+from Tell2RegLib.space.grid import apply_affine
+from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.worker.requests import (
+    ReportReply,
+    ReportRequest,
+)
+
+
+class PropagationLogic(FittingLogic):
+    """Propagates plans and writes the report."""
+
+    def whyNotPropagate(self, nodes: Sequence) -> str:
+        """Why nothing can be carried, one sentence; empty when it can."""
+        return input_checks.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to carry.")
+
+    def propagate(self, nodes: Sequence, carryBy: str = "", allowOutdated: bool = False) -> tuple[list, tuple]:
+        """Carry copies of nodes to the other volume, in `parameters.direction`.
+
+        Args:
+            nodes: markups, segmentations, models or volumes; they stay as they are.
+            carryBy: "deformable", "affine" or "rigid"; `parameters.carryBy` when empty.
+            allowOutdated: carry also by a fit whose pairs, smoothness or regions have changed since.
+
+        Returns:
+            The copies, and a `TargetTrust` for every control point of the markups.
+
+        Raises:
+            InputError: there is no transform, it is outdated, or a node that cannot be carried.
+        """
+        input_checks.raiseIf(self.whyNotPropagate(nodes))
+        own, outdated = self.parameters, self.whyOutdated()
+        if carryBy and carryBy not in CARRY_BY:
+            raise InputError(f"A plan is carried by {', '.join(CARRY_BY)}, not by '{carryBy}'.")
+        if outdated and not allowOutdated:
+            raise InputError(f"{outdated[:-1]}: fit again (step 4), or carry the plan with allowOutdated=True.")
+        own.carryBy = carryBy or plan.carryByOf(own)
+        copies = plan.carryAll(own, nodes)
+        trusts = plan.trustOf(own, nodes, fitted_regions.pairsNow(own, self._fittedRows()))
+        plan.fillTargets(own, trusts)
+        plan_record.keep(own, CarriedPlan(trusts, own.direction, own.carryBy, plan_record.fitKey(own)))
+        return copies, trusts
+
+    def saveReport(
+        self, folder: str | Path, planNodes: Sequence = (), overwrite: bool = False, waitForCompletion: bool = False
+    ) -> None:
+        """Write report.html with the transform, the regions and the tables into a folder (docs/result-folder.md).
+
+        Args:
+            folder: a new folder, or one with an earlier result when `overwrite`.
+            planNodes: markups on the moving volume to carry in the report, with the errors of the targets where
+                `parameters.trueTargets` names all of them.
+
+        Raises:
+            Tell2RegError: there is no fit of the pairs as they are now, or with `waitForCompletion` what went wrong.
+        """
+        input_checks.raiseIf(self.whyNotReport())
+        _, fit = self._fitRequest()
+        points = self._planFor(planNodes) if planNodes else None
+        truth = plan.truthFor(self.parameters, points.names) if points else None
+        request = ReportRequest(fit, points, Path(folder), overwrite, truth)
+        self.runs.start(REPORT, request, self._reported, waitForCompletion)
+
+    def whyNotReport(self) -> str:
+        """Why no report can be written, one sentence; empty when it can."""
+        old = "The pairs or the smoothness have changed since the fit: fit again (step 4)." if self.fitIsOld else ""
+        return self.whyNotFit() or input_checks.whyNotUse(self.parameters) or old
+
+    def _planFor(self, nodes: Sequence) -> PointList:
+        """The points of these markups where the initial transform lays the moving volume."""
+        lists, initial = [points_of(node) for node in nodes], input_checks.initialMatrix(self.parameters)
+        places = np.concatenate([points.points_lps_mm for points in lists])
+        if initial is not None:
+            places = apply_affine(initial, places)
+        return PointList(tuple(name for points in lists for name in points.names), places)
+
+    def _reported(self, reply: ReportReply) -> None:
+        self.report = reply.report
