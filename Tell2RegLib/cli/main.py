@@ -14,10 +14,16 @@ from Tell2RegLib.cli.options import (
     BoxThreshold,
     Debug,
     Device,
+    Fixed,
+    FixedPoints,
+    FixedRegions,
     Json,
     KeepEmbeddings,
     Kind,
     Models,
+    Moving,
+    MovingPoints,
+    MovingRegions,
     Out,
     Overwrite,
     PaperMode,
@@ -30,6 +36,7 @@ from Tell2RegLib.cli.options import (
     Spacing,
     Threshold,
 )
+from Tell2RegLib.cli.regions_command import end_without, loaded, regions
 from Tell2RegLib.cli.result_tables import show_field, show_result
 from Tell2RegLib.cli.terminal import (
     Bars,
@@ -42,11 +49,11 @@ from Tell2RegLib.cli.terminal import (
 )
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.support.progress import FINDING_STAGES, STAGES, WORD_STAGES
+from Tell2RegLib.support.progress import STAGES, WORD_STAGES
 from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
-    from Tell2RegLib.pipeline.prompt_query import PromptQuery
+    pass
 
 app = typer.Typer(
     help="Register two medical volumes from text prompts. For research use only, not for clinical use.",
@@ -56,6 +63,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models_commands.app, name="models")
+
+ROLES = ("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points")
+"""What the files of a registration are for."""
 
 
 def _version(wanted: bool) -> None:
@@ -119,20 +129,12 @@ def demo(
 
 @app.command()
 def register(
-    fixed: Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")],
-    moving: Annotated[Path, typer.Option("--moving", help="Moving volume.")],
+    fixed: Fixed,
+    moving: Moving,
     out: Out,
     prompts: Prompts = None,
-    fixed_regions: Annotated[
-        Path | None,
-        typer.Option(
-            "--fixed-regions",
-            help="Regions of the fixed volume, instead of prompts: label map, .seg.nrrd or mask folder.",
-        ),
-    ] = None,
-    moving_regions: Annotated[
-        Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
-    ] = None,
+    fixed_regions: FixedRegions = None,
+    moving_regions: MovingRegions = None,
     models: Models = FindOptions.models,
     paper_mode: PaperMode = FindOptions.paper_mode,
     threshold: Threshold = FindOptions.threshold,
@@ -141,12 +143,8 @@ def register(
     slice_step: SliceStep = FindOptions.slice_step,
     source: Source = FindOptions.source,
     keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
-    moving_points: Annotated[
-        Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
-    ] = None,
-    fixed_points: Annotated[
-        Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")
-    ] = None,
+    moving_points: MovingPoints = None,
+    fixed_points: FixedPoints = None,
     transform: Kind = FitSettings.kind,
     smoothness: Smoothness = None,
     resolution: Resolution = FitSettings.resolution_mm,
@@ -157,114 +155,49 @@ def register(
 ) -> None:
     """Register two volumes from prompts, or from existing regions with the same names."""
     _check_either(prompts, fixed_regions, moving_regions)
-    files = {
-        "fixed": fixed,
-        "moving": moving,
-        "fixed regions": fixed_regions,
-        "moving regions": moving_regions,
-        "moving points": moving_points,
-        "fixed points": fixed_points,
-    }
-    given = {role: path for role, path in files.items() if path is not None}
+    files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
+    given = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
+    search = FindOptions(
+        models=models,
+        source=source,
+        device=device,
+        box_threshold=box_threshold,
+        spacing_mm=spacing,
+        slice_step=slice_step,
+        keep_embeddings=keep_embeddings,
+        paper_mode=paper_mode,
+        threshold=threshold,
+    )
+    stiff = default_smoothness(bool(prompts)) if smoothness is None else smoothness
+    settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
     with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
-        from Tell2RegLib.results.result_folder import write_result, writing_folder
-        from Tell2RegLib.workflows.register import register as run
-
-        stiff = default_smoothness(bool(prompts)) if smoothness is None else smoothness
-        settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
-        with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
-            more = _read(bars, given)
-            if prompts:
-                looking = FindOptions(
-                    models=models,
-                    source=source,
-                    device=device,
-                    box_threshold=box_threshold,
-                    spacing_mm=spacing,
-                    slice_step=slice_step,
-                    keep_embeddings=keep_embeddings,
-                    paper_mode=paper_mode,
-                    threshold=threshold,
-                )
-                more["words"] = _loaded(bars, looking, prompts)
-            result = run(settings=settings, inputs=given, progress=bars, **more)
-            write_result(result, aside, lambda done, total: bars("write", done, total))
+        result = _registered(bars, given, prompts, search, settings, (out, overwrite))
     _show(result, out, as_json, debug)
 
 
-def _loaded(bars: Bars, looking: FindOptions, prompts: Sequence[str]) -> PromptQuery:
-    bars("models", 0, 1)
-    words = looking.words(prompts)
-    bars("models", 1, 1)
-    return words
+def _registered(
+    bars: Bars,
+    given: Mapping[str, Path],
+    prompts: Sequence[str] | None,
+    search: FindOptions,
+    settings: FitSettings,
+    where: tuple[Path, bool],
+) -> Any:
+    """The result of a registration, written to `where`: the folder, and whether an earlier result may be replaced."""
+    from Tell2RegLib.results.result_folder import write_result, writing_folder
+    from Tell2RegLib.workflows.register import register as run
+
+    out, overwrite = where
+    with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
+        more = _read(bars, given)
+        if prompts:
+            more["words"] = loaded(bars, search, prompts)
+        result = run(settings=settings, inputs=given, progress=bars, **more)
+        write_result(result, aside, lambda done, total: bars("write", done, total))
+    return result
 
 
-@app.command()
-def regions(
-    volume: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
-    prompts: Annotated[
-        list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
-    models: Models = FindOptions.models,
-    box_threshold: BoxThreshold = FindOptions.box_threshold,
-    spacing: Spacing = FindOptions.spacing_mm,
-    slice_step: SliceStep = FindOptions.slice_step,
-    source: Source = FindOptions.source,
-    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
-    device: Device = FindOptions.device,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Find regions in one volume from prompts and write them as a Slicer segmentation."""
-    with errors_as_exit_codes(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
-        from Tell2RegLib.errors import InputError, OutputError
-        from Tell2RegLib.pipeline.find import find_regions
-        from Tell2RegLib.region_sources.segmentation_file import write_segmentation
-        from Tell2RegLib.space.volume import read_volume
-        from Tell2RegLib.support.progress import ProgressTracker
-
-        if not out.name.endswith(".seg.nrrd"):
-            raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
-        if out.exists() and not overwrite:
-            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
-        bars("read", 0, 1)
-        image = read_volume(volume)
-        bars("read", 1, 1)
-        looking = FindOptions(
-            models=models,
-            source=source,
-            device=device,
-            box_threshold=box_threshold,
-            spacing_mm=spacing,
-            slice_step=slice_step,
-            keep_embeddings=keep_embeddings,
-        )
-        words = _loaded(bars, looking, prompts)
-        (found,) = find_regions(words.source, [image], words.prompts, clock=ProgressTracker(bars), store=words.store)
-        if found.regions:
-            write_segmentation(found.regions, out, grid=image.grid)
-    reason = "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words."
-    record = {
-        "status": "ok" if found.regions else "nothing_found",
-        "reason": reason,
-        "output": str(out) if found.regions else None,
-        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
-        "messages": list(found.in_words()),
-    }
-    if as_json:
-        print_json(record)
-    if reason:
-        _end_without(reason, debug)
-    if as_json:
-        return
-    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
-    print_table("Regions", ["region", "prompt", "score", "ml"], rows)
-    for sentence in found.in_words():
-        stdout.print(sentence, markup=False)
-    stdout.print(f"Written: {out}", markup=False)
-    print_notice()
+app.command()(regions)
 
 
 @app.command()
@@ -347,16 +280,9 @@ def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
     if as_json:
         print_json({**record, "out": str(out)})
     if result.status != "ok":
-        _end_without(f"{result.reason} See the report in '{out}'.", debug)
+        end_without(f"{result.reason} See the report in '{out}'.", debug)
     if not as_json:
         show_result(record, out)
-
-
-def _end_without(reason: str, debug: bool) -> None:
-    from Tell2RegLib.errors import NothingFound
-
-    with errors_as_exit_codes(debug):
-        raise NothingFound(reason)
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:

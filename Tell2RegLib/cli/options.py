@@ -51,3 +51,19 @@ Spacing = Annotated[float, option(FindOptions, "spacing_mm", "--spacing")]
 SliceStep = Annotated[int, option(FindOptions, "slice_step", "--slice-step")]
 Source = Annotated[str, option(FindOptions, "source", "--source")]
 KeepEmbeddings = Annotated[Path | None, option(FindOptions, "keep_embeddings", "--keep-embeddings")]
+Fixed = Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")]
+Moving = Annotated[Path, typer.Option("--moving", help="Moving volume.")]
+FixedRegions = Annotated[
+    Path | None,
+    typer.Option(
+        "--fixed-regions",
+        help="Regions of the fixed volume, instead of prompts: label map, .seg.nrrd or mask folder.",
+    ),
+]
+MovingRegions = Annotated[
+    Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
+]
+MovingPoints = Annotated[
+    Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
+]
+FixedPoints = Annotated[Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")]

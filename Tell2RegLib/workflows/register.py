@@ -65,8 +65,7 @@ def register(
         true_regions: the true regions (fixed, moving) of a synthetic pair, to compare with what the words found.
         inputs: the files behind it all, for the record.
         memory: what earlier runs found and is still valid; a new one when None.
-        progress: called with (stage, done, total).
-        cancelled: asked often; True stops the run.
+        progress, cancelled: called with (stage, done, total); asked often, True stops the run.
 
     Returns:
         The result; with status "no_pairs" and a reason when there is no pair to fit.

@@ -31,10 +31,24 @@ def names(paths: list[Path]) -> list[str]:
 
 ROOMS = [path for path in LIBRARY.iterdir() if path.is_dir() and (path / "__init__.py").exists()]
 
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+
 
 def test_the_root_holds_rooms_and_hardly_a_file() -> None:
     at_the_root = {path.name for path in LIBRARY.iterdir() if path.is_file()}
     assert at_the_root == {"__init__.py", "errors.py", "py.typed", "CMakeLists.txt"}
+
+
+def test_files_and_functions_stay_small() -> None:
+    large = []
+    for path in LIBRARY_FILES:
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > MOST_LINES:
+            large.append(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MOST_LINES_OF_A_FUNCTION:
+                large.append(f"{path.relative_to(ROOT)}, {node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines")
+    assert not large, "\n".join(large)
 
 
 def test_every_room_has_its_tests_in_a_folder_of_its_name() -> None:

@@ -1,0 +1,123 @@
+"""`tell2reg regions`: regions of one volume, found by prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from Tell2RegLib.cli.options import (
+    BoxThreshold,
+    Debug,
+    Device,
+    Json,
+    KeepEmbeddings,
+    Models,
+    Overwrite,
+    SliceStep,
+    Source,
+    Spacing,
+)
+from Tell2RegLib.cli.terminal import (
+    Bars,
+    errors_as_exit_codes,
+    print_json,
+    print_notice,
+    print_table,
+    stdout,
+)
+from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.support.progress import FINDING_STAGES
+
+if TYPE_CHECKING:
+    from Tell2RegLib.pipeline.prompt_query import PromptQuery
+    from Tell2RegLib.region_sources.protocol import SourceResult
+
+
+def loaded(bars: Bars, looking: FindOptions, prompts: Sequence[str]) -> PromptQuery:
+    """The prompts with their source, its networks loaded."""
+    bars("models", 0, 1)
+    words = looking.words(prompts)
+    bars("models", 1, 1)
+    return words
+
+
+def regions(
+    volume: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
+    prompts: Annotated[
+        list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
+    models: Models = FindOptions.models,
+    box_threshold: BoxThreshold = FindOptions.box_threshold,
+    spacing: Spacing = FindOptions.spacing_mm,
+    slice_step: SliceStep = FindOptions.slice_step,
+    source: Source = FindOptions.source,
+    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
+    device: Device = FindOptions.device,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find regions in one volume from prompts and write them as a Slicer segmentation."""
+    with errors_as_exit_codes(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
+        from Tell2RegLib.errors import InputError, OutputError
+        from Tell2RegLib.pipeline.find import find_regions
+        from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+        from Tell2RegLib.space.volume import read_volume
+        from Tell2RegLib.support.progress import ProgressTracker
+
+        if not out.name.endswith(".seg.nrrd"):
+            raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
+        if out.exists() and not overwrite:
+            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        bars("read", 0, 1)
+        image = read_volume(volume)
+        bars("read", 1, 1)
+        looking = FindOptions(
+            models=models,
+            source=source,
+            device=device,
+            box_threshold=box_threshold,
+            spacing_mm=spacing,
+            slice_step=slice_step,
+            keep_embeddings=keep_embeddings,
+        )
+        words = loaded(bars, looking, prompts)
+        (found,) = find_regions(words.source, [image], words.prompts, clock=ProgressTracker(bars), store=words.store)
+        if found.regions:
+            write_segmentation(found.regions, out, grid=image.grid)
+    record = _record(found, out)
+    reason = record["reason"]
+    if as_json:
+        print_json(record)
+    if reason:
+        end_without(reason, debug)
+    if as_json:
+        return
+    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
+    print_table("Regions", ["region", "prompt", "score", "ml"], rows)
+    for sentence in found.in_words():
+        stdout.print(sentence, markup=False)
+    stdout.print(f"Written: {out}", markup=False)
+    print_notice()
+
+
+def _record(found: SourceResult, out: Path) -> dict[str, Any]:
+    return {
+        "status": "ok" if found.regions else "nothing_found",
+        "reason": "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words.",
+        "output": str(out) if found.regions else None,
+        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
+        "messages": list(found.in_words()),
+    }
+
+
+def end_without(reason: str, debug: bool) -> None:
+    """End with exit code 1 and the reason, although a record was printed."""
+    from Tell2RegLib.errors import NothingFound
+
+    with errors_as_exit_codes(debug):
+        raise NothingFound(reason)
