@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.entries import Model
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.protocol import PromptCount
 from Tell2RegLib.results.result import PairAgreement, PairMetrics, PromptResult
 from Tell2RegLib.space.displacement_field import DisplacementField
@@ -36,7 +38,7 @@ T = TypeVar("T")
 _PARTS = (
     *(Grid, Volume, Region, RegionPair, DisplacementField, Transform, PointList),
     *(PairAgreement, PairMetrics, FieldQuality, PromptCount, PromptResult, Model, ModelRow, SetRow),
-    *(requests.Device, requests.Missing),
+    *(requests.Device, requests.Missing, FindOptions, FitSettings),
 )
 _TYPES: Mapping[str, type] = {
     kind.__name__: kind

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.results.result import PairAgreement, PairMetrics, PromptResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import PointList
@@ -189,16 +191,7 @@ class FindRequest:
     Args:
         fixed, moving: any geometry.
         prompts: the words.
-        models: a set of weights that is installed.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        box_threshold: boxes must score above it; None takes what suits the weights.
-        spacing_mm: in-plane voxel size of the slices that the networks see.
-        slice_step: look at every n-th slice.
-        paper_mode: filters as in the paper.
-        threshold: least similarity of a pair.
-        cross_prompts: whether regions of different prompts may be a pair.
-        keep_embeddings: a folder to keep embeddings in.
-        source: another source of regions by its name; models, device and thresholds are then its own.
+        options: how regions are found and paired.
     """
 
     task: ClassVar[str] = "find"
@@ -207,16 +200,7 @@ class FindRequest:
     fixed: Volume
     moving: Volume
     prompts: tuple[str, ...]
-    models: str = "demo"
-    device: str = "auto"
-    box_threshold: float | None = None
-    spacing_mm: float = 1.0
-    slice_step: int = 1
-    paper_mode: bool = False
-    threshold: float = 0.8
-    cross_prompts: bool = False
-    keep_embeddings: Path | None = None
-    source: str = "grounded_sam"
+    options: FindOptions = field(default_factory=FindOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,9 +210,7 @@ class FitRequest:
     Args:
         fixed, moving: the volumes.
         pairs: on the grids of the volumes, rejected ones too.
-        kind: "rigid", "affine", "svf", "ffd" or "ddf".
-        smoothness: larger is stiffer.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        settings: of the fit.
         prompts, models, parameters: how the pairs were found, for the record: from a `FindReply`.
     """
 
@@ -238,9 +220,7 @@ class FitRequest:
     fixed: Volume
     moving: Volume
     pairs: tuple[RegionPair, ...]
-    kind: str = "svf"
-    smoothness: float = 2.0
-    device: str = "auto"
+    settings: FitSettings = field(default_factory=FitSettings)
     prompts: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import OutputError
-from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.support.progress import ProgressTracker
 from Tell2RegLib.worker import requests
 
 if TYPE_CHECKING:
-    from Tell2RegLib.fitting import FitSettings
     from Tell2RegLib.pipeline.prompt_query import Networks
     from Tell2RegLib.results.result import RegistrationResult
 
@@ -82,20 +80,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 
     clock, before = run.clock(), run.kept.counts()
     with clock.stage("models"):
-        looking = FindOptions(
-            models=request.models,
-            source=request.source,
-            device=request.device,
-            box_threshold=request.box_threshold,
-            spacing_mm=request.spacing_mm,
-            slice_step=request.slice_step,
-            keep_embeddings=request.keep_embeddings,
-            paper_mode=request.paper_mode,
-            threshold=request.threshold,
-            # the paper's mode has a choice of its own
-            cross_prompts=None if request.paper_mode else request.cross_prompts,
-        )
-        words = looking.words(request.prompts, run.kept.networks)
+        words = request.options.words(request.prompts, run.kept.networks)
     matched = match_by_words(request.fixed, request.moving, words, clock=clock, memory=run.kept.memory)
     left_fixed, left_moving = matched.without_partner()
     result = words_result(matched.found, matched.pairs, None)
@@ -181,7 +166,7 @@ def _finished(request: requests.FitRequest, run: Run, more: requests.ReportReque
         request.fixed,
         request.moving,
         request.pairs,
-        settings=_settings(request),
+        settings=request.settings,
         plan=more.plan if more else None,
         plan_truth=more.plan_truth if more else None,
         prompts=request.prompts,
@@ -191,12 +176,6 @@ def _finished(request: requests.FitRequest, run: Run, more: requests.ReportReque
         progress=run.progress,
         cancelled=run.cancelled,
     )
-
-
-def _settings(request: requests.FitRequest) -> FitSettings:
-    from Tell2RegLib.fitting import FitSettings
-
-    return FitSettings(kind=request.kind, smoothness=request.smoothness, device=request.device)
 
 
 def devices(request: requests.DevicesRequest, run: Run) -> requests.DevicesReply:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import FIT
 from Tell2RegLib.slicer_module.logic.decisions import DecisionsLogic
@@ -84,8 +85,7 @@ class FittingLogic(DecisionsLogic):
             fixed=fixed,
             moving=moving,
             pairs=tuple(pair for _, pair in pairs),
-            smoothness=own.smoothness,
-            device=own.device,
+            settings=FitSettings(smoothness=own.smoothness, device=own.device),
             prompts=promptsOf(own.prompts) if own.source == WORDS else (),
             models=mappingOf(own.modelHashes),
             parameters=mappingOf(own.foundParameters),
@@ -110,7 +110,8 @@ class FittingLogic(DecisionsLogic):
         own = self.parameters
         own.shown = "none"
         result_nodes.showFit(own, transform, linear, reply.jacobian, reply.provenance)
-        own.fitSummary = json.dumps({**summaryOf(reply, request.pairs, requested), "smoothness": request.smoothness})
+        smoothness = {"smoothness": request.settings.smoothness}
+        own.fitSummary = json.dumps({**summaryOf(reply, request.pairs, requested), **smoothness})
         own.fittedPairs = pair_decisions.to_json(rows)
         measures = {
             row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}

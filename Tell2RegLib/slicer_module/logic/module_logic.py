@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.slicer_module.logic import plan
 from Tell2RegLib.slicer_module.logic.core import DEMO, FIND, FIT, REPORT
 from Tell2RegLib.slicer_module.logic.parameters import (
@@ -81,7 +82,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
         own.source = "segmentations" if prompts is None else WORDS
         own.prompts = "\n".join(prompts or ())
         own.fixedSegmentation, own.movingSegmentation = fixedSegmentation, movingSegmentation
-        own.smoothness = smoothness if smoothness is not None else (0.5 if prompts is None else 2.0)
+        own.smoothness = default_smoothness(prompts is not None) if smoothness is None else smoothness
         self.findRegions(waitForCompletion=True)
         self.fit(waitForCompletion=True)
         return own.deformableTransform

@@ -13,6 +13,9 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
+from Tell2RegLib.pipeline.find_options import FindOptions
+
 WORDS, SEGMENTATIONS = "words", "segmentations"
 """Where regions come from."""
 SHOWN = ("none", "rigid", "affine", "deformable")
@@ -24,12 +27,12 @@ CARRY_BY = ("deformable", "affine", "rigid")
 
 
 SEARCH_DEFAULTS = {
-    "similarityThreshold": 0.8,
-    "boxThreshold": 0.0,
-    "spacingMm": 1.0,
-    "sliceStep": 1,
-    "paperMode": False,
-    "crossPrompts": False,
+    "similarityThreshold": FindOptions.threshold,
+    "boxThreshold": FindOptions.box_threshold or 0.0,
+    "spacingMm": FindOptions.spacing_mm,
+    "sliceStep": FindOptions.slice_step,
+    "paperMode": FindOptions.paper_mode,
+    "crossPrompts": bool(FindOptions.cross_prompts),
 }
 """Options of the search and what they are until somebody chooses."""
 
@@ -70,10 +73,10 @@ class Tell2RegParameterNode:
     source: str = WORDS
     fixedSegmentation: vtkMRMLSegmentationNode
     movingSegmentation: vtkMRMLSegmentationNode
-    models: str = "demo"
-    device: str = "auto"
+    models: str = FindOptions.models
+    device: str = FindOptions.device
 
-    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = 2.0
+    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = SMOOTHNESS_OF_FOUND
     shown: str = "none"
     view: str = "side"
     direction: str = "movingToFixed"

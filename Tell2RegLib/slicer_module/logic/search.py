@@ -16,6 +16,7 @@ from Tell2RegLib.slicer_module.logic.parameters import (
     WORDS,
     promptsOf,
 )
+from Tell2RegLib.slicer_module.logic.search_options import searchOptions
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
 from Tell2RegLib.slicer_module.scene.result_nodes import FoundPairs
@@ -83,14 +84,7 @@ class SearchLogic(DecisionsLogic):
             fixed=fixed,
             moving=moving,
             prompts=promptsOf(own.prompts),
-            models=own.models,
-            device=own.device,
-            box_threshold=own.boxThreshold or None,
-            spacing_mm=own.spacingMm,
-            slice_step=own.sliceStep,
-            paper_mode=own.paperMode,
-            threshold=own.similarityThreshold,
-            cross_prompts=own.crossPrompts,
+            options=searchOptions(own),
         )
         self.runs.start(FIND, request, lambda reply: self._found(reply, keep, moving), waitForCompletion)
 

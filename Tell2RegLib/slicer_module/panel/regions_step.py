@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
+from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
 from Tell2RegLib.slicer_module.logic.module_logic import FIND
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, WORDS
@@ -217,7 +218,7 @@ class RegionsStep:
     def _sourceChosen(self, index: int) -> None:
         own = self._logic.parameters
         own.source = self._ui.sourceCombo.itemData(index)
-        own.smoothness = 2.0 if own.source == WORDS else 0.5
+        own.smoothness = default_smoothness(own.source == WORDS)
 
     def _selected(self) -> None:
         if self._filling:

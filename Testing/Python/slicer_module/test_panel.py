@@ -481,6 +481,7 @@ def test_a_report_gets_the_true_places_of_all_its_targets_or_none(clinic, tmp_pa
 
 @pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_said(clinic, tmp_path: Path) -> None:
+    from Tell2RegLib.fitting.settings import FitSettings
     from Tell2RegLib.worker import tasks
 
     (tmp_path / "a file").write_text("no folder")
@@ -491,7 +492,8 @@ def test_a_report_that_cannot_be_written_is_said(clinic, tmp_path: Path) -> None
     request = clinic.client.request
     with pytest.raises(OutputError) as error:
         tasks.report(
-            replace(request, fit=replace(request.fit, kind="rigid")), tasks.Run(lambda *_: None, lambda: False)
+            replace(request, fit=replace(request.fit, settings=FitSettings(kind="rigid"))),
+            tasks.Run(lambda *_: None, lambda: False),
         )
     clinic.client.answer("on_error", "OutputError", str(error.value), "")
     clinic.hear()

@@ -57,7 +57,7 @@ def test_a_number_that_is_typed_and_not_left_counts_for_the_run(at_the_panel) ->
     person.press("ctrl+a")
     person.type("2.25")
     clinic.press(clinic.ui.findButton)
-    assert clinic.client.request.spacing_mm == 2.25
+    assert clinic.client.request.options.spacing_mm == 2.25
 
 
 def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:

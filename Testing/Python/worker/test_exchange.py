@@ -17,6 +17,8 @@ from hypothesis.extra import numpy as arrays_of
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.results.result import PairMetrics
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.point_files import PointList
@@ -141,6 +143,12 @@ def test_a_request_within_a_request_comes_back_as_it_was(tmp_path: Path, a_hosti
     fit = requests.FitRequest(volume, volume, (), parameters={"matching": {"threshold": 0.8}})
     request = requests.ReportRequest(fit, plan, Path("out"), True)
     assert same(there_and_back(request, tmp_path), request)
+
+
+def test_settings_cross_whole_and_are_checked_on_arrival(tmp_path: Path) -> None:
+    options = FindOptions(threshold=0.9, slice_step=3, keep_embeddings=Path("kept"), cross_prompts=True)
+    settings = FitSettings(kind="ffd", smoothness=1.25, device="cuda:1")
+    assert there_and_back((options, settings), tmp_path) == (options, settings)
 
 
 def test_numbers_of_numpy_become_plain_ones(tmp_path: Path) -> None:

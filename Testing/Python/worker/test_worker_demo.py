@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND, FitSettings
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import FindRequest, FitRequest, ReportRequest
 from Tell2RegLib.workflows.demo import make_demo_pair
@@ -18,10 +20,13 @@ from Testing.Python.worker.heard import LONG_S, poll_until, run, start
 pytest.importorskip("groundingdino", reason="needs the extra 'networks'")
 
 
+COARSE = FindOptions(spacing_mm=2.0, slice_step=2, device="cpu")
+
+
 @pytest.mark.slow
 def test_words_to_a_report_with_networks_that_are_loaded_once(make_client: MakeClient, tmp_path: Path) -> None:
     pair, client = make_demo_pair(), make_client(patience_s=LONG_S)
-    request = FindRequest(pair.fixed, pair.moving, ("prostate", "bladder"), spacing_mm=2.0, slice_step=2, device="cpu")
+    request = FindRequest(pair.fixed, pair.moving, ("prostate", "bladder"), COARSE)
     stopped_while_it_detects(client, request)
     found = run(client, request).reply
     assert {p.name for p in found.pairs if p.accepted} >= {"prostate", "bladder"}, found.messages
@@ -35,7 +40,7 @@ def test_words_to_a_report_with_networks_that_are_loaded_once(make_client: MakeC
         pair.fixed,
         pair.moving,
         found.pairs,
-        device="cpu",
+        settings=FitSettings(smoothness=SMOOTHNESS_OF_FOUND, device="cpu"),
         prompts=request.prompts,
         models=found.models,
         parameters=found.parameters,

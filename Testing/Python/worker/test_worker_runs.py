@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.results.result_folder import read_result_transform
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.space.jacobian import jacobian_determinant
@@ -39,7 +41,7 @@ def to_find(the_bench: Bench) -> FindRequest:
 @pytest.fixture(scope="module")
 def to_fit(the_bench: Bench, to_find: FindRequest) -> FitRequest:
     pairs = the_bench.run(the_bench.words(*PROMPTS)).pairs
-    return FitRequest(to_find.fixed, to_find.moving, pairs, kind="affine", device="cpu", prompts=PROMPTS)
+    return FitRequest(to_find.fixed, to_find.moving, pairs, FitSettings(kind="affine"), prompts=PROMPTS)
 
 
 @pytest.fixture
@@ -92,9 +94,11 @@ def test_a_wrong_request_is_told_by_the_worker(a_client: WorkerClient, to_find: 
     kind, message, _ = run(a_client, replace(to_find, prompts=())).error
     assert kind == "InputError"
     assert "word" in message
-    kind, message, _ = run(a_client, replace(to_find, threshold=7.0)).error
+    forged = FindOptions()
+    object.__setattr__(forged, "threshold", 7.0)  # a host of another version, say: the worker checks for itself
+    kind, message, _ = run(a_client, replace(to_find, options=forged)).error
     assert kind == "InputError"
-    assert "'threshold' is 7.0" in message
+    assert "'threshold' is 7, but must be" in message
 
 
 def test_the_fit_in_the_worker_is_the_fit_here(
