@@ -33,7 +33,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
     `runs`.
 
     Args:
-        runs: who runs the worker; `module/application.py` makes one for Slicer.
+        runs: who runs the worker; `run/application.py` makes one for Slicer.
     """
 
     def registerVolumes(
