@@ -118,7 +118,11 @@ class Eyes:
 
 
 @pytest.fixture
-def eyes(clinic) -> Eyes:
+def eyes(clinic, monkeypatch: pytest.MonkeyPatch) -> Eyes:
+    from Tell2RegLib.slicer_module.scene import slice_views
+
+    # the second fit comes with the next turn of the event loop, not at some moment of the test
+    monkeypatch.setattr(slice_views, "LAID_OUT_MS", 0)
     return Eyes(clinic)
 
 
