@@ -28,6 +28,8 @@ class Heights(qt.QObject):
         self._tables = [widget for widget in widgets if widget.inherits("QTableWidget")]
         for widget in (*self._labels, *self._tables):
             widget.installEventFilter(self)
+        for label in self._labels:
+            label.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)  # it wraps to any width
         for combo in (widget for widget in widgets if widget.inherits("QComboBox")):
             combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
             combo.minimumContentsLength = LETTERS
