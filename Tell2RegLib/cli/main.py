@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -51,9 +51,6 @@ from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.progress import STAGES, WORD_STAGES
 from Tell2RegLib.support.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="Register two medical volumes from text prompts. For research use only, not for clinical use.",

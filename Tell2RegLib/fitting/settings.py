@@ -10,16 +10,16 @@ from Tell2RegLib.support.settings import check_settings, one_of, setting
 
 KINDS = ("rigid", "affine", "svf", "ffd", "ddf")
 DEFORMABLE = ("svf", "ffd", "ddf")
-SMOOTHNESS_OF_FOUND = 2.0
-"""For regions found by prompts: their outlines are rougher than drawn ones, and a stiffer field follows less of that
-(docs/method.md)."""
+SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_FOUND = 0.5, 2.0
+"""For regions that are given, and for regions found by prompts: the outlines of those are rougher, and a stiffer field
+follows less of that (docs/method.md)."""
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
 
 def default_smoothness(by_words: bool) -> float:
     """What suits regions found by prompts, or regions that are given."""
-    return SMOOTHNESS_OF_FOUND if by_words else FitSettings.smoothness
+    return SMOOTHNESS_OF_FOUND if by_words else SMOOTHNESS_OF_GIVEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ class FitSettings:
 
     kind: str = setting("svf", f"Kind of transform, one of {', '.join(KINDS)}.", check=one_of(*KINDS))
     smoothness: float = setting(
-        0.5,
-        "Weight of the field's roughness against the overlap; larger is stiffer. The default is 0.5, or "
-        f"{SMOOTHNESS_OF_FOUND:g} for regions from prompts.",
+        SMOOTHNESS_OF_GIVEN,
+        "Weight of the field's roughness against the overlap; larger is stiffer. The default is "
+        f"{SMOOTHNESS_OF_GIVEN:g}, or {SMOOTHNESS_OF_FOUND:g} for regions from prompts.",
         low=0,
     )
     bending: bool = setting(False, "Penalise second instead of first derivatives.")

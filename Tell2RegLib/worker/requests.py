@@ -309,7 +309,6 @@ class ModelsRequest:
 
 
 Request = FindRequest | FitRequest | ReportRequest | DevicesRequest | CheckRequest | DemoRequest | ModelsRequest
-Reply = FindReply | FitReply | ReportReply | DevicesReply | CheckReply | DemoReply | ModelsReply
 
 REQUESTS: tuple[type, ...] = (
     *(FindRequest, FitRequest, ReportRequest),

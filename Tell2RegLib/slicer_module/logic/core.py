@@ -9,9 +9,7 @@ import slicer.util
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from Tell2RegLib.slicer_module.logic.fitted_regions import FittedRegions
-from Tell2RegLib.slicer_module.logic.parameters import (
-    Tell2RegParameterNode,
-)
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.run.runs import Runs
 from Tell2RegLib.slicer_module.run.signal import Signal
 from Tell2RegLib.slicer_module.scene.pair_decisions import History, Rows

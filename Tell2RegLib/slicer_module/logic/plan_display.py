@@ -20,6 +20,7 @@ from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_T
 from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
 from Tell2RegLib.slicer_module.scene.result_nodes import remove
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW
+from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 from Tell2RegLib.slicer_module.scene.volumes import COPY_OF
 
 DRAWN = (vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode)
@@ -137,19 +138,13 @@ def _confine(node, views: Sequence[str]) -> None:
     """Show a node in these views only, as far as it was seen there; in none of them when empty."""
     for display in _displaysOf(node):
         if display.GetAttribute(VIEWS_BEFORE) is None:
-            display.SetAttribute(VIEWS_BEFORE, json.dumps(list(display.GetViewNodeIDs())))
+            display.SetAttribute(VIEWS_BEFORE, json.dumps(viewIDsOf(display)))
         before = _viewsBefore(display)
         _setViews(display, [view for view in views if not before or view in before])
 
 
 def _setViews(display, views: Sequence[str]) -> None:
-    wanted = list(views) or [NO_VIEW]
-    if list(display.GetViewNodeIDs()) == wanted:
-        return
-    with slicer.util.NodeModify(display):
-        display.RemoveAllViewNodeIDs()
-        for view in wanted:
-            display.AddViewNodeID(view)
+    setViewIDs(display, views or (NO_VIEW,))
 
 
 def _viewsBefore(display) -> list[str]:
@@ -167,9 +162,7 @@ def _release(scene, but: set[str]) -> None:
         if display.GetAttribute(VIEWS_BEFORE) is None or display.GetID() in kept:
             continue
         with slicer.util.NodeModify(display):
-            display.RemoveAllViewNodeIDs()
-            for view in _viewsBefore(display):
-                display.AddViewNodeID(view)
+            setViewIDs(display, _viewsBefore(display))
             display.RemoveAttribute(VIEWS_BEFORE)
 
 

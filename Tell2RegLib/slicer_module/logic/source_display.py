@@ -9,6 +9,7 @@ import slicer
 from Tell2RegLib.slicer_module.logic.input_checks import whyForeign
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW, Views
+from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SourceDisplay:
 
     def _remember(self, node) -> None:
         display = node.GetDisplayNode()
-        self._before.setdefault(node.GetID(), _Display(display.GetVisibility(), tuple(display.GetViewNodeIDs() or ())))
+        self._before.setdefault(node.GetID(), _Display(display.GetVisibility(), viewIDsOf(display)))
 
     def _restore(self, name: str) -> None:
         before, node = self._before.pop(name), slicer.mrmlScene.GetNodeByID(name)
@@ -57,9 +58,7 @@ class SourceDisplay:
         if display is None:
             return
         display.SetVisibility(before.visible)
-        display.RemoveAllViewNodeIDs()
-        for view in before.views:
-            display.AddViewNodeID(view)
+        setViewIDs(display, before.views)
 
 
 def _chosen(parameters) -> list[tuple]:

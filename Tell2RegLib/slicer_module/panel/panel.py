@@ -303,11 +303,14 @@ class Panel:
         self.update()
 
     def _ended(self, outcome: Outcome) -> None:
-        step, ofClosedScene = STEP_OF_RUN.get(outcome.run, ""), self._sceneGoes
-        self._sceneGoes = False
-        if ofClosedScene:
-            pass  # nobody asks for it any more
-        elif outcome.status == "failed":
+        ofClosedScene, self._sceneGoes = self._sceneGoes, False
+        if not ofClosedScene:
+            self._report(outcome, STEP_OF_RUN.get(outcome.run, ""))
+        self.update()
+
+    def _report(self, outcome: Outcome, step: str) -> None:
+        """How a run ended, at its step and in the log."""
+        if outcome.status == "failed":
             self.say(outcome.message, ERROR, step)
             if outcome.detail:
                 self.log(outcome.detail)
@@ -320,4 +323,3 @@ class Panel:
                     self.log(sentence)
             if outcome.run == REPORT:
                 self.say(_("Report: {path}").format(path=self.logic.report), INFO, step)
-        self.update()

@@ -22,10 +22,6 @@ class Signal:
         if slot in self._slots:
             self._slots.remove(slot)
 
-    def disconnectAll(self) -> None:
-        """Call nobody any more."""
-        self._slots = []
-
     def emit(self, *values: Any) -> None:
         """Call them all."""
         for slot in tuple(self._slots):

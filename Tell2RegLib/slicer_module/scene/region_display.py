@@ -8,6 +8,7 @@ import slicer
 
 from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
 from Tell2RegLib.slicer_module.scene.segmentations import FILL
+from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
 
 GREY = (0.65, 0.65, 0.65)
 """Of regions that the fit does not use."""
@@ -35,12 +36,8 @@ def drawIn(node, viewIDs: Sequence[str] | None) -> None:
 def confine(node, viewIDs: Sequence[str]) -> None:
     """Let a segmentation be seen in these views only, with none given in all; hidden ones stay hidden."""
     display = node.GetDisplayNode()
-    if display is None or tuple(display.GetViewNodeIDs() or ()) == tuple(viewIDs):
-        return
-    with slicer.util.NodeModify(display):
-        display.RemoveAllViewNodeIDs()
-        for name in viewIDs:
-            display.AddViewNodeID(name)
+    if display is not None:
+        setViewIDs(display, viewIDs)
 
 
 def paint(node, rows: Rows, side: str, selected: Collection[int] = ()) -> None:

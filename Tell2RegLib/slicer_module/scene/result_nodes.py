@@ -16,6 +16,7 @@ from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.slicer_module.scene.subject_hierarchy import put_into, results_folder, set_aside
 from Tell2RegLib.slicer_module.scene.tables import fill_table, text_node
 from Tell2RegLib.slicer_module.scene.transforms import grid_node_from_field, linear_node_from_lps, set_references
+from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
 from Tell2RegLib.slicer_module.scene.volumes import volume_to_node
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Color, Region, RegionPair, color_of
@@ -73,7 +74,7 @@ def setAside(parameters, name: str) -> str:
         if node is not None:
             node.SetAndObserveTransformNodeID(None)
             if node.GetDisplayNode() is not None:
-                node.GetDisplayNode().RemoveAllViewNodeIDs()
+                setViewIDs(node.GetDisplayNode(), ())
     for attribute in OURS:
         setattr(parameters, attribute, None)
     folders = [set_aside(node, name) for node in results]
