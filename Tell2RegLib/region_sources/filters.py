@@ -21,7 +21,7 @@ def box_outcome(box: Box, slice_hw: tuple[int, int], settings: DetectionSettings
     Dropped are boxes without an area on the slice, and those as wide or as high as the slice but for `box_margin`: they
     mean the whole picture, not something in it.
 
-    >>> box_fate(Box(0, "bladder", (1.0, 30.0, 99.5, 60.0), 0.9), (100, 100), WordsSettings())
+    >>> box_outcome(Box(0, "bladder", (1.0, 30.0, 99.5, 60.0), 0.9), (100, 100), DetectionSettings())
     'spans_slice'
     """
     height, width = slice_hw
