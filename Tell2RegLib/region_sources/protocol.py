@@ -36,34 +36,34 @@ DetectionOutcome = Literal[
     "small",
     "beyond_most",
 ]
-"""What became of a box: it is part of a region, or this is why not."""
+"""Outcome of a box: part of a region ("kept"), or the filter that discarded it."""
 
 OUTCOME_WORDS: Mapping[DetectionOutcome, str] = {
     "kept": "part of a region",
-    "no_box": "without an area on the slice",
+    "no_box": "no area on the slice",
     "spans_slice": "as wide or as high as the slice",
-    "twice": "at the place of a surer box",
+    "twice": "overlaps a box with a higher score",
     "no_mask": "nothing segmented",
     "mask_small": "mask too small",
     "mask_large": "mask too large",
     "in_larger": "mask inside a larger one",
-    "speck": "seen on too few slices",
-    "unsure": "nowhere sure enough",
+    "speck": "on too few slices",
+    "unsure": "score too low on all slices",
     "small": "region too small",
-    "beyond_most": "more regions than asked for",
+    "beyond_most": "more regions than the limit",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """A box, and what became of it.
+    """A box and its outcome.
 
     Args:
         box: on slice `box.slice_index` of `SourceResult.slices`.
-        fate: "kept", or which filter dropped it.
-        mask: what was segmented in it; None when it was dropped before.
-        prototype: (C,), what the mask looks like to the network; None when it was dropped before linking.
-        region: number of the region in `SourceResult.regions` that it is part of; None when it is part of none.
+        outcome: "kept", or the filter that discarded the box.
+        mask: the segmented mask; None if the box was discarded before segmentation.
+        prototype: (C,), mean embedding of the mask; None if the mask was discarded before linking.
+        region: index in `SourceResult.regions` of the region that contains the mask, if any.
     """
 
     box: Box
@@ -75,16 +75,16 @@ class Detection:
 
 @dataclass(frozen=True)
 class PromptCount:
-    """What a prompt gave, in numbers.
+    """Counts for one prompt in one volume.
 
     Args:
         prompt: the user's words.
-        slices: how many slices were looked at.
-        slices_without: on how many of them the detector saw nothing.
-        boxes: how many boxes the detector gave.
-        dropped: how many of them each filter dropped; filters that dropped none are left out.
-        masks: how many masks are part of a region.
-        regions: how many regions came out.
+        slices: slices searched.
+        slices_without: those without a box.
+        boxes: boxes that the detector returned.
+        dropped: boxes discarded, by filter; filters that discarded none are omitted.
+        masks: masks that are part of a region.
+        regions: regions assembled from the masks.
     """
 
     prompt: str
@@ -99,14 +99,14 @@ class PromptCount:
         """One sentence for the user.
 
         >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).in_words()
-        "'bladder': no region; 3 boxes on 2 of 30 slices, dropped: 2 (mask too small), 1 (seen on too few slices)."
+        "'bladder': no region; 3 boxes on 2 of 30 slices, discarded: 2 (mask too small), 1 (on too few slices)."
         """
         if not self.boxes:
-            return f"'{self.prompt}': nothing was found on any of the {self.slices} slices."
+            return f"'{self.prompt}': nothing detected on any of the {self.slices} slices."
         found = "no region" if not self.regions else _counted(self.regions, "region")
         seen = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
         why = ", ".join(f"{count} ({OUTCOME_WORDS[outcome]})" for outcome, count in self.dropped.items())
-        return f"'{self.prompt}': {found}; {seen}{f', dropped: {why}' if why else ''}."
+        return f"'{self.prompt}': {found}; {seen}{f', discarded: {why}' if why else ''}."
 
 
 def _counted(number: int, noun: str) -> str:
@@ -115,7 +115,7 @@ def _counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class SourceResult:
-    """What a source found in one volume.
+    """The regions that a source detected in one volume, with the evidence for them.
 
     Args:
         source: the name of the source.

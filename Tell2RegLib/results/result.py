@@ -82,7 +82,7 @@ class PromptResult:
 
 @dataclass(frozen=True, eq=False)
 class PromptsResult:
-    """What the words found in both volumes.
+    """Detections by prompt, in both volumes.
 
     Args:
         fixed, moving: slices, boxes, masks, regions and the story of each.

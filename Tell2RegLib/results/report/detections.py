@@ -1,4 +1,4 @@
-"""The paper's pictures, of the user's data: boxes with words and scores, masks, pairs in one colour, warped masks."""
+"""The paper's pictures, of the user's data: boxes with prompts and scores, masks, pairs in one colour, warped masks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def found_rows(result: RegistrationResult) -> list[Row]:
         rows.append(_row(f"{title}, {plane.position}", items))
     after = _warped_pictures(result, words.fixed)
     if after:
-        rows.append(_row("Brought together, on the slice of the fixed volume", after))
+        rows.append(_row("Registered, on the slice of the fixed volume", after))
     return rows
 
 
@@ -86,10 +86,10 @@ def _boxes_picture(
 ) -> tuple[str, str, Plane]:
     here = [finding for finding in found.findings if finding.box.slice_index == number]
     tags = [_tag(finding, colors) for finding in sorted(here, key=lambda finding: finding.outcome == "kept")]
-    svg = pictures.picture(plane, _pixels(found, number), f"{title}: boxes with words and scores", tags=tags)
+    svg = pictures.picture(plane, _pixels(found, number), f"{title}: boxes with prompts and scores", tags=tags)
     dropped = sum(finding.outcome != "kept" for finding in here)
-    more = f"; {dropped} dashed: dropped by a filter" if dropped else ""
-    return svg, f"Boxes, with words and scores{more}", plane
+    more = f"; dashed: {dropped} discarded by a filter" if dropped else ""
+    return svg, f"Boxes with prompts and scores{more}", plane
 
 
 def _tag(finding: Detection, colors: Mapping[str, Color]) -> Tag:
@@ -108,7 +108,7 @@ def _masks_picture(
             share = finding.mask.mask.astype(np.float32)
             lines.append(Outline(region.name, share, _color(region, share, plane, used)))
     svg = pictures.picture(plane, _pixels(found, number), f"{title}: masks", lines)
-    return svg, "Masks, a colour per pair; grey: without a partner, or not used", plane
+    return svg, "Masks, one colour per pair; grey: unpaired or not used", plane
 
 
 def _color(region: Region, share: NDArray[np.float32], plane: Plane, used: Sequence[tuple[Region, Color]]) -> Color:

@@ -52,9 +52,9 @@ def picture_rows(result: RegistrationResult, shown: Shown, jacobian: Volume | No
     after = [read_volume_at(result.moving, points) for points in there]
     after_grey = _grey(after, pictures.window_of(after))
     marks = [_marks(result, plane) for plane in planes]
-    text = "The moving volume and its regions, brought into fixed space."
+    text = "The moving volume and its regions, warped to fixed space."
     if any(marks):
-        text += f" Crosses: targets of the plan within {NEAR_MM:g} mm of the plane, where they were carried to."
+        text += f" Crosses: propagated targets within {NEAR_MM:g} mm of the plane."
     return [
         *rows,
         _row("Moving volume, after", text, planes, after_grey, _both(own, _outlines(shown, there, "moving")), marks),
@@ -70,8 +70,8 @@ def _grey(values: Sequence[Grey], window: tuple[float, float]) -> Pixels:
 
 def _before_text(before: Sequence[Grey]) -> str:
     if not any(np.isfinite(value).any() for value in before):
-        return "The two scans do not overlap here by their own positions, so there is nothing to show."
-    return "As the two scans lie by their own positions, in the same planes as above."
+        return "Nothing to show: unregistered, the moving volume does not overlap these planes."
+    return "Unregistered: both volumes at the positions in their headers, in the planes above."
 
 
 def _outlines(shown: Shown, points: Sequence[Floats], side: str) -> list[list[Outline]]:
@@ -115,7 +115,7 @@ def _row(
 
 
 def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, before: Pixels, after: Pixels) -> list[Row]:
-    text = "Tiles of the fixed and the moving volume in turn. Edges should run on from tile to tile."
+    text = "Alternating tiles of the fixed and the moving volume. Edges should continue across tiles."
     return [
         _row(
             f"Checkerboard, {when}",
@@ -136,7 +136,7 @@ def _displacement_row(planes: Sequence[Plane], there: Sequence[Floats], own: Out
     top = _round_up(max(float(length.max()) for length in lengths))
     row = _row(
         "Displacement",
-        "How far each point of fixed space is from its partner in the moving volume.",
+        "Distance from each point of fixed space to the corresponding point of moving space.",
         planes,
         [pictures.magnitude_colors(length.astype(np.float32), top) for length in lengths],
         _in_one_color(own, (1.0, 1.0, 1.0)),
@@ -157,8 +157,8 @@ def _change_row(planes: Sequence[Plane], jacobian: Volume, own: Outlines) -> Row
     most = _change_limit(changes)
     row = _row(
         "Local volume change (det J)",
-        "How much room the same tissue takes in the moving volume, compared with the fixed one. 1: the same. "
-        "Magenta: 0 or less, the transform folds.",
+        "Volume of the same tissue in moving space divided by its volume in fixed space. 1: unchanged. "
+        "Magenta: 0 or less, where the transform folds.",
         planes,
         [pictures.change_colors(change, most) for change in changes],
         _in_one_color(own, (0.2, 0.2, 0.2)),

@@ -101,14 +101,14 @@ def _range_inside(jacobian: Volume, pair: RegionPair) -> tuple[float, float] | N
 
 
 def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
-    """Where each target was carried, how far that can be trusted, and what the verdict rests on."""
+    """Position, verdict and the values behind the verdict for each propagated target."""
     rows = []
     for target in result.targets:
         trust = target.trust
         rows.append(
             {
                 "trust": trust,
-                "carried_to": text.position(trust.fixed_lps_mm.tolist()),
+                "fixed_position": text.position(trust.fixed_lps_mm.tolist()),
                 "region": text.near(trust),
                 "errors": target.errors_mm,
             }

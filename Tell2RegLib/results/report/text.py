@@ -1,4 +1,4 @@
-"""The report's words: key figures, remarks, measures, targets, provenance of a result.
+"""The report's text: key figures, remarks, measures, targets, provenance of a result.
 
 A remark is good, asks the reader to look closely, or is a note; none says that a result may be used.
 """
@@ -94,20 +94,20 @@ def listed(names: Sequence[str]) -> str:
 def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
     """Label and value of the tiles at the top."""
     used = sum(pair.accepted for pair in result.pairs)
-    tiles = [("pairs of regions used", f"{used} of {len(result.pairs)}")]
+    tiles = [("region pairs used", f"{used} of {len(result.pairs)}")]
     if result.fitted:
         means, quality = result.summary, result.fitted.quality
         distance = change(means.mean_centroid_mm_before, means.mean_centroid_mm_after, 1)
         tiles += [
             ("mean Dice overlap", change(means.mean_dice_before, means.mean_dice_after)),
-            ("mean distance of centroids", distance + " mm"),
-            ("of the voxels fold", percent(quality.folding_percent)),
+            ("mean centroid distance", distance + " mm"),
+            ("folded voxels", percent(quality.folding_percent)),
             ("largest displacement", number(quality.max_displacement_mm, 1) + " mm"),
         ]
     errors = mean_errors(result)
     if errors:
         both = change(errors.get("before"), errors.get(fitted_kind(result)), 1)
-        tiles.append(("mean error of targets", both + " mm"))
+        tiles.append(("mean target error", both + " mm"))
     return [{"label": label, "value": value} for label, value in tiles]
 
 
@@ -138,7 +138,7 @@ def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
 def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
     """What to know before looking at anything else, the good first."""
     if result.fitted is None:
-        return [Remark(result.reason or "No pair of regions could be used, so there is no transform.", "look")]
+        return [Remark(result.reason or "No region pair could be used, so there is no transform.", "look")]
     found = [
         *_about_words(result),
         *_about_pairs([m for m in result.metrics if m.accepted]),
@@ -158,64 +158,64 @@ def _about_words(result: RegistrationResult) -> Iterator[Remark]:
         return
     unknown = result.provenance.get("parameters", {}).get("unverified_models")
     if unknown:
-        yield Remark(f"Nobody vouches for these weights, their hash is unknown: {listed(unknown)}.", "look")
+        yield Remark(f"Unverified weights, their hash is not in the catalogue: {listed(unknown)}.", "look")
     unused = [row.prompt for row in result.words.prompts if not row.accepted]
     if unused:
         quoted = listed([f"'{prompt}'" for prompt in unused])
-        yield Remark(f"No pair that was used came from {quoted}: see what the words found.", "look")
+        yield Remark(f"No used pair comes from {quoted}: see the detections by prompt.", "look")
 
 
 def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
     if len(used) < 3:
-        yield Remark(f"Only {counted(len(used), 'pair')} held the transform: away from it, it is a guess.", "look")
+        yield Remark(f"The fit rests on {counted(len(used), 'pair')} only: elsewhere the transform is a guess.", "look")
     lost = [m.name for m in used if m.centroid_mm_after is None or m.dice_after is None]
     if lost:
-        yield Remark(f"Carried out of the fixed volume: {listed(lost)}.", "look")
+        yield Remark(f"Outside the fixed volume after warping: {listed(lost)}.", "look")
     known = [
         (m.name, m.dice_before or 0.0, m.dice_after) for m in used if m.dice_after is not None and m.name not in lost
     ]
     worse = [name for name, before, after in known if after < before - 0.005]
     if worse:
-        yield Remark(f"Agree less than before: {listed(worse)}.", "look")
+        yield Remark(f"Overlap less than before: {listed(worse)}.", "look")
     low = [f"{name} ({after:.2f})" for name, _, after in known if after < LOW_DICE]
     if low:
-        yield Remark(f"Agree poorly, Dice below {LOW_DICE:.1f}: {listed(low)}.", "look")
+        yield Remark(f"Overlap poorly, Dice below {LOW_DICE:.1f}: {listed(low)}.", "look")
     if known and not (lost or worse or low):
         smallest = min(after for _, _, after in known)
         yield Remark(
-            f"Every pair that was used agrees with a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good"
+            f"Every used pair has a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good"
         )
 
 
 def _about_rejected(names: Sequence[str]) -> Iterator[Remark]:
     if names:
-        yield Remark(f"Left out of the fit: {listed(names)}. The table of pairs says why.", "look")
+        yield Remark(f"Not used in the fit: {listed(names)}. The table of region pairs gives the reasons.", "look")
 
 
 def _about_transform(fitted: Fitted) -> Iterator[Remark]:
     folding = fitted.quality.folding_percent
     if folding > 0:
         yield Remark(
-            f"The transform folds at {percent(folding)} of the voxels: there it is not possible anatomy.", "look"
+            f"The transform folds in {percent(folding)} of the voxels: anatomically impossible.", "look"
         )
     else:
-        yield Remark("The transform folds nowhere.", "good")
+        yield Remark("The transform does not fold.", "good")
     mean, most = fitted.inverse_error_mm
     if not math.isfinite(mean):
-        yield Remark("The two volumes share no space, so the inverse could not be checked.", "look")
+        yield Remark("The two volumes do not overlap, so the inverse could not be checked.", "look")
     elif mean > INVERSE_MEAN_MM or most > INVERSE_MAX_MM:
         yield Remark(
-            f"The two directions undo each other only to {mean:.2f} mm on average, {most:.2f} mm at most.", "look"
+            f"High inverse-consistency error: {mean:.2f} mm on average, {most:.2f} mm at most.", "look"
         )
     else:
-        yield Remark(f"The two directions undo each other to {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
+        yield Remark(f"Inverse-consistency error: {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
 
 
 def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
     if fitted.rigid_is_enough and fitted.transform.kind in DEFORMABLE:
         yield Remark(
-            "The rigid transform aligns the regions to within the noise of the voxels. The deformable transform is the "
-            "same: a deformation would fit that noise.",
+            "The rigid transform aligns the regions to within voxel noise, so the deformable transform equals it: a "
+            "deformation would fit the noise.",
             "note",
         )
 
@@ -223,16 +223,16 @@ def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
 def _about_strain(strain: Strain) -> Iterator[Remark]:
     strained = [name for name, (low, high) in strain.items() if low < SQUEEZED or high > STRETCHED]
     if strained:
-        yield Remark(f"Tissue is squeezed or stretched more than twofold somewhere inside: {listed(strained)}.", "look")
+        yield Remark(f"Local volume changes more than twofold within: {listed(strained)}.", "look")
 
 
 def _about_trust(targets: Sequence[Target]) -> Iterator[Remark]:
-    for verdict, text in ((DO_NOT_TRUST, "Do not trust the place of"), (CHECK, "Check the place of")):
+    for verdict, text in ((DO_NOT_TRUST, "Do not trust the position of"), (CHECK, "Check the position of")):
         names = [target.name for target in targets if target.trust.verdict == verdict]
         if names:
-            yield Remark(f"{text} {listed(names)}: the table of targets says why.", "look")
+            yield Remark(f"{text} {listed(names)}: the table of targets gives the reasons.", "look")
     if targets and all(target.trust.verdict == GOOD for target in targets):
-        yield Remark("Nothing that is known speaks against the place of any target.", "good")
+        yield Remark("No rule objects to the position of any target.", "good")
 
 
 def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
@@ -240,13 +240,13 @@ def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
     if kind not in errors or "before" not in errors:
         return
     worst = max((t for t in result.targets if kind in t.errors_mm), key=lambda target: target.errors_mm[kind])
-    text = f"Targets: {errors['before']:.1f} mm off before, {errors[kind]:.1f} mm after; worst"
+    text = f"Mean target error {errors['before']:.1f} mm before, {errors[kind]:.1f} mm after; largest"
     good = errors[kind] < errors["before"] and worst.errors_mm[kind] <= TARGET_MM
     yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if good else "look")
     best = min(errors, key=lambda name: errors[name])
     if errors[best] < errors[kind] - 0.05:
-        what = "no transform at all" if best == "before" else f"the {best} transform"
-        yield Remark(f"For these targets {what} is better: {errors[best]:.1f} mm.", "look")
+        what = "no registration" if best == "before" else f"the {best} transform"
+        yield Remark(f"For these targets {what} is better: mean error {errors[best]:.1f} mm.", "look")
 
 
 # --- targets ---
@@ -293,13 +293,13 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
             change(means.mean_dice_before, means.mean_dice_after, 3),
         ),
         (
-            "Mean distance of centroids, before → after",
-            "Between the centres of the two regions of a pair.",
+            "Mean centroid distance, before → after",
+            "Between the centroids of the two regions of a pair.",
             change(means.mean_centroid_mm_before, means.mean_centroid_mm_after) + " mm",
         ),
         (
             "Folding",
-            "Voxels of the fixed grid with det J of 0 or less. Any is too many.",
+            "Share of fixed voxels with det J of 0 or less. It should be 0.",
             f"{percent(quality.folding_percent)}, smallest det J {number(quality.min_jacobian)}",
         ),
         (
@@ -309,12 +309,12 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
         ),
         (
             "Largest displacement",
-            "The farthest that any point of the fixed volume is from its partner.",
+            "Over all points of the fixed volume.",
             number(quality.max_displacement_mm, 1) + " mm",
         ),
         (
-            "Inverse error, mean and largest",
-            "How far a point ends from its start when it goes there and back.",
+            "Inverse-consistency error, mean and largest",
+            "Distance between a point and its image after forward and inverse transform.",
             f"{number(mean, 3)} and {number(most, 3)} mm",
         ),
     ]

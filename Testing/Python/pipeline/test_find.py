@@ -442,7 +442,7 @@ def test_a_run_with_words_leaves_pairs_a_transform_and_the_story_of_every_prompt
 def test_words_that_find_nothing_end_in_a_plain_sentence(bench: Bench) -> None:
     result = bench.run(bench.words("dog"))
     assert result.status == "no_pairs"
-    assert "Nothing was found in the fixed volume: 'dog': nothing was found on any of the" in result.reason
+    assert "Nothing was found in the fixed volume: 'dog': nothing detected on any of the" in result.reason
     assert bench.calls["embed"] == 0  # no box, so nothing to encode for
     assert result.fitted is None
 

@@ -148,7 +148,7 @@ def test_nothing_found_is_told_and_encodes_nothing() -> None:
     assert found.embeddings is None
     assert networks.calls == {"detect": 1, "embed": 0, "segment": 0}
     slices = len(found.looked_at)
-    assert found.in_words()[0] == f"'dog': nothing was found on any of the {slices} slices."
+    assert found.in_words()[0] == f"'dog': nothing detected on any of the {slices} slices."
 
 
 def test_what_is_found_and_dropped_is_told_in_words() -> None:
@@ -264,4 +264,4 @@ def test_weak_boxes_continue_a_region_but_do_not_make_one() -> None:
     same = next(region for region in sure.regions if region.prompt == surer)
     np.testing.assert_array_equal(found.regions[0].box_kji, same.box_kji)
     assert {f.outcome for f in found.findings if f.box.prompt != surer} == {"unsure"}
-    assert "nowhere sure enough" in " ".join(found.in_words())
+    assert "score too low on all slices" in " ".join(found.in_words())

@@ -349,7 +349,7 @@ def test_numbers_of_the_result_are_in_the_report(a_report: str) -> None:
         "Affine transform",
     ):
         assert shown in text
-    assert "Left out of the fit" in text
+    assert "Not used in the fit" in text
 
 
 def test_nothing_found_is_a_report_too(an_oblique_grid: Grid) -> None:
@@ -363,7 +363,7 @@ def test_nothing_found_is_a_report_too(an_oblique_grid: Grid) -> None:
 
 def test_a_report_without_any_pair_and_without_provenance_is_written(an_oblique_grid: Grid) -> None:
     result = a_result(an_oblique_grid, (), status="no_pairs", reason="Nothing.", fitted=None, targets=(), provenance={})
-    assert "No pair of regions was found." in Page(render_report(dataclasses.replace(result, timing_s={}))).text
+    assert "No regions were paired." in Page(render_report(dataclasses.replace(result, timing_s={}))).text
 
 
 def test_scans_that_do_not_overlap_are_said_not_to() -> None:
@@ -371,7 +371,7 @@ def test_scans_that_do_not_overlap_are_said_not_to() -> None:
     far = dataclasses.replace(grid, origin_lps_mm=(900, 900, 900))
     result = a_result(grid, (a_pair(grid),))
     result = dataclasses.replace(result, moving=Volume(np.ones(far.shape_kji), far, "moving"))
-    assert "do not overlap here" in render_report(result)
+    assert "does not overlap these planes" in render_report(result)
 
 
 def test_what_could_not_be_measured_is_a_dash(an_oblique_grid: Grid) -> None:
@@ -380,7 +380,7 @@ def test_what_could_not_be_measured_is_a_dash(an_oblique_grid: Grid) -> None:
     lost = dataclasses.replace(result, metrics=(told(pair, after=None),))
     text = Page(render_report(lost)).text
     assert "0.50 → –" in text
-    assert "Carried out of the fixed volume: gland" in text
+    assert "Outside the fixed volume after warping: gland" in text
 
 
 def test_the_same_result_gives_the_same_report(an_oblique_grid: Grid) -> None:
@@ -421,20 +421,20 @@ def remarks_of() -> Callable[..., dict[str, str]]:
 def test_a_sound_result_has_nothing_to_look_at_but_the_extrapolation(remarks_of: Callable) -> None:
     found = remarks_of()
     assert found["look"] == ""
-    assert "folds nowhere" in found["good"]
+    assert "does not fold" in found["good"]
     assert "extrapolation" in found["note"]
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"folding_percent": 0.002}, "folds at < 0.01 %"),
-        ({"after": 0.4}, "Agree less than before: gland"),
-        ({"after": 0.6}, "Agree poorly, Dice below 0.7: gland (0.60)"),
-        ({"inverse_max": 2.0}, "undo each other only"),
-        ({"inverse_mean": float("nan")}, "share no space"),
-        ({"strain": {"gland": (0.3, 1.1)}}, "squeezed or stretched more than twofold somewhere inside: gland"),
-        ({"strain": {"gland": (0.9, 2.2)}}, "squeezed or stretched more than twofold somewhere inside: gland"),
+        ({"folding_percent": 0.002}, "folds in < 0.01 %"),
+        ({"after": 0.4}, "Overlap less than before: gland"),
+        ({"after": 0.6}, "Overlap poorly, Dice below 0.7: gland (0.60)"),
+        ({"inverse_max": 2.0}, "High inverse-consistency error"),
+        ({"inverse_mean": float("nan")}, "do not overlap, so the inverse"),
+        ({"strain": {"gland": (0.3, 1.1)}}, "Local volume changes more than twofold within: gland"),
+        ({"strain": {"gland": (0.9, 2.2)}}, "Local volume changes more than twofold within: gland"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(changes: dict, text: str, remarks_of: Callable) -> None:
@@ -446,7 +446,7 @@ def test_a_simpler_transform_that_serves_the_targets_better_is_named() -> None:
     errors = {"before": 8.0, "rigid": 2.0, "affine": 3.5}
     result = a_result(grid, (a_pair(grid),) * 3, targets=(a_target("x", errors),))
     texts = [remark.text for remark in words.remarks(result, {})]
-    assert "For these targets the rigid transform is better: 2.0 mm." in texts
+    assert "For these targets the rigid transform is better: mean error 2.0 mm." in texts
 
 
 def test_targets_that_are_doubtful_are_named_and_told_why(an_oblique_grid: Grid) -> None:
@@ -457,8 +457,8 @@ def test_targets_that_are_doubtful_are_named_and_told_why(an_oblique_grid: Grid)
         a_target("node", {}, verdict="do not trust", reasons=(why,), nearest_mm=None, nearest_name=""),
     )
     text = Page(render_report(a_result(an_oblique_grid, (a_pair(an_oblique_grid),), targets=targets))).text
-    assert "Do not trust the place of node: the table of targets says why." in text
-    assert "Check the place of base: the table of targets says why." in text
+    assert "Do not trust the position of node: the table of targets gives the reasons." in text
+    assert "Check the position of base: the table of targets gives the reasons." in text
     assert f"do not trust: {why}" in text
     assert "3.2 mm from bladder" in text
 
@@ -466,7 +466,7 @@ def test_targets_that_are_doubtful_are_named_and_told_why(an_oblique_grid: Grid)
 def test_targets_that_nothing_speaks_against_are_said_to_be_so(an_oblique_grid: Grid) -> None:
     result = a_result(an_oblique_grid, (a_pair(an_oblique_grid),), targets=(a_target("apex", {}),))
     texts = [remark.text for remark in words.remarks(result, {}) if remark.kind == "good"]
-    assert "Nothing that is known speaks against the place of any target." in texts
+    assert "No rule objects to the position of any target." in texts
 
 
 def test_a_trace_of_folding_is_not_rounded_to_none() -> None:

@@ -37,11 +37,11 @@ def texts_of(svg: str) -> list[str]:
 
 def test_the_report_tells_of_every_prompt_and_says_which_found_nothing(result: RegistrationResult) -> None:
     page = render_report(result)
-    section = page.split("<h2>What the words found</h2>")[1].split("<h2>")[0]
+    section = page.split("<h2>Detections by prompt</h2>")[1].split("<h2>")[0]
     for prompt in (*PROMPTS, "dog"):
-        assert f"<td>{prompt}</td>" in section
-    assert "&#39;dog&#39;: nothing was found on any of the" in section
-    assert "No pair that was used came from &#39;dog&#39;" in page
+        assert f">{prompt}</td>" in section
+    assert "&#39;dog&#39;: nothing detected on any of the" in section
+    assert "No used pair comes from &#39;dog&#39;" in page
     assert "<h2>True organs</h2>" in page
 
 
@@ -80,13 +80,13 @@ def test_what_was_paired_slice_by_slice_has_the_colour_of_its_pair(bench: Bench)
 
 def test_without_words_there_is_no_such_section(bench: Bench) -> None:
     result = bench.run(bench.words("prostate"))
-    assert "What the words found" not in render_report(replace(result, words=None))
+    assert "Detections by prompt" not in render_report(replace(result, words=None))
 
 
 def test_words_that_found_nothing_at_all_still_show_the_slices(bench: Bench) -> None:
     page = render_report(bench.run(bench.words("dog")))
-    assert "What the words found" in page
-    assert page.count("Boxes, with words and scores") >= 2
+    assert "Detections by prompt" in page
+    assert page.count("Boxes with prompts and scores") >= 2
 
 
 def test_a_prompt_cannot_bring_markup_into_the_report(bench: Bench) -> None:
