@@ -182,9 +182,7 @@ def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
         yield Remark(f"Overlap poorly, Dice below {LOW_DICE:.1f}: {listed(low)}.", "look")
     if known and not (lost or worse or low):
         smallest = min(after for _, _, after in known)
-        yield Remark(
-            f"Every used pair has a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good"
-        )
+        yield Remark(f"Every used pair has a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good")
 
 
 def _about_rejected(names: Sequence[str]) -> Iterator[Remark]:
@@ -195,18 +193,14 @@ def _about_rejected(names: Sequence[str]) -> Iterator[Remark]:
 def _about_transform(fitted: Fitted) -> Iterator[Remark]:
     folding = fitted.quality.folding_percent
     if folding > 0:
-        yield Remark(
-            f"The transform folds in {percent(folding)} of the voxels: anatomically impossible.", "look"
-        )
+        yield Remark(f"The transform folds in {percent(folding)} of the voxels: anatomically impossible.", "look")
     else:
         yield Remark("The transform does not fold.", "good")
     mean, most = fitted.inverse_error_mm
     if not math.isfinite(mean):
         yield Remark("The two volumes do not overlap, so the inverse could not be checked.", "look")
     elif mean > INVERSE_MEAN_MM or most > INVERSE_MAX_MM:
-        yield Remark(
-            f"High inverse-consistency error: {mean:.2f} mm on average, {most:.2f} mm at most.", "look"
-        )
+        yield Remark(f"High inverse-consistency error: {mean:.2f} mm on average, {most:.2f} mm at most.", "look")
     else:
         yield Remark(f"Inverse-consistency error: {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
 
