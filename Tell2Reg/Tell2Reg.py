@@ -5,6 +5,7 @@ Nothing heavy is imported here: Slicer reads this file when it starts.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -24,7 +25,7 @@ if (_SOURCE_TREE / "Tell2RegLib" / "__init__.py").is_file() and str(_SOURCE_TREE
 class Tell2Reg(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
-    def __init__(self, parent):
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "Tell2Reg"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
@@ -42,7 +43,7 @@ class Tell2Reg(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-def registerSampleData():
+def registerSampleData() -> None:
     """Offer the demo pair in the Sample Data module."""
     from Tell2RegLib.slicer_module.scene import sample_data
 
@@ -52,29 +53,29 @@ def registerSampleData():
 class Tell2RegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel; what it is made of is in Tell2RegLib/slicer_module/panel."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.panel = None
+        self.panel: Any = None
 
-    def setup(self):
+    def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
         from Tell2RegLib.slicer_module.panel import widget
 
         widget.setUp(self)
 
-    def enter(self):
+    def enter(self) -> None:
         self.panel.enter()
 
-    def exit(self):
+    def exit(self) -> None:
         self.panel.exit()
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         if self.panel is not None:
             self.panel.close()
         self.removeObservers()
 
-    def onReload(self):
+    def onReload(self) -> None:
         from Tell2RegLib.slicer_module.panel import widget
 
         widget.reloadLibrary()
@@ -84,14 +85,14 @@ class Tell2RegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class Tell2RegTest(ScriptedLoadableModuleTest):
     """What Slicer's Reload and Test button runs: the whole session on the demo pair, with its true regions."""
 
-    def runTest(self):
+    def runTest(self) -> None:
         self.setUp()
         self.test_TheDemoPairIsRegisteredByItsSegments()
 
-    def setUp(self):
+    def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
-    def test_TheDemoPairIsRegisteredByItsSegments(self):
+    def test_TheDemoPairIsRegisteredByItsSegments(self) -> None:
         from Tell2RegLib.slicer_module.logic import self_test
 
         self_test.registerDemoPair(self)

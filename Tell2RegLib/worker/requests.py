@@ -89,6 +89,30 @@ class FitReply:
     linear: Mapping[str, tuple[PairAgreement, ...]] = field(default_factory=dict)
     rigid_is_enough: bool = False
 
+    @property
+    def fit(self) -> FitValues:
+        """What there is with a transform.
+
+        Raises:
+            InputError: there is no transform; the sentence is `reason`.
+        """
+        parts = (self.transform, self.rigid_lps, self.affine_lps, self.quality, self.inverse_error_mm, self.jacobian)
+        if any(part is None for part in parts):
+            raise InputError(self.reason)
+        return FitValues(*parts)  # type: ignore[arg-type]  # none of them is None
+
+
+@dataclass(frozen=True, eq=False)
+class FitValues:
+    """The parts of a `FitReply` that exist only with a transform."""
+
+    transform: Transform
+    rigid_lps: Floats
+    affine_lps: Floats
+    quality: FieldQuality
+    inverse_error_mm: tuple[float, float]
+    jacobian: Volume
+
 
 @dataclass(frozen=True)
 class ReportReply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -287,7 +288,7 @@ def _steps(
         names = [str(package.needed.requirement) for package in plan.others if package.needed.alone == alone]
         if names:
             title = f"Installing {'packages without what they ask for' if alone else 'packages'}: {len(names)}"
-            steps.append((title, lambda names=names, alone=alone: _pip(installer, names, alone, on_log)))
+            steps.append((title, partial(_pip, installer, names, alone, on_log)))
     return steps
 
 

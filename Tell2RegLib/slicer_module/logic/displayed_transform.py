@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 import numpy as np
 
 from Tell2RegLib.slicer_module.logic.input_checks import initialMatrix, whyNotUse
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.logic.plan import MOVING_TO_FIXED, mapOf
 from Tell2RegLib.slicer_module.scene import region_display
 from Tell2RegLib.slicer_module.scene.checkerboard import checkerboardNode
-from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
+from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.slicer_module.scene.result_nodes import remove
 from Tell2RegLib.slicer_module.scene.result_volumes import whyNotFor
 from Tell2RegLib.slicer_module.scene.slice_view import corners_of
@@ -20,7 +24,7 @@ JACOBIAN, IN_SPACE = "jacobian", "space"
 """Ways of showing, beside those of parameters.VIEWS, that are not kept with the scene."""
 
 
-def show(parameters, views: Views, way: str, opacity: float) -> None:
+def show(parameters: Tell2RegParameterNode, views: Views, way: str, opacity: float) -> None:
     """Put the moving copy and its regions under the chosen transform, fill the views and draw the regions.
 
     Args:
@@ -48,7 +52,7 @@ def show(parameters, views: Views, way: str, opacity: float) -> None:
     _drawRegions(parameters, views, way)
 
 
-def _drawRegions(parameters, views: Views, way: str) -> None:
+def _drawRegions(parameters: Tell2RegParameterNode, views: Views, way: str) -> None:
     """Each side's regions where its volume is shown; regions of other volumes nowhere."""
     inFixed, inMoving = (views.idsOf([name]) for name in (FIXED_VIEW, MOVING_VIEW))
     if way == IN_SPACE:
@@ -58,52 +62,54 @@ def _drawRegions(parameters, views: Views, way: str) -> None:
     drawRegions(parameters, fixedIDs, None if way == JACOBIAN else movingIDs)
 
 
-def drawRegions(parameters, fixedIDs, movingIDs) -> None:
+def drawRegions(
+    parameters: Tell2RegParameterNode, fixedIDs: Sequence[str] | None, movingIDs: Sequence[str] | None
+) -> None:
     """Draw the regions of each side in these views; None for nowhere, as for regions of other volumes."""
     for side, ids in (("fixed", fixedIDs), ("moving", movingIDs)):
         region_display.drawIn(getattr(parameters, f"{side}Regions"), None if _areForeign(parameters, side) else ids)
 
 
-def hideForeignRegions(parameters) -> None:
+def hideForeignRegions(parameters: Tell2RegParameterNode) -> None:
     """Draw regions of volumes that are not chosen nowhere; the others stay as they are drawn."""
     for side in ("fixed", "moving"):
         if _areForeign(parameters, side):
             region_display.drawIn(getattr(parameters, f"{side}Regions"), None)
 
 
-def _areForeign(parameters, side: str) -> bool:
+def _areForeign(parameters: Tell2RegParameterNode, side: str) -> bool:
     regions, volume = getattr(parameters, f"{side}Regions"), getattr(parameters, f"{side}Volume")
     if regions is None:
         return False
     return volume is None or volume.GetImageData() is None or bool(whyNotFor(regions, "regions", "", **{side: volume}))
 
 
-def paintRegions(parameters, rows: Rows, selected=()) -> None:
+def paintRegions(parameters: Tell2RegParameterNode, rows: Rows, selected: Collection[int] = ()) -> None:
     """Draw accepted, rejected, unpaired and selected regions each in their way."""
     region_display.paint(parameters.fixedRegions, rows, "fixed", selected)
     region_display.paint(parameters.movingRegions, rows, "moving", selected)
 
 
-def revealRegions(parameters, row=None) -> None:
+def revealRegions(parameters: Tell2RegParameterNode, row: PairRow | None = None) -> None:
     """Show the segments of a pair, or of all regions, even if they are hidden."""
     for node, side in ((parameters.fixedRegions, "fixed"), (parameters.movingRegions, "moving")):
         region_display.reveal(node, None if row is None else (getattr(row, side),))
 
 
-def _makeSurfaces(parameters) -> None:
+def _makeSurfaces(parameters: Tell2RegParameterNode) -> None:
     for node in (parameters.fixedRegions, parameters.movingRegions):
         if node is not None:
             node.CreateClosedSurfaceRepresentation()
 
 
-def hide3D(parameters) -> None:
+def hide3D(parameters: Tell2RegParameterNode) -> None:
     """Take the surfaces away again."""
     for node in (parameters.fixedRegions, parameters.movingRegions):
         if node is not None:
             node.RemoveClosedSurfaceRepresentation()
 
 
-def letGo(parameters, views: Views) -> None:
+def letGo(parameters: Tell2RegParameterNode, views: Views) -> None:
     """The person leaves: their own views come back if they showed something; else the images stay as they are."""
     if not views.leave():
         return
@@ -115,14 +121,14 @@ def letGo(parameters, views: Views) -> None:
     drawRegions(parameters, fixedIDs or None, movingIDs or None)
 
 
-def showForEditing(parameters, side: str) -> None:
+def showForEditing(parameters: Tell2RegParameterNode, side: str) -> None:
     """For the Segment Editor: the regions of one side in every view, where they lie, those of the other nowhere."""
     if parameters.movingRegions is not None:
         parameters.movingRegions.SetAndObserveTransformNodeID(None)
     drawRegions(parameters, () if side == "fixed" else None, () if side == "moving" else None)
 
 
-def shownMoving(parameters):
+def shownMoving(parameters: Tell2RegParameterNode) -> Any:
     """The copy of the moving volume that the views show, so that the volume itself is never put under a transform."""
     volume, copy = parameters.movingVolume, parameters.movingShown
     if copy is not None and not hasCopy(parameters):
@@ -133,19 +139,20 @@ def shownMoving(parameters):
     return copy
 
 
-def hasCopy(parameters) -> bool:
+def hasCopy(parameters: Tell2RegParameterNode) -> bool:
     """Whether the copy of the moving volume that the views show is in the scene."""
     copy, volume = parameters.movingShown, parameters.movingVolume
     return copy is not None and volume is not None and copy.GetNodeReferenceID(COPY_OF) == volume.GetID()
 
 
-def correspondenceOf(parameters) -> Correspondence:
+def correspondenceOf(parameters: Tell2RegParameterNode) -> Correspondence:
     """Which position of the moving volume, as it is shown, belongs to one of the fixed volume."""
     if transformNodeOf(parameters) is not None:
         return Correspondence(np.eye(4), registered=True)
-    matrix, initial = np.eye(4), initialMatrix(parameters)
+    matrix: Floats = np.eye(4)
+    initial = initialMatrix(parameters)
     if initial is not None:
-        matrix = np.linalg.inv(initial)
+        matrix = np.linalg.inv(initial).astype(float)
     else:
         fixed, moving = (corners_of(volume) for volume in (parameters.fixedVolume, parameters.movingVolume))
         if not (_holdsTheMiddleOf(fixed, moving) and _holdsTheMiddleOf(moving, fixed)):
@@ -158,7 +165,7 @@ def _holdsTheMiddleOf(corners: Floats, other: Floats) -> bool:
     return bool(np.all(corners.min(axis=0) <= middle) and np.all(middle <= corners.max(axis=0)))
 
 
-def transformNodeOf(parameters):
+def transformNodeOf(parameters: Tell2RegParameterNode) -> Any:
     """The node of the transform that is shown; None when the moving volume is shown as it lies."""
     if whyNotUse(parameters):
         return None
@@ -169,7 +176,7 @@ def transformNodeOf(parameters):
     }.get(parameters.shown)
 
 
-def whereShown(parameters, movingLps: Floats | None) -> Floats | None:
+def whereShown(parameters: Tell2RegParameterNode, movingLps: Floats | None) -> Floats | None:
     """Where a place of the moving volume, as it lies, is shown now, (3,) LPS mm."""
     node = transformNodeOf(parameters)
     if movingLps is None or node is None:
@@ -179,7 +186,7 @@ def whereShown(parameters, movingLps: Floats | None) -> Floats | None:
     return apply_affine(linear_lps_of(node), movingLps)
 
 
-def _jacobian(parameters):
+def _jacobian(parameters: Tell2RegParameterNode) -> Any:
     """The map of volume change, in colours from 0 to 2."""
     node = parameters.jacobianMap
     if node.GetDisplayNode() is None:

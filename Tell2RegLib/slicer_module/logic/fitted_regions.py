@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import slicer
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.slicer_module.logic import input_checks
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.fit_summary import voxelsOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow
 from Tell2RegLib.space.region import RegionPair
@@ -21,7 +23,7 @@ class FittedRegions:
         self._seen: tuple = ()
         self._edited = False
 
-    def edited(self, parameters, rows: Sequence[PairRow], fitted: str | None) -> bool:
+    def edited(self, parameters: Tell2RegParameterNode, rows: Sequence[PairRow], fitted: str | None) -> bool:
         """Whether voxels of the regions have changed since the fit, or a region is gone.
 
         Args:
@@ -38,7 +40,7 @@ class FittedRegions:
         return self._edited
 
 
-def pairsNow(parameters, rows: Sequence[PairRow]) -> tuple[RegionPair, ...]:
+def pairsNow(parameters: Tell2RegParameterNode, rows: Sequence[PairRow]) -> tuple[RegionPair, ...]:
     """The pairs with the segments as they are and lie now; pairs that lost a segment are left out."""
     if parameters.fixedRegions is None or parameters.movingRegions is None:
         return ()
@@ -47,14 +49,14 @@ def pairsNow(parameters, rows: Sequence[PairRow]) -> tuple[RegionPair, ...]:
     return tuple(replace(pair, accepted=True) for _, pair in read)
 
 
-def _voxels(parameters, rows: Sequence[PairRow]) -> str:
+def _voxels(parameters: Tell2RegParameterNode, rows: Sequence[PairRow]) -> str:
     try:
         return voxelsOf(pairsNow(parameters, rows))
     except Tell2RegError:
         return ""
 
 
-def _stamps(parameters, row: PairRow) -> tuple:
+def _stamps(parameters: Tell2RegParameterNode, row: PairRow) -> tuple:
     """When the voxels of a pair's two segments were last changed; decisions change none."""
     return (
         _stamp(parameters.fixedRegions, row.fixed),
@@ -62,7 +64,7 @@ def _stamps(parameters, row: PairRow) -> tuple:
     )
 
 
-def _stamp(node, segment: str) -> tuple:
+def _stamp(node: Any, segment: str) -> tuple:
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     held = node.GetSegmentation().GetSegment(segment)
     labelmap = held.GetRepresentation(name) if held is not None else None

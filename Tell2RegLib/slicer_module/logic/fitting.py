@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from Tell2RegLib.errors import InputError
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import FIT
@@ -23,6 +22,7 @@ from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.worker.requests import (
     FitReply,
     FitRequest,
+    FitValues,
 )
 
 
@@ -67,10 +67,9 @@ class FittingLogic(DecisionsLogic):
 
         def fitted(reply: FitReply) -> None:
             keep.raiseIfGone(self.parameters)
-            if reply.transform is None or reply.jacobian is None:
-                raise InputError(reply.reason)
+            fit = reply.fit
             with self._inOneGo():
-                self._putFit(reply, request, requested, initial, rows)
+                self._putFit(fit, reply, request, requested, initial, rows)
             self.pairsChanged.emit()
             self.fitChanged.emit()
 
@@ -94,6 +93,7 @@ class FittingLogic(DecisionsLogic):
 
     def _putFit(
         self,
+        fit: FitValues,
         reply: FitReply,
         request: FitRequest,
         requested: Rows,
@@ -106,12 +106,12 @@ class FittingLogic(DecisionsLogic):
             requested: the rows of the request's pairs.
             rows: all of them when the fit was asked for.
         """
-        transform, linear = fromTheVolumeAsItLies(reply, initial)
+        transform, linear = fromTheVolumeAsItLies(fit, initial)
         own = self.parameters
         own.shown = "none"
-        result_nodes.showFit(own, transform, linear, reply.jacobian, reply.provenance)
+        result_nodes.showFit(own, transform, linear, fit.jacobian, reply.provenance)
         smoothness = {"smoothness": request.settings.smoothness}
-        own.fitSummary = json.dumps({**summaryOf(reply, request.pairs, requested), **smoothness})
+        own.fitSummary = json.dumps({**summaryOf(fit, reply, request.pairs, requested), **smoothness})
         own.fittedPairs = pair_decisions.to_json(rows)
         measures = {
             row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}

@@ -44,5 +44,5 @@ def summaryOfFound(
     pairs: Sequence[RegionPair], fixedAlone: Sequence[Region], movingAlone: Sequence[Region], earlier: str = ""
 ) -> FoundSummary:
     """What to say of these pairs, of the regions that are in none, and of an earlier result."""
-    alone = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
-    return FoundSummary(len(pairs), sum(pair.accepted for pair in pairs), *alone, earlier)
+    fixedNames, movingNames = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
+    return FoundSummary(len(pairs), sum(pair.accepted for pair in pairs), fixedNames, movingNames, earlier)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.slicer_module.logic.parameters import WORDS, promptsOf
+from Tell2RegLib.slicer_module.logic.parameters import WORDS, Tell2RegParameterNode, promptsOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.slicer_module.scene.result_volumes import isForOthers, nameOfVolume, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import regions_from_segmentation
@@ -23,7 +24,7 @@ from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
 
 
-def whyNotImages(parameters) -> str:
+def whyNotImages(parameters: Tell2RegParameterNode) -> str:
     """Why the chosen volumes cannot be registered, one sentence; empty when they can."""
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     for side, node in (("fixed", fixed), ("moving", moving)):
@@ -34,7 +35,7 @@ def whyNotImages(parameters) -> str:
     return why_unusable(fixed) or why_unusable(moving) or _whyNotInitial(parameters.initialTransform)
 
 
-def _whyNotInitial(node) -> str:
+def _whyNotInitial(node: Any) -> str:
     try:
         _matrixOf(node)
     except InputError as error:
@@ -42,7 +43,7 @@ def _whyNotInitial(node) -> str:
     return ""
 
 
-def imagesWarning(parameters) -> str:
+def imagesWarning(parameters: Tell2RegParameterNode) -> str:
     """What looks wrong with volumes that can be used; empty when nothing does."""
     if whyNotImages(parameters) or parameters.initialTransform is not None:
         return ""
@@ -54,7 +55,7 @@ def imagesWarning(parameters) -> str:
     return ""
 
 
-def whyNotFind(parameters) -> str:
+def whyNotFind(parameters: Tell2RegParameterNode) -> str:
     """Why no regions can be looked for; empty when they can."""
     reason = whyNotImages(parameters)
     if reason:
@@ -71,7 +72,7 @@ def whyNotFind(parameters) -> str:
     return ""
 
 
-def whyForeign(parameters) -> str:
+def whyForeign(parameters: Tell2RegParameterNode) -> str:
     """Whose the results are, one sentence, when other volumes are chosen now; empty when they are of these, or none."""
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     if fixed is None or moving is None:
@@ -91,13 +92,13 @@ def whyForeign(parameters) -> str:
     )
 
 
-def resultVolume(parameters, side: str) -> str:
+def resultVolume(parameters: Tell2RegParameterNode, side: str) -> str:
     """The name of the "fixed" or "moving" volume that the results were made for; empty when nobody knows."""
     nodes = (getattr(parameters, f"{side}Regions"), parameters.deformableTransform)
     return next((name for node in nodes if node is not None and (name := nameOfVolume(node, side))), "")
 
 
-def whyNotFit(parameters, rows: Rows) -> str:
+def whyNotFit(parameters: Tell2RegParameterNode, rows: Rows) -> str:
     """Why nothing can be fitted; empty when it can."""
     reason = whyNotImages(parameters) or whyForeign(parameters)
     if reason:
@@ -112,7 +113,7 @@ def whyNotFit(parameters, rows: Rows) -> str:
     )
 
 
-def whyNotUse(parameters) -> str:
+def whyNotUse(parameters: Tell2RegParameterNode) -> str:
     """Why there is no transform to use; empty when there is."""
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     if fixed is None or moving is None:
@@ -137,12 +138,12 @@ def raiseIf(reason: str) -> None:
         raise InputError(reason)
 
 
-def initialMatrix(parameters) -> Floats | None:
+def initialMatrix(parameters: Tell2RegParameterNode) -> Floats | None:
     """4 x 4, LPS mm: where the chosen initial transform lays the moving volume; None when there is none."""
     return _matrixOf(parameters.initialTransform)
 
 
-def _matrixOf(node) -> Floats | None:
+def _matrixOf(node: Any) -> Floats | None:
     if node is None:
         return None
     matrix = linear_lps_of(node)
@@ -154,7 +155,7 @@ def _matrixOf(node) -> Floats | None:
     return matrix
 
 
-def readVolumes(parameters) -> tuple[Volume, Volume]:
+def readVolumes(parameters: Tell2RegParameterNode) -> tuple[Volume, Volume]:
     """The two volumes in world space, the moving one where the initial transform lays it.
 
     Raises:
@@ -165,7 +166,7 @@ def readVolumes(parameters) -> tuple[Volume, Volume]:
     return fixed, volume_from_node(parameters.movingVolume, more_lps=initialMatrix(parameters))
 
 
-def readGrids(parameters) -> tuple[Grid, Grid]:
+def readGrids(parameters: Tell2RegParameterNode) -> tuple[Grid, Grid]:
     """The grids of the two volumes of `readVolumes`, without their voxels.
 
     Raises:
@@ -175,12 +176,14 @@ def readGrids(parameters) -> tuple[Grid, Grid]:
     return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume, initialMatrix(parameters))
 
 
-def lyingGrids(parameters) -> tuple[Grid, Grid]:
+def lyingGrids(parameters: Tell2RegParameterNode) -> tuple[Grid, Grid]:
     """The grids of the two volumes as they lie, without the initial transform."""
     return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume)
 
 
-def readPairs(parameters, rows: Rows, fixed: Grid, moving: Grid) -> tuple[tuple[PairRow, RegionPair], ...]:
+def readPairs(
+    parameters: Tell2RegParameterNode, rows: Rows, fixed: Grid, moving: Grid
+) -> tuple[tuple[PairRow, RegionPair], ...]:
     """The pairs with the segments as they are now, edited ones too.
 
     A rejected pair that has lost a segment is left out.
@@ -204,7 +207,9 @@ def readPairs(parameters, rows: Rows, fixed: Grid, moving: Grid) -> tuple[tuple[
     return tuple(pairs)
 
 
-def readRegions(parameters, fixed: Grid, moving: Grid) -> tuple[dict[str, Region], dict[str, Region]]:
+def readRegions(
+    parameters: Tell2RegParameterNode, fixed: Grid, moving: Grid
+) -> tuple[dict[str, Region], dict[str, Region]]:
     """Every segment of Tell2Reg's two segmentations by its id, on these grids; empty ones are left out."""
     lying = grid_of_node(parameters.movingVolume)
     ours, _ = regions_from_segmentation(parameters.fixedRegions, fixed, in_parent=False)

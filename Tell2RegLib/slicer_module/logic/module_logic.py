@@ -38,17 +38,17 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
 
     def registerVolumes(
         self,
-        fixedNode,
-        movingNode,
+        fixedNode: Any,
+        movingNode: Any,
         prompts: Sequence[str] | None = None,
-        fixedSegmentation=None,
-        movingSegmentation=None,
+        fixedSegmentation: Any = None,
+        movingSegmentation: Any = None,
         models: str = "demo",
         device: str = "auto",
         smoothness: float | None = None,
-        initialTransform=None,
+        initialTransform: Any = None,
         **options: Any,
-    ):
+    ) -> Any:
         """Find regions by words, or take those of two segmentations, pair them, and fit; returns when all is done.
 
         Whatever is not given has its default, also when the panel or an earlier call chose something else. The nodes of

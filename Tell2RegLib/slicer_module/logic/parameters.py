@@ -1,6 +1,6 @@
 """Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from slicer import (
     vtkMRMLGridTransformNode,
@@ -26,7 +26,7 @@ CARRY_BY = ("deformable", "affine", "rigid")
 """The transforms of a fit that can carry a plan."""
 
 
-SEARCH_DEFAULTS = {
+SEARCH_DEFAULTS: dict[str, Any] = {
     "similarityThreshold": FindOptions.threshold,
     "boxThreshold": FindOptions.box_threshold or 0.0,
     "spacingMm": FindOptions.spacing_mm,
@@ -56,6 +56,14 @@ class Tell2RegParameterNode:
         record and the panel.
     fixedRegions ... provenance: nodes that Tell2Reg made.
     """
+
+    if TYPE_CHECKING:  # what the wrapper adds
+
+        def __init__(self, node: Any) -> None: ...
+
+        parameterNode: Any
+        connectGui: Any
+        disconnectGui: Any
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode

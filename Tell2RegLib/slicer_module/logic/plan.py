@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
-from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
+from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
 from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
 from Tell2RegLib.slicer_module.scene.plan_colors import recolor
@@ -68,7 +69,7 @@ class Map:
         return self.transform.inverse.apply_to_points(points_lps_mm)
 
 
-def mapOf(parameters, direction: str = "", by: str = "deformable") -> Map:
+def mapOf(parameters: Tell2RegParameterNode, direction: str = "", by: str = "deformable") -> Map:
     """The transforms as the scene keeps them.
 
     Args:
@@ -76,24 +77,23 @@ def mapOf(parameters, direction: str = "", by: str = "deformable") -> Map:
         direction: of the plan; the chosen one when empty.
         by: the transform that carries it, one of CARRY_BY.
     """
-    rigid, affine = (
-        np.linalg.inv(linear_lps_of(node)) for node in (parameters.rigidTransform, parameters.affineTransform)
-    )
+    rigid: Floats = np.linalg.inv(linear_lps_of(parameters.rigidTransform)).astype(float)
+    affine: Floats = np.linalg.inv(linear_lps_of(parameters.affineTransform)).astype(float)
     forward, backward = (
         field_from_grid_node(node) for node in (parameters.deformableTransform, parameters.inverseTransform)
     )
     deformable = Transform("svf", forward, backward, affine)
     target, swapped = parameters.fixedVolume, (direction or parameters.direction) == FIXED_TO_MOVING
     if swapped:
-        deformable, rigid, affine = deformable.inverse, np.linalg.inv(rigid), np.linalg.inv(affine)
-        target = parameters.movingVolume
+        deformable, rigid = deformable.inverse, np.linalg.inv(rigid).astype(float)
+        affine, target = deformable.affine_lps, parameters.movingVolume
     linear = {"rigid": rigid, "affine": affine}
     grids = (deformable.fixed_to_moving.grid, deformable.moving_to_fixed.grid)
     transform = affine_transform(by, linear[by], *grids) if by in linear else deformable
     return Map(transform, rigid, affine, deformable, target, swapped, by)
 
 
-def carryByOf(parameters) -> str:
+def carryByOf(parameters: Tell2RegParameterNode) -> str:
     """The transform that is chosen to carry the plan; the deformable one where the scene keeps none that exists."""
     return parameters.carryBy if parameters.carryBy in CARRY_BY else "deformable"
 
@@ -101,7 +101,7 @@ def carryByOf(parameters) -> str:
 # --- what to carry ---
 
 
-def candidates(parameters) -> list:
+def candidates(parameters: Tell2RegParameterNode) -> list:
     """The nodes that can be carried: a person's own, neither what Tell2Reg made nor the two volumes."""
     scene = parameters.parameterNode.GetScene()
     results = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
@@ -115,14 +115,14 @@ def candidates(parameters) -> list:
     return nodes
 
 
-def chosenNodes(parameters) -> list:
+def chosenNodes(parameters: Tell2RegParameterNode) -> list:
     """The candidates that are chosen to be carried, in the order of the scene."""
     references, count = parameters.parameterNode, parameters.parameterNode.GetNumberOfNodeReferences(PLAN_NODES)
     chosen = {references.GetNthNodeReferenceID(PLAN_NODES, index) for index in range(count)}
     return [node for node in candidates(parameters) if node.GetID() in chosen]
 
 
-def chooseNodes(parameters, nodes: Sequence) -> None:
+def chooseNodes(parameters: Tell2RegParameterNode, nodes: Sequence) -> None:
     """Choose these nodes to be carried, and no others; the saved scene keeps the choice."""
     references = parameters.parameterNode
     if [node.GetID() for node in chosenNodes(parameters)] == [node.GetID() for node in nodes]:
@@ -137,21 +137,21 @@ def chooseNodes(parameters, nodes: Sequence) -> None:
 # --- copies ---
 
 
-def isCopy(node) -> bool:
+def isCopy(node: Any) -> bool:
     """Whether a node is a carried copy."""
     return bool(node.GetAttribute(CARRIED_BY))
 
 
-def copiesIn(scene) -> list:
+def copiesIn(scene: Any) -> list:
     """The carried copies of a scene, without those of earlier results."""
     return [node for node in _nodesOf(scene) if isCopy(node) and not node.GetAttribute(SET_ASIDE)]
 
 
-def _nodesOf(scene) -> list:
+def _nodesOf(scene: Any) -> list:
     return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
 
 
-def carry(node, way: Map, name: str):
+def carry(node: Any, way: Map, name: str) -> Any:
     """A copy of a node, carried over; the node itself stays as it is.
 
     Raises:
@@ -173,7 +173,7 @@ def carry(node, way: Map, name: str):
     return copy
 
 
-def carryAll(parameters, nodes: Sequence) -> list:
+def carryAll(parameters: Tell2RegParameterNode, nodes: Sequence) -> list:
     """Copies of all these nodes in the space of the other volume, in the folder of results.
 
     Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
@@ -197,7 +197,7 @@ def carryAll(parameters, nodes: Sequence) -> list:
     return copies
 
 
-def _copiesOf(node, way: Map) -> list:
+def _copiesOf(node: Any, way: Map) -> list:
     wanted = (node.GetID(), way.target.GetID())
     return [
         copy
@@ -209,7 +209,7 @@ def _copiesOf(node, way: Map) -> list:
 # --- verdicts ---
 
 
-def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
+def trustOf(parameters: Tell2RegParameterNode, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
     """A trust verdict for every control point of the markups among these nodes."""
     way = mapOf(parameters, by=carryByOf(parameters))
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
@@ -223,7 +223,9 @@ def trustOf(parameters, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[T
     return judge_targets(names, places, way.transform, *linear, pairs, deformable=way.deformable)
 
 
-def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, float] | None, ...]:
+def errorsOf(
+    parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust]
+) -> tuple[tuple[float, float] | None, ...]:
     """The error of every target, mm: as the volumes lie, and where it was carried; None where its place is unknown.
 
     True places are the points of `parameters.trueTargets` with the targets' names.
@@ -242,7 +244,7 @@ def errorsOf(parameters, trusts: Sequence[TargetTrust]) -> tuple[tuple[float, fl
     )
 
 
-def truthFor(parameters, names: Sequence[str]) -> PointList | None:
+def truthFor(parameters: Tell2RegParameterNode, names: Sequence[str]) -> PointList | None:
     """Where targets of these names truly are in the fixed volume; None where that is not known of all of them."""
     if parameters.trueTargets is None or parameters.direction != MOVING_TO_FIXED:
         return None
@@ -250,7 +252,7 @@ def truthFor(parameters, names: Sequence[str]) -> PointList | None:
     return known if set(names) <= set(known.names) else None
 
 
-def fillTargets(parameters, trusts: Sequence[TargetTrust]) -> None:
+def fillTargets(parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust]) -> None:
     """The table node of the targets, coordinates in RAS as Slicer shows them."""
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
     for axis, header in enumerate(RAS_HEADERS):

@@ -16,6 +16,7 @@ import vtk
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
 
 from Tell2RegLib.slicer_module.logic.displayed_transform import IN_SPACE, transformNodeOf
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
 from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
 from Tell2RegLib.slicer_module.scene.result_nodes import remove
@@ -44,7 +45,7 @@ class _Sides:
     """IDs of moving nodes that have a partner on the fixed side: an original or a copy."""
 
 
-def show(parameters, way: str) -> None:
+def show(parameters: Tell2RegParameterNode, way: str) -> None:
     """Confine the plan and its copies to the views of their patients; what is no plan any more is let go.
 
     Args:
@@ -76,7 +77,7 @@ def show(parameters, way: str) -> None:
         _setViews(copy.GetDisplayNode(), inSpace if oneView else movingViews)
 
 
-def letGo(parameters) -> None:
+def letGo(parameters: Tell2RegParameterNode) -> None:
     """Everything is seen again where it was before; view copies are removed."""
     scene = parameters.parameterNode.GetScene()
     if scene is None:
@@ -86,7 +87,7 @@ def letGo(parameters) -> None:
         remove(copy)
 
 
-def restore(scene) -> None:
+def restore(scene: Any) -> None:
     """Give every display the views that it had, as it is to be saved; no node is added or removed."""
     _release(scene, but=set())
 
@@ -94,8 +95,11 @@ def restore(scene) -> None:
 # --- which nodes ---
 
 
-def _sidesOf(parameters) -> _Sides:
-    fixed, moving, elsewhere, carried = {}, {}, {}, set()
+def _sidesOf(parameters: Tell2RegParameterNode) -> _Sides:
+    fixed: dict[str, Any] = {}
+    moving: dict[str, Any] = {}
+    elsewhere: dict[str, Any] = {}
+    carried: set[str] = set()
     drawnOnMoving = parameters.direction == MOVING_TO_FIXED
     for node in chosenNodes(parameters):
         (moving if drawnOnMoving else fixed)[node.GetID()] = node
@@ -113,11 +117,13 @@ def _sidesOf(parameters) -> _Sides:
             if original.GetID() not in here:  # chosen for the other direction since
                 there[original.GetID()] = original
             carried |= {copy.GetID(), original.GetID()}
-    sides = ([node for node in side.values() if isinstance(node, DRAWN)] for side in (fixed, moving, elsewhere))
-    return _Sides(*sides, frozenset(carried))
+    onFixed, onMoving, onOthers = (
+        [node for node in side.values() if isinstance(node, DRAWN)] for side in (fixed, moving, elsewhere)
+    )
+    return _Sides(onFixed, onMoving, onOthers, frozenset(carried))
 
 
-def _nodes(scene, kind: str) -> list:
+def _nodes(scene: Any, kind: str) -> list:
     nodes = scene.GetNodesByClass(kind)
     return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
 
@@ -129,12 +135,12 @@ def _sliceView(name: str) -> str:
 # --- displays ---
 
 
-def _displaysOf(node) -> list:
+def _displaysOf(node: Any) -> list:
     displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
     return [display for display in displays if display is not None]
 
 
-def _confine(node, views: Sequence[str]) -> None:
+def _confine(node: Any, views: Sequence[str]) -> None:
     """Show a node in these views only, as far as it was seen there; in none of them when empty."""
     for display in _displaysOf(node):
         if display.GetAttribute(VIEWS_BEFORE) is None:
@@ -143,11 +149,11 @@ def _confine(node, views: Sequence[str]) -> None:
         _setViews(display, [view for view in views if not before or view in before])
 
 
-def _setViews(display, views: Sequence[str]) -> None:
+def _setViews(display: Any, views: Sequence[str]) -> None:
     setViewIDs(display, views or (NO_VIEW,))
 
 
-def _viewsBefore(display) -> list[str]:
+def _viewsBefore(display: Any) -> list[str]:
     try:
         views = json.loads(display.GetAttribute(VIEWS_BEFORE) or "[]")
     except ValueError:
@@ -155,7 +161,7 @@ def _viewsBefore(display) -> list[str]:
     return [str(view) for view in views] if isinstance(views, list) else []
 
 
-def _release(scene, but: set[str]) -> None:
+def _release(scene: Any, but: set[str]) -> None:
     """Give the displays of all nodes, except of those with these IDs, the views that they had."""
     kept = {display.GetID() for name in but for display in _displaysOf(scene.GetNodeByID(name))}
     for display in _nodes(scene, "vtkMRMLDisplayNode"):
@@ -169,11 +175,11 @@ def _release(scene, but: set[str]) -> None:
 # --- view copies ---
 
 
-def _viewCopies(scene) -> list:
+def _viewCopies(scene: Any) -> list:
     return [node for node in _nodes(scene, "vtkMRMLDisplayableNode") if node.GetAttribute(COPIED_AT)]
 
 
-def _viewCopy(node):
+def _viewCopy(node: Any) -> Any:
     """A locked copy of a node for the views, hidden from lists of nodes, not saved, with the node's present content."""
     scene = node.GetScene()
     copy = next((one for one in _viewCopies(scene) if one.GetNodeReferenceID(COPY_OF) == node.GetID()), None)
@@ -193,14 +199,14 @@ def _viewCopy(node):
     return copy
 
 
-def _stateOf(node) -> str:
+def _stateOf(node: Any) -> str:
     parent, content = node.GetParentTransformNode(), ""
     if node.IsA("vtkMRMLMarkupsNode"):
         content = repr(points_of(node).points_lps_mm.tolist())
     return f"{node.GetMTime()} {parent and parent.GetID()} {parent and parent.GetTransformToWorldMTime()} {content}"
 
 
-def _fill(node, copy) -> None:
+def _fill(node: Any, copy: Any) -> None:
     name = f"{node.GetName()} (view copy)"  # another one: scripts find nodes by their names
     copy.SetName(name)
     copy.SetAndObserveTransformNodeID(None)
@@ -218,14 +224,14 @@ def _fill(node, copy) -> None:
     copy.GetDisplayNode().RemoveAttribute(VIEWS_BEFORE)
 
 
-def _fillModel(node, copy) -> None:
+def _fillModel(node: Any, copy: Any) -> None:
     mesh = vtk.vtkPolyData() if node.GetPolyData() is not None else None
     if mesh is not None:
         mesh.ShallowCopy(node.GetPolyData())
     copy.SetAndObserveMesh(mesh)
 
 
-def _fillSegmentation(node, copy) -> None:
+def _fillSegmentation(node: Any, copy: Any) -> None:
     segmentation = slicer.vtkSegmentation()
     segmentation.DeepCopy(node.GetSegmentation())
     copy.SetAndObserveSegmentation(segmentation)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from Tell2RegLib.evaluation.target_trust import VERDICTS, TargetTrust
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +31,18 @@ class CarriedPlan:
     fit: str
 
 
-def fitKey(parameters) -> str:
+def fitKey(parameters: Tell2RegParameterNode) -> str:
     """Tells one fit from another; also after the scene was saved."""
     return hashlib.sha256(f"{parameters.fittedPairs}\n{parameters.fitSummary}".encode()).hexdigest()
 
 
-def keep(parameters, plan: CarriedPlan) -> None:
+def keep(parameters: Tell2RegParameterNode, plan: CarriedPlan) -> None:
     """Keep a plan's verdicts in the parameter node."""
     values = {"direction": plan.direction, "carriedBy": plan.carriedBy, "fit": plan.fit}
     parameters.carriedPlan = json.dumps({**values, "trusts": [_plain(trust) for trust in plan.trusts]})
 
 
-def keptPlan(parameters) -> CarriedPlan | None:
+def keptPlan(parameters: Tell2RegParameterNode) -> CarriedPlan | None:
     """The verdicts of the scene; None where there are none, their table was deleted, or they are damaged."""
     if not parameters.carriedPlan or parameters.targetsTable is None:
         return None
@@ -53,7 +54,7 @@ def keptPlan(parameters) -> CarriedPlan | None:
         return None
 
 
-def whyOutdated(parameters, plan: CarriedPlan, whyFitOutdated: str) -> str:
+def whyOutdated(parameters: Tell2RegParameterNode, plan: CarriedPlan, whyFitOutdated: str) -> str:
     """Why verdicts are no longer true, one sentence; empty when they are.
 
     Args:

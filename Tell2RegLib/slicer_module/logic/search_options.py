@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 
 
-def searchOptions(parameters) -> FindOptions:
+def searchOptions(parameters: Tell2RegParameterNode) -> FindOptions:
     """The options that a person chose.
 
     Raises:

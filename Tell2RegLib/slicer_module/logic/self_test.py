@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 
@@ -15,7 +17,7 @@ MOST_ERROR_MM = 5.0
 """Mean error of the demo's targets; 11 mm before, 3 mm expected."""
 
 
-def registerDemoPair(test) -> None:
+def registerDemoPair(test: Any) -> None:
     """Load, find, fit, carry, compare.
 
     Args:

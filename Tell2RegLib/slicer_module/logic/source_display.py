@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import slicer
 
 from Tell2RegLib.slicer_module.logic.input_checks import whyForeign
-from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS
+from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW, Views
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 
@@ -31,7 +32,7 @@ class SourceDisplay:
         self._views = views
         self._before: dict[str, _Display] = {}
 
-    def show(self, parameters) -> None:
+    def show(self, parameters: Tell2RegParameterNode) -> None:
         """Follow the choice: what is chosen no longer is shown as it was before."""
         chosen = _chosen(parameters)
         for name in [name for name in self._before if name not in {node.GetID() for node, _, _ in chosen}]:
@@ -48,7 +49,7 @@ class SourceDisplay:
         for name in list(self._before):
             self._restore(name)
 
-    def _remember(self, node) -> None:
+    def _remember(self, node: Any) -> None:
         display = node.GetDisplayNode()
         self._before.setdefault(node.GetID(), _Display(display.GetVisibility(), viewIDsOf(display)))
 
@@ -61,7 +62,7 @@ class SourceDisplay:
         setViewIDs(display, before.views)
 
 
-def _chosen(parameters) -> list[tuple]:
+def _chosen(parameters: Tell2RegParameterNode) -> list[tuple]:
     """The chosen segmentations with their view, and whether Tell2Reg draws the segments of that side itself."""
     if parameters.source != SEGMENTATIONS:
         return []

@@ -6,6 +6,8 @@ cover its own lower rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
 
 from Tell2RegLib.slicer_module.panel import tables
@@ -21,7 +23,7 @@ class Heights(qt.QObject):
         ui: the named widgets of Tell2Reg.ui.
     """
 
-    def __init__(self, ui) -> None:
+    def __init__(self, ui: Any) -> None:
         qt.QObject.__init__(self)
         widgets = vars(ui).values()
         self._labels = [widget for widget in widgets if widget.inherits("QLabel") and widget.wordWrap]
@@ -41,7 +43,7 @@ class Heights(qt.QObject):
         for widget in (*self._labels, *self._tables):
             widget.removeEventFilter(self)
 
-    def eventFilter(self, watched, event) -> bool:
+    def eventFilter(self, watched: Any, event: Any) -> bool:
         """Called by Qt before a widget gets an event."""
         if event.type() in (qt.QEvent.Resize, qt.QEvent.Show):
             if watched.inherits("QTableWidget"):
@@ -56,7 +58,7 @@ class Heights(qt.QObject):
             fitLabel(label)
 
 
-def fitLabel(label) -> None:
+def fitLabel(label: Any) -> None:
     """Make a label high enough for its text at its width."""
     if label.visible and label.width > 0:
         label.minimumHeight = max(label.heightForWidth(label.width), 0)  # -1 while it has no text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
@@ -9,12 +11,13 @@ from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.module_logic import DEMO
 from Tell2RegLib.slicer_module.panel import messages
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
+from Tell2RegLib.slicer_module.scene.sample_data import DemoNodes
 
 
 class ImagesStep:
     """Fixed, moving, initial transform; the two bound to the parameter node by their names in the .ui."""
 
-    def __init__(self, panel) -> None:
+    def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
         self._ui.swapButton.connect("clicked(bool)", self._swap)
         ui, logic = panel.ui, panel.logic
@@ -51,6 +54,6 @@ class ImagesStep:
         except Tell2RegError as error:
             self._panel.say(str(error), messages.ERROR, messages.IMAGES)
 
-    def _demoLoaded(self, demo) -> None:
+    def _demoLoaded(self, demo: DemoNodes) -> None:
         self._panel.words.choose("Pelvis demo")
         self._panel.plan.check([demo.plan])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
 
 from Tell2RegLib.slicer_module.panel.heights import fitLabel
@@ -28,7 +30,7 @@ class Messages:
         ui: the named widgets of Tell2Reg.ui.
     """
 
-    def __init__(self, ui) -> None:
+    def __init__(self, ui: Any) -> None:
         self._labels = {"": ui.messageLabel, **{step: getattr(ui, f"{step}Message") for step in STEPS}}
         self._folds = {
             **{IMAGES: ui.imagesStep, MODELS: ui.regionsStep, REGIONS: ui.regionsStep},

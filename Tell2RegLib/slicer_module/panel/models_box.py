@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -12,7 +14,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.models.catalogue.entries import load_catalog
 from Tell2RegLib.models.catalogue.status_rows import SetRow, model_rows, rows_without_store, set_rows
-from Tell2RegLib.slicer_module.install.install_plan import InstallOutcome, install, plan_install
+from Tell2RegLib.slicer_module.install.install_plan import InstallOutcome, InstallPlan, install, plan_install
 from Tell2RegLib.slicer_module.install.requirements import read_requirements, requirements_file
 from Tell2RegLib.slicer_module.install.slicer_installer import rememberToGoOn, shouldGoOn
 from Tell2RegLib.slicer_module.panel import messages, tables
@@ -36,7 +38,7 @@ CHECK = "check"
 class ModelsBox:
     """Sets of models in a table, the buttons below it, the device, the packages."""
 
-    def __init__(self, panel) -> None:
+    def __init__(self, panel: Any) -> None:
         self._panel, self._ui, self._runs = panel, panel.ui, panel.logic.runs
         self._sets: tuple[SetRow, ...] = ()
         self._memory: dict[str, int] = {}
@@ -176,7 +178,7 @@ class ModelsBox:
         rows = tables.selectedRows(self._ui.modelsTable)
         return self._sets[rows[0]] if rows and rows[0] < len(self._sets) else None
 
-    def _fillDevices(self, devices) -> None:
+    def _fillDevices(self, devices: Sequence[tuple[str, str]]) -> None:
         combo = self._ui.deviceCombo
         chosen = self._panel.logic.parameters.device
         combo.clear()
@@ -212,7 +214,7 @@ class ModelsBox:
         self._show(reply.sets)
         self._panel.say(reply.message, step=messages.MODELS)
 
-    def _progressed(self, run: str, stage: str, done: int, total: int, _left) -> None:
+    def _progressed(self, run: str, stage: str, done: int, total: int, _left: float | None) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
             self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
@@ -222,6 +224,8 @@ class ModelsBox:
             self._runs.cancel()
             return
         one = self._chosen()
+        if one is None:
+            return
         lines = [
             _("Download the models '{name}'?").format(name=one.name),
             "",
@@ -241,6 +245,8 @@ class ModelsBox:
 
     def _remove(self) -> None:
         one = self._chosen()
+        if one is None:
+            return
         text = _("Delete the downloaded files of '{name}'?").format(name=one.name)
         if slicer.util.confirmYesNoDisplay(text, windowTitle="Tell2Reg"):
             self._ask(ModelsRequest("remove", one.name))
@@ -266,7 +272,7 @@ class ModelsBox:
 
     # --- packages ---
 
-    def _plan(self):
+    def _plan(self) -> InstallPlan:
         from Tell2RegLib.slicer_module.install.slicer_installer import SlicerInstaller
 
         return plan_install(read_requirements(requirements_file()), SlicerInstaller())

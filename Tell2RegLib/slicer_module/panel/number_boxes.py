@@ -6,6 +6,8 @@ holds "0.70" and takes no further digit. So the boxes tell of a value only when 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class NumberBoxes:
     """The spin boxes of the panel, those of its sliders too.
@@ -14,7 +16,7 @@ class NumberBoxes:
         ui: the named widgets of Tell2Reg.ui.
     """
 
-    def __init__(self, ui) -> None:
+    def __init__(self, ui: Any) -> None:
         self._boxes = [box for widget in vars(ui).values() for box in _boxesOf(widget)]
         for box in self._boxes:
             box.keyboardTracking = False
@@ -25,7 +27,7 @@ class NumberBoxes:
             box.interpretText()
 
 
-def _boxesOf(widget) -> list:
+def _boxesOf(widget: Any) -> list:
     if widget.inherits("QAbstractSpinBox"):
         return [widget]
     return list(widget.findChildren("QDoubleSpinBox")) if widget.inherits("ctkSliderWidget") else []

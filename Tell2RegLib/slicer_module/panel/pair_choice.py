@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import slicer
 
 from Tell2RegLib.slicer_module.logic import plan
+from Tell2RegLib.slicer_module.logic.module_logic import Tell2RegLogic
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class PairChoice:
         logic: whose parameters.
     """
 
-    def __init__(self, logic) -> None:
+    def __init__(self, logic: Tell2RegLogic) -> None:
         self._logic = logic
         self._pair: tuple[str, str] | None = None
         self._choices: dict[tuple[str, str], _Choice] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Any
 
 import qt
 import slicer
@@ -13,6 +14,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.slicer_module.logic import displayed_transform
 from Tell2RegLib.slicer_module.logic.module_logic import DEMO, FIND, FIT, REPORT, Tell2RegLogic
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.panel import fit_words, messages
 from Tell2RegLib.slicer_module.panel.heights import Heights
 from Tell2RegLib.slicer_module.panel.images_step import ImagesStep
@@ -58,7 +60,7 @@ class Panel:
         observer: something with addObserver and removeObservers of slicer.util.VTKObservationMixin.
     """
 
-    def __init__(self, ui, logic: Tell2RegLogic, observer) -> None:
+    def __init__(self, ui: Any, logic: Tell2RegLogic, observer: Any) -> None:
         self.ui, self.logic, self._observer = ui, logic, observer
         self.views = Views(slicer.app.layoutManager())
         self.messages, self.numbers, self._heights = Messages(ui), NumberBoxes(ui), Heights(ui)
@@ -67,8 +69,8 @@ class Panel:
         self.tips: dict[str, str] = {}
         self.entered = False
         self._updating = False
-        self._guiTag = None
-        self._bound = None
+        self._guiTag: Any = None
+        self._bound: Tell2RegParameterNode | None = None
         self._choice = PairChoice(logic)
         self.volumes = VolumeWatch(observer, self._volumeMoved)
         self.images, self.words = ImagesStep(self), WordsStep(self)
@@ -98,11 +100,11 @@ class Panel:
         """Whether the widgets stand for the parameters of the present scene."""
         return self._bound is not None
 
-    def tip(self, button) -> str:
+    def tip(self, button: Any) -> str:
         """What a button does, as the .ui says, whatever its tooltip says now."""
         return self.tips.setdefault(button.objectName, button.toolTip)
 
-    def enable(self, button, why: str = "") -> None:
+    def enable(self, button: Any, why: str = "") -> None:
         """Enable a button, or say in its tooltip why not."""
         tip = self.tip(button)
         button.enabled, button.toolTip = not why, why or tip
@@ -212,22 +214,22 @@ class Panel:
         finally:
             self._updating = False
 
-    def _changed(self, _caller=None, _event=None) -> None:
+    def _changed(self, _caller: Any = None, _event: Any = None) -> None:
         self.update()
 
-    def _volumeMoved(self, _caller=None, _event=None) -> None:
+    def _volumeMoved(self, _caller: Any = None, _event: Any = None) -> None:
         """A transform above a chosen volume changed: once per turn of the event loop, however often it is dragged."""
         self._settled.start(0)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _nodeGoes(self, _caller, _event, node) -> None:
+    def _nodeGoes(self, _caller: Any, _event: Any, node: Any) -> None:
         """A chosen node is removed: nothing is chosen then, where its selector would take the next one of the list."""
         own = self.logic.parameters
         for name in CHOSEN:
             if getattr(own, name) is node:
                 setattr(own, name, None)
 
-    def _sceneChanged(self, _caller=None, _event=None) -> None:
+    def _sceneChanged(self, _caller: Any = None, _event: Any = None) -> None:
         """A node came or went: heard when the event loop runs next.
 
         Slicer's slice logic adds and removes nodes of its own, and crashes where one is added from within.
@@ -261,7 +263,7 @@ class Panel:
             self._volumes = volumes
             self.messages.clearAll()
 
-    def _chooseVolumes(self, own) -> None:
+    def _chooseVolumes(self, own: Tell2RegParameterNode) -> None:
         """The first two volumes of the scene, where a person has chosen none."""
         if own.fixedVolume is not None or own.movingVolume is not None:
             return

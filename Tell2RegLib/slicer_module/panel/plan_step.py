@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import qt
@@ -12,7 +13,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks, plan, plan_display, plan_record
-from Tell2RegLib.slicer_module.logic.module_logic import REPORT
+from Tell2RegLib.slicer_module.logic.module_logic import REPORT, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
 from Tell2RegLib.slicer_module.logic.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
 from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
@@ -30,8 +31,9 @@ OUTDATED_COLOR = (0.82, 0.82, 0.82)
 class PlanStep:
     """The nodes to carry, the targets, the report."""
 
-    def __init__(self, panel) -> None:
-        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+    def __init__(self, panel: Any) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._logic: Tell2RegLogic = panel.logic
         self._plan: CarriedPlan | None = None
         self._shown: tuple = ()
         self._filling = False
@@ -206,7 +208,7 @@ class PlanStep:
 
     # --- what a person does ---
 
-    def _itemChanged(self, item) -> None:
+    def _itemChanged(self, item: Any) -> None:
         if self._filling:
             return
         own, name = self._logic.parameters, item.data(qt.Qt.UserRole)
@@ -214,7 +216,7 @@ class PlanStep:
         chosen = {node.GetID() for node in plan.chosenNodes(own)} - {name} | ({name} if wanted else set())
         self.check([node for node in plan.candidates(own) if node.GetID() in chosen])
 
-    def _choose(self, parameter: str, combo, index: int) -> None:
+    def _choose(self, parameter: str, combo: Any, index: int) -> None:
         setattr(self._logic.parameters, parameter, combo.itemData(index))
         self._panel.update()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -9,13 +12,15 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
-from Tell2RegLib.slicer_module.logic.module_logic import FIND
+from Tell2RegLib.slicer_module.logic.found_summary import FoundSummary
+from Tell2RegLib.slicer_module.logic.module_logic import FIND, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, WORDS
 from Tell2RegLib.slicer_module.logic.source_display import SourceDisplay
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.models_box import ModelsBox
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.scene import pair_decisions
+from Tell2RegLib.space.grid import Floats
 
 NAME = 1
 """Column of the name, which can be changed."""
@@ -26,8 +31,9 @@ PROMPT = 2
 class RegionsStep:
     """Sources, run, table of pairs with keys, pairs by hand, editing."""
 
-    def __init__(self, panel) -> None:
-        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+    def __init__(self, panel: Any) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._logic: Tell2RegLogic = panel.logic
         self._filling = False
         self._sources = SourceDisplay(panel.views)
         self._filled: tuple | None = None
@@ -68,15 +74,15 @@ class RegionsStep:
             button.connect("clicked(bool)", self._guarded(slot))
         self._logic.regionsFound.connect(self._found)
 
-    def _shortcut(self, key: str, slot) -> None:
+    def _shortcut(self, key: str, slot: Callable[[], None]) -> None:
         shortcut = qt.QShortcut(qt.QKeySequence(key), self._ui.pairsTable)
         shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
         shortcut.connect("activated()", self._guarded(slot))
 
-    def _guarded(self, slot):
+    def _guarded(self, slot: Callable[[], None]) -> Callable[..., None]:
         """The slot without arguments, its errors told in one sentence."""
 
-        def run(*_arguments) -> None:
+        def run(*_arguments: object) -> None:
             try:
                 slot()
             except Tell2RegError as error:
@@ -97,7 +103,7 @@ class RegionsStep:
         if self._logic.parameters.words and not self._ui.logText.plainText:
             self._ui.logText.setPlainText(self._logic.parameters.words)
 
-    def _found(self, summary) -> None:
+    def _found(self, summary: FoundSummary) -> None:
         self._panel.log(self._logic.parameters.words)
         level = messages.WARNING if summary.partnerless else messages.INFO
         self._panel.messages.say(summary.sentence, level, messages.REGIONS)
@@ -183,8 +189,8 @@ class RegionsStep:
         self._fillSegments(ui.fixedSegmentCombo, None if foreign else logic.parameters.fixedRegions)
         self._fillSegments(ui.movingSegmentCombo, None if foreign else logic.parameters.movingRegions)
 
-    def _fillSegments(self, combo, node) -> None:
-        segmentation = None if node is None else node.GetSegmentation()
+    def _fillSegments(self, combo: Any, node: Any) -> None:
+        segmentation: Any = None if node is None else node.GetSegmentation()
         ids = segmentation.GetSegmentIDs() if segmentation else ()
         segments = [(segmentation.GetSegment(segment).GetName(), segment) for segment in ids]
         if segments == [(combo.itemText(index), combo.itemData(index)) for index in range(combo.count)]:
@@ -232,7 +238,7 @@ class RegionsStep:
         self._panel.viewControls.paint()
         self._updateButtons()
 
-    def _placesShown(self, number: int):
+    def _placesShown(self, number: int) -> tuple[Floats | None, Floats | None]:
         fixed, moving = self._logic.placesOf(number)
         return fixed, self._panel.viewControls.whereShown(moving)
 
@@ -262,7 +268,7 @@ class RegionsStep:
         item.setFlags(item.flags() | qt.Qt.ItemIsEditable)
         table.editItem(item)
 
-    def _edited(self, item) -> None:
+    def _edited(self, item: Any) -> None:
         if self._filling or item.column() != NAME:
             return
         row = self._logic.rows[item.row()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -38,7 +39,7 @@ class RunRow:
         start: called when the button is pressed while nothing runs.
     """
 
-    def __init__(self, runs: Runs, run: str, button, bar, label, start: Callable[[], None]) -> None:
+    def __init__(self, runs: Runs, run: str, button: Any, bar: Any, label: Any, start: Callable[[], None]) -> None:
         self._runs, self._run, self._start = runs, run, start
         self._button, self._bar, self._label = button, bar, label
         self._text = button.text

@@ -7,6 +7,7 @@ saves has the dialog open.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import qt
 import slicer
@@ -58,20 +59,20 @@ class SaveWatch:
         slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focusSlot)
         self._over.stop()
 
-    def _observe(self, node, event, slot) -> None:
+    def _observe(self, node: Any, event: Any, slot: Callable[..., None]) -> None:
         self._observed.append((node, node.AddObserver(event, slot)))
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _added(self, _caller, _event, node) -> None:
+    def _added(self, _caller: Any, _event: Any, node: Any) -> None:
         if node.IsA("vtkMRMLStorageNode"):
             self._saved()
 
-    def _saved(self, _caller=None, _event=None) -> None:
+    def _saved(self, _caller: Any = None, _event: Any = None) -> None:
         self._before()
         if not self.asking:
             self._over.start(0)
 
-    def _focusChanged(self, _before=None, _now=None) -> None:
+    def _focusChanged(self, _before: Any = None, _now: Any = None) -> None:
         dialog = slicer.app.activeModalWidget()
         asking = dialog is not None and dialog.className().startswith(DIALOG)
         if asking == self.asking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import qt
 
@@ -22,7 +23,7 @@ STRETCHED, LEAST, MOST = "tell2regStretched", "tell2regLeast", "tell2regMost"
 """Properties of a table: the columns that take what is left, the rows that it is high for at least and at most."""
 
 
-def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
+def prepare(table: Any, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
     """Columns, whole rows selected, nothing editable; the `stretched` columns share what is left of the width."""
     table.setColumnCount(len(headers))
     table.setHorizontalHeaderLabels(list(headers))
@@ -37,7 +38,7 @@ def prepare(table, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> N
     table.setProperty(STRETCHED, ",".join(map(str, stretched)))
 
 
-def cell(table, row: int, column: int, text: str, tip: str = ""):
+def cell(table: Any, row: int, column: int, text: str, tip: str = "") -> Any:
     """Put a text into a cell; returns its item."""
     item = qt.QTableWidgetItem(text)
     item.setToolTip(tip or text)
@@ -50,19 +51,19 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def figure(table, row: int, column: int, value: float | None, digits: int = 2) -> None:
+def figure(table: Any, row: int, column: int, value: float | None, digits: int = 2) -> None:
     """Put a number into a cell, on the right, so that the points of a column stand below each other."""
     cell(table, row, column, number(value, digits)).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
 
 
-def fitHeight(table, least: int = 3, most: int = 12) -> None:
+def fitHeight(table: Any, least: int = 3, most: int = 12) -> None:
     """Make a table as high as its rows, from `least` to `most` of them; beyond that it scrolls."""
     table.setProperty(LEAST, least)
     table.setProperty(MOST, most)
     arrange(table)
 
 
-def arrange(table) -> None:
+def arrange(table: Any) -> None:
     """Columns as wide as their contents where there is room, rows as high as their wrapped words, no row cut off."""
     most = table.property(MOST)
     if most is None:
@@ -82,7 +83,7 @@ def arrange(table) -> None:
     table.setFixedHeight(height + (0 if fits else table.horizontalScrollBar().sizeHint.height()))
 
 
-def _widen(table, width: int) -> bool:
+def _widen(table: Any, width: int) -> bool:
     """Give the columns this width; False when even the narrowest are wider together."""
     shown = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
     least = [_columnWidth(table, column, str.split) for column in shown]
@@ -94,7 +95,7 @@ def _widen(table, width: int) -> bool:
     return sum(least) <= width
 
 
-def _columnWidth(table, column: int, parts: Callable[[str], list[str]]) -> int:
+def _columnWidth(table: Any, column: int, parts: Callable[[str], list[str]]) -> int:
     """What the header and the cells of a column need, in pixels; `parts`: what of a text stays in one line."""
     title = table.horizontalHeaderItem(column).text()
     widest = HEADER_PADDING + max((_bold(table, part) for part in parts(title)), default=0)
@@ -107,7 +108,7 @@ def _columnWidth(table, column: int, parts: Callable[[str], list[str]]) -> int:
     return widest
 
 
-def _rowHeight(table, line: int) -> int:
+def _rowHeight(table: Any, line: int) -> int:
     """What the words of a row need, wrapped to the widths of their columns."""
     texts = [(table.item(line, column), column) for column in range(table.columnCount)]
     return (
@@ -120,7 +121,7 @@ def _rowHeight(table, line: int) -> int:
     )
 
 
-def _headerHeight(table) -> int:
+def _headerHeight(table: Any) -> int:
     """What the titles need, wrapped to the widths of their columns; some styles print them bold."""
     metrics = table.horizontalHeader().fontMetrics()
     return (
@@ -133,22 +134,22 @@ def _headerHeight(table) -> int:
     )
 
 
-def _wrapped(metrics, width: int, text: str) -> int:
+def _wrapped(metrics: Any, width: int, text: str) -> int:
     """The height of a text that is wrapped to a width."""
     room = qt.QRect(0, 0, max(width, 1), 10_000)
     return max(metrics.height(), metrics.boundingRect(room, qt.Qt.AlignLeft | qt.Qt.TextWordWrap, text).height())
 
 
-def _bold(table, text: str) -> int:
+def _bold(table: Any, text: str) -> int:
     """Width of a title, which some styles print bold."""
     return _pixels(table.horizontalHeader().fontMetrics(), text) * 11 // 10
 
 
-def _pixels(metrics, text: str) -> int:
+def _pixels(metrics: Any, text: str) -> int:
     return int(metrics.boundingRect(text).width())
 
 
-def color(item, rgb: Sequence[float]) -> None:
+def color(item: Any, rgb: Sequence[float]) -> None:
     """Paint a cell, and write on it so that it can be read in a light and in a dark theme."""
     item.setBackground(qt.QBrush(_color(rgb)))
     red, green, blue = rgb
@@ -156,7 +157,7 @@ def color(item, rgb: Sequence[float]) -> None:
     item.setForeground(qt.QBrush(qt.QColor(*(INK if isLight else PAPER))))
 
 
-def grey(table, row: int, tip: str = "") -> None:
+def grey(table: Any, row: int, tip: str = "") -> None:
     """Show a row as one that counts no longer, and say why in its tooltips."""
     for column in range(table.columnCount):
         item = table.item(row, column)
@@ -165,16 +166,16 @@ def grey(table, row: int, tip: str = "") -> None:
             item.setToolTip(tip)
 
 
-def swatch(item, rgb: Sequence[float]) -> None:
+def swatch(item: Any, rgb: Sequence[float]) -> None:
     """A square of a colour before the text of a cell, to be seen in selected rows too."""
     item.setData(qt.Qt.DecorationRole, _color(rgb))
 
 
-def _color(rgb: Sequence[float]):
+def _color(rgb: Sequence[float]) -> Any:
     return qt.QColor(*(int(round(255 * part)) for part in rgb))
 
 
-def selectedRows(table) -> list[int]:
+def selectedRows(table: Any) -> list[int]:
     """The rows that are selected, from top to bottom; the current one when none is."""
     rows = {item.row() for item in table.selectedItems()}
     current = table.currentRow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
 
@@ -15,7 +16,7 @@ class TextBox:
         typed: called with the text of the box when a person has changed it.
     """
 
-    def __init__(self, box, typed: Callable[[str], None]) -> None:
+    def __init__(self, box: Any, typed: Callable[[str], None]) -> None:
         self._box, self._hear = box, typed
         self._writing = False
         box.connect("textChanged()", self._typed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.slicer_module.logic import input_checks
-from Tell2RegLib.slicer_module.logic.module_logic import FIT
+from Tell2RegLib.slicer_module.logic.module_logic import FIT, Tell2RegLogic
 from Tell2RegLib.slicer_module.panel import fit_words, messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 
@@ -23,8 +25,9 @@ MEASURES = (
 class TransformStep:
     """The fit and what it did to the pairs."""
 
-    def __init__(self, panel) -> None:
-        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+    def __init__(self, panel: Any) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._logic: Tell2RegLogic = panel.logic
         ui = self._ui
         self.row = RunRow(panel.logic.runs, FIT, ui.fitButton, ui.fitProgress, ui.fitLabel, self._fit)
         ui.plotButton.connect("clicked(bool)", self._plot)

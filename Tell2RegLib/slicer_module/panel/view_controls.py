@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
+from Tell2RegLib.slicer_module.logic.module_logic import Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import SHOWN, VIEWS
 from Tell2RegLib.slicer_module.panel import messages
+from Tell2RegLib.space.grid import Floats
 
 FLICKER_MS = 500
 
@@ -17,8 +22,9 @@ FLICKER_MS = 500
 class ViewControls:
     """The buttons for what the views show, and the views kept as the buttons say."""
 
-    def __init__(self, panel) -> None:
-        self._panel, self._ui, self._logic = panel, panel.ui, panel.logic
+    def __init__(self, panel: Any) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._logic: Tell2RegLogic = panel.logic
         ui = self._ui
         self._shownButtons = dict(
             zip(SHOWN, (ui.noneButton, ui.rigidButton, ui.affineButton, ui.deformableButton), strict=True)
@@ -41,7 +47,7 @@ class ViewControls:
         self._hidden = True
         """Whether segments may be hidden, as Slicer leaves some of a scene that was opened."""
 
-    def _timer(self, milliseconds: int, slot):
+    def _timer(self, milliseconds: int, slot: Callable[[], None]) -> Any:
         timer = qt.QTimer()
         timer.setInterval(milliseconds)
         timer.connect("timeout()", slot)
@@ -158,7 +164,7 @@ class ViewControls:
         """Another scene, or the person is back: draw all again, hidden segments too."""
         self._drawn, self._hidden = (), True
 
-    def whereShown(self, movingLps):
+    def whereShown(self, movingLps: Floats | None) -> Floats | None:
         """Where a place of the moving volume (as it lies) is shown now, LPS mm."""
         try:
             return displayed_transform.whereShown(self._logic.parameters, movingLps)
@@ -194,5 +200,5 @@ class ViewControls:
             displayed_transform.hide3D(self._logic.parameters)
 
 
-def _id(node) -> str:
+def _id(node: Any) -> str:
     return "" if node is None else node.GetID()

@@ -16,7 +16,7 @@ class VolumeWatch:
         moved: what to call, with the caller and the event.
     """
 
-    def __init__(self, observer, moved: Callable[..., None]) -> None:
+    def __init__(self, observer: Any, moved: Callable[..., None]) -> None:
         self._observer, self._moved = observer, moved
         self.nodes: tuple[Any, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import slicer
 
@@ -11,7 +12,7 @@ from Tell2RegLib.slicer_module.logic.module_logic import Tell2RegLogic
 from Tell2RegLib.slicer_module.panel.panel import Panel
 
 
-def setUp(widget) -> None:
+def setUp(widget: Any) -> None:
     """Give a ScriptedLoadableModuleWidget its panel: `widget.ui`, `widget.logic`, `widget.panel`."""
     root = slicer.util.loadUI(widget.resourcePath("UI/Tell2Reg.ui"))
     widget.layout.addWidget(root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from slicer.i18n import tr as _
 
 from Tell2RegLib.slicer_module.logic.presets import presets
@@ -14,7 +16,7 @@ OWN = ""
 class WordsStep:
     """Presets fill the text box, which is bound by hand; the advanced choices are bound by their names in the .ui."""
 
-    def __init__(self, panel) -> None:
+    def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
         combo = self._ui.presetCombo
         combo.addItem(_("my own words"), OWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 
 from Tell2RegLib.errors import InputError
@@ -11,12 +13,12 @@ from Tell2RegLib.slicer_module.scene.volumes import grid_of_node
 class RunInputs:
     """The two volumes of a run and where they lay when it started."""
 
-    def __init__(self, parameters) -> None:
+    def __init__(self, parameters: Any) -> None:
         self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
         self._scene = slicer.mrmlScene
         self._grids = {"fixed": grid_of_node(self.fixed), "moving": grid_of_node(self.moving)}
 
-    def raiseIfGone(self, parameters) -> None:
+    def raiseIfGone(self, parameters: Any) -> None:
         """Raises InputError when one of them was removed or moved, or another was chosen since."""
         for side, node in (("fixed", self.fixed), ("moving", self.moving)):
             if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:

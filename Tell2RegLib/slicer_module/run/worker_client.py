@@ -251,8 +251,9 @@ class WorkerClient:
             if name != "progress":
                 self._end_run(lambda tell: tell.on_cancelled())
         elif name == "progress":
-            news = (event.get(key) for key in ("stage", "done", "total", "seconds_left"))
-            run.tell.on_progress(*news)
+            run.tell.on_progress(
+                event.get("stage", ""), event.get("done", 0), event.get("total", 0), event.get("seconds_left")
+            )
         elif name == "result":
             self._end_with_reply(run)
         elif name == "error":
@@ -274,7 +275,7 @@ class WorkerClient:
 
     def _end_with_reply(self, run: _Run) -> None:
         try:
-            reply = exchange.read(run.reply, run.folder, protocol.RESULT)
+            reply: Any = exchange.read(run.reply, run.folder, protocol.RESULT)
         except Tell2RegError as error:
             kind, message = type(error).__name__, str(error)
             self._end_run(lambda tell: tell.on_error(kind, message, ""))

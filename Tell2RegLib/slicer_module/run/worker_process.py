@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from Tell2RegLib.worker.protocol import line
 
@@ -36,14 +36,19 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        own = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {"start_new_session": True}
+        alone: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            alone = {"creationflags": subprocess.CREATE_NO_WINDOW}
         self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=worker_environment(os.environ if environment is None else environment),
-            **own,
+            **alone,
+        )
+        self._stdin, self._stdout, self._stderr = (
+            _open(pipe) for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
         )
         self.events: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.stderr: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -51,8 +56,8 @@ class WorkerProcess:
         self.worker_pid: int | None = None
         """As the worker itself says: another one than `pid` where a launcher stands between."""
         self._readers = (
-            threading.Thread(target=self._read_events, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
+            threading.Thread(target=self._read_events, args=(self._stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self._stderr,), daemon=True),
         )
         for reader in self._readers:
             reader.start()
@@ -70,8 +75,8 @@ class WorkerProcess:
     def send(self, message: dict[str, str]) -> None:
         """Send a line; where the process has ended, nothing happens: that is noticed by `exit_code`."""
         with suppress(OSError, ValueError):
-            self._process.stdin.write(line(message))
-            self._process.stdin.flush()
+            self._stdin.write(line(message))
+            self._stdin.flush()
 
     def kill(self) -> None:
         """End the process and all that it started, and wait until its last words are read."""
@@ -88,7 +93,7 @@ class WorkerProcess:
             reader.join(END_S)
         if any(reader.is_alive() for reader in self._readers):
             return  # closing a pipe would wait for its reader
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for pipe in (self._stdin, self._stdout, self._stderr):
             with suppress(OSError):
                 pipe.close()
 
@@ -104,6 +109,12 @@ class WorkerProcess:
                 if said:
                     self.last_lines.append(said)
                     self.stderr.put(said)
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    """The pipe; there is one, since Popen was called with PIPE."""
+    assert pipe is not None
+    return pipe
 
 
 def worker_environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ Slicer itself brings the moving volume to the view, so nothing is resampled here
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 
@@ -16,7 +18,7 @@ HOLE_DEPTH = 20.0
 """How far the value of a hole lies below all others, in ranges of values: the edges of the squares stay sharp."""
 
 
-def checkerboardNode(fixed, name: str, node=None):
+def checkerboardNode(fixed: Any, name: str, node: Any = None) -> Any:
     """A volume node with the voxels of every other square of the fixed volume; the others are transparent.
 
     Args:
@@ -45,7 +47,7 @@ def checkerboardNode(fixed, name: str, node=None):
     return node
 
 
-def squares_kji(shape_kji: tuple[int, int, int], spacing_ijk_mm: tuple[float, float, float]):
+def squares_kji(shape_kji: tuple[int, int, int], spacing_ijk_mm: tuple[float, float, float]) -> np.ndarray:
     """Bool (K, J, I): cubes of equal size in mm, in turn along every axis, so that each plane is a checkerboard."""
     spacing = np.array(spacing_ijk_mm)[::-1]
     edge = (np.array(shape_kji) * spacing).max() / SQUARES
@@ -53,7 +55,7 @@ def squares_kji(shape_kji: tuple[int, int, int], spacing_ijk_mm: tuple[float, fl
     return (k[:, None, None] + j[None, :, None] + i[None, None, :]) % 2 == 1
 
 
-def _displayAs(source, display, low: float, high: float) -> None:
+def _displayAs(source: Any, display: Any, low: float, high: float) -> None:
     """Window, level and colours of another display; what lies below the lowest value is transparent."""
     modified = display.StartModify()
     if source is None:

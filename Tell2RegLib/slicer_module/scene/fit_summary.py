@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.evaluation.target_trust import is_round
 from Tell2RegLib.results.result import PairMetrics
-from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
+from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform, after_moving
 from Tell2RegLib.support.hashing import array_key
-from Tell2RegLib.worker.requests import FitReply
+from Tell2RegLib.worker.requests import FitReply, FitValues
 
 SUMMARY = ("pairs", "dice", "distance_mm", "folding_percent", "max_displacement_mm", "inverse_error_mm")
 """What every summary holds."""
@@ -50,26 +50,28 @@ class FitRow:
     hd95_mm: tuple[Measure, ...]
 
 
-def summaryOf(reply: FitReply, pairs: Sequence[RegionPair], rows: Rows) -> dict[str, Any]:
+def summaryOf(fit: FitValues, reply: FitReply, pairs: Sequence[RegionPair], rows: Rows) -> dict[str, Any]:
     """A fit in numbers: means over the pairs that it used, the field, and a row per pair.
 
     Args:
+        fit: the transform of `reply`, and its measures.
         reply: the worker's.
         pairs: of the request, rejected ones too.
         rows: of the same pairs, in their order.
     """
-    quality, used = reply.quality, [number for number, metric in enumerate(reply.metrics) if metric.accepted]
+    used = [number for number, metric in enumerate(reply.metrics) if metric.accepted]
     fitRows = [_fitRow(number, row, reply) for number, row in enumerate(rows)]
-    inside = _largestInside(reply.transform.fixed_to_moving, pairs)
+    grid = fit.transform.fixed_to_moving.grid
+    inside = _largestInside(fit.transform.fixed_to_moving, pairs)
     return {
         "pairs": len(used),
         "dice": _means([fitRows[number].dice for number in used]),
         "distance_mm": _means([fitRows[number].distance_mm for number in used]),
-        "folding_percent": quality.folding_percent,
-        "max_displacement_mm": quality.max_displacement_mm,
+        "folding_percent": fit.quality.folding_percent,
+        "max_displacement_mm": fit.quality.max_displacement_mm,
         "max_displacement_inside_mm": inside,
-        "volume_mm": list(np.multiply(reply.transform.fixed_to_moving.grid.size_xyz, _spacing(reply))),
-        "inverse_error_mm": list(reply.inverse_error_mm),
+        "volume_mm": list(np.multiply(grid.size_xyz, grid.spacing_mm)),
+        "inverse_error_mm": list(fit.inverse_error_mm),
         "only_region": rows[used[0]].name if len(used) == 1 else "",
         "only_region_is_round": len(used) == 1 and is_round(pairs[used[0]].moving),
         "rigid_is_enough": reply.rigid_is_enough,
@@ -79,11 +81,7 @@ def summaryOf(reply: FitReply, pairs: Sequence[RegionPair], rows: Rows) -> dict[
     }
 
 
-def _spacing(reply: FitReply) -> tuple[float, float, float]:
-    return reply.transform.fixed_to_moving.grid.spacing_mm
-
-
-def _fitRow(number: int, row, reply: FitReply) -> FitRow:
+def _fitRow(number: int, row: PairRow, reply: FitReply) -> FitRow:
     metric: PairMetrics = reply.metrics[number]
     linear = [reply.linear[kind][number] if kind in reply.linear else None for kind in LINEAR]
     return FitRow(
@@ -92,8 +90,12 @@ def _fitRow(number: int, row, reply: FitReply) -> FitRow:
         fixed=row.fixed,
         moving=row.moving,
         accepted=metric.accepted,
-        dice=(metric.dice_before, *(one and one.dice for one in linear), metric.dice_after),
-        distance_mm=(metric.centroid_mm_before, *(one and one.centroid_mm for one in linear), metric.centroid_mm_after),
+        dice=(metric.dice_before, *(None if one is None else one.dice for one in linear), metric.dice_after),
+        distance_mm=(
+            metric.centroid_mm_before,
+            *(None if one is None else one.centroid_mm for one in linear),
+            metric.centroid_mm_after,
+        ),
         hd95_mm=(metric.hd95_mm_before, metric.hd95_mm_after),
     )
 
@@ -147,10 +149,10 @@ def _along_the_patient(region: Region) -> tuple[tuple[int, ...], NDArray[np.bool
     return tuple(int(first) for first in start), np.ascontiguousarray(region.box_kji[flips])
 
 
-def fromTheVolumeAsItLies(reply: FitReply, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
+def fromTheVolumeAsItLies(fit: FitValues, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
     """The fitted transforms without the initial one that the moving volume was put under."""
-    linear = {"rigid": reply.rigid_lps, "affine": reply.affine_lps}
+    linear = {"rigid": fit.rigid_lps, "affine": fit.affine_lps}
     if initial is None:
-        return reply.transform, linear
+        return fit.transform, linear
     back = np.linalg.inv(initial)
-    return after_moving(reply.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
+    return after_moving(fit.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import slicer
@@ -14,12 +15,12 @@ from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 
 
-def labelmap_of(region: Region):
+def labelmap_of(region: Region) -> Any:
     """A region as a vtkOrientedImageData of its own box, 1 inside."""
     return _labelmap(region.box_kji, region.box_grid)
 
 
-def empty_labelmap(grid: Grid):
+def empty_labelmap(grid: Grid) -> Any:
     """A vtkOrientedImageData that has a grid and no voxels."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(grid.size_xyz)
@@ -69,7 +70,7 @@ def _part(region: Region, low: NDArray, high: NDArray) -> NDArray[np.bool_]:
     return region.box_kji[tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))]
 
 
-def _image_of(regions: Sequence[Region]):
+def _image_of(regions: Sequence[Region]) -> Any:
     low = np.min([region.start_kji for region in regions], axis=0)
     high = np.max([np.add(region.start_kji, region.box_kji.shape) for region in regions], axis=0)
     labels = np.zeros(high - low, np.uint8 if len(regions) < 256 else np.uint16)
@@ -81,7 +82,7 @@ def _image_of(regions: Sequence[Region]):
     return _labelmap(labels, regions[0].grid.crop(low[::-1], labels.shape[::-1]))
 
 
-def _labelmap(values_kji: NDArray, grid: Grid):
+def _labelmap(values_kji: NDArray, grid: Grid) -> Any:
     image = slicer.vtkOrientedImageData()
     image.ShallowCopy(image_from_array(values_kji))
     image.SetImageToWorldMatrix(ijk_to_ras(grid))

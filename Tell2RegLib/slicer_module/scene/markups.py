@@ -8,6 +8,7 @@ frame: the ends of the axes are mapped, and what comes out is the nearest right-
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import slicer
@@ -27,13 +28,13 @@ LEAST_HALF_MM = 1.0
 # --- points ---
 
 
-def points_of(node) -> PointList:
+def points_of(node: Any) -> PointList:
     """The placed control points of a markups node in the world, LPS; those that are not placed are left out."""
     placed = _placed(node)
     return PointList(tuple(node.GetNthControlPointLabel(n) for n in placed), _world_points(node, placed))
 
 
-def fiducials_from_points(scene, points: PointList, name: str):
+def fiducials_from_points(scene: Any, points: PointList, name: str) -> Any:
     """A point list as a vtkMRMLMarkupsFiducialNode without parent transform."""
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
@@ -44,12 +45,12 @@ def fiducials_from_points(scene, points: PointList, name: str):
     return node
 
 
-def _placed(node) -> list[int]:
+def _placed(node: Any) -> list[int]:
     defined = slicer.vtkMRMLMarkupsNode.PositionDefined
     return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
 
 
-def _world_points(node, numbers: list[int]) -> Floats:
+def _world_points(node: Any, numbers: list[int]) -> Floats:
     ras = [node.GetNthControlPointPositionWorld(n) for n in numbers]
     return np.array([list(place) for place in ras], dtype=np.float64).reshape(-1, 3) * SIGNS
 
@@ -57,7 +58,7 @@ def _world_points(node, numbers: list[int]) -> Floats:
 # --- propagation ---
 
 
-def carry_markups(node, map_points: PointMap, scene, name: str, copy=None):
+def carry_markups(node: Any, map_points: PointMap, scene: Any, name: str, copy: Any = None) -> Any:
     """A copy of a markups node of any kind, carried by a map; the node itself is not changed.
 
     Labels, colours, descriptions, locks, sizes of glyphs and the rest stay; the copy has no parent transform.
@@ -88,13 +89,13 @@ def carry_markups(node, map_points: PointMap, scene, name: str, copy=None):
     return copy
 
 
-def _copy_display(node, copy) -> None:
+def _copy_display(node: Any, copy: Any) -> None:
     copy.CreateDefaultDisplayNodes()
     if node.GetDisplayNode() is not None and copy.GetDisplayNode() is not None:
         copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
 
 
-def _carry_control_points(node, map_points: PointMap, copy) -> None:
+def _carry_control_points(node: Any, map_points: PointMap, copy: Any) -> None:
     # Boxes around points lose theirs when Slicer copies them.
     for number in range(copy.GetNumberOfControlPoints(), node.GetNumberOfControlPoints()):
         copy.SetNthControlPointLabel(copy.AddControlPoint(vtk.vtkVector3d()), node.GetNthControlPointLabel(number))
@@ -109,7 +110,7 @@ def _carry_control_points(node, map_points: PointMap, copy) -> None:
 # --- planes and boxes ---
 
 
-def _is_a_frame(node) -> bool:
+def _is_a_frame(node: Any) -> bool:
     if node.IsA("vtkMRMLMarkupsPlaneNode"):
         return node.GetPlaneType() == slicer.vtkMRMLMarkupsPlaneNode.PlaneTypePointNormal and bool(_placed(node))
     if node.IsA("vtkMRMLMarkupsROINode"):
@@ -117,7 +118,7 @@ def _is_a_frame(node) -> bool:
     return False
 
 
-def _carry_frame(node, map_points: PointMap, copy) -> None:
+def _carry_frame(node: Any, map_points: PointMap, copy: Any) -> None:
     sizes = np.array(node.GetSize(), dtype=np.float64)
     half = np.maximum(np.append(sizes, [0.0] * (3 - len(sizes))) / 2, LEAST_HALF_MM)
     centre, axes = _carried_axes(_in_the_world(node), _object_to_node(node), half, map_points)
@@ -134,7 +135,7 @@ def _carry_frame(node, map_points: PointMap, copy) -> None:
         copy.SetSize(*new_sizes)
 
 
-def _object_to_node(node) -> Floats:
+def _object_to_node(node: Any) -> Floats:
     """(4, 4), RAS: from the frame of a plane or box to the node's space; the two classes hand it over differently."""
     if node.IsA("vtkMRMLMarkupsROINode"):
         return array_from_matrix(node.GetObjectToNodeMatrix())
@@ -155,7 +156,7 @@ def _carried_axes(
     return moved[0], ((moved[1:4] - moved[4:7]) / (2 * half_mm[:, None])).T
 
 
-def _in_the_world(node) -> PointMap:
+def _in_the_world(node: Any) -> PointMap:
     """Points of the node's own space, RAS, to the world, RAS, through whatever stands above the node."""
 
     def in_the_world(points: Floats) -> Floats:

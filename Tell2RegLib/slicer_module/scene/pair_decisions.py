@@ -88,7 +88,7 @@ def renamed(rows: Rows, number: int, name: str) -> Rows:
 
 
 def paired_by_hand(
-    rows: Rows, fixed: str, moving: str, name: str, *, measures: Mapping[str, float] | None = None
+    rows: Rows, fixed: str, moving: str, name: str, *, measures: Mapping[str, Any] | None = None
 ) -> Rows:
     """The rows with a pair made by a person at the end; pairs that held one of the two segments are gone.
 
@@ -112,7 +112,7 @@ def next_number(rows: Rows) -> int:
     return max((row.number for row in rows), default=-1) + 1
 
 
-def remeasured(rows: Rows, measures: Mapping[int, Mapping[str, float | None]]) -> Rows:
+def remeasured(rows: Rows, measures: Mapping[int, Mapping[str, Any]]) -> Rows:
     """The rows with `distance_mm` and `dice` measured again, by number."""
     return tuple(replace(row, **measures.get(row.number, {})) for row in rows)
 

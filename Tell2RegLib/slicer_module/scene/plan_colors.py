@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
 
@@ -12,7 +13,7 @@ TOO_SIMILAR = 0.5
 """Distance of two colours, red, green, blue in 0..1, below which they are taken for one."""
 
 
-def recolor(copy) -> None:
+def recolor(copy: Any) -> None:
     """Give a carried copy another colour than its original, whose colours it still has."""
     if isinstance(copy, vtkMRMLSegmentationNode):
         segmentation = copy.GetSegmentation()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import slicer
 import vtk
@@ -16,7 +17,7 @@ TITLE = "Overlap of the pairs: grey before, green after the fit"
 TITLE_POINTS, LABEL_POINTS = 14, 12
 
 
-def showPairs(parameters) -> None:
+def showPairs(parameters: Any) -> None:
     """Show the chart of the pairs' table in a plot view, with the names of the pairs below the bars."""
     chart = chartOf(parameters)
     slicer.modules.plots.logic().ShowChartInLayout(chart)
@@ -28,7 +29,7 @@ def showPairs(parameters) -> None:
             _BarNames(manager.plotWidget(index), chart, names)
 
 
-def chartOf(parameters):
+def chartOf(parameters: Any) -> Any:
     """The chart of the pairs' table, made once per scene and filled again."""
     table = parameters.pairsTable
     scene = table.GetScene()
@@ -73,7 +74,7 @@ class _BarNames:
         names: one per bar.
     """
 
-    def __init__(self, widget, chart, names: Sequence[str]) -> None:
+    def __init__(self, widget: Any, chart: Any, names: Sequence[str]) -> None:
         self._node, self._chartId = widget.mrmlPlotViewNode(), chart.GetID()
         self._axis = widget.plotView().chart().GetAxis(vtk.vtkAxis.BOTTOM)
         if self._node is None or self._node.GetPlotChartNodeID() != self._chartId:
@@ -86,7 +87,7 @@ class _BarNames:
         self._tag = self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._changed)
         _NAMED.append(self)
 
-    def _changed(self, _caller, _event) -> None:
+    def _changed(self, _caller: Any, _event: Any) -> None:
         if self._node.GetPlotChartNodeID() != self._chartId:
             self._node.RemoveObserver(self._tag)
             _NAMED.remove(self)

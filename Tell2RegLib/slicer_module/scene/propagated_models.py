@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import vtk
@@ -15,7 +16,7 @@ from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
 
-def carry_model(node, map_points: Callable[[Floats], Floats], scene, name: str):
+def carry_model(node: Any, map_points: Callable[[Floats], Floats], scene: Any, name: str) -> Any:
     """A copy of a surface model whose points were carried by a map; the node itself is not changed.
 
     Args:
@@ -42,7 +43,7 @@ def carry_model(node, map_points: Callable[[Floats], Floats], scene, name: str):
     return copy
 
 
-def _in_the_world(node, surface):
+def _in_the_world(node: Any, surface: Any) -> Any:
     parent = node.GetParentTransformNode()
     if parent is None:
         return surface
@@ -55,7 +56,7 @@ def _in_the_world(node, surface):
     return placer.GetOutput()
 
 
-def _with_fresh_normals(surface):
+def _with_fresh_normals(surface: Any) -> Any:
     """Normals belong to the old shape; no point is added or moved for the new ones."""
     surface.GetPointData().SetNormals(None)
     surface.GetCellData().SetNormals(None)
@@ -67,7 +68,7 @@ def _with_fresh_normals(surface):
     return normals.GetOutput()
 
 
-def carry_volume(node, transform: Transform, scene, name: str, *, grid: Grid | None = None):
+def carry_volume(node: Any, transform: Transform, scene: Any, name: str, *, grid: Grid | None = None) -> Any:
     """A copy of a volume, resampled into fixed space; the node itself is not changed.
 
     Label maps take the nearest voxel, all others are interpolated linearly.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import slicer
 
@@ -18,7 +19,7 @@ SELECTED_FILL = 2 * FILL
 """Opacity of the fill of the selected pair; that of the other ones is FILL."""
 
 
-def drawIn(node, viewIDs: Sequence[str] | None) -> None:
+def drawIn(node: Any, viewIDs: Sequence[str] | None) -> None:
     """Draw a segmentation in these views.
 
     Args:
@@ -33,14 +34,14 @@ def drawIn(node, viewIDs: Sequence[str] | None) -> None:
         confine(node, viewIDs or ())
 
 
-def confine(node, viewIDs: Sequence[str]) -> None:
+def confine(node: Any, viewIDs: Sequence[str]) -> None:
     """Let a segmentation be seen in these views only, with none given in all; hidden ones stay hidden."""
     display = node.GetDisplayNode()
     if display is not None:
         setViewIDs(display, viewIDs)
 
 
-def paint(node, rows: Rows, side: str, selected: Collection[int] = ()) -> None:
+def paint(node: Any, rows: Rows, side: str, selected: Collection[int] = ()) -> None:
     """Draw every segment as its pair was decided.
 
     Args:
@@ -61,7 +62,7 @@ def paint(node, rows: Rows, side: str, selected: Collection[int] = ()) -> None:
             _paintSegment(display, segment, used, emphasized)
 
 
-def _paintSegment(display, segment: str, used: bool, emphasized: bool) -> None:
+def _paintSegment(display: Any, segment: str, used: bool, emphasized: bool) -> None:
     display.SetSegmentVisibility2DFill(segment, used)
     display.SetSegmentOpacity2DFill(segment, 1.0 if emphasized else FILL / SELECTED_FILL)
     display.SetSegmentOpacity2DOutline(segment, 1.0 if used or emphasized else UNUSED_OUTLINE)
@@ -72,7 +73,7 @@ def _paintSegment(display, segment: str, used: bool, emphasized: bool) -> None:
         display.SetSegmentOverrideColor(segment, *GREY)
 
 
-def reveal(node, segments: Collection[str] | None = None) -> None:
+def reveal(node: Any, segments: Collection[str] | None = None) -> None:
     """Show segments that are hidden: Slicer hides some when a second scene is opened.
 
     Args:
@@ -90,7 +91,7 @@ def reveal(node, segments: Collection[str] | None = None) -> None:
                 display.SetSegmentVisibility3D(segment, True)
 
 
-def segmentIDs(node) -> tuple[str, ...]:
+def segmentIDs(node: Any) -> tuple[str, ...]:
     """The IDs of the segments of a vtkMRMLSegmentationNode."""
     segmentation = node.GetSegmentation()
     return tuple(segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments()))

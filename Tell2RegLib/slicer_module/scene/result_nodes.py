@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from Tell2RegLib.evaluation.metrics import centroid_distance_mm, dice
 from Tell2RegLib.results.result import NOTICE
@@ -50,7 +51,7 @@ class FoundPairs:
     unpaired_moving: Sequence[Region] = ()
 
 
-def forget(parameters, attributes: Sequence[str] = OURS) -> None:
+def forget(parameters: Any, attributes: Sequence[str] = OURS) -> None:
     """Remove nodes that an earlier run made."""
     for name in attributes:
         node = getattr(parameters, name)
@@ -59,7 +60,7 @@ def forget(parameters, attributes: Sequence[str] = OURS) -> None:
             remove(node)
 
 
-def setAside(parameters, name: str) -> str:
+def setAside(parameters: Any, name: str) -> str:
     """Keep what an earlier registration made in a folder of its own; the folder's name, empty when there was nothing.
 
     The parameter node forgets the nodes.
@@ -81,7 +82,7 @@ def setAside(parameters, name: str) -> str:
     return next(filter(None, folders), "")
 
 
-def remove(node) -> None:
+def remove(node: Any) -> None:
     """Remove a node that Tell2Reg made, with its displays and what it is saved by: the scene would keep them."""
     scene, own = node.GetScene(), [node]
     for kind in ("Display", "Storage"):
@@ -92,7 +93,7 @@ def remove(node) -> None:
             scene.RemoveNode(one)
 
 
-def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) -> Rows:
+def showFound(parameters: Any, found: FoundPairs, asTheyLie: Sequence[RegionPair]) -> Rows:
     """Two segmentations with a segment per region, and the rows of the pairs.
 
     Args:
@@ -102,7 +103,8 @@ def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) ->
     """
     forget(parameters)
     fixedNode, movingNode = parameters.fixedVolume, parameters.movingVolume
-    colored = _colored(found.pairs)
+    colors = _colorsOf(found.pairs)
+    colored = [_colored(pair, color) for pair, color in zip(found.pairs, colors, strict=True)]
     sides = (
         ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], found.unpaired_fixed),
         ("movingRegions", movingNode, [moving for _, moving in colored], found.unpaired_moving),
@@ -118,22 +120,23 @@ def showFound(parameters, found: FoundPairs, asTheyLie: Sequence[RegionPair]) ->
         setattr(parameters, attribute, segmentation)
         putIntoResults(parameters, segmentation)
     rows = tuple(
-        _row(number, pair, lying, colored[number][0].color, ids["fixedRegions"][number], ids["movingRegions"][number])
+        _row(number, pair, lying, colors[number], ids["fixedRegions"][number], ids["movingRegions"][number])
         for number, (pair, lying) in enumerate(zip(found.pairs, asTheyLie, strict=True))
     )
     showDecisions(parameters, rows)
     return rows
 
 
-def _colored(pairs: Sequence[RegionPair]) -> list[tuple[Region, Region]]:
-    """Both regions of every pair in one colour; that of the fixed one where it tells the pairs apart."""
-    colors = [pair.fixed.color for pair in pairs]
-    if None in colors or len(set(colors)) < len(colors):  # drawn all in grey, for example
-        colors = [color_of(number) for number in range(len(pairs))]
-    return [
-        tuple(replace(region, name=pair.name, color=color) for region in (pair.fixed, pair.moving))
-        for pair, color in zip(pairs, colors, strict=True)
-    ]
+def _colorsOf(pairs: Sequence[RegionPair]) -> list[Color]:
+    """A colour for each pair; those of the fixed regions where these tell the pairs apart."""
+    drawn = [pair.fixed.color for pair in pairs if pair.fixed.color is not None]
+    if len(set(drawn)) == len(pairs):
+        return drawn
+    return [color_of(number) for number in range(len(pairs))]  # drawn all in grey, for example
+
+
+def _colored(pair: RegionPair, color: Color) -> tuple[Region, Region]:
+    return replace(pair.fixed, name=pair.name, color=color), replace(pair.moving, name=pair.name, color=color)
 
 
 def _row(number: int, pair: RegionPair, lying: RegionPair, color: Color, fixed: str, moving: str) -> PairRow:
@@ -161,7 +164,7 @@ def measuresOf(pair: RegionPair) -> dict[str, float]:
     }
 
 
-def showDecisions(parameters, rows: Rows) -> None:
+def showDecisions(parameters: Any, rows: Rows) -> None:
     """Names, colours, status and tags of the segments, and the table of pairs, as the rows say."""
     for attribute, key in (("fixedRegions", "fixed"), ("movingRegions", "moving")):
         node = getattr(parameters, attribute)
@@ -191,7 +194,7 @@ def showDecisions(parameters, rows: Rows) -> None:
 PAIR_COLUMNS = ("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice")
 
 
-def _fillPairs(parameters, rows: Rows) -> None:
+def _fillPairs(parameters: Any, rows: Rows) -> None:
     columns = {name: [getattr(row, name) for row in rows] for name in PAIR_COLUMNS}
     latest = {(row.number, row.fixed, row.moving): row for row in rowsOfFit(mappingOf(parameters.fitSummary))}
     ofTheFit = [_fitColumns(latest.get((row.number, row.fixed, row.moving))) for row in rows]
@@ -221,7 +224,7 @@ def _fitColumns(row: FitRow | None) -> dict[str, object]:
 
 
 def showFit(
-    parameters,
+    parameters: Any,
     transform: Transform,
     linear: Mapping[str, Floats],
     jacobian: Volume,
@@ -265,7 +268,7 @@ def showFit(
 TRANSFORMS = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
 
 
-def _sameVolumes(parameters) -> tuple[str, ...]:
+def _sameVolumes(parameters: Any) -> tuple[str, ...]:
     """The transforms to be filled again, those of the same volumes: what a person put under them stays there."""
     node = parameters.deformableTransform
     volumes = {"fixed": parameters.fixedVolume, "moving": parameters.movingVolume}
@@ -273,7 +276,7 @@ def _sameVolumes(parameters) -> tuple[str, ...]:
     return TRANSFORMS if same and all(getattr(parameters, name) is not None for name in TRANSFORMS) else ()
 
 
-def putIntoResults(parameters, node) -> None:
+def putIntoResults(parameters: Any, node: Any) -> None:
     """Into the folder of results beside the fixed volume, where there is one."""
     fixed = parameters.fixedVolume
     if fixed is None:  # it was deleted since

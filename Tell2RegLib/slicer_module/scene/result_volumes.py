@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from Tell2RegLib.space.grid import Floats
 SAME_PLACE_MM = 1e-3
 
 
-def remember(node, **volumes) -> None:
+def remember(node: Any, **volumes: Any) -> None:
     """Say in a node which volume nodes it was made for.
 
     Args:
@@ -24,18 +25,18 @@ def remember(node, **volumes) -> None:
         node.SetAttribute(_reference(side), json.dumps(_corners(volume)))
 
 
-def isForOthers(node, **volumes) -> bool:
+def isForOthers(node: Any, **volumes: Any) -> bool:
     """Whether a result was made for other volumes than these, by "fixed" and "moving"."""
     return any(node.GetNodeReferenceID(_reference(side)) not in (None, one.GetID()) for side, one in volumes.items())
 
 
-def nameOfVolume(node, side: str) -> str:
+def nameOfVolume(node: Any, side: str) -> str:
     """The name of the "fixed" or "moving" volume that a result was made for; empty when it is not in the scene."""
     volume = node.GetNodeReference(_reference(side))
     return "" if volume is None else volume.GetName()
 
 
-def whyNotFor(node, what: str, remedy: str, **volumes) -> str:
+def whyNotFor(node: Any, what: str, remedy: str, **volumes: Any) -> str:
     """Why a result cannot be used with these volumes, one sentence; empty when it can.
 
     Args:
@@ -55,11 +56,11 @@ def _reference(side: str) -> str:
     return f"Tell2Reg.MadeFor.{side}"
 
 
-def _corners(volume) -> list[list[float]]:
+def _corners(volume: Any) -> list[list[float]]:
     return grid_of_node(volume).corners_lps_mm().tolist()
 
 
-def _moved(node, side: str, volume) -> bool:
+def _moved(node: Any, side: str, volume: Any) -> bool:
     try:
         before, now = np.array(json.loads(node.GetAttribute(_reference(side)) or "[]"), float), _corners(volume)
     except (ValueError, TypeError, Tell2RegError):  # nobody knows any more

@@ -28,14 +28,14 @@ class DemoNodes:
     truth: Any
 
 
-def loadDemoPair(scene) -> DemoNodes:
+def loadDemoPair(scene: Any) -> DemoNodes:
     """Make the demo pair and put it into a scene; takes seconds."""
     from Tell2RegLib.workflows.demo import make_demo_pair
 
     return addDemoPair(scene, make_demo_pair())
 
 
-def addDemoPair(scene, pair: DemoPair | DemoReply) -> DemoNodes:
+def addDemoPair(scene: Any, pair: DemoPair | DemoReply) -> DemoNodes:
     """Put the demo pair into a scene."""
     fixed = volume_to_node(scene, pair.fixed, "Demo fixed")
     moving = volume_to_node(scene, pair.moving, "Demo moving")
@@ -62,7 +62,7 @@ def registerSampleData() -> None:
     )
 
 
-def _downloaded(_source=None):
+def _downloaded(_source: Any = None) -> list[Any]:
     import slicer
 
     nodes = loadDemoPair(slicer.mrmlScene)

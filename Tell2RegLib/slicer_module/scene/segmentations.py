@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import slicer
@@ -34,7 +35,7 @@ SAME_LATTICE_VOXELS = 1e-3
 
 
 def regions_from_segmentation(
-    node, volume_grid: Grid, *, in_parent: bool = True
+    node: Any, volume_grid: Grid, *, in_parent: bool = True
 ) -> tuple[dict[str, Region], tuple[str, ...]]:
     """Every segment of a segmentation node as a region on a volume's grid; the node is not changed.
 
@@ -73,7 +74,7 @@ class _Drawn:
     region: Region | None
 
 
-def _segments_of(node, reference: Grid, in_parent: bool) -> Iterator[_Drawn]:
+def _segments_of(node: Any, reference: Grid, in_parent: bool) -> Iterator[_Drawn]:
     """The segments in world space; `reference` says how finely surfaces become voxels."""
     world = parents_of(node) if in_parent else np.eye(4)
     segmentation = node.GetSegmentation()
@@ -87,7 +88,7 @@ def _segments_of(node, reference: Grid, in_parent: bool) -> Iterator[_Drawn]:
         yield _Drawn(segmentation.GetNthSegmentID(number), segment.GetName(), region)
 
 
-def _with_labelmaps(segmentation, reference: Grid, name: str):
+def _with_labelmaps(segmentation: Any, reference: Grid, name: str) -> Any:
     """A copy of a vtkSegmentation that has binary labelmaps."""
     copy = slicer.vtkSegmentation()
     copy.DeepCopy(segmentation)
@@ -110,7 +111,7 @@ def _moved(grid: Grid, world: NDArray, name: str) -> Grid:
         raise type(error)(f"'{name}' cannot be used under its transform: {error}") from error
 
 
-def _region_of(segment) -> Region | None:
+def _region_of(segment: Any) -> Region | None:
     """A segment as it was drawn, in its own coordinates."""
     image = segment.GetRepresentation(LABELMAP)
     if image is None or image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() == 0:
@@ -150,14 +151,16 @@ def _on_grid(region: Region, grid: Grid) -> Region | None:
     box = bounding_box(kept)
     if box is None:
         return None
-    first = tuple(int(a + side.start) for a, side in zip(low, box, strict=True))
-    return replace(region, box_kji=kept[box].copy(), start_kji=first, grid=grid)
+    k, j, i = (int(a + side.start) for a, side in zip(low, box, strict=True))
+    return replace(region, box_kji=kept[box].copy(), start_kji=(k, j, i), grid=grid)
 
 
 # --- library -> scene ---
 
 
-def segmentation_from_regions(scene, name: str, regions: Sequence[Region], volume_node) -> tuple[object, list[str]]:
+def segmentation_from_regions(
+    scene: Any, name: str, regions: Sequence[Region], volume_node: Any
+) -> tuple[Any, list[str]]:
     """Regions as a vtkMRMLSegmentationNode without parent transform, one segment each, and the segments' IDs.
 
     Name, colour, prompt, score and terminology come from the region; the reference geometry is that of the volume node
@@ -173,7 +176,7 @@ def segmentation_from_regions(scene, name: str, regions: Sequence[Region], volum
     return node, ids
 
 
-def write_region(node, segment_id: str | None, region: Region) -> str:
+def write_region(node: Any, segment_id: str | None, region: Region) -> str:
     """Put a region into a segment, in the segmentation's own coordinates, and return the segment's ID.
 
     Args:
@@ -191,7 +194,7 @@ def write_region(node, segment_id: str | None, region: Region) -> str:
     return segment_id
 
 
-def _add_segment(node, region: Region, labelmap, label: int) -> str:
+def _add_segment(node: Any, region: Region, labelmap: Any, label: int) -> str:
     segment = slicer.vtkSegment()
     segment.SetName(region.name)
     segment.AddRepresentation(LABELMAP, labelmap)
@@ -209,7 +212,7 @@ def _add_segment(node, region: Region, labelmap, label: int) -> str:
 
 
 def describe_segment(
-    node,
+    node: Any,
     segment_id: str,
     *,
     name: str | None = None,
@@ -252,7 +255,7 @@ def describe_segment(
         _set_status(segment, status)
 
 
-def _forget_terminology_of(segment, new_name: str) -> None:
+def _forget_terminology_of(segment: Any, new_name: str) -> None:
     """A segment that is called otherwise now is no longer the anatomy that its old name meant."""
     tag = slicer.vtkSegment.GetTerminologyEntryTagName()
     old = terminology_entry(segment.GetName() or "")
@@ -260,14 +263,14 @@ def _forget_terminology_of(segment, new_name: str) -> None:
         segment.RemoveTag(tag)
 
 
-def _set_status(segment, status: str) -> None:
+def _set_status(segment: Any, status: str) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     wanted = {"accepted": logic.Completed, "rejected": logic.Flagged}.get(status, logic.NotStarted)
     if logic.GetSegmentStatus(segment) != wanted:
         logic.SetSegmentStatus(segment, wanted)
 
 
-def segment_of(node, segment_id: str):
+def segment_of(node: Any, segment_id: str) -> Any:
     """The vtkSegment with an ID.
 
     Raises:
@@ -279,7 +282,7 @@ def segment_of(node, segment_id: str):
     return segment
 
 
-def tag_of(segment, tag: str) -> str:
+def tag_of(segment: Any, tag: str) -> str:
     """A segment's tag; "" when it has none of that name."""
     text = vtk.reference("")
     return str(text) if segment.GetTag(tag, text) else ""
@@ -288,7 +291,7 @@ def tag_of(segment, tag: str) -> str:
 # --- propagation ---
 
 
-def carry_segmentation(node, transform: Transform, target_volume_node, scene, name: str):
+def carry_segmentation(node: Any, transform: Transform, target_volume_node: Any, scene: Any, name: str) -> Any:
     """A copy of a segmentation, carried by a transform to the space of the target volume; the node is not changed.
 
     Args:
@@ -303,7 +306,7 @@ def carry_segmentation(node, transform: Transform, target_volume_node, scene, na
         NothingFound: no segment lands in the volume.
     """
     drawn = list(_segments_of(node, transform.moving_to_fixed.grid, in_parent=True))
-    carried = [(one.id, one.region and warp_region(one.region, transform)) for one in drawn]
+    carried = [(one.id, warp_region(one.region, transform)) for one in drawn if one.region is not None]
     landed = [(source, region) for source, region in carried if region is not None]
     if not landed:
         raise NothingFound(f"No segment of '{node.GetName()}' lands inside '{target_volume_node.GetName()}'.")
@@ -313,7 +316,7 @@ def carry_segmentation(node, transform: Transform, target_volume_node, scene, na
     return copy
 
 
-def _copy_description(source, target) -> None:
+def _copy_description(source: Any, target: Any) -> None:
     """Name, colour and tags; the label value stays the target's own."""
     label = target.GetLabelValue()
     target.DeepCopyMetadata(source)

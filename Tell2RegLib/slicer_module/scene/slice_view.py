@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Position:
         return (
             np.allclose(self.slice_to_ras, other.slice_to_ras)
             and np.allclose(self.pan_mm, other.pan_mm)
-            and np.isclose(self.height_mm, other.height_mm)
+            and bool(np.isclose(self.height_mm, other.height_mm))
         )
 
     @property
@@ -67,16 +68,16 @@ class SliceView:
         widget: qMRMLSliceWidget.
     """
 
-    def __init__(self, widget) -> None:
+    def __init__(self, widget: Any) -> None:
         self._widget = widget
 
     @property
-    def node(self):
+    def node(self) -> Any:
         """vtkMRMLSliceNode."""
         return self._widget.mrmlSliceNode()
 
     @property
-    def composite(self):
+    def composite(self) -> Any:
         """vtkMRMLSliceCompositeNode."""
         return self._widget.sliceLogic().GetSliceCompositeNode()
 
@@ -107,7 +108,7 @@ class SliceView:
         """Bring a point, (3,), to the centre of the view; zoom and orientation stay."""
         self.node.JumpSliceByCentering(*(np.asarray(point_lps_mm, float) * SIGNS).tolist())
 
-    def fit(self, volume) -> None:
+    def fit(self, volume: Any) -> None:
         """Show a whole volume, in its middle; the orientation stays."""
         columns, rows, _ = self.node.GetDimensions()
         self._widget.sliceLogic().FitSliceToVolume(volume, int(columns), int(rows))
@@ -158,10 +159,10 @@ class SliceView:
         node.SetHotLinkedControl(layers.hotLinked)
         node.SetClipToBackgroundVolume(layers.clipped)
 
-    def fill(self, background, foreground=None, opacity: float = 0.0) -> None:
+    def fill(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
         """Show one volume, or a second one over it, in the whole view, not linked by Slicer to another view."""
-        ids = ["" if volume is None else volume.GetID() for volume in (background, foreground)]
-        self.showLayers(Layers(*ids, opacity, 0, 0, False))
+        below, above = ("" if volume is None else volume.GetID() for volume in (background, foreground))
+        self.showLayers(Layers(below, above, opacity, 0, 0, False))
 
     @property
     def empty(self) -> bool:
@@ -170,7 +171,7 @@ class SliceView:
         return not any(scene.GetNodeByID(name) for name in self.layers.volumes)
 
 
-def corners_of(volume) -> Floats:
+def corners_of(volume: Any) -> Floats:
     """The corners of a volume node's box along the world's axes, transforms included, (8, 3) LPS mm."""
     bounds = np.zeros(6)
     volume.GetRASBounds(bounds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import qt
@@ -61,7 +63,7 @@ class Views:
         layoutManager: slicer.app.layoutManager(); None where there are no views, as in scripts.
     """
 
-    def __init__(self, layoutManager) -> None:
+    def __init__(self, layoutManager: Any) -> None:
         self._manager = layoutManager
         self._person: _PersonsViews | None = None
         self._fixed = ""
@@ -125,7 +127,7 @@ class Views:
 
     # --- what is shown ---
 
-    def sideBySide(self, fixed, moving, correspondence: Correspondence) -> None:
+    def sideBySide(self, fixed: Any, moving: Any, correspondence: Correspondence) -> None:
         """Two views, fixed on the left, moving on the right, that follow each other."""
         if self._manager is None:
             return
@@ -134,11 +136,11 @@ class Views:
         self._registered = correspondence.registered
         if not self._registered and not correspondence.same(self._unregistered):
             self._unregistered, self._anchored = correspondence, None
-        views = [self._view(name) for name in (FIXED_VIEW, MOVING_VIEW)]
+        first, second = self._view(FIXED_VIEW), self._view(MOVING_VIEW)
         matrix = correspondence.fixed_to_moving if self._registered else self._map
-        self._link.start(LinkedViews(*views, matrix, corners_of(fixed), corners_of(moving)))
+        self._link.start(LinkedViews(first, second, matrix, corners_of(fixed), corners_of(moving)))
 
-    def overlay(self, fixed, background, foreground, opacity: float) -> None:
+    def overlay(self, fixed: Any, background: Any, foreground: Any, opacity: float) -> None:
         """One view of fixed space, a volume over another.
 
         Args:
@@ -148,7 +150,7 @@ class Views:
             return
         self._show(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView, fixed, background, foreground, opacity)
 
-    def inSpace(self, fixed) -> None:
+    def inSpace(self, fixed: Any) -> None:
         """The fixed volume in three planes through the middle of the view, and the 3D view turned to what it shows."""
         if self._manager is None:
             return
@@ -202,12 +204,12 @@ class Views:
 
     # --- where regions are drawn ---
 
-    def showOnly(self, node, name: str) -> None:
+    def showOnly(self, node: Any, name: str) -> None:
         """Draw a segmentation in one view, or with an empty name in all of them."""
         if node is not None and self._manager is not None:
             region_display.confine(node, self.idsOf([name] if name else ()))
 
-    def idsOf(self, names) -> tuple[str, ...]:
+    def idsOf(self, names: Iterable[str]) -> tuple[str, ...]:
         """The node IDs of these slice views."""
         known = () if self._manager is None else self._manager.sliceViewNames()
         return tuple(self._view(name).node.GetID() for name in names if name in known)
@@ -223,7 +225,7 @@ class Views:
         count = 0 if self._manager is None else self._manager.threeDViewCount
         return tuple(self._manager.threeDWidget(number).mrmlViewNode().GetID() for number in range(count))
 
-    def namesWith(self, volume) -> tuple[str, ...]:
+    def namesWith(self, volume: Any) -> tuple[str, ...]:
         """The names of the slice views that show a volume."""
         if volume is None:
             return ()
@@ -231,7 +233,7 @@ class Views:
 
     # --- parts ---
 
-    def _show(self, layout: int, fixed, background, foreground=None, opacity: float = 0.0) -> None:
+    def _show(self, layout: int, fixed: Any, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
         """Fill the fixed view in a layout; it looks where it looked, unless it shows nothing of the fixed volume."""
         self._link.stop()
         self._keep()
@@ -252,7 +254,7 @@ class Views:
                 self._view(name).fill(fixed)
                 self._aside(name)
 
-    def _fit(self, fixed) -> None:
+    def _fit(self, fixed: Any) -> None:
         view = self._view(FIXED_VIEW)
         view.fit(fixed)
         fitted = view.position

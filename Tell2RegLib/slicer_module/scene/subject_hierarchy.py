@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import slicer
 import vtk
@@ -28,12 +29,12 @@ class Folder:
         beside: the node that its content belongs to.
     """
 
-    scene: object
+    scene: Any
     item: int
-    beside: object
+    beside: Any
 
 
-def results_folder(scene, next_to_node, name: str) -> Folder:
+def results_folder(scene: Any, next_to_node: Any, name: str) -> Folder:
     """The folder of this name beside a node, made where there is none yet; found again wherever it was moved."""
     hierarchy = _hierarchy(scene)
     beside = _parent_of(hierarchy, next_to_node)
@@ -45,7 +46,7 @@ def results_folder(scene, next_to_node, name: str) -> Folder:
     return Folder(scene, item, next_to_node)
 
 
-def put_into(folder: Folder, node) -> int:
+def put_into(folder: Folder, node: Any) -> int:
     """Move a node's item into a folder and return the item."""
     hierarchy = _hierarchy(folder.scene)
     node.SetNodeReferenceID(RESULT_OF, folder.beside.GetID())
@@ -57,7 +58,7 @@ def put_into(folder: Folder, node) -> int:
     return item
 
 
-def set_aside(node, name: str) -> str:
+def set_aside(node: Any, name: str) -> str:
     """Give the folder of results that holds a node another name and take nothing into it any more; the name it has now.
 
     Every node in it gets the attribute `SET_ASIDE`; regions and carried copies are hidden.
@@ -84,30 +85,30 @@ def set_aside(node, name: str) -> str:
     return unique
 
 
-def _hide(node) -> None:
+def _hide(node: Any) -> None:
     kinds = ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode")
     if any(node.IsA(kind) for kind in kinds) and node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility(False)
 
 
-def _hierarchy(scene):
+def _hierarchy(scene: Any) -> Any:
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
 
-def _parent_of(hierarchy, node) -> int:
+def _parent_of(hierarchy: Any, node: Any) -> int:
     item = hierarchy.GetItemByDataNode(node)
     if item == hierarchy.GetInvalidItemID():
         return hierarchy.GetSceneItemID()
     return hierarchy.GetItemParent(item)
 
 
-def _items_below(hierarchy, parent: int) -> list[int]:
+def _items_below(hierarchy: Any, parent: int) -> list[int]:
     items = vtk.vtkIdList()
     hierarchy.GetItemChildren(parent, items, True)
     return [items.GetId(number) for number in range(items.GetNumberOfIds())]
 
 
-def _belongs(hierarchy, item: int, node, name: str) -> bool:
+def _belongs(hierarchy: Any, item: int, node: Any, name: str) -> bool:
     """Whether an item is the folder: by what its content refers to; an empty one, by the node's ID or by its place."""
     made_beside = hierarchy.GetItemAttribute(item, NEXT_TO)
     if not made_beside or hierarchy.GetItemDataNode(item) is not None:
@@ -120,7 +121,7 @@ def _belongs(hierarchy, item: int, node, name: str) -> bool:
     return lost and same_place and hierarchy.GetItemName(item) == name
 
 
-def _owners(hierarchy, folder: int) -> set[str]:
+def _owners(hierarchy: Any, folder: int) -> set[str]:
     """The IDs of the nodes that the folder's content belongs to."""
     nodes = [hierarchy.GetItemDataNode(item) for item in _items_below(hierarchy, folder)]
     return {node.GetNodeReferenceID(RESULT_OF) for node in nodes if node is not None} - {None}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 import vtk
 
 
-def fill_table(scene, name: str, columns: Mapping[str, Sequence], *, node=None):
+def fill_table(scene: Any, name: str, columns: Mapping[str, Sequence], *, node: Any = None) -> Any:
     """A vtkMRMLTableNode with these columns, in their order.
 
     Columns of nothing but numbers and None are numbers (None is NaN), all others are text (None is empty).
@@ -30,7 +31,7 @@ def fill_table(scene, name: str, columns: Mapping[str, Sequence], *, node=None):
     return node
 
 
-def _column(title: str, values: Sequence):
+def _column(title: str, values: Sequence) -> Any:
     numbers = all(value is None or (isinstance(value, Real) and not isinstance(value, bool)) for value in values)
     numeric = numbers and len(values) > 0
     column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
@@ -48,7 +49,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def text_node(scene, name: str, text: str, *, node=None):
+def text_node(scene: Any, name: str, text: str, *, node: Any = None) -> Any:
     """A vtkMRMLTextNode with a text in UTF-8; `node` is filled instead of adding one."""
     node = node or scene.AddNewNodeByClass("vtkMRMLTextNode", name)
     node.SetName(name)

@@ -7,6 +7,8 @@ linearly: `interpolate_linearly` after a scene was loaded makes them agree again
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 from numpy.typing import ArrayLike
@@ -20,7 +22,7 @@ from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.transform import invertible
 
 
-def grid_node_from_field(scene, field: DisplacementField, name: str, node=None):
+def grid_node_from_field(scene: Any, field: DisplacementField, name: str, node: Any = None) -> Any:
     """A displacement field as a vtkMRMLGridTransformNode, stored from parent, linear between voxels.
 
     Beyond the field's grid the node goes on with the displacement of the grid's nearest point.
@@ -47,7 +49,7 @@ def grid_node_from_field(scene, field: DisplacementField, name: str, node=None):
     return node
 
 
-def field_from_grid_node(node) -> DisplacementField:
+def field_from_grid_node(node: Any) -> DisplacementField:
     """The displacement field that a transform node stores from parent, LPS; copied.
 
     Raises:
@@ -74,7 +76,7 @@ def field_from_grid_node(node) -> DisplacementField:
     return DisplacementField((vectors * SIGNS).astype(np.float32), grid)
 
 
-def interpolate_linearly(node) -> bool:
+def interpolate_linearly(node: Any) -> bool:
     """Let a node's displacement grid be interpolated as the library does it; False when it holds none.
 
     Slicer sets cubic interpolation on every grid that it reads from a file.
@@ -86,7 +88,7 @@ def interpolate_linearly(node) -> bool:
     return True
 
 
-def linear_node_from_lps(scene, fixed_to_moving_lps: ArrayLike, name: str, node=None):
+def linear_node_from_lps(scene: Any, fixed_to_moving_lps: ArrayLike, name: str, node: Any = None) -> Any:
     """A linear map as a vtkMRMLLinearTransformNode: the moving volume put under it is shown in fixed space.
 
     Args:
@@ -105,7 +107,7 @@ def linear_node_from_lps(scene, fixed_to_moving_lps: ArrayLike, name: str, node=
     return node
 
 
-def set_references(node, fixed, moving) -> None:
+def set_references(node: Any, fixed: Any, moving: Any) -> None:
     """Say in a transform node which volumes it was made from, in the roles that Slicer knows."""
     node.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
     node.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving.GetID())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import qt
@@ -74,10 +75,10 @@ class ViewLink:
         if self._views is not None:
             self._follow(secondFollows=True)
 
-    def _firstMoved(self, _caller=None, _event=None) -> None:
+    def _firstMoved(self, _caller: Any = None, _event: Any = None) -> None:
         self._moved(first=True)
 
-    def _secondMoved(self, _caller=None, _event=None) -> None:
+    def _secondMoved(self, _caller: Any = None, _event: Any = None) -> None:
         self._moved(first=False)
 
     def _moved(self, first: bool) -> None:
@@ -103,11 +104,14 @@ class ViewLink:
 
     def _follow(self, secondFollows: bool) -> None:
         views = self._views
+        if views is None:
+            return
         self._following = True
         try:
             if secondFollows:
                 views.second.go(views.first.position.through(views.first_to_second))
             else:
-                views.first.go(views.second.position.through(np.linalg.inv(views.first_to_second)))
+                second_to_first = np.linalg.inv(views.first_to_second).astype(float)
+                views.first.go(views.second.position.through(second_to_first))
         finally:
             self._following = False

@@ -6,6 +6,8 @@ its voxels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 import vtk
@@ -24,7 +26,7 @@ COPY_OF = "Tell2Reg.CopyOf"
 # --- what can be used ---
 
 
-def why_unusable(node) -> str:
+def why_unusable(node: Any) -> str:
     """Why a volume node cannot be registered, in one sentence; "" when it can be."""
     if node is None:
         return "Choose a volume."
@@ -39,7 +41,7 @@ def why_unusable(node) -> str:
     return _why_not_a_picture(image, name) or _why_nowhere(node)
 
 
-def _why_not_a_picture(image, name: str) -> str:
+def _why_not_a_picture(image: Any, name: str) -> str:
     size = " x ".join(map(str, image.GetDimensions()))
     if min(image.GetDimensions()) < 2:
         return f"'{name}' is a single slice ({size}). Choose a 3-D volume."
@@ -56,7 +58,7 @@ def _why_not_a_picture(image, name: str) -> str:
     return ""
 
 
-def _why_nowhere(node) -> str:
+def _why_nowhere(node: Any) -> str:
     try:
         grid_of_node(node)
     except Tell2RegError as error:
@@ -67,7 +69,7 @@ def _why_nowhere(node) -> str:
 # --- scene -> library ---
 
 
-def grid_of_node(node, more_lps: ArrayLike | None = None) -> Grid:
+def grid_of_node(node: Any, more_lps: ArrayLike | None = None) -> Grid:
     """Where a volume node's voxels lie in the world.
 
     Args:
@@ -90,7 +92,7 @@ def grid_of_node(node, more_lps: ArrayLike | None = None) -> Grid:
         raise type(error)(f"'{node.GetName()}' cannot be used under its transform: {error}") from error
 
 
-def volume_from_node(node, more_lps: ArrayLike | None = None) -> Volume:
+def volume_from_node(node: Any, more_lps: ArrayLike | None = None) -> Volume:
     """A volume node in world space, LPS; its voxels are copied, NaN become the smallest finite value.
 
     Args:
@@ -107,12 +109,12 @@ def volume_from_node(node, more_lps: ArrayLike | None = None) -> Volume:
     return from_simpleitk(image, node.GetName())
 
 
-def voxels_of(image):
+def voxels_of(image: Any) -> Any:
     """A view (K, J, I) of the scalars of a vtkImageData; copy it before the image may change."""
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
-def linear_lps_of(transform_node) -> Floats:
+def linear_lps_of(transform_node: Any) -> Floats:
     """(4, 4), LPS, of a transform node up to the world: what it would do to a volume put under it.
 
     Raises:
@@ -126,7 +128,7 @@ def linear_lps_of(transform_node) -> Floats:
     return world_of(transform_node, transform_node.GetName())
 
 
-def volumes_overlap(one, other) -> bool:
+def volumes_overlap(one: Any, other: Any) -> bool:
     """Whether the boxes of two volume nodes along the world's axes meet.
 
     Raises:
@@ -150,7 +152,7 @@ def _box(grid: Grid) -> tuple[Floats, Floats]:
 # --- library -> scene ---
 
 
-def volume_to_node(scene, volume: Volume, name: str, node=None):
+def volume_to_node(scene: Any, volume: Volume, name: str, node: Any = None) -> Any:
     """A volume as a vtkMRMLScalarVolumeNode without parent transform; the voxels are copied.
 
     Args:
@@ -170,7 +172,7 @@ def volume_to_node(scene, volume: Volume, name: str, node=None):
     return node
 
 
-def image_from_array(array_kji):
+def image_from_array(array_kji: np.ndarray) -> Any:
     """A vtkImageData of unit spacing out of (K, J, I) scalars or (K, J, I, C) vectors; copied."""
     values = np.ascontiguousarray(_of_a_type_vtk_knows(array_kji))
     components = values.shape[3] if values.ndim == 4 else 1
@@ -183,7 +185,7 @@ def image_from_array(array_kji):
     return image
 
 
-def _of_a_type_vtk_knows(array):
+def _of_a_type_vtk_knows(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.bool_:
         return array.astype(np.uint8)
     if array.dtype == np.float16:
@@ -194,7 +196,7 @@ def _of_a_type_vtk_knows(array):
 # --- copies to look at ---
 
 
-def view_copy(scene, node, copy=None, more_lps: ArrayLike | None = None):
+def view_copy(scene: Any, node: Any, copy: Any = None, more_lps: ArrayLike | None = None) -> Any:
     """A volume node for the views that shares the voxels of the user's node and stands where that is in the world.
 
     It has a display of its own, with the user's window and level at first, is hidden from lists of nodes, and is not
@@ -226,12 +228,12 @@ def view_copy(scene, node, copy=None, more_lps: ArrayLike | None = None):
     return copy
 
 
-def is_view_copy(node) -> bool:
+def is_view_copy(node: Any) -> bool:
     """Whether a node was made by `view_copy`, so that it must not be offered as an input."""
     return bool(node.GetNodeReferenceID(COPY_OF))
 
 
-def _copy_display(scene, node, copy) -> None:
+def _copy_display(scene: Any, node: Any, copy: Any) -> None:
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     display.SetSaveWithScene(False)
     source = node.GetDisplayNode()
