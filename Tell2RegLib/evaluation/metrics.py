@@ -54,17 +54,12 @@ def centroid_distance_mm(a: Region, b: Region) -> float:
     return float(np.linalg.norm(a.centroid_lps_mm() - b.centroid_lps_mm()))
 
 
-def hausdorff_mm(a: Region, b: Region) -> float:
-    """Hausdorff distance of the two surfaces in mm: the larger of the two directed maxima (see `hausdorff95_mm`)."""
-    return max(float(directed.max()) for directed in surface_distances_mm(a, b))
-
-
 def hausdorff95_mm(a: Region, b: Region) -> float:
     """95 % Hausdorff distance of the two surfaces in mm: the larger of the two directed 95th percentiles.
 
     The percentile is taken in each direction alone and the larger is reported (as MONAI does, and as Huttenlocher
     1993 defines the partial Hausdorff distance): pooling both directions first, as some tools do, lets the region with
-    the larger surface hide a large error of the other. Percentiles interpolate linearly. At 100 % it is `hausdorff_mm`.
+    the larger surface hide a large error of the other. Percentiles interpolate linearly.
     """
     return max(float(np.percentile(directed, 95)) for directed in surface_distances_mm(a, b))
 

@@ -90,10 +90,6 @@ class EmbeddingStore:
             with suppress(OSError):
                 path.unlink()
 
-    def size_bytes(self) -> int:
-        """Of all kept files."""
-        return sum(size for _, size, _ in self._files())
-
     def _path(self, slices: Slices, model: str) -> Path:
         name = hashlib.sha256(f"{slices_key(slices)} {model}".encode()).hexdigest()
         return self.folder / f"{name[:40]}{SUFFIX}"

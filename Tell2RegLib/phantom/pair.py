@@ -92,10 +92,10 @@ def draw_warp(subject: Subject, rng: np.random.Generator) -> KnownWarp:
     direction = rng.normal(size=3) * [1.0, 0.8, 0.9]
     shift = direction / np.linalg.norm(direction) * rng.uniform(8.0, 11.0)
     gland = subject.from_anatomy([subject.prostate.centre])[0]
-    return KnownWarp(tuple(_draw_pushes(subject, gland, rng)), affine_about(gland, linear, shift))
+    return KnownWarp(tuple(_draw_pushes(subject, rng)), affine_about(gland, linear, shift))
 
 
-def _draw_pushes(subject: Subject, gland: Floats, rng: np.random.Generator) -> list[Push]:
+def _draw_pushes(subject: Subject, rng: np.random.Generator) -> list[Push]:
     # (place in the patient's frame, largest shift mm, stretch from..to, reach mm)
     x, y, z = subject.prostate.centre
     bladder, front = subject.bladder.centre, subject.bones.symphysis

@@ -58,11 +58,6 @@ class DisplacementField:
         return np.stack(parts, axis=-1).reshape(points.shape)
 
 
-def identity_field(grid: Grid) -> DisplacementField:
-    """No displacement anywhere."""
-    return DisplacementField(np.zeros((*grid.shape_kji, 3), np.float32), grid)
-
-
 def affine_displacements(matrix_4x4: ArrayLike, grid: Grid) -> NDArray[np.float32]:
     """Displacements (K, J, I, 3), in mm, of an affine map of LPS points, at the voxel centres of a grid.
 

@@ -65,44 +65,39 @@ def jacobian_at(field: DisplacementField, points_lps_mm: ArrayLike) -> Floats:
     return np.linalg.det(columns) / np.linalg.det(axes)
 
 
-def strict_min_jacobian(vectors_kji: NDArray, grid: Grid) -> float:
-    """Smallest det J over all forward and backward differences: positive means no fold under any difference scheme.
+def folded_voxels(vectors_kji: NDArray, grid: Grid, least: float = 0.0) -> NDArray[np.bool_]:
+    """Voxels (K, J, I) at a corner where a one-sided det J is at most `least`: see `one_sided_jacobians`.
+
+    Args and raises: as `jacobian_determinant`.
+    """
+    folded = np.zeros(grid.shape_kji, dtype=bool)
+    for at, determinant in one_sided_jacobians(vectors_kji, grid):
+        folded[at] |= determinant <= least
+    return folded
+
+
+def one_sided_jacobians(vectors_kji: NDArray, grid: Grid) -> Iterator[tuple[tuple[slice, ...], VoxelVectors]]:
+    """det J by all forward and backward differences: where all are positive, no difference scheme sees a fold.
 
     In each cell of 2 x 2 x 2 voxels each of the eight corners gives one determinant, from the three cell edges that
     meet there. They are all one-sided schemes at once. The central determinant of a voxel is the mean of eight of
-    them (a determinant is linear in each column), so it cannot be smaller than this number.
+    them (a determinant is linear in each column), so it cannot be smaller than the smallest of these.
+
+    Yields:
+        Slab by slab and corner by corner, the voxels (k, j, i slices of the grid) and their determinants.
 
     Args and raises: as `jacobian_determinant`.
     """
     _check_vectors(vectors_kji, grid)
     axes = grid.index_to_lps_matrix[:3, :3]
     cells_k = max(grid.shape_kji[0] - 1, 1)
-    smallest = np.inf
     for first, last in slab_ranges((cells_k, *grid.shape_kji[1:])):
         planar = to_planar(vectors_kji[first : last + 1])
         edges = [_edges(planar, axis, axes[:, 2 - axis]) for axis in range(3)]
-        edges[0] /= np.float32(np.linalg.det(axes))  # negative where left-handed: before the minimum, not after
-        smallest = min(smallest, *(float(part.min()) for _, part in _corners(edges, grid.shape_kji)))
-    return float(smallest)
-
-
-def folded_voxels(vectors_kji: NDArray, grid: Grid, least: float = 0.0) -> NDArray[np.bool_]:
-    """Voxels (K, J, I) at a corner where a one-sided det J is at most `least`: see `strict_min_jacobian`.
-
-    Args and raises: as `jacobian_determinant`.
-    """
-    _check_vectors(vectors_kji, grid)
-    axes = grid.index_to_lps_matrix[:3, :3]
-    folded = np.zeros(grid.shape_kji, dtype=bool)
-    cells_k = max(grid.shape_kji[0] - 1, 1)
-    for first, last in slab_ranges((cells_k, *grid.shape_kji[1:])):
-        planar = to_planar(vectors_kji[first : last + 1])
-        edges = [_edges(planar, axis, axes[:, 2 - axis]) for axis in range(3)]
-        edges[0] /= np.float32(np.linalg.det(axes))
-        for corner, determinant in _corners(edges, grid.shape_kji):
-            at = tuple(slice(o, o + n) for o, n in zip(corner, determinant.shape, strict=True))
-            folded[first : last + 1][at] |= determinant <= least
-    return folded
+        edges[0] /= np.float32(np.linalg.det(axes))  # negative where left-handed
+        for (k, j, i), determinant in _corners(edges, grid.shape_kji):
+            starts = (first + k, j, i)
+            yield tuple(slice(o, o + n) for o, n in zip(starts, determinant.shape, strict=True)), determinant
 
 
 def _check_vectors(vectors_kji: NDArray, grid: Grid) -> None:

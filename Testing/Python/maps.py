@@ -9,6 +9,7 @@ import numpy as np
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.inversion import invert_field
+from Tell2RegLib.space.jacobian import one_sided_jacobians
 from Tell2RegLib.space.transform import Transform, affine_transform
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
 
@@ -61,6 +62,16 @@ def wavy_field(grid: Grid, affine: np.ndarray = AFFINE, amplitude_mm: float = 1.
     points = grid.voxel_centres_lps_mm()
     images = apply_affine(affine, points) + wave(points, amplitude_mm)
     return DisplacementField((images - points).astype(np.float32), grid)
+
+
+def identity_field(grid: Grid) -> DisplacementField:
+    """No displacement anywhere."""
+    return DisplacementField(np.zeros((*grid.shape_kji, 3), np.float32), grid)
+
+
+def strict_min_jacobian(vectors_kji: np.ndarray, grid: Grid) -> float:
+    """Smallest det J over all forward and backward differences: positive means no fold under any difference scheme."""
+    return min(float(determinant.min()) for _, determinant in one_sided_jacobians(vectors_kji, grid))
 
 
 @cache

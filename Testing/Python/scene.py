@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.space.grid import Grid
+from Tell2RegLib.space.region import Region
 from Testing.Python.conftest import rotation
 
 slicer = pytest.importorskip("slicer", reason="Slicer's MRML library: pip install -e .[slicer-tests]")
 vtk = pytest.importorskip("vtk")
 from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
+
+from Tell2RegLib.slicer_module.scene.labelmaps import labelmap_of  # noqa: E402
 
 RAS_FROM_LPS = np.array([-1.0, -1.0, 1.0])
 
@@ -81,6 +84,18 @@ def moved_by(transform_ras, points_lps_mm: np.ndarray) -> np.ndarray:
     """Points through a VTK transform."""
     moved = [transform_ras.TransformPoint(point) for point in (points_lps_mm * RAS_FROM_LPS).tolist()]
     return np.array(moved) * RAS_FROM_LPS
+
+
+def edit(node, segment_id: str, region: Region) -> None:
+    """Give a segment other voxels, as the Segment Editor does."""
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap_of(region), node, segment_id)
+
+
+def draw(node, region: Region) -> str:
+    """A new segment, as drawn by a person in the Segment Editor; its ID."""
+    segment_id = node.GetSegmentation().AddEmptySegment("", region.name)
+    edit(node, segment_id, region)
+    return segment_id
 
 
 def points_inside(grid: Grid, number: int = 200) -> np.ndarray:

@@ -78,7 +78,7 @@ class SearchLogic(DecisionsLogic):
         fixed, moving = input_checks.readVolumes(own)
         keep = RunInputs(own)
         if own.source != WORDS:
-            self._showFound(self._pairsOfSegmentations(fixed, moving), keep, moving)
+            self._showFound(self._pairsOfSegmentations(fixed, moving), keep)
             return
         request = FindRequest(
             fixed=fixed,
@@ -86,7 +86,7 @@ class SearchLogic(DecisionsLogic):
             prompts=promptsOf(own.prompts),
             options=searchOptions(own),
         )
-        self.runs.start(FIND, request, lambda reply: self._found(reply, keep, moving), waitForCompletion)
+        self.runs.start(FIND, request, lambda reply: self._found(reply, keep), waitForCompletion)
 
     def _pairsOfSegmentations(self, fixed: Volume, moving: Volume) -> FindReply:
         own = self.parameters
@@ -101,22 +101,22 @@ class SearchLogic(DecisionsLogic):
         said = [f"The segment '{name}' is empty and was left out." for name in (*empty, *alsoEmpty)]
         return FindReply(pairs, *left, tuple(said), "", (), {}, {})
 
-    def _found(self, reply: FindReply, keep: RunInputs, moving: Volume) -> None:
+    def _found(self, reply: FindReply, keep: RunInputs) -> None:
         keep.raiseIfGone(self.parameters)
         if not reply.pairs and self.rows:
             raise InputError(f"{reply.reason} The regions of before are kept.")
-        self._showFound(reply, keep, moving)
+        self._showFound(reply, keep)
         if reply.reason:
             raise InputError(reply.reason)
 
-    def _showFound(self, reply: FindReply, keep: RunInputs, moving: Volume) -> None:
+    def _showFound(self, reply: FindReply, keep: RunInputs) -> None:
         with self._inOneGo():
-            summary = self._putFound(reply, keep, moving)
+            summary = self._putFound(reply, keep)
         self.pairsChanged.emit()
         self.fitChanged.emit()
         self.regionsFound.emit(summary)
 
-    def _putFound(self, reply: FindReply, keep: RunInputs, moving: Volume) -> FoundSummary:
+    def _putFound(self, reply: FindReply, keep: RunInputs) -> FoundSummary:
         own = self.parameters
         lying = grid_of_node(keep.moving)
         there = [replace(pair, moving=replace(pair.moving, grid=lying)) for pair in reply.pairs]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from Tell2RegLib.errors import InputError, NothingFound, Tell2RegError
 from Tell2RegLib.region_sources.segmentation_file import PROMPT_TAG, SCORE_TAG
 from Tell2RegLib.slicer_module.scene.coordinates import grid_from_ijk_to_ras, parents_of
-from Tell2RegLib.slicer_module.scene.labelmaps import empty_labelmap, labelmap_of, shared_labelmaps
+from Tell2RegLib.slicer_module.scene.labelmaps import empty_labelmap, shared_labelmaps
 from Tell2RegLib.slicer_module.scene.terminology import terminology_entry
 from Tell2RegLib.slicer_module.scene.volumes import voxels_of
 from Tell2RegLib.space.grid import Grid
@@ -174,24 +174,6 @@ def segmentation_from_regions(
     held = shared_labelmaps(regions)
     ids = [_add_segment(node, region, *own) for region, own in zip(regions, held, strict=True)]
     return node, ids
-
-
-def write_region(node: Any, segment_id: str | None, region: Region) -> str:
-    """Put a region into a segment, in the segmentation's own coordinates, and return the segment's ID.
-
-    Args:
-        node: vtkMRMLSegmentationNode.
-        segment_id: the segment whose voxels are replaced (its name, colour and tags stay); a new one when None.
-        region: what to write, on any grid.
-
-    Raises:
-        InputError: there is no such segment.
-    """
-    if segment_id is None:
-        return _add_segment(node, region, labelmap_of(region), 1)
-    segment_of(node, segment_id)
-    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap_of(region), node, segment_id)
-    return segment_id
 
 
 def _add_segment(node: Any, region: Region, labelmap: Any, label: int) -> str:

@@ -228,11 +228,6 @@ def view_copy(scene: Any, node: Any, copy: Any = None, more_lps: ArrayLike | Non
     return copy
 
 
-def is_view_copy(node: Any) -> bool:
-    """Whether a node was made by `view_copy`, so that it must not be offered as an input."""
-    return bool(node.GetNodeReferenceID(COPY_OF))
-
-
 def _copy_display(scene: Any, node: Any, copy: Any) -> None:
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     display.SetSaveWithScene(False)

@@ -19,11 +19,11 @@ from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, e
 from Tell2RegLib.fitting.linear import moments_start, rigid_and_affine
 from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.space.grid import Grid, apply_affine
-from Tell2RegLib.space.jacobian import strict_min_jacobian
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import to_sitk_transform
 from Tell2RegLib.support.device import choose_device
+from Testing.Python.maps import strict_min_jacobian
 
 TURN = Rotation.from_euler("xyz", [12, -8, 15], degrees=True).as_matrix()
 FIXED_GRID = Grid((44, 40, 30), (1.5, 1.5, 2.0), (-33.0, -30.0, -29.0))

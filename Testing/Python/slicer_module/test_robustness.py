@@ -384,14 +384,14 @@ def lose(clinic, side: str, how: str) -> None:
 
 
 def test_an_edited_segment_is_what_is_fitted(clinic) -> None:
-    from Tell2RegLib.slicer_module.scene.segmentations import write_region
+    from Testing.Python.scene import edit
 
     clinic.find()
     whole = a_pair().fixed.regions[0]
     half = whole.box_kji.copy()
     half[half.shape[0] // 2 :] = False
     edited = Region.from_mask("half", _in_place(whole, half), whole.grid)
-    write_region(clinic.own.fixedRegions, clinic.logic.rows[0].fixed, edited)
+    edit(clinic.own.fixedRegions, clinic.logic.rows[0].fixed, edited)
     clinic.press(clinic.ui.fitButton)
     assert np.array_equal(clinic.client.request.pairs[0].fixed.mask_kji(), edited.mask_kji())
 
@@ -403,12 +403,12 @@ def _in_place(region: Region, box_kji: np.ndarray) -> np.ndarray:
 
 
 def test_a_segment_drawn_anew_in_the_editor_can_be_paired(clinic) -> None:
-    from Tell2RegLib.slicer_module.scene.segmentations import write_region
+    from Testing.Python.scene import draw
 
     clinic.find()
     regions = a_pair().fixed.regions[3], a_pair().moving.regions[3]
     nodes = clinic.own.fixedRegions, clinic.own.movingRegions
-    ids = [write_region(node, None, replace(region, name="drawn")) for node, region in zip(nodes, regions, strict=True)]
+    ids = [draw(node, replace(region, name="drawn")) for node, region in zip(nodes, regions, strict=True)]
     clinic.logic.pairByHand(*ids)
     clinic.fit()
     assert clinic.logic.rows[-1].name == "drawn"

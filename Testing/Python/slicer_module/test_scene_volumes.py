@@ -297,6 +297,6 @@ def test_a_copy_follows_when_it_is_brought_up_to_date(a_scene, a_node, values_of
 
 def test_a_copy_is_told_from_a_users_volume_and_is_not_saved(a_scene, a_node, tmp_path) -> None:
     copy = volumes.view_copy(a_scene, a_node)
-    assert volumes.is_view_copy(copy)
-    assert not volumes.is_view_copy(a_node)
+    assert copy.GetNodeReference(volumes.COPY_OF) is a_node
+    assert a_node.GetNodeReference(volumes.COPY_OF) is None
     assert reloaded(a_scene, tmp_path).GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1

@@ -12,12 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import Cancelled, GeometryError
-from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements, identity_field
+from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.interpolation import FieldSampler
 from Tell2RegLib.space.inversion import invert_field
 from Testing.Python.conftest import HOSTILE_GRIDS
-from Testing.Python.maps import AFFINE, CENTRE_LPS_MM, KINDS, SIX_PAIRS, fixed_grid, moving_grid, wavy_field
+from Testing.Python.maps import (
+    AFFINE,
+    CENTRE_LPS_MM,
+    KINDS,
+    SIX_PAIRS,
+    fixed_grid,
+    identity_field,
+    moving_grid,
+    wavy_field,
+)
 
 millimetres = st.floats(-60, 60, allow_nan=False)
 small = st.floats(-0.2, 0.2, allow_nan=False)
@@ -99,7 +108,6 @@ def test_affine_displacements_are_those_of_the_affine_map_at_every_voxel(a_hosti
 
 
 def test_the_identity_moves_nothing(a_hostile_grid: Grid) -> None:
-    assert not identity_field(a_hostile_grid).vectors_kji.any()
     assert not affine_displacements(np.eye(4), a_hostile_grid).any()
 
 
@@ -136,7 +144,6 @@ def test_a_field_cannot_be_changed_but_the_callers_array_can(a_hostile_grid: Gri
 
 
 def test_double_precision_becomes_single(a_hostile_grid: Grid) -> None:
-    assert identity_field(a_hostile_grid).vectors_kji.dtype == np.float32
     assert DisplacementField(np.zeros((2, 3, 4, 3)), a_hostile_grid).vectors_kji.dtype == np.float32
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import GeometryError
-from Tell2RegLib.space.displacement_field import DisplacementField, identity_field
+from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.transform import Transform, affine_transform, after_moving, to_sitk_transform
 from Tell2RegLib.space.transform_files import write_transform
@@ -27,6 +27,7 @@ from Testing.Python.maps import (
     blob,
     centre_of_mass,
     fixed_grid,
+    identity_field,
     moving_grid,
     wave,
 )
