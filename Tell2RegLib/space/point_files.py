@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.image_files import whole_file
+from Tell2RegLib.space.ras import RAS_AXES_LPS, lps_from, lps_in
 
 Json = dict[str, Any]
 
@@ -30,9 +31,8 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
-_RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
-_SYSTEMS = {"LPS": np.ones(3), "1": np.ones(3), "RAS": _RAS_TO_LPS, "0": _RAS_TO_LPS}
-"""Signs that turn a file's coordinates into LPS, and back; 0 and 1 are how old versions of Slicer wrote it."""
+_SYSTEMS = {"LPS": "LPS", "1": "LPS", "RAS": "RAS", "0": "RAS"}
+"""Coordinate systems by what a file calls them; 0 and 1 are how old versions of Slicer wrote it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def _read_text(path: Path) -> str:
 def _read_json(text: str, path: Path) -> list[tuple[str, Floats]]:
     markups = _markups_in(_parse(text, path), path)
     return [
-        (_label(point, path), _position(point, path) * _signs(markup, path))
+        (_label(point, path), lps_from(_system(markup, path), _position(point, path)))
         for markup, point in _placed_points(markups, path)
     ]
 
@@ -141,8 +141,8 @@ def _placed_points(markups: list[Json], path: Path) -> Iterator[tuple[Json, Json
                 yield markup, point
 
 
-def _signs(markup: Json, path: Path) -> Floats:
-    """What turns the markup's coordinates into LPS."""
+def _system(markup: Json, path: Path) -> str:
+    """The coordinate system of a markup, "LPS" or "RAS"."""
     system = markup.get("coordinateSystem", "LPS")
     units = markup.get("coordinateUnits", "mm")
     if str(system) not in _SYSTEMS or isinstance(system, bool):
@@ -174,9 +174,9 @@ def _read_fcsv(text: str, path: Path) -> list[tuple[str, Floats]]:
             columns = [column.strip() for column in value.split(",")]
         elif line.strip() and not line.startswith("#"):
             rows.append((number, line))
-    signs = _signs({"coordinateSystem": system}, path)
+    system = _system({"coordinateSystem": system}, path)
     fields = [(n, dict(zip(columns, next(csv.reader([line])), strict=False))) for n, line in rows]
-    return [(row.get("label", ""), _numbers(row, n, path) * signs) for n, row in fields]
+    return [(row.get("label", ""), lps_from(system, _numbers(row, n, path))) for n, row in fields]
 
 
 def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
@@ -184,13 +184,12 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
     header = [_COLUMNS.get(column.strip().lower(), column.strip().lower()) for column in lines[0]] if lines else []
     if not {"x", "y", "z"} <= set(header):
         raise InputError(f"'{path.name}' needs a first line with the columns label,l,p,s or name,x,y,z (LPS mm).")
-    ras = "r" in [column.strip().lower() for column in lines[0]]
-    signs = _SYSTEMS["RAS" if ras else "LPS"]
+    system = "RAS" if "r" in [column.strip().lower() for column in lines[0]] else "LPS"
     rows = [(n, dict(zip(header, line, strict=False))) for n, line in enumerate(lines[1:], 2) if "".join(line).strip()]
     if "name" not in header:
         rows = [(n, {**row, "name": str(number)}) for number, (n, row) in enumerate(rows, 1)]
     placed = [(n, row) for n, row in rows if row.get("defined", "1").strip() != "0"]
-    return [(row.get("name", "").strip(), _numbers(row, n, path) * signs) for n, row in placed]
+    return [(row.get("name", "").strip(), lps_from(system, _numbers(row, n, path))) for n, row in placed]
 
 
 _COLUMNS = {"label": "name", "l": "x", "r": "x", "p": "y", "a": "y", "s": "z"}
@@ -265,7 +264,7 @@ def _new_document(points: PointList, path: Path) -> Json:
                 "description": "",
                 "associatedNodeID": "",
                 "position": position,
-                "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
+                "orientation": list(RAS_AXES_LPS),
                 "selected": True,
                 "locked": False,
                 "visibility": True,
@@ -292,7 +291,7 @@ def _filled(template: Path, points: PointList) -> Json:
         )
     centres = {id(markup): _mean_position(markup, template) for markup in markups}
     for (markup, point), new in zip(places, points.points_lps_mm, strict=True):
-        point["position"] = (new * _signs(markup, template)).tolist()
+        point["position"] = lps_in(_system(markup, template), new).tolist()
     for markup in markups:
         _move_centre(markup, centres[id(markup)], template)
     return document

@@ -17,6 +17,7 @@ from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.image_files import whole_file
 from Tell2RegLib.space.point_files import read_points, write_points
+from Tell2RegLib.space.ras import lps_from
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import read_volume, write_volume
@@ -103,10 +104,10 @@ def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
         raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
     vtk = _vtk()
     surface = _read_surface(source, vtk)
-    signs = _signs(source, surface)
+    system = _system(source, surface)
     back = way.inverse.apply_to_points
     points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    moved: Floats = back(points * signs)
+    moved: Floats = back(lps_from(system, points))
     fresh = vtk.Points()
     fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
     surface.SetPoints(fresh)
@@ -192,12 +193,12 @@ def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no
             raise RuntimeError("VTK could not write.")
 
 
-def _signs(source: Path, surface) -> Floats:  # type: ignore[no-untyped-def]
-    """1 or -1 per axis to LPS: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
+def _system(source: Path, surface) -> str:  # type: ignore[no-untyped-def]
+    """The file's coordinate system: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
     field = surface.GetFieldData().GetAbstractArray(SPACE)
     if field is not None and field.GetNumberOfValues() == 1:
         ras = str(field.GetValue(0)) == "RAS"
     else:
         with source.open("rb") as stream:
             ras = f"{SPACE}=RAS".encode() in stream.read(4096)
-    return np.array([-1.0, -1.0, 1.0]) if ras else np.ones(3)
+    return "RAS" if ras else "LPS"

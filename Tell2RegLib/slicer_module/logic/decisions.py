@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import numpy as np
-
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import CoreLogic
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
-from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
+from Tell2RegLib.slicer_module.scene.coordinates import from_scene
 from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import RegionPair
@@ -100,5 +98,5 @@ class DecisionsLogic(CoreLogic):
         for node, segment in ((own.fixedRegions, row.fixed), (own.movingRegions, row.moving)):
             known = node is not None and node.GetSegmentation().GetSegment(segment) is not None
             center = node.GetSegmentCenter(segment) if known else None
-            places.append(None if center is None else np.array(center) * SIGNS)
+            places.append(None if center is None else from_scene(center))
         return places[0], places[1]

@@ -15,7 +15,7 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode
 from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
-from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
+from Tell2RegLib.slicer_module.scene.coordinates import to_scene
 from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
 from Tell2RegLib.slicer_module.scene.plan_colors import recolor
 from Tell2RegLib.slicer_module.scene.propagated_models import carry_model, carry_volume
@@ -39,8 +39,8 @@ CARRIED_BY = "Tell2Reg.CarriedBy"
 """Attribute of a carried copy: one of CARRY_BY."""
 PLAN_NODES = "Tell2Reg.PlanNodes"
 """Node references of the parameter node: what was chosen to be carried."""
-RAS_HEADERS = ("R, mm", "A, mm", "S, mm")
-"""Of the coordinates in tables of the scene and of the panel."""
+POSITION_HEADERS = ("R, mm", "A, mm", "S, mm")
+"""Of the coordinates in tables of the scene and of the panel, as Slicer shows them: `shownPosition`."""
 SLICE_MODELS = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
 
 
@@ -252,11 +252,16 @@ def truthFor(parameters: Tell2RegParameterNode, names: Sequence[str]) -> PointLi
     return known if set(names) <= set(known.names) else None
 
 
+def shownPosition(trust: TargetTrust) -> Floats:
+    """Where a target was propagated to, (3,) mm, as Slicer shows it: see POSITION_HEADERS."""
+    return to_scene(trust.fixed_lps_mm)
+
+
 def fillTargets(parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust]) -> None:
-    """The table node of the targets, coordinates in RAS as Slicer shows them."""
+    """The table node of the targets, coordinates as Slicer shows them."""
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
-    for axis, header in enumerate(RAS_HEADERS):
-        columns[header] = [float((trust.fixed_lps_mm * SIGNS)[axis]) for trust in trusts]
+    for axis, header in enumerate(POSITION_HEADERS):
+        columns[header] = [float(shownPosition(trust)[axis]) for trust in trusts]
     columns["carried_by"] = [carryByOf(parameters)] * len(trusts)
     for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
         columns[name] = [getattr(trust, name) for trust in trusts]

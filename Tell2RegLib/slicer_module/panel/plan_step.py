@@ -20,7 +20,6 @@ from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
-from Tell2RegLib.slicer_module.scene.coordinates import SIGNS
 
 PLACE, ERROR = 2, 9
 """Columns: the first of the three coordinates; the target registration error, shown where true places are known."""
@@ -54,7 +53,7 @@ class PlanStep:
         headers = (
             _("Target"),
             _("Verdict"),
-            *plan.RAS_HEADERS,
+            *plan.POSITION_HEADERS,
             _("Moved,\nmm"),
             _("Nearest\nregion, mm"),
             _("det J"),
@@ -189,7 +188,7 @@ class PlanStep:
             tables.cell(table, line, 0, trust.name)
             verdict = tables.cell(table, line, 1, _(trust.verdict), outdated or " ".join(trust.reasons))
             tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
-            for axis, part in enumerate(trust.fixed_lps_mm * SIGNS):
+            for axis, part in enumerate(plan.shownPosition(trust)):
                 tables.figure(table, line, PLACE + axis, part, 1)
             measures = ((trust.moved_mm, 1), (trust.nearest_mm, 1), (trust.det_j, 2), (trust.spread_mm, 1))
             for column, (value, digits) in enumerate(measures, PLACE + 3):

@@ -1,6 +1,6 @@
-"""Where scene and library meet in space: RAS <-> LPS, VTK matrices <-> numpy, and where a node's parents put it.
+"""Where scene and library meet in space: VTK's matrices and points in RAS mm, arrays in LPS mm, and a node's parents.
 
-The scene is RAS mm, the library LPS mm (docs/coordinates.md); they differ in the signs of x and y.
+What the two frames differ in is in `space/ras.py` (docs/coordinates.md); files of the scene only use these functions.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from numpy.typing import ArrayLike
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.space import ras
 from Tell2RegLib.space.grid import Floats, Grid
-
-SIGNS = np.array([-1.0, -1.0, 1.0])
-"""Turns points and vectors (..., 3) from RAS to LPS, and back."""
-FLIP = np.diag([*SIGNS, 1.0])
-"""Turns 4 x 4 matrices on either side."""
 
 
 def array_from_matrix(matrix: Any) -> Floats:
@@ -33,28 +29,38 @@ def matrix_from_array(array_4x4: ArrayLike) -> Any:
     return matrix
 
 
-def lps_map_from_ras(matrix: Any) -> Floats:
-    """A vtkMatrix4x4 that maps RAS points to RAS points, as (4, 4) from LPS to LPS."""
-    return FLIP @ array_from_matrix(matrix) @ FLIP
+def map_from_matrix(matrix: Any) -> Floats:
+    """A vtkMatrix4x4 that maps points of the scene, as (4, 4) from LPS to LPS."""
+    return ras.lps_map_from_ras(array_from_matrix(matrix))
 
 
-def ras_map_from_lps(matrix_lps: ArrayLike) -> Any:
-    """The other way: (4, 4) from LPS to LPS as a vtkMatrix4x4 from RAS to RAS."""
-    return matrix_from_array(FLIP @ np.asarray(matrix_lps, dtype=np.float64) @ FLIP)
+def matrix_from_map(matrix_lps: ArrayLike) -> Any:
+    """The other way: (4, 4) from LPS to LPS as a vtkMatrix4x4 that maps points of the scene."""
+    return matrix_from_array(ras.ras_map_from_lps(matrix_lps))
 
 
-def ijk_to_ras(grid: Grid) -> Any:
-    """A grid's voxel indices to RAS, as a vtkMatrix4x4."""
-    return matrix_from_array(FLIP @ grid.index_to_lps_matrix)
+def frame_from_matrix(matrix: Any) -> Floats:
+    """A vtkMatrix4x4 from other coordinates to the scene, of a slice view for example, as (4, 4) from these to LPS."""
+    return ras.lps_frame_from_ras(array_from_matrix(matrix))
 
 
-def grid_from_ijk_to_ras(matrix: Any, extent: tuple[int, ...]) -> Grid:
-    """The grid of an image of six extents (first and last voxel per axis) under a vtkMatrix4x4 from indices to RAS.
+def matrix_from_frame(matrix_to_lps: ArrayLike) -> Any:
+    """The other way: (4, 4) from other coordinates to LPS as a vtkMatrix4x4 to the scene."""
+    return matrix_from_array(ras.ras_frame_from_lps(matrix_to_lps))
+
+
+def matrix_from_grid(grid: Grid) -> Any:
+    """A grid's voxel indices to the scene, as a vtkMatrix4x4."""
+    return matrix_from_frame(grid.index_to_lps_matrix)
+
+
+def grid_from_matrix(matrix: Any, extent: tuple[int, ...]) -> Grid:
+    """The grid of an image with six extents (first and last voxel per axis) and a vtkMatrix4x4 from its indices.
 
     Raises:
         GeometryError: axes that do not span space, or no voxel.
     """
-    index_to_lps = FLIP @ array_from_matrix(matrix)
+    index_to_lps = frame_from_matrix(matrix)
     first, last = np.array(extent[::2]), np.array(extent[1::2])
     spacing = np.linalg.norm(index_to_lps[:3, :3], axis=0)
     direction = index_to_lps[:3, :3] / np.where(spacing > 0, spacing, 1)
@@ -85,24 +91,34 @@ def world_of(transform_node: Any, owner: str) -> Floats:
         )
     matrix = vtk.vtkMatrix4x4()
     transform_node.GetMatrixTransformToWorld(matrix)
-    return lps_map_from_ras(matrix)
+    return map_from_matrix(matrix)
 
 
 # --- points ---
 
 
+def from_scene(xyz: ArrayLike) -> Floats:
+    """Points or vectors (..., 3) of the scene, as LPS."""
+    return ras.lps_from_ras(xyz)
+
+
+def to_scene(xyz_lps: ArrayLike) -> Floats:
+    """Points or vectors (..., 3) in LPS, as the scene has them."""
+    return ras.ras_from_lps(xyz_lps)
+
+
 def points_from_vtk(points: Any) -> Floats:
-    """vtkPoints in RAS as (P, 3) LPS; copied."""
+    """vtkPoints of the scene as (P, 3) LPS; copied."""
     if points is None or points.GetNumberOfPoints() == 0:
         return np.empty((0, 3))
-    return vtk_to_numpy(points.GetData()).astype(np.float64) * SIGNS
+    return from_scene(vtk_to_numpy(points.GetData()))
 
 
 def points_to_vtk(points_lps_mm: ArrayLike, data_type: int = vtk.VTK_DOUBLE) -> Any:
-    """(P, 3) LPS as vtkPoints in RAS; copied."""
+    """(P, 3) LPS as vtkPoints of the scene; copied."""
     points = vtk.vtkPoints()
     points.SetDataType(data_type)
     dtype = np.float64 if data_type == vtk.VTK_DOUBLE else np.float32
-    ras = np.ascontiguousarray(np.asarray(points_lps_mm, dtype=np.float64) * SIGNS, dtype)
-    points.SetData(numpy_to_vtk(ras, deep=True))
+    values = np.ascontiguousarray(to_scene(points_lps_mm), dtype)
+    points.SetData(numpy_to_vtk(values, deep=True))
     return points

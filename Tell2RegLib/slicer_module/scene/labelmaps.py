@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from Tell2RegLib.slicer_module.scene.coordinates import ijk_to_ras
+from Tell2RegLib.slicer_module.scene.coordinates import matrix_from_grid
 from Tell2RegLib.slicer_module.scene.volumes import image_from_array
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
@@ -24,7 +24,7 @@ def empty_labelmap(grid: Grid) -> Any:
     """A vtkOrientedImageData that has a grid and no voxels."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(grid.size_xyz)
-    image.SetImageToWorldMatrix(ijk_to_ras(grid))
+    image.SetImageToWorldMatrix(matrix_from_grid(grid))
     return image
 
 
@@ -85,5 +85,5 @@ def _image_of(regions: Sequence[Region]) -> Any:
 def _labelmap(values_kji: NDArray, grid: Grid) -> Any:
     image = slicer.vtkOrientedImageData()
     image.ShallowCopy(image_from_array(values_kji))
-    image.SetImageToWorldMatrix(ijk_to_ras(grid))
+    image.SetImageToWorldMatrix(matrix_from_grid(grid))
     return image

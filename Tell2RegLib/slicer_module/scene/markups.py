@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 import vtk
 
-from Tell2RegLib.slicer_module.scene.coordinates import SIGNS, array_from_matrix, matrix_from_array
+from Tell2RegLib.slicer_module.scene.coordinates import array_from_matrix, from_scene, matrix_from_array, to_scene
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import PointList
 
@@ -39,7 +39,7 @@ def fiducials_from_points(scene: Any, points: PointList, name: str) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
     was = node.StartModify()
-    for label, place in zip(points.names, points.points_lps_mm * SIGNS, strict=True):
+    for label, place in zip(points.names, to_scene(points.points_lps_mm), strict=True):
         node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*place.tolist())), label)
     node.EndModify(was)
     return node
@@ -51,8 +51,8 @@ def _placed(node: Any) -> list[int]:
 
 
 def _world_points(node: Any, numbers: list[int]) -> Floats:
-    ras = [node.GetNthControlPointPositionWorld(n) for n in numbers]
-    return np.array([list(place) for place in ras], dtype=np.float64).reshape(-1, 3) * SIGNS
+    places = [list(node.GetNthControlPointPositionWorld(n)) for n in numbers]
+    return from_scene(np.reshape(places, (-1, 3)))
 
 
 # --- propagation ---
@@ -102,7 +102,7 @@ def _carry_control_points(node: Any, map_points: PointMap, copy: Any) -> None:
     placed = _placed(node)
     if not placed:
         return
-    moved = np.asarray(map_points(_world_points(node, placed))) * SIGNS
+    moved = to_scene(map_points(_world_points(node, placed)))
     for number, place in zip(placed, moved.tolist(), strict=True):
         copy.SetNthControlPointPosition(number, *place)
 
@@ -136,7 +136,7 @@ def _carry_frame(node: Any, map_points: PointMap, copy: Any) -> None:
 
 
 def _object_to_node(node: Any) -> Floats:
-    """(4, 4), RAS: from the frame of a plane or box to the node's space; the two classes hand it over differently."""
+    """(4, 4) from the frame of a plane or box to the node's space; the two classes hand it over differently."""
     if node.IsA("vtkMRMLMarkupsROINode"):
         return array_from_matrix(node.GetObjectToNodeMatrix())
     matrix = vtk.vtkMatrix4x4()
@@ -147,17 +147,17 @@ def _object_to_node(node: Any) -> Floats:
 def _carried_axes(
     in_the_world: PointMap, object_to_node: Floats, half_mm: Floats, map_points: PointMap
 ) -> tuple[Floats, Floats]:
-    """Where the centre goes, and the mapped axes per mm as columns; everything RAS."""
+    """Where the centre goes, and the mapped axes per mm as columns; everything as the scene has it."""
     directions = object_to_node[:3, :3] / np.linalg.norm(object_to_node[:3, :3], axis=0)
     arms = (directions * half_mm).T
     centre = object_to_node[:3, 3]
     ends = np.concatenate([[centre], centre + arms, centre - arms])
-    moved = np.asarray(map_points(in_the_world(ends) * SIGNS)) * SIGNS
+    moved = to_scene(map_points(from_scene(in_the_world(ends))))
     return moved[0], ((moved[1:4] - moved[4:7]) / (2 * half_mm[:, None])).T
 
 
 def _in_the_world(node: Any) -> PointMap:
-    """Points of the node's own space, RAS, to the world, RAS, through whatever stands above the node."""
+    """Points of the node's own space to the scene's world, through whatever stands above the node."""
 
     def in_the_world(points: Floats) -> Floats:
         placed = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import InputError, NothingFound, Tell2RegError
 from Tell2RegLib.region_sources.segmentation_file import PROMPT_TAG, SCORE_TAG
-from Tell2RegLib.slicer_module.scene.coordinates import grid_from_ijk_to_ras, parents_of
+from Tell2RegLib.slicer_module.scene.coordinates import grid_from_matrix, parents_of
 from Tell2RegLib.slicer_module.scene.labelmaps import empty_labelmap, shared_labelmaps
 from Tell2RegLib.slicer_module.scene.terminology import terminology_entry
 from Tell2RegLib.slicer_module.scene.volumes import voxels_of
@@ -127,7 +127,7 @@ def _region_of(segment: Any) -> Region | None:
         segment.GetName(),
         mask[box].copy(),
         tuple(side.start for side in box),  # type: ignore[arg-type]
-        grid_from_ijk_to_ras(matrix, image.GetExtent()),
+        grid_from_matrix(matrix, image.GetExtent()),
         prompt=tag_of(segment, PROMPT_TAG),
         score=float(score) if score else None,
         color=segment.GetColor(),

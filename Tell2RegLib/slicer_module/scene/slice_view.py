@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from Tell2RegLib.slicer_module.scene.coordinates import FLIP, SIGNS, array_from_matrix, matrix_from_array
+from Tell2RegLib.slicer_module.scene.coordinates import frame_from_matrix, from_scene, matrix_from_frame, to_scene
 from Tell2RegLib.space.grid import Floats, apply_affine
 
 
@@ -17,23 +17,23 @@ class Position:
     """Where a slice view looks.
 
     Args:
-        slice_to_ras: 4 x 4, the plane.
+        slice_to_lps: 4 x 4, the plane.
         pan_mm: of the centre of the view within the plane.
         height_mm: of the view. Slicer keeps the height and adapts the width when a view is resized.
     """
 
-    slice_to_ras: Floats
+    slice_to_lps: Floats
     pan_mm: tuple[float, float]
     height_mm: float
 
     def through(self, matrix_lps: Floats) -> Position:
         """The same view after a rigid map of the world, 4 x 4 LPS."""
-        return Position(FLIP @ matrix_lps @ FLIP @ self.slice_to_ras, self.pan_mm, self.height_mm)
+        return Position(matrix_lps @ self.slice_to_lps, self.pan_mm, self.height_mm)
 
     def same(self, other: Position) -> bool:
         """Whether both look at the same."""
         return (
-            np.allclose(self.slice_to_ras, other.slice_to_ras)
+            np.allclose(self.slice_to_lps, other.slice_to_lps)
             and np.allclose(self.pan_mm, other.pan_mm)
             and bool(np.isclose(self.height_mm, other.height_mm))
         )
@@ -41,7 +41,7 @@ class Position:
     @property
     def centre_lps_mm(self) -> Floats:
         """The centre of the view, (3,)."""
-        return apply_affine(self.slice_to_ras, np.array([*self.pan_mm, 0.0])) * SIGNS
+        return apply_affine(self.slice_to_lps, np.array([*self.pan_mm, 0.0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +88,13 @@ class SliceView:
         """Where the view looks."""
         node = self.node
         pan = node.GetXYZOrigin()
-        return Position(array_from_matrix(node.GetSliceToRAS()), (pan[0], pan[1]), node.GetFieldOfView()[1])
+        return Position(frame_from_matrix(node.GetSliceToRAS()), (pan[0], pan[1]), node.GetFieldOfView()[1])
 
     def go(self, position: Position) -> None:
         """Look there."""
         node = self.node
         modified = node.StartModify()
-        node.GetSliceToRAS().DeepCopy(matrix_from_array(position.slice_to_ras))
+        node.GetSliceToRAS().DeepCopy(matrix_from_frame(position.slice_to_lps))
         node.SetSliceOrigin(*position.pan_mm, 0.0)
         columns, rows, _ = node.GetDimensions()
         width, _, depth = node.GetFieldOfView()
@@ -106,7 +106,7 @@ class SliceView:
 
     def center(self, point_lps_mm: Floats) -> None:
         """Bring a point, (3,), to the centre of the view; zoom and orientation stay."""
-        self.node.JumpSliceByCentering(*(np.asarray(point_lps_mm, float) * SIGNS).tolist())
+        self.node.JumpSliceByCentering(*to_scene(point_lps_mm).tolist())
 
     def fit(self, volume: Any) -> None:
         """Show a whole volume, in its middle; the orientation stays."""
@@ -120,7 +120,7 @@ class SliceView:
             corners_lps_mm: of the box, (8, 3).
         """
         position = self.position
-        corners = apply_affine(np.linalg.inv(position.slice_to_ras), corners_lps_mm * SIGNS)
+        corners = apply_affine(np.linalg.inv(position.slice_to_lps), corners_lps_mm)
         middle = np.array([*position.pan_mm, 0.0])
         width, height, _ = self.node.GetFieldOfView()
         half = np.array([width / 2, height / 2, 0.0])
@@ -175,4 +175,4 @@ def corners_of(volume: Any) -> Floats:
     """The corners of a volume node's box along the world's axes, transforms included, (8, 3) LPS mm."""
     bounds = np.zeros(6)
     volume.GetRASBounds(bounds)
-    return np.array(list(itertools.product(*bounds.reshape(3, 2)))) * SIGNS
+    return from_scene(list(itertools.product(*bounds.reshape(3, 2))))

@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike
 from vtk.util.numpy_support import vtk_to_numpy
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.slicer_module.scene.coordinates import SIGNS, array_from_matrix, matrix_from_array, ras_map_from_lps
+from Tell2RegLib.slicer_module.scene.coordinates import (
+    array_from_matrix,
+    from_scene,
+    matrix_from_array,
+    matrix_from_map,
+    to_scene,
+)
 from Tell2RegLib.slicer_module.scene.volumes import image_from_array
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid
@@ -34,11 +40,11 @@ def grid_node_from_field(scene: Any, field: DisplacementField, name: str, node: 
         node: a transform node to fill instead of adding one.
     """
     grid = field.grid
-    image = image_from_array((field.vectors_kji * SIGNS).astype(np.float32))
+    image = image_from_array(to_scene(field.vectors_kji).astype(np.float32))
     image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(SIGNS * grid.origin_lps_mm)
+    image.SetOrigin(to_scene(grid.origin_lps_mm))
     direction = np.eye(4)
-    direction[:3, :3] = SIGNS[:, None] * np.reshape(grid.direction, (3, 3))
+    direction[:3, :3] = to_scene(np.reshape(grid.direction, (3, 3)).T).T
     transform = slicer.vtkOrientedGridTransform()
     transform.SetDisplacementGridData(image)
     transform.SetGridDirectionMatrix(matrix_from_array(direction))
@@ -70,10 +76,10 @@ def field_from_grid_node(node: Any) -> DisplacementField:
     grid = Grid(
         image.GetDimensions(),
         image.GetSpacing(),
-        tuple(SIGNS * image.GetOrigin()),
-        tuple((SIGNS[:, None] * direction[:3, :3]).ravel()),
+        tuple(from_scene(image.GetOrigin())),
+        tuple(from_scene(direction[:3, :3].T).T.ravel()),
     )
-    return DisplacementField((vectors * SIGNS).astype(np.float32), grid)
+    return DisplacementField(from_scene(vectors).astype(np.float32), grid)
 
 
 def interpolate_linearly(node: Any) -> bool:
@@ -103,7 +109,7 @@ def linear_node_from_lps(scene: Any, fixed_to_moving_lps: ArrayLike, name: str, 
     moving_to_fixed = np.linalg.inv(invertible(fixed_to_moving_lps))
     node = node or scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
     node.SetName(name)
-    node.SetMatrixTransformToParent(ras_map_from_lps(moving_to_fixed))
+    node.SetMatrixTransformToParent(matrix_from_map(moving_to_fixed))
     return node
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from Tell2RegLib.errors import InputError, Tell2RegError
-from Tell2RegLib.slicer_module.scene.coordinates import grid_from_ijk_to_ras, ijk_to_ras, parents_of, world_of
+from Tell2RegLib.slicer_module.scene.coordinates import grid_from_matrix, matrix_from_grid, parents_of, world_of
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.volume import Volume, from_simpleitk, to_simpleitk
 
@@ -82,7 +82,7 @@ def grid_of_node(node: Any, more_lps: ArrayLike | None = None) -> Grid:
     """
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    own = grid_from_ijk_to_ras(matrix, node.GetImageData().GetExtent())
+    own = grid_from_matrix(matrix, node.GetImageData().GetExtent())
     world = parents_of(node) if more_lps is None else np.asarray(more_lps, dtype=np.float64) @ parents_of(node)
     if np.array_equal(world, np.eye(4)):
         return own
@@ -165,7 +165,7 @@ def volume_to_node(scene: Any, volume: Volume, name: str, node: Any = None) -> A
     node = node or scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetName(name)
     node.SetAndObserveTransformNodeID(None)
-    node.SetIJKToRASMatrix(ijk_to_ras(volume.grid))
+    node.SetIJKToRASMatrix(matrix_from_grid(volume.grid))
     node.SetAndObserveImageData(image)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -211,7 +211,7 @@ def view_copy(scene: Any, node: Any, copy: Any = None, more_lps: ArrayLike | Non
     Raises:
         InputError, GeometryError: as `grid_of_node`.
     """
-    matrix = ijk_to_ras(grid_of_node(node, more_lps))
+    matrix = matrix_from_grid(grid_of_node(node, more_lps))
     if copy is None:
         copy = slicer.vtkMRMLScalarVolumeNode()
         copy.SetName(node.GetName())

@@ -127,6 +127,55 @@ def test_only_volume_turns_images_into_arrays() -> None:
     assert calling == [LIBRARY / "space" / "volume.py"], "Use volume.array_of and to_simpleitk."
 
 
+SPEAKS_OF_RAS = {
+    "space/ras.py",
+    *("space/point_files.py", "workflows/apply.py"),  # file formats that name their coordinate system
+    "slicer_module/scene/coordinates.py",
+}
+
+
+def numbers_of(node: ast.AST) -> list[float]:
+    """The numbers of a literal list, tuple or call of numbers; empty when something else is among them."""
+    try:
+        values = ast.literal_eval(node) if isinstance(node, (ast.List, ast.Tuple)) else ()
+    except ValueError:
+        return []
+    return list(values) if all(isinstance(value, (int, float)) for value in values) else []
+
+
+def turns_two_axes(node: ast.AST) -> bool:
+    """Whether a literal holds the signs of RAS and LPS, as a vector, a diagonal or a matrix, or x and y are negated."""
+    numbers = numbers_of(node)
+    if numbers[:3] == [-1, -1, 1] or numbers == [-1, 0, 0, 0, -1, 0, 0, 0, 1]:
+        return True
+    negated = ast.unparse(node) if isinstance(node, (ast.UnaryOp, ast.BinOp, ast.AugAssign)) else ""
+    return bool(re.search(r"(-\w+\[[^\]]*:2\]|\[[^\]]*:2\] \*=? -1|-1(\.0)? \* \w+\[[^\]]*:2\])", negated))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["s = [-1.0, -1.0, 1.0]", "m = np.diag((-1, -1, 1, 1))", "p[..., :2] *= -1", "p = -q[:, :2]", "r = q[:2] * -1"],
+)
+def test_a_turned_axis_is_noticed(code: str) -> None:
+    assert any(turns_two_axes(node) for node in ast.walk(ast.parse(code)))
+
+
+def test_only_one_module_knows_how_ras_and_lps_differ() -> None:
+    product = [*LIBRARY_FILES, *(ROOT / "Tell2Reg").rglob("*.py")]
+    turning = [path for path in product if any(map(turns_two_axes, ast.walk(ast.parse(path.read_text("utf-8")))))]
+    assert turning == [LIBRARY / "space" / "ras.py"], (
+        "Use the functions of space/ras.py or slicer_module/scene/coordinates.py."
+    )
+
+
+def test_only_formats_and_the_scenes_coordinates_speak_of_ras() -> None:
+    word = re.compile(r"(?<![A-Za-z])ras(?![a-z])", re.IGNORECASE)
+    speaking = {
+        path.relative_to(LIBRARY).as_posix() for path in LIBRARY_FILES if word.search(path.read_text(encoding="utf-8"))
+    }
+    assert speaking == SPEAKS_OF_RAS, "Elsewhere everything is LPS: space/ras.py, slicer_module/scene/coordinates.py."
+
+
 def test_every_file_says_what_it_is_for() -> None:
     silent = [path for path in LIBRARY_FILES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
     assert not names(silent), "Start these files with a docstring."
