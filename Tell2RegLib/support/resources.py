@@ -1,4 +1,4 @@
-"""Where the project's data files are: the catalogue of models, its schema, the demo weights.
+"""Where the project's data files are: the catalogue of models, the demo weights.
 
 In the source tree they lie in `Resources`, beside `Tell2RegLib`; an installed library, from a wheel or in Slicer, has
 them inside the package, as `Tell2RegLib/Resources`.

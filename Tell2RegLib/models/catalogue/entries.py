@@ -1,7 +1,6 @@
 """Which models exist: Resources/Models.json as checked values.
 
-Resources/Models.schema.json describes the same file for other programs; the checks here say in one sentence what is
-wrong with it, and need no package.
+`parse_catalog` is the only validator of that file; it says in one sentence what is wrong, and needs no package.
 """
 
 from __future__ import annotations
