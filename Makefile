@@ -24,20 +24,20 @@ demo: $(VENV)/.for-use ## register the built-in pair of synthetic pelves and wri
 test: lint ## the checks of `make lint`, then every test (see docs/developer-guide.md)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_PROCESSES)
 
-lint: $(VENV)/.for-tests ## style, types and who may import whom
+lint: $(VENV)/.for-tests ## style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-coverage: lint ## the quick tests, with what they reach in out/coverage/index.html
+coverage: lint ## the fast tests, with their coverage in out/coverage/index.html
 	@$(INSTALL) -e ".[dev,networks,slicer-tests,coverage]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_PROCESSES) -m "not slow" --cov --cov-report=html:$(OUT)/coverage
 
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
 
-docs: $(VENV)/.for-tests ## the pages of the documents that are made from the code
+docs: $(VENV)/.for-tests ## write the documentation pages that are generated from the code
 	@$(BIN)/python -m Testing.settings_page
 
 screenshots: $(VENV)/.for-tests ## pictures of the panel of the Slicer module for the documents
@@ -47,7 +47,7 @@ bench: $(VENV)/.for-bench ## compare with other tools and with the networks' own
 	@$(BIN)/python -m Testing.Bench.run
 	@$(BIN)/python -m Testing.Bench.networks --write
 
-weights: $(VENV)/.for-use ## teach the demo networks again and score them (about four hours of one core)
+weights: $(VENV)/.for-use ## train the demo networks again and score them (about four hours on one core)
 	@$(INSTALL) -e ".[networks]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m Tell2RegLib.training all --cache $(OUT)/training
 
