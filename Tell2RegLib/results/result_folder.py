@@ -22,7 +22,7 @@ from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.region_sources.label_map import write_segmentation
 from Tell2RegLib.results.record import record_of, trust_record
 from Tell2RegLib.results.report import write_report
-from Tell2RegLib.results.result import PairMetrics, RegistrationResult, Target
+from Tell2RegLib.results.result import SCHEMA_VERSION, PairMetrics, RegistrationResult, Target
 from Tell2RegLib.space.point_files import write_points
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
@@ -292,17 +292,22 @@ def read_result_transform(folder: str | Path) -> Transform:
     """The transform that a result folder holds, with its inverse.
 
     Raises:
-        InputError: no such folder, or no transform in it.
+        InputError: no such folder, no transform in it, or the result of a later version of Tell2Reg.
     """
     folder = Path(folder)
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        found, reason = record["transform"], record["reason"]
+        version, found, reason = int(record["schema_version"]), record["transform"], record["reason"]
         kind, linear = ("", np.eye(4)) if found is None else (found["kind"], np.array(found["linear_part_lps"], float))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"The result in '{folder}' has schema version {version}; this Tell2Reg reads results up to schema version "
+            f"{SCHEMA_VERSION}. Update Tell2Reg."
+        )
     if found is None:
         raise InputError(f"The result in '{folder}' has no transform: {reason}")
     return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

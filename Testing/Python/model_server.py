@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from Tell2RegLib.models.catalogue import installed, models_folder
 from Tell2RegLib.models.catalogue.entries import Catalog, Model, load_catalog
+from Tell2RegLib.models.catalogue.installed import Store
 
 DATA = np.random.default_rng(3).bytes(300_000)
 OTHER = np.random.default_rng(4).bytes(300_000)
@@ -202,6 +206,20 @@ def a_model(server: Server, name: str = "sam-vit-b", *, data: bytes = DATA, **ch
         "md5": None,
     }
     return replace(load_catalog().model(name), **{**known, **changes})
+
+
+FAST = ("groundingdino-swin-t", "bert-vocabulary", "sam-vit-b")
+"""The models of the set 'fast'."""
+
+
+def an_empty_store(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The user's store from now on: empty, and the server has the models of the set 'fast'."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(models_folder.VARIABLE, str(folder))
+    catalog = a_catalog(*(a_model(server, name) for name in FAST))
+    monkeypatch.setattr(installed, "Store", lambda: Store(models_folder.models_folder(), catalog))
+    return Store(folder, catalog)
 
 
 def a_catalog(*models: Model) -> Catalog:

@@ -19,11 +19,10 @@ import typer
 from typer.testing import CliRunner
 
 from Tell2RegLib.cli.main import app
-from Tell2RegLib.models.catalogue import installed as stores
 from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.entries import load_catalog
 from Tell2RegLib.models.catalogue.installed import Store
-from Testing.Python.model_server import DATA, OTHER, Server, a_catalog, a_model, serving, status
+from Testing.Python.model_server import DATA, OTHER, Server, an_empty_store, serving, status
 from Testing.Python.small import ROOT, environment
 
 COMMANDS = {
@@ -47,14 +46,8 @@ def a_server() -> Iterator[Server]:
 @pytest.fixture
 def here(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The user's store: empty, and the server has all three models of the set 'fast'."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "models"))
     monkeypatch.setattr("time.sleep", lambda _: None)
-    names = ("groundingdino-swin-t", "bert-vocabulary", "sam-vit-b")
-    catalog = a_catalog(*(a_model(a_server, name) for name in names))
-    monkeypatch.setattr(stores, "Store", lambda: Store(folders.models_folder(), catalog))
-    return Store(tmp_path / "models", catalog)
+    return an_empty_store(tmp_path / "models", a_server, monkeypatch)
 
 
 def run(*words: str | Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def small(standin):
 
     slicer.util.selectModule("Small")
     return slicer.util.getModuleWidget("Small")
+
+
+@pytest.fixture
+def the_library_comes_back() -> Iterator[None]:
+    """For the tests after one that loads the library again: a class of it is then another one."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "Tell2RegLib"}
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "Tell2RegLib"]:
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
 @pytest.fixture

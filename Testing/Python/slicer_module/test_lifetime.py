@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-
 import pytest
 
 pytestmark = pytest.mark.mrml
-
-
-@pytest.fixture
-def the_library_comes_back() -> Iterator[None]:
-    """For the tests after one that loads the library again: a class of it is then another one."""
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "Tell2RegLib"}
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "Tell2RegLib"]:
-        del sys.modules[name]
-    sys.modules.update(before)
 
 
 def quit_connections(standin) -> int:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -43,16 +41,6 @@ def is_a_sentence(text: str) -> bool:
     return (
         (text[:1].isupper() or text[:1] == "'") and text.endswith(".") and "\n" not in text and "Traceback" not in text
     )
-
-
-@pytest.fixture
-def the_library_comes_back() -> Iterator[None]:
-    """For the tests after one that loads the library again: a class of it is then another one."""
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "Tell2RegLib"}
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "Tell2RegLib"]:
-        del sys.modules[name]
-    sys.modules.update(before)
 
 
 # --- during a run ---

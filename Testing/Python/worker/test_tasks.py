@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.errors import Cancelled, InputError, ModelError
-from Tell2RegLib.models.catalogue import installed as stores
 from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.installed import Store
 from Tell2RegLib.pipeline import prompt_query as words_module
@@ -21,7 +20,7 @@ from Tell2RegLib.worker import checking
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
 from Tell2RegLib.worker.tasks import TASKS, Kept, Run
-from Testing.Python.model_server import Server, a_catalog, a_model, serving
+from Testing.Python.model_server import FAST, Server, an_empty_store, serving
 from Testing.Python.small import ROOT
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import run
@@ -95,8 +94,6 @@ def test_every_package_that_a_run_needs_is_here(make_client: MakeClient) -> None
 
 # --- models ---
 
-SET = ("groundingdino-swin-t", "bert-vocabulary", "sam-vit-b")
-
 
 @pytest.fixture
 def a_server() -> Iterator[Server]:
@@ -107,12 +104,7 @@ def a_server() -> Iterator[Server]:
 @pytest.fixture
 def here(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The user's store: empty, and the server has all three models of the set 'fast'."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(folders.VARIABLE, str(tmp_path / "models"))
-    catalog = a_catalog(*(a_model(a_server, name) for name in SET))
-    monkeypatch.setattr(stores, "Store", lambda: Store(folders.models_folder(), catalog))
-    return Store(tmp_path / "models", catalog)
+    return an_empty_store(tmp_path / "models", a_server, monkeypatch)
 
 
 def do(action: str, name: str = "", path: Path | None = None, at: Run | None = None) -> ModelsReply:
@@ -120,7 +112,7 @@ def do(action: str, name: str = "", path: Path | None = None, at: Run | None = N
 
 
 def states(reply: ModelsReply) -> dict[str, str]:
-    return {row.name: row.status for row in reply.rows if row.name in SET}
+    return {row.name: row.status for row in reply.rows if row.name in FAST}
 
 
 def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: Store) -> None:
@@ -142,7 +134,7 @@ def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleare
     told: list[tuple[str, int, int]] = []
     reply = do("install", "fast", at=Run(lambda *news: told.append(news), lambda: False))
     assert set(states(reply).values()) == {"verified"}
-    assert all(name in reply.message for name in SET)
+    assert all(name in reply.message for name in FAST)
     assert ("download sam-vit-b", 300_000, 300_000) in told
     assert "verify sam-vit-b" in {stage for stage, _, _ in told}
     assert "As they should be" in do("verify", "fast").message
