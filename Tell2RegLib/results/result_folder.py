@@ -299,7 +299,7 @@ def read_result_transform(folder: str | Path) -> Transform:
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        version, found, reason = int(record["schema_version"]), record["transform"], record["reason"]
+        version, found, reason = int(record.get("schema_version", 1)), record["transform"], record["reason"]
         kind, linear = ("", np.eye(4)) if found is None else (found["kind"], np.array(found["linear_part_lps"], float))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error

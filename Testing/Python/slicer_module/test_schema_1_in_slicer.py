@@ -24,7 +24,7 @@ def test_its_segmentations_are_paired_in_the_panel_as_they_were_then(a_panel_wit
     moving_grid = read_result_transform(RESULT).moving_to_fixed.grid
     for side, array, grid in (
         ("fixed", fixed.array_kji, fixed.grid),
-        ("moving", np.zeros(moving_grid.shape_kji, np.int16), moving_grid),
+        ("moving", np.indices(moving_grid.shape_kji).sum(axis=0), moving_grid),
     ):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{side} regions")
         storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
