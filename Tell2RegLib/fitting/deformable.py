@@ -112,8 +112,9 @@ class _Term:
     """Sum of both occupancies before deformation: the measure of the squared difference."""
     shape_kji: tuple[int, int, int]
     """Of the box: P = K * J * I."""
-    active: Tensor
-    """Which of the P points are sampled: those that a motion of `reach_voxels` can change."""
+    active: Tensor | None
+    """Which of the P points are sampled: those that a motion of `reach_voxels` can change. None: all, on a GPU,
+    where that costs less than choosing."""
     rest: Tensor
     """(3,), what the other points add to the sums of value, value * target and (value - target)^2."""
 
@@ -175,7 +176,7 @@ def _on(term: _Term, device: str) -> _Term:
         turn=term.turn.to(device),
         moving=term.moving.to(device),
         size=term.size.to(device),
-        active=term.active.to(device),
+        active=None if device.startswith("cuda") else term.active,
         rest=term.rest.to(device),
     )
 
@@ -252,6 +253,8 @@ class _Problem:
     @torch.no_grad()
     def focus(self, nodes: Tensor) -> None:
         """Look again where the masks can change."""
+        if any(term.active is None for term in self.terms):
+            return
         u = self.displacement(nodes)
         self.terms = [_focused(term, u, self.settings.reach_voxels) for term in self.terms]
 
@@ -265,9 +268,10 @@ class _Problem:
 
 
 def _term_loss(term: _Term, u: Tensor) -> Tensor:
-    cube = _cube(term, u).index_select(1, term.active)
+    cube, target = _cube(term, u), term.target
+    if term.active is not None:
+        cube, target = cube.index_select(1, term.active), target[term.active]
     value = sample(term.moving, cube.T, "zeros")[0]
-    target = term.target[term.active]
     values, both, squares = (
         torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.rest
     )

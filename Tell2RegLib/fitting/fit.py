@@ -120,11 +120,11 @@ def _deformable(pairs, affine, settings, device, moving_grid, tell, check):  # t
     found = fit_deformation(pairs, affine, settings, device, lambda done, of: tell(10 + 70 * done // of), check)
     found, forward = unfolded(found, affine, grid, check)
     tell(85)
-    backward = _inverse(found, forward, affine, grid, moving_grid, check)
+    backward = _inverse(found, forward, affine, grid, moving_grid, device, check)
     return Transform(settings.kind, forward, backward, affine), found.losses
 
 
-def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, check: Check | None):  # type: ignore[no-untyped-def]
+def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, device: str, check: Check | None):  # type: ignore[no-untyped-def]
     """The inverse on the moving grid: solved where the field bends, the inverse affine map everywhere else."""
     from Tell2RegLib.fitting.unfold import part_grid
 
@@ -133,7 +133,7 @@ def _inverse(found, forward, affine: Floats, grid: Grid, moving_grid: Grid, chec
     part = _bent_part(found.lattice, affine, grid, moving_grid)
     if part is not None:
         crop = part_grid(moving_grid, part)
-        solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check)
+        solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check, device=device)
         vectors[part] = solved.vectors_kji
     return DisplacementField(vectors, moving_grid)
 

@@ -77,17 +77,22 @@ class RepeatableSample(torch.autograd.Function):
 
 
 def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
-    """What each voxel gets of the gradient (C, P): the eight corners around each point, by trilinear weight."""
-    size_xyz = torch.tensor(image.shape[:0:-1], device=image.device)
-    index = ((cube_xyz + 1) / 2 * (size_xyz - 1)).clamp(min=torch.zeros_like(size_xyz), max=size_xyz - 1)
-    low = index.floor().long().clamp(max=(size_xyz - 2).clamp(min=0))
-    share = index - low
-    flat = image.new_zeros((image.shape[0], image[0].numel()))
-    for corner in range(8):
-        offset = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1], device=image.device)
-        weight = torch.where(offset > 0, share, 1 - share).prod(dim=1)
-        i, j, k = torch.minimum(low + offset, size_xyz - 1).unbind(dim=1)
-        flat.index_add_(1, (k * image.shape[2] + j) * image.shape[3] + i, gradient * weight)
+    """What each voxel gets of the gradient (C, P): the eight corners around each point, by trilinear weight.
+
+    One sum over all corners: torch sorts the indices to keep its order, and one long sort is cheaper than eight.
+    """
+    channels, *shape_kji = image.shape
+    corners, shares = [], []
+    for axis, size in enumerate(reversed(shape_kji)):
+        place = ((cube_xyz[:, axis] + 1) / 2 * (size - 1)).clamp(min=0, max=size - 1)
+        low = place.floor().clamp(max=max(size - 2, 0))
+        corners.append(torch.stack([low, (low + 1).clamp(max=size - 1)]).long())
+        shares.append(torch.stack([low + 1 - place, place - low]))
+    (i, j, k), (x, y, z) = corners, shares
+    index = (k[:, None, None] * shape_kji[1] + j[:, None]) * shape_kji[2] + i
+    weight = (z[:, None, None] * y[:, None] * x).reshape(1, 8, -1)
+    flat = image.new_zeros((channels, image[0].numel()))
+    flat.index_add_(1, index.reshape(-1), (gradient[:, None] * weight).reshape(channels, -1))
     return flat.reshape(image.shape)
 
 
@@ -98,15 +103,17 @@ class FieldSampler:
         field: the field.
         affine_lps: 4 x 4, its affine part: beyond the grid, the affine displacement plus the residual of the
             nearest point of the grid.
+        device: where the field is kept and the points are.
     """
 
-    def __init__(self, field: DisplacementField, affine_lps: ArrayLike) -> None:
+    def __init__(self, field: DisplacementField, affine_lps: ArrayLike, device: str = "cpu") -> None:
+        self.device = device
         shift = np.asarray(affine_lps, dtype=np.float64) - np.eye(4)
         to_cube = cube_matrix(field.grid.size_xyz) @ field.grid.lps_to_index_matrix
-        self._image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(field.vectors_kji, -1, 0)))
-        self._to_cube = _rows(to_cube)
-        self._from_cube = _rows(np.linalg.inv(to_cube))
-        self._shift = _rows(shift)
+        self._image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(field.vectors_kji, -1, 0))).to(device)
+        self._to_cube = _rows(to_cube).to(device)
+        self._from_cube = _rows(np.linalg.inv(to_cube)).to(device)
+        self._shift = _rows(shift).to(device)
 
     def __call__(self, points: Tensor) -> Tensor:
         cube = points @ self._to_cube[:3] + self._to_cube[3]

@@ -25,6 +25,7 @@ def invert_field(
     tolerance_mm: float = 1e-3,
     steps: int = 30,
     check: Check | None = None,
+    device: str = "cpu",
 ) -> DisplacementField:
     """The inverse of a field, on another grid: for y of that grid, x + u(x) = y is solved for x.
 
@@ -40,6 +41,7 @@ def invert_field(
         tolerance_mm: a voxel is done when its residual is below this.
         steps: at most so many.
         check: raises to cancel.
+        device: where it is solved, a name of torch's.
 
     Returns:
         The inverse, with residuals below the tolerance wherever the iteration converged.
@@ -47,7 +49,7 @@ def invert_field(
     from Tell2RegLib.space.interpolation import FieldSampler
 
     affine = np.asarray(affine_lps, dtype=np.float64)
-    sampler = FieldSampler(forward, affine)
+    sampler = FieldSampler(forward, affine, device)
     if guess_kji is None:
         guess_kji = _start(sampler, grid, affine, steps, check)
     return DisplacementField(_solved(sampler, grid, affine, guess_kji, tolerance_mm, steps, check), grid)
@@ -87,9 +89,10 @@ def _solved(sampler, grid: Grid, affine: Floats, start, tolerance_mm: float, ste
         if check:
             check()
         slab = result[first : first + planes]
-        y = torch.from_numpy(_positions(grid, first, first + len(slab))).reshape(-1, 3)
-        solved = _solve(sampler, y, torch.from_numpy(slab).reshape(-1, 3), back, tolerance_mm, steps)
-        slab[...] = solved.reshape(slab.shape).numpy()
+        y = torch.from_numpy(_positions(grid, first, first + len(slab))).reshape(-1, 3).to(sampler.device)
+        displacement = torch.from_numpy(slab).reshape(-1, 3).to(sampler.device)
+        solved = _solve(sampler, y, displacement, back, tolerance_mm, steps)
+        slab[...] = solved.reshape(slab.shape).cpu().numpy()
     return result
 
 
@@ -105,7 +108,7 @@ def _solve(sampler, y, displacement, back, tolerance_mm: float, steps: int):  # 
     """Solve x + u(x) = y for one slab of points; only the unfinished ones are looked at again."""
     import torch
 
-    inverse_linear = torch.from_numpy(back[:3, :3].T.astype(np.float32))
+    inverse_linear = torch.from_numpy(back[:3, :3].T.astype(np.float32)).to(y.device)
     x = y + displacement
     residual = x + sampler(x) - y
     norm = residual.norm(dim=1)
@@ -139,8 +142,9 @@ def _newton_step(sampler, x, residual, reach_mm: float = 0.05):  # type: ignore[
     for axis in range(3):
         shift = torch.zeros(3)
         shift[axis] = reach_mm
+        shift = shift.to(x.device)
         columns.append((sampler(x + shift) - sampler(x - shift)) / (2 * reach_mm) + shift / reach_mm)
     slope = torch.stack(columns, dim=2)
-    slope = slope + 1e-6 * torch.eye(3)
+    slope = slope + 1e-6 * torch.eye(3, device=x.device)
     step = torch.linalg.solve_ex(slope, residual[:, :, None])[0][:, :, 0].nan_to_num(0.0, 0.0, 0.0)
     return step * torch.clamp(2.0 / step.norm(dim=1, keepdim=True).clamp(min=1e-9), max=1.0)

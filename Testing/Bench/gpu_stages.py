@@ -37,7 +37,7 @@ BEST = 20
 """Boxes of a slice that are compared with the package's."""
 
 KEPT_BOXES = 3
-"""Boxes of a slice and prompt that pass the threshold: random weights know none of their own."""
+"""Boxes of a slice and prompt that pass the threshold, on average: random weights know none of their own."""
 
 SIGMA = {"fp32": 0.002, "half": 0.03}
 POSITION_PX = 1.0
@@ -71,9 +71,10 @@ def _detector(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, c
     detector = GroundingDinoDetector(module, config, device=plan.device, content="random")
     rows: Row = {"format": detector.compute.format}
     rows["against the package"] = _against_package_boxes(name, module, config, pixels[:1], plan, checks)
+    some = pixels[: plan.package_slices]
     detector.box_threshold = 0.0
-    scores = sorted((box.score for box in detector.detect(pixels[:1], plan.asked[:1])), reverse=True)
-    detector.box_threshold = scores[KEPT_BOXES]
+    scores = sorted((box.score for box in detector.detect(some, plan.asked)), reverse=True)
+    detector.box_threshold = scores[KEPT_BOXES * len(some) * len(plan.asked)]
 
     found: list[int] = []
 

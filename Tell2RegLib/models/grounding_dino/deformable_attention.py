@@ -4,6 +4,8 @@ Each query looks at a few points on each level, each point is bilinear between f
 weighted: altogether a sum of rows of the value table with given weights, which is what an embedding bag computes. The
 package samples pictures instead and keeps every sample; on a CPU that takes ten times as long, and much more memory.
 A border of zeros around each level of the table stands for all that lies outside.
+
+On a GPU the index arithmetic takes as long as the sum: there one kernel does both (gpu_kernels.py), where it runs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from Tell2RegLib.models import gpu_kernels
 
 Shapes = Sequence[tuple[int, int]]
 """Rows and columns of each level."""
@@ -35,6 +39,9 @@ def deformable_attention(
         reference: (B or 1, Q, 2) points or (B, Q, 4) boxes (centre, size), as fractions of the image.
         shapes: of the levels.
         halved: makes a context in which products may be in 16 bits; where to look stays in 32.
+
+    Returns:
+        (B, Q, C), in the format of the last product.
     """
     batch, queries, width = query.shape
     heads, levels, points = module.num_heads, module.num_levels, module.num_points
@@ -42,15 +49,24 @@ def deformable_attention(
         values = module.value_proj(value)
     values = values.reshape(batch, -1, heads, width // heads)
     offsets = module.sampling_offsets(query).reshape(batch, queries, heads, levels, points, 2)
-    weights = module.attention_weights(query).reshape(batch, queries, heads, -1).softmax(-1)
-    scale = _constants(tuple(shapes), heads, query.dtype, query.device).sizes
+    scores = module.attention_weights(query).reshape(batch, queries, heads, levels, points)
+    if gpu_kernels.usable(values.device):
+        found = gpu_kernels.sampled_sum(values, shapes, offsets, scores, reference)
+    else:
+        weights = scores.flatten(3).softmax(-1).reshape(scores.shape)
+        found = deformable_sample(values, shapes, _positions(offsets, reference, shapes), weights)
+    with halved():
+        return module.output_proj(found)
+
+
+def _positions(offsets: Tensor, reference: Tensor, shapes: Shapes) -> Tensor:
+    """Where a query looks, in pixels: as many offsets from each reference point, in pixels or in sizes of its box."""
+    heads, points = offsets.shape[2], offsets.shape[4]
+    scale = _constants(tuple(shapes), heads, offsets.dtype, offsets.device).sizes
     if reference.shape[-1] == 4:
         offsets = offsets * (reference[:, :, None, 2:] * scale * (0.5 / points))[:, :, None, :, None]
     anchor = reference[:, :, None, :2] * scale - 0.5
-    positions = offsets + anchor[:, :, None, :, None]
-    found = deformable_sample(values, shapes, positions, weights.reshape(batch, queries, heads, levels, points))
-    with halved():
-        return module.output_proj(found).float()
+    return offsets + anchor[:, :, None, :, None]
 
 
 def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights: Tensor) -> Tensor:
@@ -63,7 +79,7 @@ def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights
         weights: (B, Q, heads, levels, points).
 
     Returns:
-        (B, Q, heads * D) float32.
+        (B, Q, heads * D), summed in float32.
     """
     batch, _, heads, width = values.shape
     queries, place = positions.shape[1], values.device
@@ -93,10 +109,14 @@ def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights
 
 
 def _bordered(values: Tensor, shapes: Shapes) -> Tensor:
-    """Values in float32 with zeros around each level."""
+    """Values with zeros around each level.
+
+    In float32; on a GPU in float16 where they come in 16 bits: the kernel reads half as much and sums in float32.
+    """
     batch, _, heads, width = values.shape
     sizes = [(height + BORDER) * (across + BORDER) for height, across in shapes]
-    table = torch.zeros(batch, sum(sizes), heads, width, device=values.device)
+    dtype = torch.float16 if values.is_cuda and values.dtype.itemsize == 2 else torch.float32
+    table = torch.zeros(batch, sum(sizes), heads, width, dtype=dtype, device=values.device)
     start, source = 0, 0
     for (height, across), size in zip(shapes, sizes, strict=True):
         level = table[:, start : start + size].unflatten(1, (height + BORDER, across + BORDER))

@@ -169,10 +169,12 @@ class GroundingDinoDetector:
                 return features
 
             features = self.seen.of(slices, hw, look)
+            answers = []
             for caption in captions:
                 run.check()
-                text = self._text(caption)
-                logits, places = locate(self.network, features, self._levels[hw], text, run)
+                answers.append(locate(self.network, features, self._levels[hw], self._text(caption), run))
+            # only now: to read an answer is to wait for a GPU, which should have the next caption's work by then
+            for caption, (logits, places) in zip(captions, answers, strict=True):
                 boxes += self._boxes(logits, places, caption, first, (slices.shape[1], slices.shape[2]))
         return boxes
 
@@ -186,14 +188,13 @@ class GroundingDinoDetector:
     def _boxes(self, logits: Tensor, places: Tensor, caption: Caption, first: int, hw: tuple[int, int]) -> list[Box]:
         """What is above the threshold, in pixels of the slices."""
         probabilities = logits.sigmoid().cpu()
-        kept = (probabilities.amax(-1) > self.box_threshold).nonzero().tolist()
-        centre, size = places.cpu().split(2, dim=-1)
+        numbers, queries = (probabilities.amax(-1) > self.box_threshold).nonzero().unbind(1)
+        centre, size = places.cpu()[numbers, queries].split(2, dim=-1)
         scale = torch.tensor([hw[1], hw[0], hw[1], hw[0]])
         corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * scale
+        tokens_of = probabilities[numbers, queries].tolist()
         boxes = []
-        for number, query in kept:
-            tokens = probabilities[number, query].tolist()
+        for number, tokens, (x0, y0, x1, y1) in zip(numbers.tolist(), tokens_of, corners.tolist(), strict=True):
             phrase = phrase_of(tokens, caption, self.text_threshold, self.network.tokenizer)
-            x0, y0, x1, y1 = corners[number, query].tolist()
             boxes.append(Box(first + number, prompt_of(tokens, caption), (x0, y0, x1, y1), max(tokens), phrase))
         return boxes

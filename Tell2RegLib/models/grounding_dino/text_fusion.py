@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from Tell2RegLib.models.gpu_kernels import norm_of_sum
+
 
 def fuse(block: Any, image: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
     """The package's BiAttentionBlock with its weights, without padding.
@@ -25,12 +27,13 @@ def fuse(block: Any, image: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         Both, each changed by the other.
     """
     attention = block.attn
-    image = block.layer_norm_v(image)
+    image = norm_of_sum(block.layer_norm_v, image)
     words = block.layer_norm_l(words)
     scores = _scores(attention, image, words)
-    to_image = _to_image(attention, scores, words)
-    to_words = _to_words(attention, scores, image)
-    return image + block.gamma_v * to_image, words + block.gamma_l * to_words
+    to_words = words + block.gamma_l * _to_words(attention, scores, image)
+    if image.is_cuda:
+        return _added_in_place(block, scores, words, image), to_words
+    return image + block.gamma_v * _to_image(attention, scores, words), to_words
 
 
 def _scores(attention: Any, image: Tensor, words: Tensor) -> Tensor:
@@ -47,13 +50,31 @@ def _scores(attention: Any, image: Tensor, words: Tensor) -> Tensor:
 
 def _to_image(attention: Any, scores: Tensor, words: Tensor) -> Tensor:
     """(B, S, C): what each pixel hears from the words."""
+    return torch.baddbmm(attention.out_v_proj.bias, _shares(scores), _heard(attention, words))
+
+
+def _added_in_place(block: Any, scores: Tensor, words: Tensor, image: Tensor) -> Tensor:
+    """The image (B, S, C), which is changed, with the weighted `_to_image` added: one product and no other pass.
+
+    The shares of a head add up to 1, so its part of the bias can be added to what each word says.
+    """
+    heads = block.attn.num_heads
+    heard = (_heard(block.attn, words) + block.attn.out_v_proj.bias / heads) * block.gamma_v
+    return image.baddbmm_(_shares(scores), heard)
+
+
+def _shares(scores: Tensor) -> Tensor:
+    """(B, S, heads * T): how much of what a pixel hears comes from each word."""
+    return scores.softmax(dim=-1).transpose(1, 2).flatten(2)
+
+
+def _heard(attention: Any, words: Tensor) -> Tensor:
+    """(B, heads * T, C): what each word says to a pixel."""
     heads, width = attention.num_heads, attention.head_dim
     batch, count, _ = words.shape
     values = attention.values_l_proj(words).reshape(batch, count, heads, width)
     weight = attention.out_v_proj.weight.reshape(-1, heads, width)
-    compact = torch.einsum("bthd,chd->bhtc", values, weight).flatten(1, 2)
-    shares = scores.softmax(dim=-1).transpose(1, 2).flatten(2)
-    return torch.baddbmm(attention.out_v_proj.bias, shares, compact)
+    return torch.einsum("bthd,chd->bhtc", values, weight).flatten(1, 2)
 
 
 def _to_words(attention: Any, scores: Tensor, image: Tensor) -> Tensor:

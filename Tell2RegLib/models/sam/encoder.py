@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from Tell2RegLib.models.gpu_kernels import add_and_norm
 from Tell2RegLib.models.inference import Check, Compute
 from Tell2RegLib.models.sam.relative_position_attention import relative_attention
 
@@ -47,14 +48,17 @@ class SamEncoder:
         `check` is called before every block.
         """
         encoder = self.encoder
-        x = encoder.patch_embed(images)
+        x = _patches(encoder.patch_embed, images)
         if self.position is not None:
             x = x + self.position
+        change = None
         with self.compute.halved():
             for block, positions in zip(encoder.blocks, self.relative, strict=True):
                 check()
-                x = x + _attend(block, block.norm1(x), positions)
-                x = x + block.mlp(block.norm2(x))
+                x, normed = add_and_norm(block.norm1, x, change, self.compute.dtype)
+                x, normed = add_and_norm(block.norm2, x, _attend(block, normed, positions), self.compute.dtype)
+                change = block.mlp(normed)
+            x = x if change is None else x + change
         return encoder.neck(x.float().permute(0, 3, 1, 2))
 
     def _relative(self, block: Any) -> Positions:
@@ -66,6 +70,20 @@ class SamEncoder:
             zeros = torch.zeros(side, side, attention.qkv.in_features // attention.num_heads)
             return Positions(*(zeros.to(attention.qkv.weight),) * 2)
         return Positions(get_rel_pos(side, side, attention.rel_pos_h), get_rel_pos(side, side, attention.rel_pos_w))
+
+
+def _patches(embed: Any, images: Tensor) -> Tensor:
+    """Patches of images (B, 3, H, W) to tokens (B, h, w, C).
+
+    The patches do not overlap, so the convolution is one product; cuDNN takes one of its slowest ways for it.
+    """
+    return _as_product(embed.proj, images) if images.is_cuda else embed(images)
+
+
+def _as_product(convolution: Any, images: Tensor) -> Tensor:
+    side = convolution.kernel_size[0]
+    patches = images.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5).flatten(3)
+    return F.linear(patches, convolution.weight.flatten(1), convolution.bias)
 
 
 def resized_position(position: Tensor | None, tokens: int) -> Tensor | None:

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.evaluation.metrics import dice, field_quality, inverse_error_mm
-from Tell2RegLib.fitting import KINDS, FitSettings, fit
+from Tell2RegLib.fitting import KINDS, FitSettings, deformable, fit
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine
 from Tell2RegLib.fitting.linear import moments_start, rigid_and_affine
 from Tell2RegLib.fitting.softmask import soft_mask
@@ -435,6 +435,13 @@ def test_crushing_is_felt_only_where_cells_lose_their_volume() -> None:
     assert crushing(u, lattice.spacing_mm, 0.3) == 0
     u[0] = -0.9 * x
     assert crushing(u, lattice.spacing_mm, 0.3).item() == pytest.approx(2 * 0.2**2, rel=1e-3)
+
+
+def test_comparing_every_point_as_on_a_gpu_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, few = a_pair(HOSTILE["oblique, anisotropic"], lambda points: points * 1.1), FitSettings(max_steps=4)
+    chosen, place = fit([pair], few).losses, deformable._on
+    monkeypatch.setattr(deformable, "_on", lambda term, device: replace(place(term, device), active=None))
+    np.testing.assert_allclose(fit([pair], few).losses, chosen, rtol=1e-4)
 
 
 def test_a_field_that_would_fold_is_mended_and_checked() -> None:

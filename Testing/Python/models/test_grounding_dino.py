@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("groundingdino", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.models.checkpoint import read_tensors  # noqa: E402
+from Tell2RegLib.models.grounding_dino import text_fusion  # noqa: E402
 from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
     DETECTOR,
@@ -90,6 +92,19 @@ def test_the_batch_size_changes_nothing(a_network, a_detector, batch: int) -> No
     found = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX | {"batch": batch}).detect(slices, PROMPTS)
     assert [(box.slice_index, box.prompt) for box in found] == [(box.slice_index, box.prompt) for box in expected]
     np.testing.assert_allclose(positions(found), positions(expected), atol=1e-3)
+
+
+def test_words_are_added_to_pixels_in_place_as_by_the_plain_sum(a_network) -> None:
+    block = copy.deepcopy(a_network.transformer.encoder.fusion_layers[0])
+    width = block.gamma_v.numel()
+    image, words = torch.randn(2, 30, width), torch.randn(2, 4, width)
+    with torch.no_grad():
+        torch.nn.init.normal_(block.attn.out_v_proj.bias)
+        scores = text_fusion._scores(block.attn, image, words)
+        expected = image + block.gamma_v * text_fusion._to_image(block.attn, scores, words)
+        found = text_fusion._added_in_place(block, scores, words, image)
+    assert found is image
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_sixteen_bits_give_boxes_too(a_network, a_detector) -> None:

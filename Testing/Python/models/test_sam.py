@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("segment_anything", reason="pip install Tell2Reg[networks]")
 
 from Tell2RegLib.models.checkpoint import read_tensors  # noqa: E402
+from Tell2RegLib.models.sam import encoder  # noqa: E402
 from Tell2RegLib.models.sam.encoder import resized_position  # noqa: E402
 from Tell2RegLib.models.sam.segmenter import SamSegmenter  # noqa: E402
 from Testing.Python.small_networks import (  # noqa: E402
@@ -55,6 +56,12 @@ def test_embeddings_and_masks_are_the_packages(a_network, a_segmenter, hw: tuple
     assert (np.stack([mask.mask for mask in found]) != masks).mean() <= 1e-4
     assert 0.01 < masks.mean() < 0.99
     np.testing.assert_allclose([mask.quality for mask in found], qualities, atol=1e-4)
+
+
+def test_patches_as_one_product_are_those_of_the_convolution(a_network) -> None:
+    embed, images = a_network.image_encoder.patch_embed, torch.rand(2, 3, 40, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder._as_product(embed.proj, images), embed(images), atol=1e-5, rtol=1e-5)
 
 
 def test_a_smaller_input_is_the_package_with_resized_positions(a_network) -> None:
@@ -175,9 +182,9 @@ def test_cancelling_is_possible_before_every_block(a_segmenter) -> None:
 
 
 def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) -> None:
-    encoder, decoder = a_network.image_encoder.patch_embed, a_network.mask_decoder.output_upscaling
-    room = {encoder: 2, decoder: 2}
-    for module in (encoder, decoder):
+    entrance, decoder = a_network.image_encoder.patch_embed, a_network.mask_decoder.output_upscaling
+    room = {entrance: 2, decoder: 2}
+    for module in (entrance, decoder):
 
         def forward(x, module=module, real=module.forward):
             if len(x) > room[module]:
@@ -189,7 +196,7 @@ def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) ->
     slices = some_slices(5, (30, 40))
     embeddings = segmenter.embed(slices)
     assert len(segmenter.segment(embeddings, boxes_on(slices))) == 10
-    room[encoder] = room[decoder] = 0
+    room[entrance] = room[decoder] = 0
     with pytest.raises(ResourceError, match="Embedding by SAM needs more memory"):
         segmenter.embed(slices)
     with pytest.raises(ResourceError, match="Segmentation by SAM needs more memory"):

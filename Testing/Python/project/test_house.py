@@ -220,6 +220,7 @@ PACKAGE_OF = {"PIL": "pillow"}
 IN_SLICER_OR_AN_EXTRA = {
     *("slicer", "qt", "vtk", "vtkmodules", "packaging", "PyTorchUtils", "SampleData"),
     *("transformers", "groundingdino", "segment_anything", "safetensors", "torchvision"),
+    "triton",  # torch brings it on Linux; elsewhere what uses it is left out
 }
 
 

@@ -1,0 +1,140 @@
+"""The GPU kernels themselves, in Triton; gpu_kernels.py says where they run. Importing this imports Triton.
+
+In their bodies a name is an array of a program's own part; addresses are counted in elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # no Triton for Windows and macOS; there nothing calls the functions below
+    triton = None
+
+jit: Any = (lambda function: function) if triton is None else triton.jit
+
+
+@jit
+def norm_kernel(  # type: ignore[no-untyped-def]
+    x,
+    change,
+    weight,
+    bias,
+    total,
+    normed,
+    rows,
+    eps,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ROWS: tl.constexpr,
+    ADDS: tl.constexpr,
+    KEEPS: tl.constexpr,
+):
+    """Layer norms of ROWS rows of x + change, and the sums."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, BLOCK)
+    within = column < WIDTH
+    inside = (row < rows)[:, None] & within[None, :]
+    at = row.to(tl.int64)[:, None] * WIDTH + column[None, :]
+    value = tl.load(x + at, mask=inside, other=0.0)
+    if ADDS:
+        value += tl.load(change + at, mask=inside, other=0.0).to(tl.float32)
+    if KEEPS:
+        tl.store(total + at, value, mask=inside)
+    mean = tl.sum(value, axis=1) / WIDTH
+    apart = tl.where(inside, value - mean[:, None], 0.0)
+    spread = tl.sqrt(tl.sum(apart * apart, axis=1) / WIDTH + eps)
+    scale = tl.load(weight + column, mask=within, other=0.0).to(tl.float32)
+    shift = tl.load(bias + column, mask=within, other=0.0).to(tl.float32)
+    result = apart / spread[:, None] * scale[None, :] + shift[None, :]
+    tl.store(normed + at, result.to(normed.dtype.element_ty), mask=inside)
+
+
+@jit
+def sampling_kernel(  # type: ignore[no-untyped-def]
+    values,
+    offsets,
+    scores,
+    reference,
+    places,
+    found,
+    queries,
+    pixels,
+    references,
+    HEADS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    LEVELS: tl.constexpr,
+    POINTS: tl.constexpr,
+    SAMPLES: tl.constexpr,
+    BOXES: tl.constexpr,
+    QUERIES: tl.constexpr,
+):
+    """What QUERIES queries find with one head in one image: softmax, places, bilinear weights and sums."""
+    query = tl.program_id(0) * QUERIES + tl.arange(0, QUERIES)
+    head = tl.program_id(1)
+    image = tl.program_id(2).to(tl.int64)
+    asked = query < queries
+    row = image * queries + query
+    channel = tl.arange(0, WIDTH)
+    sample = tl.arange(0, SAMPLES)
+
+    first = (row * HEADS + head) * (LEVELS * POINTS)
+    is_score = asked[:, None] & (sample < LEVELS * POINTS)[None, :]
+    every = tl.load(scores + first[:, None] + sample[None, :], mask=is_score, other=float("-inf")).to(tl.float32)
+    largest = tl.where(asked, tl.max(every, axis=1), 0.0)
+    total = tl.where(asked, tl.sum(tl.exp(every - largest[:, None]), axis=1), 1.0)
+
+    place = reference + (image * references + query) * (4 if BOXES else 2)
+    centre_x = tl.load(place, mask=asked, other=0.0)
+    centre_y = tl.load(place + 1, mask=asked, other=0.0)
+    of_head = values + (image * pixels * HEADS + head) * WIDTH
+    result = tl.zeros((QUERIES, WIDTH), dtype=tl.float32)
+    for level in range(LEVELS):
+        start = tl.load(places + 3 * level)
+        height = tl.load(places + 3 * level + 1)
+        across = tl.load(places + 3 * level + 2)
+        anchor_x = centre_x * across - 0.5
+        anchor_y = centre_y * height - 0.5
+        for point in range(POINTS):
+            at = first + level * POINTS + point
+            share = tl.exp(tl.load(scores + at, mask=asked, other=0.0).to(tl.float32) - largest) / total
+            x = tl.load(offsets + 2 * at, mask=asked, other=0.0)
+            y = tl.load(offsets + 2 * at + 1, mask=asked, other=0.0)
+            if BOXES:
+                x *= tl.load(place + 2, mask=asked, other=0.0) * across * (0.5 / POINTS)
+                y *= tl.load(place + 3, mask=asked, other=0.0) * height * (0.5 / POINTS)
+            x = tl.minimum(tl.maximum(x + anchor_x, -1.0), across.to(tl.float32))
+            y = tl.minimum(tl.maximum(y + anchor_y, -1.0), height.to(tl.float32))
+            result = _with_point(result, of_head, channel, share, x, y, start, height, across, asked, HEADS * WIDTH)
+    target = found + row[:, None] * (HEADS * WIDTH) + head * WIDTH + channel[None, :]
+    tl.store(target, result.to(found.dtype.element_ty), mask=asked[:, None])
+
+
+@jit
+def _with_point(result, of_head, channel, share, x, y, start, height, across, asked, ROW: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The sums with a point of a level added: `share` of what lies at (x, y), bilinear, nothing outside."""
+    left = tl.floor(x)
+    upper = tl.floor(y)
+    right_share = x - left
+    lower_share = y - upper
+    for corner in tl.static_range(4):
+        if corner % 2:
+            column = left.to(tl.int32) + 1
+            weight = share * right_share
+        else:
+            column = left.to(tl.int32)
+            weight = share * (1 - right_share)
+        if corner // 2:
+            line = upper.to(tl.int32) + 1
+            weight = weight * lower_share
+        else:
+            line = upper.to(tl.int32)
+            weight = weight * (1 - lower_share)
+        inside = asked & (column >= 0) & (column < across) & (line >= 0) & (line < height)
+        pixel = start + line * across + column
+        source = of_head + pixel[:, None] * ROW + channel[None, :]
+        value = tl.load(source, mask=inside[:, None], other=0.0).to(tl.float32)
+        result += weight[:, None] * value
+    return result
