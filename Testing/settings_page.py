@@ -8,6 +8,7 @@ from typing import Any
 from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.space.transform_kinds import KINDS, TransformKind
 from Tell2RegLib.support.settings import Setting, settings_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
@@ -25,7 +26,13 @@ CHAPTERS = (
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *(_chapter(title, settings) for title, settings in CHAPTERS)])
+    return "\n".join([INTRODUCTION, *(_chapter(title, settings) for title, settings in CHAPTERS), _kinds()])
+
+
+def _kinds() -> str:
+    rows = [f"| `{kind.name}` | {kind.help} | {kind.inverse} |" for kind in KINDS.values()]
+    head = ["| kind | what it is | inverse |", "|---|---|---|"]
+    return "\n".join(["## Kinds of transform", "", f"`{TransformKind.__module__}`", "", *head, *rows, ""])
 
 
 def _chapter(title: str, settings: type) -> str:

@@ -49,7 +49,7 @@ from Tell2RegLib.cli.terminal import (
 )
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.support.progress import STAGES, WORD_STAGES
+from Tell2RegLib.support.stages import REGION_STAGES, WORD_STAGES
 from Tell2RegLib.support.version import __version__
 
 app = typer.Typer(
@@ -283,7 +283,7 @@ def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:
-    return (first, *(WORD_STAGES if by_words else STAGES), "write")
+    return (first, *(WORD_STAGES if by_words else REGION_STAGES), "write")
 
 
 def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_regions: Path | None) -> None:

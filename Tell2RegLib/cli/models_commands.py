@@ -16,6 +16,7 @@ from rich.progress import TransferSpeedColumn as SpeedColumn
 from Tell2RegLib.cli.options import Debug, Json
 from Tell2RegLib.cli.terminal import errors_as_exit_codes, print_json, print_table, stderr, stdout
 from Tell2RegLib.errors import Cancelled
+from Tell2RegLib.support.stages import stage_label
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.entries import Model
@@ -26,8 +27,6 @@ app = typer.Typer(
     help="List, install, verify, import and remove the networks that detect regions. For research use only.",
     no_args_is_help=True,
 )
-
-WORDS = {"download": "Download", "verify": "Verify", "copy": "Copy", "wait": "Wait for another process"}
 
 
 @app.command("list")
@@ -183,7 +182,7 @@ class ByteBars:
     def __call__(self, title: str, stage: str, done: int, total: int) -> None:
         key = (title, stage)
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(f"{WORDS.get(stage, stage)} {title}", total=total or None)
+            self._tasks[key] = self._progress.add_task(f"{stage_label(stage)} {title}", total=total or None)
         self._progress.update(self._tasks[key], completed=done, total=total or None)
 
 

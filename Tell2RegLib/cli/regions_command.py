@@ -29,7 +29,7 @@ from Tell2RegLib.cli.terminal import (
     stdout,
 )
 from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.support.progress import FINDING_STAGES
+from Tell2RegLib.support.stages import FINDING_STAGES
 
 if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import PromptQuery

@@ -20,28 +20,10 @@ from rich.table import Table
 
 from Tell2RegLib.errors import Cancelled, Tell2RegError
 from Tell2RegLib.results.result import NOTICE
+from Tell2RegLib.support.stages import stage_label, stage_share
 
 stdout = Console(soft_wrap=True)
 stderr = Console(stderr=True, soft_wrap=True)
-
-WORDS = {
-    "make": "Generate the demo pair",
-    "read": "Read",
-    "models": "Load the networks",
-    "prepare": "Resample slices",
-    "detect": "Detect prompts",
-    "embed": "Encode slices",
-    "segment": "Segment detections",
-    "find": "Find regions",
-    "pair": "Pair the regions",
-    "start": "Load PyTorch",
-    "fit": "Fit the transform",
-    "measure": "Measure",
-    "write": "Write the result and its report",
-}
-
-SHARES = {"make": 4, "read": 2, "models": 4, "detect": 25, "embed": 10, "segment": 6, "find": 40, "fit": 12}
-"""How long stages take compared with each other, roughly: for the time left of them all. Others count 2."""
 
 
 @contextmanager
@@ -172,7 +154,7 @@ class Bars:
             console=stderr,
             disable=not stderr.is_terminal,
         )
-        self._shares = {stage: float(SHARES.get(stage, 2)) for stage in stages}
+        self._shares = {stage: stage_share(stage) for stage in stages}
         self._done = dict.fromkeys(stages, 0.0)
         self._whole = self._progress.add_task("The whole run", total=sum(self._shares.values())) if stages else None
         self._tasks: dict[str, TaskID] = {}
@@ -186,7 +168,7 @@ class Bars:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(WORDS.get(stage, stage), total=total)
+            self._tasks[stage] = self._progress.add_task(stage_label(stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
         if self._whole is not None and stage in self._done:
             self._done[stage] = self._shares[stage] * done / max(total, 1)

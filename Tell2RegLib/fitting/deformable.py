@@ -23,6 +23,7 @@ from Tell2RegLib.space.displacement_field import Check
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.interpolation import cube_matrix, sample
 from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.transform_kinds import KINDS
 
 LEVELS = 3
 Step = Callable[[int, int], None]
@@ -69,8 +70,7 @@ def fit_deformation(
     boxes = [_box_mm(pair, affine_lps) for pair in pairs]
     resolution = settings.resolution_mm or _resolution_mm(grid, boxes, settings.max_voxels)
     low, high = np.min([box[0] for box in boxes], axis=0), np.max([box[1] for box in boxes], axis=0)
-    dense = settings.kind == "ddf"
-    control = resolution if dense else resolution * settings.control_spacing
+    control = resolution if KINDS[settings.kind].per_voxel else resolution * settings.control_spacing
     lattice = covering(low, high, control, LEVELS - 1, settings.margin_mm)
     nodes = lattice.zeros().to(device)
     gap = _largest_gap_mm(pairs, affine_lps)
@@ -246,7 +246,7 @@ class _Problem:
 
     def displacement(self, nodes: Tensor) -> Tensor:
         """Spline nodes of the displacement, from what is optimised."""
-        if self.settings.kind == "svf":
+        if KINDS[self.settings.kind].velocity:
             return exponential(nodes, self.lattice.spacing_mm)
         return nodes
 

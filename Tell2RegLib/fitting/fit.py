@@ -14,12 +14,13 @@ import numpy as np
 from Tell2RegLib.errors import GeometryError, NothingFound
 from Tell2RegLib.fitting.linear import rigid_and_affine
 from Tell2RegLib.fitting.residual import rigid_is_enough
-from Tell2RegLib.fitting.settings import DEFORMABLE, FitSettings, Progress
+from Tell2RegLib.fitting.settings import FitSettings, Progress
 from Tell2RegLib.space.displacement_field import Check, DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.inversion import invert_field
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import Transform, affine_transform
+from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import choose_device
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def fit(
     tell(0)
     rigid, affine = rigid_and_affine(accepted, check)
     tell(10)
-    if settings.kind not in DEFORMABLE:
+    if KINDS[settings.kind].linear:
         matrix = rigid if settings.kind == "rigid" else affine
         tell(total)
         return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), rigid, affine, (), device)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import GRAMMAR, check_device
 from Tell2RegLib.support.settings import check_settings, one_of, setting
 
-KINDS = ("rigid", "affine", "svf", "ffd", "ddf")
-DEFORMABLE = ("svf", "ffd", "ddf")
 SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_FOUND = 0.5, 2.0
 """For regions that are given, and for regions found by prompts: the outlines of those are rougher, and a stiffer field
 follows less of that (docs/method.md)."""
@@ -24,11 +23,7 @@ def default_smoothness(by_words: bool) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """Settings of a fit (docs/method.md); docs/settings.md lists defaults and ranges.
-
-    Kinds: "rigid" and "affine"; "svf", a velocity field integrated by scaling and squaring (smooth, with an exact
-    inverse); "ffd", a control grid of displacements; "ddf", a displacement per voxel of the fitting lattice (the
-    paper's own).
+    """Settings of a fit (docs/method.md); docs/settings.md lists defaults, ranges and kinds of transform.
 
     Raises:
         InputError: a value out of its range.

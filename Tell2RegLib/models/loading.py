@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import ModelError
+from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.model_sets import ModelFiles
     from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
     from Tell2RegLib.models.sam.segmenter import SamSegmenter
 
-SHIPPED = "demo"
-"""The architecture of the weights that come with the project."""
 PACKAGES = ("groundingdino", "segment_anything", "safetensors", "torchvision", "transformers")
 
 
@@ -34,15 +33,15 @@ def load_detector(files: ModelFiles, *, device: str = "auto", **options: Any) ->
     from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 
     content, _, _ = files.sha256.values()
-    if files.detector_architecture == SHIPPED:
+    architecture = DETECTORS[files.detector_architecture]
+    if architecture.shipped:
         return demo_detector(device, content=content, **options)
-    configs = {"swin-t": network.SWIN_T, "swin-b": network.SWIN_B}
     return GroundingDinoDetector.from_tensors(
         read_tensors(files.detector),
-        configs[files.detector_architecture],
+        architecture.config,
         network.build_tokenizer(files.vocabulary),
         source=f"'{files.detector}'",
-        title=f"GroundingDINO {files.detector_architecture}",
+        title=f"GroundingDINO {architecture.name}",
         device=device,
         content=content,
         **options,
@@ -54,20 +53,15 @@ def load_segmenter(files: ModelFiles, *, device: str = "auto", **options: Any) -
     _check_packages()
     from Tell2RegLib.models.checkpoint import read_tensors
     from Tell2RegLib.models.demo_weights import demo_segmenter
-    from Tell2RegLib.models.sam import network
     from Tell2RegLib.models.sam.segmenter import SamSegmenter
 
     _, _, content = files.sha256.values()
-    if files.segmenter_architecture == SHIPPED:
+    architecture = SEGMENTERS[files.segmenter_architecture]
+    if architecture.shipped:
         return demo_segmenter(device, content=content, **options)
-    configs = {
-        "vit-b": network.VIT_B,
-        "vit-l": network.VIT_L,
-        "vit-h": network.VIT_H,
-    }
     return SamSegmenter.from_tensors(
         read_tensors(files.segmenter),
-        configs[files.segmenter_architecture],
+        architecture.config,
         source=f"'{files.segmenter}'",
         title=f"SAM {files.segmenter.stem}",
         device=device,
@@ -78,7 +72,7 @@ def load_segmenter(files: ModelFiles, *, device: str = "auto", **options: Any) -
 
 def suited_region_score(files: ModelFiles) -> float:
     """The `region_score` that the weights of a detector come with; 0 where they say nothing."""
-    if files.detector_architecture != SHIPPED:
+    if not DETECTORS[files.detector_architecture].shipped:
         return 0.0
     from Tell2RegLib.models.demo_weights import read_metadata
 

@@ -36,6 +36,7 @@ from Tell2RegLib.space.region import Region, RegionPair, plain_name
 from Tell2RegLib.space.region_resampling import resample_region
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import affine_transform
+from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import ProgressTracker
 
@@ -213,7 +214,7 @@ def targets(
     if truth:
         carried = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}
         if transform.kind not in carried:
-            carried["deformable"] = np.array([trust.fixed_lps_mm for trust in judged])
+            carried[ANY_DEFORMABLE] = np.array([trust.fixed_lps_mm for trust in judged])
         true_points = np.array([truth[name] for name in plan.names])
         errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
     return tuple(

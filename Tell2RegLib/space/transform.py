@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.transform_kinds import LINEAR
 from Tell2RegLib.space.volume import Volume, array_of, set_reference, to_simpleitk
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Transform:
     """A smooth map between fixed and moving space, with its inverse, both as fields on their own grids.
 
     Args:
-        kind: "rigid", "affine", "svf", "ffd" or "ddf".
+        kind: one of `transform_kinds.KINDS`.
         fixed_to_moving: x_moving = x_fixed + u(x_fixed), on the fixed grid.
         moving_to_fixed: its inverse, on the moving grid.
         affine_lps: 4 x 4, the affine part of fixed_to_moving. Beyond the grid a point moves with it, plus what the
@@ -97,7 +98,7 @@ class Transform:
 
     def _seen_on(self, grid: Grid) -> Transform:
         """The same map with its forward field on another grid; good for resampling, where only that is looked at."""
-        if self.kind in ("rigid", "affine"):
+        if self.kind in LINEAR:
             return self
         points = grid.voxel_centres_lps_mm()
         field = DisplacementField((self.apply_to_points(points) - points).astype(np.float32), grid)
@@ -181,7 +182,7 @@ def to_sitk_transform(transform: Transform) -> sitk.Transform:
     import SimpleITK as sitk
 
     affine = sitk.AffineTransform(transform.affine_lps[:3, :3].ravel().tolist(), transform.affine_lps[:3, 3].tolist())
-    if transform.kind in ("rigid", "affine"):
+    if transform.kind in LINEAR:
         return affine
     field = transform.fixed_to_moving
     residual = field.vectors_kji - affine_displacements(transform.affine_lps, field.grid)

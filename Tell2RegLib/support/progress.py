@@ -8,12 +8,6 @@ from contextlib import contextmanager
 
 from Tell2RegLib.errors import Cancelled
 
-FINDING_STAGES = ("prepare", "detect", "embed", "segment")
-"""From words to regions, over all volumes."""
-STAGES = ("pair", "start", "fit", "measure")
-"""Of a run with given regions."""
-WORD_STAGES = ("models", *FINDING_STAGES, *STAGES)
-"""Of a run with words."""
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 

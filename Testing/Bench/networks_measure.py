@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS, Architecture
+from Tell2RegLib.models.grounding_dino.network import DetectorConfig
 from Testing.Bench.measure import Row, peak_mb, reset_peak_mb
 
 VOCABULARY = Path(__file__).resolve().parents[2] / "Resources" / "DemoWeights" / "vocab.txt"
@@ -39,27 +41,30 @@ class NetworkCase:
     """A network to run.
 
     Args:
-        title: for the table.
-        network: name of its config in detector_network or segmenter_network.
-        detects: GroundingDINO if true, SAM otherwise.
+        architecture: of models/architectures.py.
         image_size: SAM's input where it is not the network's own; the package cannot do that and runs its own.
     """
 
-    title: str
-    network: str
-    detects: bool
+    architecture: Architecture[Any]
     image_size: int | None = None
+
+    @property
+    def title(self) -> str:
+        """For the table."""
+        return self.architecture.title + (f", input {self.image_size}" if self.image_size else "")
+
+    @property
+    def detects(self) -> bool:
+        """GroundingDINO if true, SAM otherwise."""
+        return isinstance(self.architecture.config, DetectorConfig)
 
 
 CASES = {
-    "dino-swin-t": NetworkCase("GroundingDINO Swin-T", "SWIN_T", True),
-    "dino-swin-b": NetworkCase("GroundingDINO Swin-B", "SWIN_B", True),
-    "sam-vit-b-512": NetworkCase("SAM ViT-B, input 512", "VIT_B", False, 512),
-    "sam-vit-b": NetworkCase("SAM ViT-B", "VIT_B", False),
-    "sam-vit-l": NetworkCase("SAM ViT-L", "VIT_L", False),
-    "sam-vit-h": NetworkCase("SAM ViT-H", "VIT_H", False),
-    "dino-demo": NetworkCase("GroundingDINO of the demo", "DEMO", True),
-    "sam-demo": NetworkCase("SAM of the demo", "DEMO", False),
+    **{f"dino-{name}": NetworkCase(one) for name, one in DETECTORS.items() if not one.shipped},
+    "sam-vit-b-512": NetworkCase(SEGMENTERS["vit-b"], 512),
+    **{f"sam-{name}": NetworkCase(one) for name, one in SEGMENTERS.items() if not one.shipped},
+    **{f"dino-{name}": NetworkCase(one) for name, one in DETECTORS.items() if one.shipped},
+    **{f"sam-{name}": NetworkCase(one) for name, one in SEGMENTERS.items() if one.shipped},
 }
 
 
@@ -187,10 +192,9 @@ def build(case: NetworkCase) -> tuple[Any, Any]:
     from Tell2RegLib.models.grounding_dino import network as detector_network
     from Tell2RegLib.models.sam import network as segmenter_network
 
+    config: Any = case.architecture.config
     if case.detects:
-        config = getattr(detector_network, case.network)
         return detector_network.build_detector(config, detector_network.build_tokenizer(VOCABULARY)), config
-    config = getattr(segmenter_network, case.network)
     return segmenter_network.build_segmenter(config), config
 
 

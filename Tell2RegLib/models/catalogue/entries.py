@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from Tell2RegLib.errors import ModelError
+from Tell2RegLib.models.architectures import NAMES_BY_ROLE
 from Tell2RegLib.support.resources import resource_path
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ class Model:
         role: "detector", "vocabulary" or "segmenter".
         kind: "download", or "shipped" for what comes with Tell2Reg.
         file: its name in the folder of models; of shipped ones, in Resources.
-        architecture: which network it fits ("swin-t", "swin-b", "vit-b", "vit-l", "vit-h", "demo"); none for words.
+        architecture: which network it fits, by its name in models/architectures.py; none for words.
         urls: where it can be had, best first.
         bytes: its exact size; none where unknown.
         about_bytes: its size as far as known, for telling.
@@ -177,7 +178,7 @@ def _model(entry: Any) -> Model:
     if (entry["architecture"] is None) != (entry["role"] == "vocabulary"):
         raise ValueError(f"{where}: architecture belongs to networks, and to nothing else")
     if entry["architecture"] is not None:
-        _text(entry["architecture"], f"{where}: architecture")
+        _among(entry["architecture"], NAMES_BY_ROLE[entry["role"]], f"{where}: architecture")
     _check_file(entry, where)
     _check_sizes(entry, where)
     return Model(**{**entry, "urls": tuple(entry["urls"]), "memory_gb": float(entry["memory_gb"])})

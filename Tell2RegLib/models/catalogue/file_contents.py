@@ -27,7 +27,7 @@ def look_into(path: Path) -> tuple[str, str | None] | None:
     Raises:
         ModelError: it is neither a vocabulary nor a checkpoint that can be read safely.
     """
-    from Tell2RegLib.models.catalogue.architectures import is_vocabulary, recognise
+    from Tell2RegLib.models.catalogue.recognition import is_vocabulary, recognise
     from Tell2RegLib.models.checkpoint import read_tensors
 
     try:

@@ -17,6 +17,7 @@ from Tell2RegLib.results.report.planes import read_volume_at
 from Tell2RegLib.results.result import NOTICE, Fitted
 from Tell2RegLib.space.jacobian import jacobian_determinant
 from Tell2RegLib.space.region import RegionPair, color_of
+from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.version import __version__
 
@@ -50,7 +51,7 @@ def render_report(result: RegistrationResult) -> str:
         version=__version__,
         date=text.date(result),
         result=result,
-        kind_words=text.KINDS[result.fitted.transform.kind] if result.fitted else "No transform",
+        kind_words=KINDS[result.fitted.transform.kind].title if result.fitted else "No transform",
         figures=text.key_figures(result),
         remarks=text.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
         legend=[{"name": pair.name, "color": css_color(color)} for pair, color in shown],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
+from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, DEFORMABLE, STATES
 
 if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult
@@ -28,14 +29,6 @@ TARGET_MM = 2.87
 INVERSE_MEAN_MM, INVERSE_MAX_MM = 0.1, 1.0
 """Above these the two directions of a transform no longer count as each other's inverse."""
 
-KINDS = {
-    "rigid": "Rigid transform",
-    "affine": "Affine transform",
-    "svf": "Deformable transform (velocity field)",
-    "ffd": "Deformable transform (control grid)",
-    "ddf": "Deformable transform (displacement per voxel)",
-}
-DEFORMABLE = ("svf", "ffd", "ddf")
 EXTRAPOLATION = (
     "Only the regions were aligned. Between and beyond them the transform is an extrapolation: trust it less the "
     "farther a point lies from an accepted region."
@@ -258,13 +251,13 @@ def near(trust: TargetTrust) -> str:
 def fitted_kind(result: RegistrationResult) -> str:
     """The key of target errors that belongs to the fitted transform."""
     kind = result.fitted.transform.kind if result.fitted else "before"
-    return "deformable" if kind in DEFORMABLE else kind
+    return ANY_DEFORMABLE if kind in DEFORMABLE else kind
 
 
 def mean_errors(result: RegistrationResult) -> dict[str, float]:
     """Mean target error by kind, in the order before, rigid, affine, deformable; empty when no truth is known."""
     means = {}
-    for kind in ("before", "rigid", "affine", "deformable"):
+    for kind in STATES:
         known = [target.errors_mm[kind] for target in result.targets if kind in target.errors_mm]
         if known:
             means[kind] = sum(known) / len(known)

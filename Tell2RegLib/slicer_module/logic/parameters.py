@@ -15,14 +15,15 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, LINEAR
 
 WORDS, SEGMENTATIONS = "words", "segmentations"
 """Where regions come from."""
-SHOWN = ("none", "rigid", "affine", "deformable")
+SHOWN = ("none", *LINEAR, ANY_DEFORMABLE)
 """What the views can show of the moving volume."""
 VIEWS = ("side", "fade", "checkerboard", "flicker")
 """How they show it."""
-CARRY_BY = ("deformable", "affine", "rigid")
+CARRY_BY = (ANY_DEFORMABLE, *reversed(LINEAR))
 """The transforms of a fit that can carry a plan."""
 
 

@@ -20,6 +20,7 @@ from Tell2RegLib.slicer_module.install.slicer_installer import rememberToGoOn, s
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.install_dialog import InstallDialog
 from Tell2RegLib.slicer_module.run.application import makeClient
+from Tell2RegLib.support.stages import stage_label
 from Tell2RegLib.worker.requests import (
     CheckReply,
     CheckRequest,
@@ -217,7 +218,7 @@ class ModelsBox:
     def _progressed(self, run: str, stage: str, done: int, total: int, _left: float | None) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
-            self._panel.show(f"{stage}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
+            self._panel.show(f"{_(stage_label(stage))}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
 
     def _install(self) -> None:
         if self._runs.current == MODELS:

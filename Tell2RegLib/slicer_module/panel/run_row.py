@@ -8,25 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from Tell2RegLib.slicer_module.run.runs import Outcome, Runs
-
-STAGES = {
-    "demo": _("making the demo pair"),
-    "models": _("loading models"),
-    "prepare": _("preparing slices"),
-    "detect": _("looking for the words"),
-    "embed": _("encoding slices"),
-    "segment": _("outlining"),
-    "find": _("looking for the words"),
-    "pair": _("pairing"),
-    "start": _("starting"),
-    "fit": _("fitting"),
-    "measure": _("measuring"),
-    "write": _("writing"),
-    "download": _("downloading"),
-    "verify": _("verifying"),
-    "copy": _("copying"),
-    "wait": _("waiting for another process"),
-}
+from Tell2RegLib.support.stages import stage_label
 
 
 class RunRow:
@@ -93,7 +75,7 @@ class RunRow:
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
         left = "" if secondsLeft is None else _(", {time} left").format(time=spoken(secondsLeft))
-        self._label.text = STAGES.get(stage, stage) + left
+        self._label.text = _(stage_label(stage)) + left
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.run != self._run:

@@ -13,7 +13,7 @@ from Tell2RegLib.slicer_module.panel import fit_words, messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 
 STATES_IN_WORDS = (_("before"), _("rigid"), _("affine"), _("deform."))
-"""The columns of a measure, in the order of `fit_summary.STATES`."""
+"""The columns of a measure, in the order of `transform_kinds.STATES`."""
 MEASURES = (
     (_("Dice"), STATES_IN_WORDS),
     (_("mm"), STATES_IN_WORDS),

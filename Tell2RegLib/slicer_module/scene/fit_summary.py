@@ -17,14 +17,12 @@ from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform, after_moving
+from Tell2RegLib.space.transform_kinds import LINEAR, STATES
 from Tell2RegLib.support.hashing import array_key
 from Tell2RegLib.worker.requests import FitReply, FitValues
 
 SUMMARY = ("pairs", "dice", "distance_mm", "folding_percent", "max_displacement_mm", "inverse_error_mm")
 """What every summary holds."""
-LINEAR = ("rigid", "affine")
-STATES = ("before", *LINEAR, "deformable")
-"""The transforms under which a pair is measured, in the order of a `FitRow`'s values."""
 
 Measure = float | None
 
@@ -36,7 +34,7 @@ class FitRow:
     Args:
         number, name, fixed, moving: of the pair at the time of the fit (`curation.PairRow`).
         accepted: whether this fit used it.
-        dice, distance_mm: one value per state of `STATES`.
+        dice, distance_mm: one value per state of `transform_kinds.STATES`.
         hd95_mm: before and after the deformable transform.
     """
 

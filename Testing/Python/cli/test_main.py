@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from Tell2RegLib import __version__
 from Tell2RegLib.cli.main import app
-from Tell2RegLib.cli.terminal import WORDS
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.region_sources.label_map import read_regions
@@ -27,6 +26,7 @@ from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.space.grid import apply_affine
 from Tell2RegLib.space.point_files import write_points
+from Tell2RegLib.support.stages import stage_label
 from Testing.Python.plugin_example.bright_spots import BrightSpots
 from Testing.Python.small import AFFINE, ORGANS, PLAN, ROOT, Files, command, environment, options, write_small_pair
 
@@ -583,7 +583,7 @@ def told_on_a_terminal(words: list[str], until: str) -> Iterator[tuple[subproces
 def test_a_stopped_run_ends_with_130_and_leaves_nothing(number: str, stage: str, files: Files, tmp_path: Path) -> None:
     quick = ["--transform", "rigid"] if stage == "write" else []
     words = ["register", *options(files.inputs), "--out", str(tmp_path / "deep" / "out"), *quick]
-    running = told_on_a_terminal(words, WORDS[stage])
+    running = told_on_a_terminal(words, stage_label(stage))
     process, _ = next(running)
     assert list((tmp_path / "deep").iterdir()), "it writes aside"
     process.send_signal(getattr(signal, number))
@@ -601,7 +601,7 @@ def test_a_stopped_run_keeps_the_result_that_was_there(
     out = done[1]
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     words = ["register", *options(files.inputs), "--out", str(out), "--overwrite"]
-    running = told_on_a_terminal(words, WORDS["fit"])
+    running = told_on_a_terminal(words, stage_label("fit"))
     process, _ = next(running)
     process.send_signal(signal.SIGINT)
     next(running)

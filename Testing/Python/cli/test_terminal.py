@@ -11,14 +11,15 @@ import pytest
 import typer
 
 from Tell2RegLib.cli import main, terminal
-from Tell2RegLib.cli.terminal import SHARES, Bars, errors_as_exit_codes
+from Tell2RegLib.cli.terminal import Bars, errors_as_exit_codes
+from Tell2RegLib.support.stages import stage_share
 from Testing.Python.small import ROOT
 
 STAGES = ("read", "models", "detect", "embed", "fit")
 
 
 def total() -> float:
-    return sum(SHARES.get(stage, 2) for stage in STAGES)
+    return sum(stage_share(stage) for stage in STAGES)
 
 
 def test_the_whole_run_moves_on_with_every_stage_and_ends_when_the_last_one_ends() -> None:
@@ -35,7 +36,7 @@ def test_a_stage_that_is_passed_by_counts_as_done() -> None:
     bars = Bars(STAGES)
     bars("read", 1, 1)
     bars("fit", 0, 1)  # nothing had to be looked for
-    assert bars.whole_done == pytest.approx(total() - SHARES["fit"])
+    assert bars.whole_done == pytest.approx(total() - stage_share("fit"))
     bars("fit", 1, 1)
     assert bars.whole_done == pytest.approx(total())
 

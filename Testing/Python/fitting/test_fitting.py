@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.evaluation.metrics import dice, field_quality, inverse_error_mm
-from Tell2RegLib.fitting import KINDS, FitSettings, deformable, fit
+from Tell2RegLib.fitting import FitSettings, deformable, fit
 from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine
 from Tell2RegLib.fitting.linear import moments_start, rigid_and_affine
 from Tell2RegLib.fitting.softmask import soft_mask
@@ -22,6 +22,7 @@ from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import to_sitk_transform
+from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import choose_device
 from Testing.Python.maps import strict_min_jacobian
 
@@ -312,7 +313,7 @@ def test_devices_are_chosen_by_name() -> None:
 
 
 def test_every_kind_of_transform_is_named_in_the_settings() -> None:
-    assert KINDS == ("rigid", "affine", "svf", "ffd", "ddf")
+    assert tuple(KINDS) == ("rigid", "affine", "svf", "ffd", "ddf")
 
 
 @pytest.mark.cuda

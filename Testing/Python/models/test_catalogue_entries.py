@@ -96,6 +96,7 @@ WRONG = {
     "bytes as text": (f"models/{DOWNLOADED}/bytes", "12", "bytes"),
     "true bytes": (f"models/{DOWNLOADED}/about_bytes", True, "about_bytes"),
     "role": (f"models/{DOWNLOADED}/role", "reader", "role"),
+    "unknown architecture": (f"models/{DOWNLOADED}/architecture", "vit-x", "not one of vit-b, vit-l, vit-h"),
     "no architecture": (f"models/{DOWNLOADED}/architecture", None, "architecture"),
     "empty licence": (f"models/{DOWNLOADED}/licence", " ", "licence"),
     "name": (f"models/{DOWNLOADED}/name", "SAM B", "no name"),

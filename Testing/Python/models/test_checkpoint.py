@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from Tell2RegLib.errors import ModelError
-from Tell2RegLib.models.catalogue.architectures import DETECTORS, SEGMENTERS, is_vocabulary, recognise
+from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS
 from Tell2RegLib.models.catalogue.file_contents import look_into
+from Tell2RegLib.models.catalogue.recognition import is_vocabulary, recognise
 from Tell2RegLib.models.checkpoint import read_tensors
 
 WEIGHTS = {"image_encoder.a": torch.arange(12.0).reshape(3, 4), "b": torch.ones(5, dtype=torch.float16)}
@@ -207,9 +208,9 @@ def test_the_real_networks_are_recognised_by_their_tensors(tmp_path: Path) -> No
     tokenizer = build_tokenizer(tmp_path / "vocab.txt")
     with torch.device("meta"):
         for name, segmenter in SEGMENTERS.items():
-            assert recognise(build_segmenter(segmenter).state_dict()) == ("segmenter", name)
+            assert recognise(build_segmenter(segmenter.config).state_dict()) == ("segmenter", name)
         for name, detector in DETECTORS.items():
-            state = build_detector(detector, tokenizer).state_dict()
+            state = build_detector(detector.config, tokenizer).state_dict()
             assert recognise(state) == ("detector", name)
             assert recognise({f"module.{key}": value for key, value in state.items()}) == ("detector", name)
             short = {key: value for key, value in state.items() if not re.search(r"bert\.encoder\.layer\.1\.", key)}

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from Tell2RegLib.errors import Cancelled, InputError, ModelError, OutputError
+from Tell2RegLib.models.architectures import SEGMENTERS
 from Tell2RegLib.models.catalogue import installed as stores
 from Tell2RegLib.models.catalogue import models_folder as folders
-from Tell2RegLib.models.catalogue.architectures import SEGMENTERS
 from Tell2RegLib.models.catalogue.entries import Model, load_catalog
 from Tell2RegLib.models.catalogue.import_files import import_file
 from Tell2RegLib.models.catalogue.installed import Store
@@ -258,7 +258,7 @@ def test_what_another_one_works_on_is_not_removed(a_store: Store, sam: Model) ->
 
 def vit_b(path: Path) -> bytes:
     """A file with the names and shapes by which SAM ViT-B is known, and little else."""
-    config = SEGMENTERS["vit-b"]
+    config = SEGMENTERS["vit-b"].config
     tensors = {
         "image_encoder.pos_embed": torch.zeros(1, 1, 1, 1, dtype=torch.int8)
         .expand(1, 64, 64, config.embed_dim)

@@ -28,7 +28,8 @@ from Tell2RegLib.results.record import record_of
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import WORD_STAGES, ProgressTracker
+from Tell2RegLib.support.progress import ProgressTracker
+from Tell2RegLib.support.stages import WORD_STAGES
 from Tell2RegLib.workflows.register import finish, register
 from Testing.Python.by_words import PROMPTS, QUICK, SPACING_MM, Bench, a_bench
 from Testing.Python.small import centred_grid

@@ -30,7 +30,7 @@ def test_the_demo_pair_is_made_by_the_worker_while_the_button_says_so(clinic) ->
     assert not clinic.ui.demoProgress.isHidden()
     clinic.client.answer("on_progress", "demo", 0, 1, None)
     clinic.hear()
-    assert clinic.ui.demoLabel.text == "making the demo pair"
+    assert clinic.ui.demoLabel.text == "Generating the demo pair"
     assert clinic.own.fixedVolume is before
     clinic.answer(the_demo)
     assert clinic.ui.demoButton.text == "Load demo pair"

@@ -10,12 +10,12 @@ import pytest
 
 from Tell2RegLib.errors import Cancelled, GeometryError, InputError
 from Tell2RegLib.fitting import FitSettings
-from Tell2RegLib.fitting.settings import KINDS
 from Tell2RegLib.results.record import record_of
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.point_files import PointList
-from Tell2RegLib.support.progress import STAGES
+from Tell2RegLib.space.transform_kinds import KINDS
+from Tell2RegLib.support.stages import REGION_STAGES
 from Tell2RegLib.workflows.register import register
 from Testing.Python.conftest import rotation
 from Testing.Python.small import AFFINE, ORGANS, PLAN, RIGID, Side, a_side, centred_grid
@@ -218,7 +218,7 @@ def test_progress_tells_every_stage_up_to_its_total(sides: tuple[Side, Side]) ->
     told: dict[str, list[tuple[int, int]]] = {}
     settings = FitSettings(**QUICK)  # type: ignore[arg-type]
     run(*sides, settings=settings, progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)))
-    assert list(told) == list(STAGES)
+    assert list(told) == list(REGION_STAGES)
     for stage, steps in told.items():
         shares = [done / total for done, total in steps]
         assert shares[0] == 0, stage
@@ -229,7 +229,7 @@ def test_progress_tells_every_stage_up_to_its_total(sides: tuple[Side, Side]) ->
     assert len(done) > 10
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", REGION_STAGES)
 def test_stopping_takes_effect_within_the_stage(stage: str, sides: tuple[Side, Side]) -> None:
     told: list[str] = []
 

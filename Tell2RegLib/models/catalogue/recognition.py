@@ -6,22 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from Tell2RegLib.models.grounding_dino import network as detector_network
+from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS
 from Tell2RegLib.models.grounding_dino.network import DetectorConfig
-from Tell2RegLib.models.sam import network as segmenter_network
 from Tell2RegLib.models.sam.network import SegmenterConfig
-
-DETECTORS: dict[str, DetectorConfig] = {
-    "swin-t": detector_network.SWIN_T,
-    "swin-b": detector_network.SWIN_B,
-    "demo": detector_network.DEMO,
-}
-SEGMENTERS: dict[str, SegmenterConfig] = {
-    "vit-b": segmenter_network.VIT_B,
-    "vit-l": segmenter_network.VIT_L,
-    "vit-h": segmenter_network.VIT_H,
-    "demo": segmenter_network.DEMO,
-}
 
 WORDS_IN_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -41,12 +28,12 @@ def recognise(tensors: Mapping[str, HasShape]) -> tuple[str, str] | None:
     A leading "module." in the names, as data-parallel training leaves it, does not count.
     """
     shapes = {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in tensors.items()}
-    for architecture, detector in DETECTORS.items():
-        if _is_detector(shapes, detector):
-            return "detector", architecture
-    for architecture, segmenter in SEGMENTERS.items():
-        if _is_segmenter(shapes, segmenter):
-            return "segmenter", architecture
+    for detector in DETECTORS.values():
+        if _is_detector(shapes, detector.config):
+            return "detector", detector.name
+    for segmenter in SEGMENTERS.values():
+        if _is_segmenter(shapes, segmenter.config):
+            return "segmenter", segmenter.name
     return None
 
 
