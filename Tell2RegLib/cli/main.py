@@ -11,30 +11,22 @@ import typer
 
 from Tell2RegLib.cli import models_commands
 from Tell2RegLib.cli.options import (
-    BoxThreshold,
+    Chosen,
     Debug,
     Device,
     Fixed,
     FixedPoints,
     FixedRegions,
     Json,
-    KeepEmbeddings,
     Kind,
-    Models,
     Moving,
     MovingPoints,
     MovingRegions,
     Out,
     Overwrite,
-    PaperMode,
     Prompts,
-    Resolution,
     Seed,
-    SliceStep,
-    Smoothness,
-    Source,
-    Spacing,
-    Threshold,
+    takes_settings,
 )
 from Tell2RegLib.cli.regions_command import end_without, loaded, regions
 from Tell2RegLib.cli.result_tables import show_field, show_result
@@ -125,27 +117,19 @@ def demo(
 
 
 @app.command()
+@takes_settings(search=FindOptions, fit=FitSettings)
 def register(
+    *,
     fixed: Fixed,
     moving: Moving,
     out: Out,
     prompts: Prompts = None,
     fixed_regions: FixedRegions = None,
     moving_regions: MovingRegions = None,
-    models: Models = FindOptions.models,
-    paper_mode: PaperMode = FindOptions.paper_mode,
-    threshold: Threshold = FindOptions.threshold,
-    box_threshold: BoxThreshold = FindOptions.box_threshold,
-    spacing: Spacing = FindOptions.spacing_mm,
-    slice_step: SliceStep = FindOptions.slice_step,
-    source: Source = FindOptions.source,
-    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
     moving_points: MovingPoints = None,
     fixed_points: FixedPoints = None,
-    transform: Kind = FitSettings.kind,
-    smoothness: Smoothness = None,
-    resolution: Resolution = FitSettings.resolution_mm,
-    device: Device = FindOptions.device,
+    search: Chosen,
+    fit: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -154,21 +138,10 @@ def register(
     _check_either(prompts, fixed_regions, moving_regions)
     files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
     given = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
-    search = FindOptions(
-        models=models,
-        source=source,
-        device=device,
-        box_threshold=box_threshold,
-        spacing_mm=spacing,
-        slice_step=slice_step,
-        keep_embeddings=keep_embeddings,
-        paper_mode=paper_mode,
-        threshold=threshold,
-    )
-    stiff = default_smoothness(bool(prompts)) if smoothness is None else smoothness
-    settings = FitSettings(kind=transform, smoothness=stiff, resolution_mm=resolution, device=device)
+    options = FindOptions(**search)
+    settings = FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit})
     with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
-        result = _registered(bars, given, prompts, search, settings, (out, overwrite))
+        result = _registered(bars, given, prompts, options, settings, (out, overwrite))
     _show(result, out, as_json, debug)
 
 

@@ -1,33 +1,104 @@
-"""The options that commands of `tell2reg` share, and what values they take: others are wrong usage (exit code 2)."""
+"""The options that commands of `tell2reg` share; other values than they allow are wrong usage (exit code 2).
+
+`takes_settings` gives a command an option for every setting that a settings class offers: a new setting needs no change
+here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.support.settings import Setting, setting_of
+from Tell2RegLib.support.settings import Setting, offered_settings, setting_of
+
+Chosen = Mapping[str, Any]
+"""The settings that a person chose, and the defaults that the terminal shows, by their names."""
+Command = Callable[..., None]
+"""A command of typer."""
 
 
 def _checked(declared: Setting) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         problem = declared.problem(value)
         if problem:
-            raise typer.BadParameter(f"it {problem}.")
+            raise typer.BadParameter(problem)
         return value
 
     return check
 
 
-def option(settings: type, name: str, flag: str) -> Any:
-    """The option of a setting: its help, unit and range are those of the declaration."""
+def option(settings: type, name: str) -> Any:
+    """The option of a setting: its name, help, unit and range are those of the declaration."""
     declared = setting_of(settings, name)
-    unit = f" In {declared.unit}." if declared.unit else ""
-    return typer.Option(flag, callback=_checked(declared), help=declared.help + unit)
+    flag = declared.option
+    if _type_of(settings, name) == bool | None:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    return typer.Option(flag, callback=_checked(declared), help=declared.description)
+
+
+def _type_of(settings: type, name: str) -> Any:
+    return get_type_hints(settings)[name]
+
+
+def takes_settings(without: Collection[str] = (), **groups: type) -> Callable[[Command], Command]:
+    """Replace parameters of a command by one option per setting; the command gets what was chosen as a mapping.
+
+    Args:
+        without: names of settings that this command has no use for.
+        groups: the settings class by the parameter that it replaces. A setting that two classes have is one option.
+    """
+
+    def decorate(command: Command) -> Command:
+        names = {
+            group: [one.name for one in offered_settings(settings) if one.name not in without]
+            for group, settings in groups.items()
+        }
+        parameters = _parameters(command, groups, names)
+
+        def run(**given: Any) -> None:
+            of_settings = {name for group in names.values() for name in group}
+            chosen = {
+                group: {name: given[name] for name in names[group] if given[name] is not None} for group in groups
+            }
+            command(**{name: value for name, value in given.items() if name not in of_settings}, **chosen)
+
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        run.__annotations__ = {name: one.annotation for name, one in parameters.items()}
+        return run
+
+    return decorate
+
+
+def _parameters(
+    command: Command, groups: Mapping[str, type], names: Mapping[str, list[str]]
+) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(command, include_extras=True)
+    parameters: dict[str, inspect.Parameter] = {}
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            parameters[name] = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name])
+            continue
+        for setting_name in names[name]:
+            parameters.setdefault(setting_name, _parameter(groups[name], setting_name))
+    return parameters
+
+
+def _parameter(settings: type, name: str) -> inspect.Parameter:
+    declared = setting_of(settings, name)
+    kind = _type_of(settings, name)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if declared.varies else declared.default,
+        annotation=Annotated[kind | None if declared.varies else kind, option(settings, name)],
+    )
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -35,22 +106,12 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 Out = Annotated[Path, typer.Option("--out", help="Result folder to write.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the synthetic pair.")]
-Kind = Annotated[str, option(FitSettings, "kind", "--transform")]
-Device = Annotated[str, option(FindOptions, "device", "--device")]
-Smoothness = Annotated[float | None, option(FitSettings, "smoothness", "--smoothness")]
-Resolution = Annotated[float | None, option(FitSettings, "resolution_mm", "--resolution")]
+Kind = Annotated[str, option(FitSettings, "kind")]
+Device = Annotated[str, option(FindOptions, "device")]
 Prompts = Annotated[
     list[str] | None,
     typer.Option("--prompt", help="What to detect in both volumes, one organ per prompt; may be repeated."),
 ]
-Models = Annotated[str, option(FindOptions, "models", "--models")]
-PaperMode = Annotated[bool, option(FindOptions, "paper_mode", "--paper-mode")]
-Threshold = Annotated[float, option(FindOptions, "threshold", "--threshold")]
-BoxThreshold = Annotated[float | None, option(FindOptions, "box_threshold", "--box-threshold")]
-Spacing = Annotated[float, option(FindOptions, "spacing_mm", "--spacing")]
-SliceStep = Annotated[int, option(FindOptions, "slice_step", "--slice-step")]
-Source = Annotated[str, option(FindOptions, "source", "--source")]
-KeepEmbeddings = Annotated[Path | None, option(FindOptions, "keep_embeddings", "--keep-embeddings")]
 Fixed = Annotated[Path, typer.Option("--fixed", help="Fixed volume: image file or DICOM folder.")]
 Moving = Annotated[Path, typer.Option("--moving", help="Moving volume.")]
 FixedRegions = Annotated[

@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from Tell2RegLib.cli.options import (
-    BoxThreshold,
-    Debug,
-    Device,
-    Json,
-    KeepEmbeddings,
-    Models,
-    Overwrite,
-    SliceStep,
-    Source,
-    Spacing,
-)
+from Tell2RegLib.cli.options import Chosen, Debug, Json, Overwrite, takes_settings
 from Tell2RegLib.cli.terminal import (
     Bars,
     errors_as_exit_codes,
@@ -28,7 +17,7 @@ from Tell2RegLib.cli.terminal import (
     print_table,
     stdout,
 )
-from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.pipeline.find_options import PAIRING, FindOptions
 from Tell2RegLib.support.stages import FINDING_STAGES
 
 if TYPE_CHECKING:
@@ -44,19 +33,15 @@ def loaded(bars: Bars, looking: FindOptions, prompts: Sequence[str]) -> PromptQu
     return words
 
 
+@takes_settings(search=FindOptions, without=PAIRING)
 def regions(
+    *,
     volume: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
     prompts: Annotated[
         list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
-    models: Models = FindOptions.models,
-    box_threshold: BoxThreshold = FindOptions.box_threshold,
-    spacing: Spacing = FindOptions.spacing_mm,
-    slice_step: SliceStep = FindOptions.slice_step,
-    source: Source = FindOptions.source,
-    keep_embeddings: KeepEmbeddings = FindOptions.keep_embeddings,
-    device: Device = FindOptions.device,
+    search: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -76,16 +61,7 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        looking = FindOptions(
-            models=models,
-            source=source,
-            device=device,
-            box_threshold=box_threshold,
-            spacing_mm=spacing,
-            slice_step=slice_step,
-            keep_embeddings=keep_embeddings,
-        )
-        words = loaded(bars, looking, prompts)
+        words = loaded(bars, FindOptions(**search), prompts)
         (found,) = find_regions(words.source, [image], words.prompts, clock=ProgressTracker(bars), store=words.store)
         if found.regions:
             write_segmentation(found.regions, out, grid=image.grid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import GRAMMAR, check_device
-from Tell2RegLib.support.settings import check_settings, one_of, setting
+from Tell2RegLib.support.settings import check_settings, setting
 
 SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_FOUND = 0.5, 2.0
 """For regions that are given, and for regions found by prompts: the outlines of those are rougher, and a stiffer field
@@ -29,14 +29,19 @@ class FitSettings:
         InputError: a value out of its range.
     """
 
-    kind: str = setting("svf", f"Kind of transform, one of {', '.join(KINDS)}.", check=one_of(*KINDS))
+    kind: str = setting(
+        "svf", f"Kind of transform, one of {', '.join(KINDS)}.", choices=tuple(KINDS), flag="--transform", panel=False
+    )
     smoothness: float = setting(
         SMOOTHNESS_OF_GIVEN,
         "Weight of the field's roughness against the overlap; larger is stiffer. The default is "
         f"{SMOOTHNESS_OF_GIVEN:g}, or {SMOOTHNESS_OF_FOUND:g} for regions from prompts.",
         low=0,
+        usual=(0.01, 10.0),
+        step=0.05,
+        varies=True,
     )
-    bending: bool = setting(False, "Penalise second instead of first derivatives.")
+    bending: bool = setting(False, "Penalise second instead of first derivatives.", expert=True)
     resolution_mm: float | None = setting(
         None,
         "Finest lattice spacing for comparing regions; by default the fixed voxel size, coarsened until the regions' "
@@ -44,28 +49,50 @@ class FitSettings:
         unit="mm",
         above=0,
         high=50,
+        panel=False,
     )
-    control_spacing: float = setting(4.0, "Finest control-grid spacing of svf and ffd.", unit="lattice voxels", low=1)
-    margin_mm: float = setting(20.0, "Distance beyond the regions at which the field becomes affine.", unit="mm", low=0)
-    max_steps: int = setting(100, "Maximum number of optimiser steps on each of the three levels.", low=1, whole=True)
+    control_spacing: float = setting(
+        4.0, "Finest control-grid spacing of svf and ffd.", unit="lattice voxels", low=1, expert=True
+    )
+    margin_mm: float = setting(
+        20.0, "Distance beyond the regions at which the field becomes affine.", unit="mm", low=0, expert=True
+    )
+    max_steps: int = setting(
+        100, "Maximum number of optimiser steps on each of the three levels.", low=1, whole=True, expert=True
+    )
     tolerance: float = setting(
-        8e-2, "A level stops when its loss falls by less than this fraction within convergence_window steps.", low=0
+        8e-2,
+        "A level stops when its loss falls by less than this fraction within convergence_window steps.",
+        low=0,
+        expert=True,
     )
     convergence_window: int = setting(
-        10, "Window of the stopping rule; see tolerance.", unit="steps", low=1, whole=True
+        10, "Window of the stopping rule; see tolerance.", unit="steps", low=1, whole=True, expert=True
     )
-    step_size: float = setting(0.15, "Step size of Adam, as a fraction of the control spacing.", above=0)
+    step_size: float = setting(0.15, "Step size of Adam, as a fraction of the control spacing.", above=0, expert=True)
     refocus_steps: int = setting(
-        10, "Number of steps after which the compared voxels are selected again.", unit="steps", low=1, whole=True
+        10,
+        "Number of steps after which the compared voxels are selected again.",
+        unit="steps",
+        low=1,
+        whole=True,
+        expert=True,
     )
     reach_voxels: int = setting(
-        3, "Margin around region boundaries within which voxels are compared.", unit="voxels", low=1, whole=True
+        3,
+        "Margin around region boundaries within which voxels are compared.",
+        unit="voxels",
+        low=1,
+        whole=True,
+        expert=True,
     )
     least_determinant: float = setting(
-        0.3, "Lattice cells compressed below this fraction of their volume are penalised.", low=0, high=1
+        0.3, "Lattice cells compressed below this fraction of their volume are penalised.", low=0, high=1, expert=True
     )
-    folding_weight: float = setting(30.0, "Weight of this penalty against the overlap.", low=0)
-    max_voxels: int = setting(1_500_000, "Maximum number of lattice voxels; see resolution_mm.", low=1000, whole=True)
+    folding_weight: float = setting(30.0, "Weight of this penalty against the overlap.", low=0, expert=True)
+    max_voxels: int = setting(
+        1_500_000, "Maximum number of lattice voxels; see resolution_mm.", low=1000, whole=True, expert=True
+    )
     device: str = setting("cpu", f"Device of the deformable fit: {GRAMMAR}.", check=check_device)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The options of finding regions from prompts, shared by terminal and worker, and the query that they give."""
+"""The options of finding regions from prompts, shared by terminal, worker and panel, and the query that they give."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.matching.settings import MatchSettings
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.support.device import GRAMMAR, check_device
-from Tell2RegLib.support.settings import check_settings, setting
+from Tell2RegLib.support.settings import check_settings, recorded, setting, settings_of
 
 if TYPE_CHECKING:
-    from Tell2RegLib.pipeline.prompt_query import Networks, PromptQuery
+    from Tell2RegLib.pipeline.prompt_query import PromptQuery
+    from Tell2RegLib.region_sources.grounded_sam_networks import Networks
 
-SOURCE_OPTIONS = ("device", "box_threshold", "spacing_mm", "slice_step")
-"""Options that a plug-in is handed where its maker has a parameter of that name."""
+PAIRING = ("paper_mode", "similarity_threshold", "cross_prompts")
+"""The options that pair regions; the others find them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +32,51 @@ class FindOptions:
     source: str = setting("grounded_sam", "Region source; plug-ins add others.")
     device: str = setting("auto", f"Compute device: {GRAMMAR}.", check=check_device)
     box_threshold: float | None = setting(
-        None, "Minimum score of a box; the default depends on the models.", low=0, high=1
+        None,
+        "Minimum score of a box; the default depends on the models.",
+        low=0,
+        high=1,
+        step=0.01,
+        label="Minimum box score",
     )
-    spacing_mm: float = setting(1.0, "Pixel size of the slices that the networks process.", unit="mm", above=0)
-    slice_step: int = setting(1, "Process every n-th slice only; slices between are interpolated.", low=1, whole=True)
+    spacing_mm: float = setting(
+        DetectionSettings.spacing_mm,
+        "Pixel size of the slices that the networks process.",
+        unit="mm",
+        above=0,
+        usual=(0.25, 5.0),
+        step=0.25,
+        label="Pixel size",
+    )
+    slice_step: int = setting(
+        DetectionSettings.slice_step,
+        "Process every n-th slice only; slices between are interpolated.",
+        low=1,
+        whole=True,
+        usual=(1, 10),
+        label="Every n-th slice",
+    )
     keep_embeddings: Path | None = setting(
-        None, "Folder for cached slice embeddings, reused by later runs (up to 4 GB)."
+        None, "Folder for cached slice embeddings, reused by later runs (up to 4 GB).", panel=False
     )
-    paper_mode: bool = setting(False, "Pair as in the paper: slice by slice, across prompts, without geometric check.")
-    threshold: float = setting(MatchSettings.threshold, "Minimum cosine similarity of a pair.", low=-1, below=1)
-    cross_prompts: bool | None = setting(None, "Allow pairs of different prompts; by default only in paper mode.")
+    paper_mode: bool = setting(
+        False,
+        "Pair as in the paper: slice by slice, across prompts, without geometric check.",
+        label="As in the paper, slice by slice",
+    )
+    similarity_threshold: float = setting(
+        MatchSettings.threshold,
+        "Minimum cosine similarity of a pair.",
+        low=-1,
+        below=1,
+        usual=(0.0, 0.99),
+        step=0.01,
+        flag="--threshold",
+        label="Minimum similarity",
+    )
+    cross_prompts: bool | None = setting(
+        None, "Allow pairs of different prompts; by default only in paper mode.", label="Pair different prompts"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -52,29 +89,24 @@ class FindOptions:
             ModelError: the models are not there, or damaged.
         """
         from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
-        from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
+        from Tell2RegLib.pipeline.prompt_query import PromptQuery
         from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
-        from Tell2RegLib.region_sources.registry import accepted_options, make_source
-        from Tell2RegLib.region_sources.settings import DetectionSettings
+        from Tell2RegLib.region_sources.registry import make_source_by_options
 
         prompts = cleaned_prompts(prompts)
-        matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
-        matching = replace(matching, threshold=self.threshold)
-        if self.cross_prompts is not None:
-            matching = replace(matching, cross_prompts=self.cross_prompts)
-        store = EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None
-        if self.source != "grounded_sam":
-            offered = {name: getattr(self, name) for name in SOURCE_OPTIONS}
-            source = make_source(self.source, **accepted_options(self.source, offered))
-            return PromptQuery(prompts=prompts, source=source, matching=matching, store=store)
-        settings = DetectionSettings.paper if self.paper_mode else DetectionSettings
-        return query_by_models(
-            prompts,
-            self.models,
-            device=self.device,
-            settings=settings(spacing_mm=self.spacing_mm, slice_step=self.slice_step),
-            matching=matching,
-            box_threshold=self.box_threshold,
-            store=store,
-            networks=networks,
+        offered = {one.name: getattr(self, one.name) for one in settings_of(self) if one.name != "source"}
+        source = make_source_by_options(self.source, {**offered, "networks": networks})
+        return PromptQuery(
+            prompts=prompts,
+            source=source,
+            matching=self._matching(),
+            models=dict(getattr(source, "weights", {})),
+            store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
+            unverified=tuple(getattr(source, "unverified", ())),
+            options=recorded(self),
         )
+
+    def _matching(self) -> MatchSettings:
+        matching = MatchSettings.paper() if self.paper_mode else MatchSettings()
+        matching = replace(matching, threshold=self.similarity_threshold)
+        return matching if self.cross_prompts is None else replace(matching, cross_prompts=self.cross_prompts)

@@ -91,8 +91,9 @@ def _parameters(words: PromptQuery) -> dict[str, Any]:
     own = getattr(words.source, "settings", None)
     # A plug-in may keep its settings as it likes; a dataclass gets into the record.
     looking = {"words": asdict(own)} if is_dataclass(own) and not isinstance(own, type) else {}
+    options = {"options": dict(words.options)} if words.options else {}
     unknown = {"unverified_models": list(words.unverified)} if words.unverified else {}
-    return {"source": words.source.name, **looking, "matching": asdict(words.matching), **unknown}
+    return {"source": words.source.name, **options, **looking, "matching": asdict(words.matching), **unknown}
 
 
 def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings) -> str:

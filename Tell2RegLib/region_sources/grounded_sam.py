@@ -75,6 +75,8 @@ class GroundedSam:
         detector: words to boxes.
         segmenter: boxes to masks, slices to embeddings.
         settings: filters and linking.
+        weights: SHA-256 of the networks' files by the names of the models, for the record.
+        unverified: names of those models for which the catalogue knows no hash.
 
     Boxes carry the number of their slice on the working grid, before, between and after all steps.
     """
@@ -83,6 +85,8 @@ class GroundedSam:
     segmenter: Segmenter
     settings: DetectionSettings = field(default_factory=DetectionSettings)
     name: str = "grounded_sam"
+    weights: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unverified: tuple[str, ...] = field(default=(), compare=False)
 
     def find(
         self,

@@ -1,7 +1,7 @@
 """Sources of regions by name: the built-in one, and those of other packages (docs/plugins.md).
 
 A package adds a source by an entry point of the group "tell2reg.sources": its name is the source's name, its value is
-whatever makes the source when it is called.
+whatever makes the source when it is called. A source of this project is a line of `BUILT_IN`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -20,8 +21,30 @@ from Tell2RegLib.space.volume import Volume
 log = logging.getLogger(__name__)
 
 GROUP = "tell2reg.sources"
-BUILT_IN = {"grounded_sam": "Tell2RegLib.region_sources.grounded_sam:GroundedSam"}
-"""Where the built-in sources are; they are loaded when they are made."""
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A source of this project; it is loaded when it is made.
+
+    Args:
+        maker: where its class is, "module:name".
+        by_options: where the function is that makes it from the user's options; empty for the class itself.
+        runs_models: whether it runs the networks of a set of models, which then must be installed.
+    """
+
+    maker: str
+    by_options: str = ""
+    runs_models: bool = False
+
+
+BUILT_IN = {
+    "grounded_sam": BuiltIn(
+        "Tell2RegLib.region_sources.grounded_sam:GroundedSam",
+        "Tell2RegLib.region_sources.grounded_sam_networks:grounded_sam_by_options",
+        runs_models=True,
+    )
+}
 
 Maker = Callable[..., RegionSource]
 
@@ -41,7 +64,30 @@ def make_source(name: str, **options: object) -> RegionSource:
     Raises:
         InputError: an unknown name, a plug-in that cannot be loaded or made, or one that is no source.
     """
-    maker = _maker(name)
+    return _made(name, _maker(name), options)
+
+
+def make_source_by_options(name: str, offered: Mapping[str, object]) -> RegionSource:
+    """The source of this name, made from those of the user's options that it takes.
+
+    Args:
+        name: one of `source_names()`.
+        offered: the options by name, those of `pipeline.find_options.FindOptions`.
+
+    Raises:
+        InputError: as in `make_source`.
+        Tell2RegError: what the source itself needs is missing.
+    """
+    maker = _maker_by_options(name)
+    return _made(name, maker, _accepted(maker, offered))
+
+
+def runs_models(name: str) -> bool:
+    """Whether a source runs the networks of a set of models; a plug-in brings what it runs."""
+    return name in BUILT_IN and BUILT_IN[name].runs_models
+
+
+def _made(name: str, maker: Maker, options: Mapping[str, object]) -> RegionSource:
     try:
         source = maker(**options)
     except TypeError as error:
@@ -57,18 +103,32 @@ def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, obje
     Raises:
         InputError: an unknown name, or a plug-in that cannot be loaded.
     """
+    return _accepted(_maker_by_options(name), offered)
+
+
+def _accepted(maker: Maker, offered: Mapping[str, object]) -> dict[str, object]:
     try:
-        parameters = inspect.signature(_maker(name)).parameters
+        parameters = inspect.signature(maker).parameters
     except (TypeError, ValueError):  # no signature: written in C, or not to be called at all
         return {}
     named = {key for key, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
     return {key: value for key, value in offered.items() if key in named and value is not None}
 
 
+def _maker_by_options(name: str) -> Maker:
+    by_options = BUILT_IN[name].by_options if name in BUILT_IN else ""
+    return _at(by_options) if by_options else _maker(name)
+
+
+def _at(place: str) -> Maker:
+    module, _, attribute = place.partition(":")
+    maker: Maker = getattr(import_module(module), attribute)
+    return maker
+
+
 def _maker(name: str) -> Maker:
     if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return _at(BUILT_IN[name].maker)
     points = [point for point in _plugins() if point.name == name]
     if not points:
         raise InputError(f"There is no source '{name}'. These exist: {', '.join(source_names())}.")

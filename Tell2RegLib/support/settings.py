@@ -2,20 +2,21 @@
 
     @dataclass(frozen=True, kw_only=True)
     class BlurSettings:
-        width_mm: float = setting(2.0, "Width of the blur.", unit="mm", above=0)
+        width_mm: float = setting(2.0, "Width of the blur.", unit="mm", above=0, usual=(0.5, 10), step=0.5)
 
         def __post_init__(self) -> None:
             check_settings(self)
 
-The terminal's options, the parameter node, the panel's tooltips and the tables of the documents are made from
-`settings_of(BlurSettings)`; nothing else repeats a default or a range.
+The terminal's options, the parameter node, the panel's widgets and tooltips, the record and the tables of the documents
+are made from `settings_of(BlurSettings)`; nothing else repeats a default or a range.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import PurePath
 from typing import Any
 
 from Tell2RegLib.errors import InputError
@@ -35,7 +36,15 @@ class Setting:
         low, high: the least and the largest value, both allowed; None where there is no bound.
         above, below: bounds that are not allowed themselves.
         whole: whether a number must be whole.
-        check: for values that are no numbers: the words of what is allowed, or "" when the value is.
+        choices: the words that are allowed; empty for any, and for numbers.
+        check: for other values that are no numbers: the words of what is allowed, or "" when the value is.
+        expert: whether only Python code and the worker offer it: neither the terminal nor the panel.
+        flag: the terminal's option; empty for the name without its unit.
+        panel: whether Slicer's panel and parameter node offer it.
+        label: what the panel calls it; empty for the name in words.
+        usual: from where to where the panel's slider goes; the whole range when None.
+        step: by how much the panel's widget steps; the digits that it shows follow.
+        varies: whether the default follows from the input, so that the terminal shows and hands on none.
     """
 
     name: str
@@ -47,11 +56,23 @@ class Setting:
     above: float | None = None
     below: float | None = None
     whole: bool = False
+    choices: tuple[str, ...] = ()
     check: Callable[[Any], str] | None = None
+    expert: bool = False
+    flag: str = ""
+    panel: bool = True
+    label: str = ""
+    usual: tuple[float, float] | None = None
+    step: float | None = None
+    varies: bool = False
+
+    # --- what is allowed ---
 
     @property
     def allowed(self) -> str:
         """The range in words, as in "a number above 0 and at most 50 mm"."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
         bounds = (
             ("of at least {:g}", self.low),
             ("above {:g}", self.above),
@@ -63,9 +84,15 @@ class Setting:
         return " ".join(part for part in (kind, words, self.unit) if part)
 
     def problem(self, value: Any) -> str:
-        """What is wrong with a value, as the end of a sentence; empty when nothing is."""
+        """What is wrong with a value, one sentence: which setting, the value, and what is allowed; "" when it fits."""
+        wrong = self._wrong(value)
+        return f"'{self.name}' {wrong}." if wrong else ""
+
+    def _wrong(self, value: Any) -> str:
         if value is None:  # nobody said anything: the default holds, or what it follows from
             return ""
+        if self.choices:
+            return "" if value in self.choices else f"is '{value}', but must be {self.allowed}"
         if self.check is not None:
             allowed = self.check(value)
             return f"is '{value}', but must be {allowed}" if allowed else ""
@@ -86,6 +113,55 @@ class Setting:
         """Whether the setting is declared without a range: words, yes or no, or several numbers."""
         return not self.whole and all(bound is None for bound in (self.low, self.high, self.above, self.below))
 
+    # --- how it is offered ---
+
+    @property
+    def option(self) -> str:
+        """The terminal's option.
+
+        >>> Setting("spacing_mm", 1.0, "", unit="mm").option
+        '--spacing'
+        """
+        return self.flag or "--" + self.name.removesuffix(f"_{self.unit}").replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """What the panel calls it, with its unit.
+
+        >>> Setting("spacing_mm", 1.0, "", unit="mm").title
+        'Spacing, mm'
+        """
+        words = self.label or self.name.removesuffix(f"_{self.unit}").replace("_", " ").capitalize()
+        return f"{words}, {self.unit}" if self.unit else words
+
+    @property
+    def description(self) -> str:
+        """The help with the unit, for the terminal."""
+        return self.help + (f" In {self.unit}." if self.unit else "")
+
+    @property
+    def tip(self) -> str:
+        """The help with unit and default, for a tooltip."""
+        if self.default is None or self.varies or isinstance(self.default, (bool, str)):
+            return self.description
+        return f"{self.description} Default: {self.default:g}."
+
+    @property
+    def decimals(self) -> int:
+        """How many digits after the point a widget shows: those of the step.
+
+        >>> Setting("a", 1.0, "", step=0.25).decimals, Setting("b", 1.0, "", step=2).decimals
+        (2, 0)
+        """
+        text = f"{self.step if self.step is not None else 0.01:.6f}".rstrip("0")
+        return 0 if self.whole else len(text.partition(".")[2])
+
+    def narrowed(self) -> Setting:
+        """The setting with what the panel offers as its range; None where that is not bounded."""
+        if self.usual is None:
+            return self
+        return replace(self, low=self.usual[0], high=self.usual[1], above=None, below=None)
+
 
 def setting(default: Any, help: str, **more: Any) -> Any:
     """A field of a settings class; the arguments are those of `Setting`."""
@@ -99,6 +175,16 @@ def settings_of(settings: Any) -> tuple[Setting, ...]:
         for one in fields(settings)
         if _KEY in one.metadata
     )
+
+
+def offered_settings(settings: Any) -> tuple[Setting, ...]:
+    """Those that the terminal offers."""
+    return tuple(one for one in settings_of(settings) if not one.expert)
+
+
+def panel_settings(settings: Any) -> tuple[Setting, ...]:
+    """Those that Slicer's parameter node and panel offer."""
+    return tuple(one for one in offered_settings(settings) if one.panel)
 
 
 def setting_of(settings: Any, name: str) -> Setting:
@@ -115,9 +201,14 @@ def check_settings(value: Any) -> None:
     for one in settings_of(value):
         problem = one.problem(getattr(value, one.name))
         if problem:
-            raise InputError(f"'{one.name}' {problem}.")
+            raise InputError(problem)
 
 
-def one_of(*words: str) -> Callable[[Any], str]:
-    """A check for a setting that is one of some words."""
-    return lambda value: "" if value in words else f"one of {', '.join(words)}"
+def recorded(value: Any) -> dict[str, Any]:
+    """Every setting of a value by its name, for a record; of paths their names alone, and nothing for None."""
+    values = {one.name: getattr(value, one.name) for one in settings_of(value)}
+    return {
+        name: content.name if isinstance(content, PurePath) else content
+        for name, content in values.items()
+        if content is not None
+    }

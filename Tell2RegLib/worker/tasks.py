@@ -16,7 +16,7 @@ from Tell2RegLib.support.progress import ProgressTracker
 from Tell2RegLib.worker import requests
 
 if TYPE_CHECKING:
-    from Tell2RegLib.pipeline.prompt_query import Networks
+    from Tell2RegLib.region_sources.grounded_sam_networks import Networks
     from Tell2RegLib.results.result import RegistrationResult
 
 
@@ -31,7 +31,7 @@ class Kept:
     def networks(self) -> Networks:
         """Made when they are first asked for: their home imports more than a light task needs."""
         if self._networks is None:
-            from Tell2RegLib.pipeline.prompt_query import Networks
+            from Tell2RegLib.region_sources.grounded_sam_networks import Networks
 
             self._networks = Networks()
         return self._networks

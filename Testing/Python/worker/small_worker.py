@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib.pipeline import prompt_query as words_module
-from Tell2RegLib.pipeline.prompt_query import PromptQuery
+from Tell2RegLib.region_sources import grounded_sam_networks
+from Tell2RegLib.region_sources.grounded_sam import GroundedSam
+from Tell2RegLib.region_sources.grounded_sam_networks import Networks
 from Tell2RegLib.worker.serve import serve
 from Tell2RegLib.worker.tasks import TASKS, Run, Task
 from Testing.Python.by_words import Bench, a_bench
@@ -24,12 +24,13 @@ from Testing.Python.by_words import Bench, a_bench
 HOLD = "TELL2REG_TEST_HOLD"
 
 
-def simulated(prompts: Sequence[str], models: str = "demo", **options: Any) -> PromptQuery:
-    """In the place of `query_by_models`."""
-    found = the_bench().words(*prompts)
-    if options["networks"] is not None and options["networks"].loads == 0:
-        options["networks"].loads = 1
-    return replace(found, models={f"simulated-{models}": "0" * 64})
+def simulated(*, models: str = "demo", networks: Networks | None = None) -> GroundedSam:
+    """In the place of `grounded_sam_by_options`."""
+    source = the_bench().words().source
+    assert isinstance(source, GroundedSam)
+    if networks is not None and networks.loads == 0:
+        networks.loads = 1
+    return replace(source, weights={f"simulated-{models}": "0" * 64})
 
 
 @cache
@@ -62,5 +63,5 @@ def stage_to_hold() -> str:
 
 
 if __name__ == "__main__":
-    words_module.query_by_models = simulated
+    grounded_sam_networks.grounded_sam_by_options = simulated
     serve({name: held(task) for name, task in TASKS.items()})

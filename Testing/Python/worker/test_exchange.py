@@ -146,7 +146,7 @@ def test_a_request_within_a_request_comes_back_as_it_was(tmp_path: Path, a_hosti
 
 
 def test_settings_cross_whole_and_are_checked_on_arrival(tmp_path: Path) -> None:
-    options = FindOptions(threshold=0.9, slice_step=3, keep_embeddings=Path("kept"), cross_prompts=True)
+    options = FindOptions(similarity_threshold=0.9, slice_step=3, keep_embeddings=Path("kept"), cross_prompts=True)
     settings = FitSettings(kind="ffd", smoothness=1.25, device="cuda:1")
     assert there_and_back((options, settings), tmp_path) == (options, settings)
 

@@ -14,6 +14,7 @@ from Tell2RegLib.errors import Cancelled, InputError, ModelError
 from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.installed import Store
 from Tell2RegLib.pipeline import prompt_query as words_module
+from Tell2RegLib.region_sources import grounded_sam_networks as networks_module
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.worker import checking
@@ -206,7 +207,7 @@ def test_a_request_for_models_that_makes_no_sense_is_refused(action: str, words:
 
 def test_networks_are_loaded_once_and_let_go_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        words_module,
+        networks_module,
         "grounded_sam",
         lambda files, **options: GroundedSam(object(), object(), DetectionSettings(region_score=0.25)),  # type: ignore[arg-type]
     )
