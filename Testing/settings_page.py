@@ -7,18 +7,26 @@ from typing import Any
 
 from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.transform_kinds import KINDS, TransformKind
 from Tell2RegLib.support.settings import Setting, settings_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
-Every setting is declared once, in the class named in its section. The options of `tell2reg`, the range checks and this
-page are generated from that declaration. `make docs` writes this page.
+Every setting is declared once, in the class named in its section. The options of `tell2reg`, the parameters and widgets
+of the Slicer module, the range checks, the record and this page are made from that declaration. `make docs` writes this
+page. Settings without an option are for Python code.
 """
+OFFERED = (FindOptions, FitSettings)
+"""The classes with settings that the terminal offers."""
 CHAPTERS = (
     ("Finding and pairing regions", FindOptions),
+    ("Detecting regions", DetectionSettings),
+    ("Pairing regions", MatchSettings),
+    ("Geometric check of pairs", GeometrySettings),
     ("Fitting", FitSettings),
     ("Trust in a propagated target", TrustSettings),
 )
@@ -36,14 +44,17 @@ def _kinds() -> str:
 
 
 def _chapter(title: str, settings: type) -> str:
-    rows = [_row(one) for one in settings_of(settings)]
-    head = ["| setting | default | allowed | what it does |", "|---|---|---|---|"]
+    rows = [_row(one, settings in OFFERED) for one in settings_of(settings)]
+    head = ["| setting | option | default | allowed | what it does |", "|---|---|---|---|---|"]
+    if settings not in OFFERED:
+        head = [line.replace(" option |", "", 1).replace("---|", "", 1) for line in head]
     return "\n".join([f"## {title}", "", f"`{settings.__module__}.{settings.__name__}`", "", *head, *rows, ""])
 
 
-def _row(one: Setting) -> str:
-    allowed = "" if one.check or one.is_no_number else one.allowed
-    return f"| `{one.name}` | {_shown(one)} | {allowed} | {one.help} |"
+def _row(one: Setting, offered: bool) -> str:
+    allowed = one.allowed if one.choices or not (one.check or one.is_no_number) else ""
+    option = (f"| `{one.option}` " if not one.expert else "| ") if offered else ""
+    return f"| `{one.name}` {option}| {_shown(one)} | {allowed} | {one.help} |"
 
 
 def _shown(one: Setting) -> str:

@@ -2,82 +2,88 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.assignment import Method
+from Tell2RegLib.support.settings import check_settings, setting
 
 Mode = Literal["regions", "slices"]
 
 
 @dataclass(frozen=True)
 class GeometrySettings:
-    """When a pair is taken to lie at another place than the other pairs say; all ours.
-
-    Args:
-        tolerance_mm: centroids may be so far off, because organs move on their own: up to 6 mm in the phantoms, and
-            more in patients.
-        tolerance_radii: and so many of the region's own radii more, because where a region is cut moves its centroid.
-        most_turn_deg: bodies lie alike: no larger rotation between the volumes is considered, so no half turn that
-            would swap left and right.
-        most_scale: nor a larger scale, or a smaller one than its inverse.
-        most_volume_ratio: one region may be so many times as large as the other, at the scale of all (bladders fill).
-        least_support: so many other pairs must agree before one is switched off without a better partner.
-        tie: at the edge of what is allowed, in place or in size, a pair counts as so much less similar, so that of
-            look-alikes the nearer and the more alike in size wins.
+    """When a pair is taken to lie elsewhere than the other pairs say; docs/settings.md lists defaults and ranges.
 
     Raises:
         InputError: a value that makes no sense.
     """
 
-    tolerance_mm: float = 15.0
-    tolerance_radii: float = 0.5
-    most_turn_deg: float = 45.0
-    most_scale: float = 1.6
-    most_volume_ratio: float = 5.0
-    least_support: int = 3
-    tie: float = 0.05
+    tolerance_mm: float = setting(
+        15.0,
+        "Centroids may differ by this much, because organs move on their own: up to 6 mm in the phantoms, and more in "
+        "patients (ours).",
+        unit="mm",
+        low=0.1,
+    )
+    tolerance_radii: float = setting(
+        0.5, "And by so many of the region's radii more: where a region is cut moves its centroid (ours).", low=0
+    )
+    most_turn_deg: float = setting(
+        45.0,
+        "Maximum rotation between the volumes: patients lie alike, and from 90 degrees on sides can be swapped (ours).",
+        unit="degrees",
+        low=1,
+        below=90,
+    )
+    most_scale: float = setting(1.6, "Maximum scale between the volumes, and its inverse the minimum (ours).", low=1.01)
+    most_volume_ratio: float = setting(
+        5.0, "Maximum ratio of the volumes of a pair, at the scale of all: bladders fill (ours).", low=1
+    )
+    least_support: int = setting(
+        3,
+        "Number of other pairs that must agree before one is rejected without a better partner (ours).",
+        low=2,
+        whole=True,
+    )
+    tie: float = setting(
+        0.05,
+        "At the limit of position or size a pair counts as so much less similar: of two alike, the nearer and the more "
+        "alike in size wins (ours).",
+        low=0,
+    )
 
     def __post_init__(self) -> None:
-        lowest = {"tolerance_mm": 0.1, "most_turn_deg": 1.0, "most_scale": 1.01, "most_volume_ratio": 1.0}
-        for name in self.__dataclass_fields__:
-            value, least = getattr(self, name), lowest.get(name, 2 if name == "least_support" else 0)
-            if not (math.isfinite(value) and value >= least):
-                raise InputError(f"'{name}' is {value}, but it must be a number of at least {least}.")
-        if self.most_turn_deg >= 90:
-            raise InputError(f"'most_turn_deg' is {self.most_turn_deg}, but from 90 degrees on sides can be swapped.")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """How regions found by words are paired.
+    """How regions found by words are paired; docs/settings.md lists defaults and ranges.
 
     Args:
-        mode: "regions" pairs 3-D regions (ours); "slices" pairs masks of slice k with masks of slice k (paper).
-        threshold: the cosine of a pair must be above it (research code: 0.8).
-        method: "greedy" (paper, Algorithm 1) or "optimal" (ours).
-        cross_prompts: whether regions of different prompts may be paired (paper: yes). Ours is no: the words are what
-            the user means, and a bladder that is paired with a prostate looks right in every number but the place.
-        geometry: the check of places; none when None (paper).
+        geometry: the geometric check; none when None (paper).
 
     Raises:
         InputError: a value that makes no sense.
     """
 
-    mode: Mode = "regions"
-    threshold: float = 0.8
-    method: Method = "greedy"
-    cross_prompts: bool = False
+    mode: Mode = setting(
+        "regions",
+        "'regions' pairs 3-D regions (ours); 'slices' pairs masks of slice k with masks of slice k (paper).",
+        choices=get_args(Mode),
+    )
+    threshold: float = setting(0.8, "Minimum cosine similarity of a pair (research code: 0.8).", low=-1, below=1)
+    method: Method = setting("greedy", "'greedy' (paper, Algorithm 1) or 'optimal' (ours).", choices=get_args(Method))
+    cross_prompts: bool = setting(
+        False,
+        "Allow pairs of different prompts (paper: yes). Ours is no: the words are what the user means, and a bladder "
+        "that is paired with a prostate looks right in every number but the place.",
+    )
     geometry: GeometrySettings | None = field(default_factory=GeometrySettings)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", get_args(Mode)), ("method", get_args(Method))):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"'{name}' is '{getattr(self, name)}', but it must be one of: {', '.join(allowed)}.")
-        if not -1 <= self.threshold < 1:
-            raise InputError(f"'threshold' is {self.threshold}, but a cosine lies between -1 and 1.")
+        check_settings(self)
 
     @classmethod
     def paper(cls) -> MatchSettings:

@@ -157,10 +157,14 @@ class Setting:
         return 0 if self.whole else len(text.partition(".")[2])
 
     def narrowed(self) -> Setting:
-        """The setting with what the panel offers as its range; None where that is not bounded."""
-        if self.usual is None:
-            return self
-        return replace(self, low=self.usual[0], high=self.usual[1], above=None, below=None)
+        """The setting with the range that the panel offers: the usual one, else the whole one, its ends included."""
+        low, high = self.usual or (self.low, self.high)
+        end = 10.0**-self.decimals
+        if low is None and self.above is not None:
+            low = self.above + end
+        if high is None and self.below is not None:
+            high = self.below - end
+        return replace(self, low=low, high=high, above=None, below=None)
 
 
 def setting(default: Any, help: str, **more: Any) -> Any:

@@ -20,7 +20,7 @@ class Rule:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WithinRange(Rule):
     minimum: float
     maximum: float
@@ -29,7 +29,7 @@ class WithinRange(Rule):
         return bool(self.minimum <= value <= self.maximum)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Minimum(Rule):
     minimum: float
 

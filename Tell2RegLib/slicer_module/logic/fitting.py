@@ -9,10 +9,8 @@ from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import FIT
 from Tell2RegLib.slicer_module.logic.decisions import DecisionsLogic
-from Tell2RegLib.slicer_module.logic.parameters import (
-    WORDS,
-    promptsOf,
-)
+from Tell2RegLib.slicer_module.logic.parameters import byWords, promptsOf
+from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings, fitParameters
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
 from Tell2RegLib.slicer_module.scene.fit_summary import SUMMARY, FitRow, fromTheVolumeAsItLies, rowsOfFit, summaryOf
@@ -46,12 +44,14 @@ class FittingLogic(DecisionsLogic):
 
     @property
     def fitIsOld(self) -> bool:
-        """Whether the accepted pairs or the smoothness have changed since the fit."""
+        """Whether the accepted pairs or a setting of the fit have changed since the fit."""
         fitted = self.parameters.fittedPairs
         if not fitted:
             return False
-        stiffer = self.fitSummary.get("smoothness", self.parameters.smoothness) != self.parameters.smoothness
-        return stiffer or not pair_decisions.same_for_the_fit(pair_decisions.from_json(fitted), self.rows)
+        now = fitParameters(self.parameters)
+        return self.fitSummary.get("settings", now) != now or not pair_decisions.same_for_the_fit(
+            pair_decisions.from_json(fitted), self.rows
+        )
 
     def fit(self, waitForCompletion: bool = False) -> None:
         """Fit rigid, affine and deformable transforms to the accepted pairs, with the segments as they are now.
@@ -63,13 +63,14 @@ class FittingLogic(DecisionsLogic):
             Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
         """
         requested, request = self._fitRequest()
+        settings = fitParameters(self.parameters)
         keep, initial, rows = RunInputs(self.parameters), input_checks.initialMatrix(self.parameters), self.rows
 
         def fitted(reply: FitReply) -> None:
             keep.raiseIfGone(self.parameters)
             fit = reply.fit
             with self._inOneGo():
-                self._putFit(fit, reply, request, requested, initial, rows)
+                self._putFit(fit, reply, request, requested, initial, rows, settings)
             self.pairsChanged.emit()
             self.fitChanged.emit()
 
@@ -84,8 +85,8 @@ class FittingLogic(DecisionsLogic):
             fixed=fixed,
             moving=moving,
             pairs=tuple(pair for _, pair in pairs),
-            settings=FitSettings(smoothness=own.smoothness, device=own.device),
-            prompts=promptsOf(own.prompts) if own.source == WORDS else (),
+            settings=chosenSettings(own, FitSettings),
+            prompts=promptsOf(own.prompts) if byWords(own) else (),
             models=mappingOf(own.modelHashes),
             parameters=mappingOf(own.foundParameters),
         )
@@ -99,19 +100,20 @@ class FittingLogic(DecisionsLogic):
         requested: Rows,
         initial: Floats | None,
         rows: Rows,
+        settings: dict[str, Any],
     ) -> None:
         """Show a fit.
 
         Args:
             requested: the rows of the request's pairs.
             rows: all of them when the fit was asked for.
+            settings: those of the fit, as parameters.
         """
         transform, linear = fromTheVolumeAsItLies(fit, initial)
         own = self.parameters
         own.shown = "none"
         result_nodes.showFit(own, transform, linear, fit.jacobian, reply.provenance)
-        smoothness = {"smoothness": request.settings.smoothness}
-        own.fitSummary = json.dumps({**summaryOf(fit, reply, request.pairs, requested), **smoothness})
+        own.fitSummary = json.dumps({**summaryOf(fit, reply, request.pairs, requested), "settings": settings})
         own.fittedPairs = pair_decisions.to_json(rows)
         measures = {
             row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}
@@ -125,7 +127,7 @@ class FittingLogic(DecisionsLogic):
     def whyOutdated(self) -> str:
         """Why the fit is outdated, one sentence; empty when it is not, and before a fit."""
         if self.fitIsOld:
-            return "The accepted pairs or the smoothness have changed since the fit."
+            return "The accepted pairs or the settings of the fit have changed since."
         if self._regions.edited(self.parameters, self._fittedRows(), self.fitSummary.get("regions")):
             return "Regions have been edited since the fit."
         return ""

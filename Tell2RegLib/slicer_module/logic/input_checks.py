@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.slicer_module.logic.parameters import WORDS, Tell2RegParameterNode, promptsOf
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode, byWords, promptsOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.slicer_module.scene.result_volumes import isForOthers, nameOfVolume, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import regions_from_segmentation
@@ -60,7 +60,7 @@ def whyNotFind(parameters: Tell2RegParameterNode) -> str:
     reason = whyNotImages(parameters)
     if reason:
         return reason
-    if parameters.source == WORDS:
+    if byWords(parameters):
         return "" if promptsOf(parameters.prompts) else "Type what to look for, one word or phrase per line."
     for side, node in (("fixed", parameters.fixedSegmentation), ("moving", parameters.movingSegmentation)):
         if node is None:

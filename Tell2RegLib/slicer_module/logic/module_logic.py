@@ -10,19 +10,17 @@ From a script in Slicer:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.slicer_module.logic import plan
 from Tell2RegLib.slicer_module.logic.core import DEMO, FIND, FIT, REPORT
-from Tell2RegLib.slicer_module.logic.parameters import (
-    SEARCH_DEFAULTS,
-    WORDS,
-)
+from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS
 from Tell2RegLib.slicer_module.logic.propagation import PropagationLogic
 from Tell2RegLib.slicer_module.logic.search import SearchLogic
+from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_DEFAULTS, SETTING_PARAMETERS, raiseIfWrong
 from Tell2RegLib.slicer_module.run.runs import Outcome
 
 
@@ -43,8 +41,6 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
         prompts: Sequence[str] | None = None,
         fixedSegmentation: Any = None,
         movingSegmentation: Any = None,
-        models: str = "demo",
-        device: str = "auto",
         smoothness: float | None = None,
         initialTransform: Any = None,
         **options: Any,
@@ -58,10 +54,10 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             fixedNode, movingNode: vtkMRMLScalarVolumeNode.
             prompts: the words; None to take the segmentations.
             fixedSegmentation, movingSegmentation: vtkMRMLSegmentationNode.
-            models, device: as the library calls them.
             smoothness: of the fit; None takes what suits words or drawn regions.
             initialTransform: vtkMRMLLinearTransformNode, rigid: lays the moving volume roughly onto the fixed one.
-            options: of the search, by their names in the parameter node: `similarityThreshold=0.9`, `sliceStep=2`, ...
+            options: other settings, by their names in the parameter node: `models="fast"`, `similarityThreshold=0.9`,
+                `source="a plug-in"`, ...
 
         Returns:
             The grid transform node, from parent: the moving volume put under it is shown in fixed space.
@@ -70,22 +66,31 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             Tell2RegError: what went wrong, in one sentence.
         """
         own = self.getParameterNode()
-        unknown = sorted(set(options) - set(SEARCH_DEFAULTS))
-        if unknown:
-            raise InputError(f"There is no option '{unknown[0]}'; there are {', '.join(SEARCH_DEFAULTS)}.")
+        if smoothness is None:
+            smoothness = default_smoothness(by_words=prompts is not None)
+        settings = {**SETTING_DEFAULTS, "smoothness": smoothness, **options}
+        _check(settings)
         self._setAside()
         own.fixedVolume, own.movingVolume, own.initialTransform = fixedNode, movingNode, initialTransform
         own.trueTargets, own.direction = None, plan.MOVING_TO_FIXED
-        for name, value in {**SEARCH_DEFAULTS, **options}.items():
+        for name, value in settings.items():
             setattr(own, name, value)
-        own.models, own.device = models, device
-        own.source = "segmentations" if prompts is None else WORDS
+        if prompts is None:
+            own.source = SEGMENTATIONS
         own.prompts = "\n".join(prompts or ())
         own.fixedSegmentation, own.movingSegmentation = fixedSegmentation, movingSegmentation
-        own.smoothness = default_smoothness(prompts is not None) if smoothness is None else smoothness
         self.findRegions(waitForCompletion=True)
         self.fit(waitForCompletion=True)
         return own.deformableTransform
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """See that there are such settings, and that their values are allowed, before anything is changed."""
+    unknown = sorted(set(settings) - set(SETTING_PARAMETERS))
+    if unknown:
+        raise InputError(f"There is no option '{unknown[0]}'; there are {', '.join(SETTING_PARAMETERS)}.")
+    for name, value in settings.items():
+        raiseIfWrong(SETTING_PARAMETERS[name], value)
 
 
 __all__ = ["DEMO", "FIND", "FIT", "REPORT", "Outcome", "Tell2RegLogic"]

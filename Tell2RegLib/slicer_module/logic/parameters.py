@@ -1,6 +1,6 @@
 """Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from slicer import (
     vtkMRMLGridTransformNode,
@@ -11,14 +11,13 @@ from slicer import (
     vtkMRMLTableNode,
     vtkMRMLTextNode,
 )
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
-from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.slicer_module.logic.setting_parameters import SettingParameters
 from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, LINEAR
 
-WORDS, SEGMENTATIONS = "words", "segmentations"
-"""Where regions come from."""
+SEGMENTATIONS = "segmentations"
+"""The parameter `source` when the regions come from two segmentations; otherwise it is a source of the library."""
 SHOWN = ("none", *LINEAR, ANY_DEFORMABLE)
 """What the views can show of the moving volume."""
 VIEWS = ("side", "fade", "checkerboard", "flicker")
@@ -27,28 +26,18 @@ CARRY_BY = (ANY_DEFORMABLE, *reversed(LINEAR))
 """The transforms of a fit that can carry a plan."""
 
 
-SEARCH_DEFAULTS: dict[str, Any] = {
-    "similarityThreshold": FindOptions.threshold,
-    "boxThreshold": FindOptions.box_threshold or 0.0,
-    "spacingMm": FindOptions.spacing_mm,
-    "sliceStep": FindOptions.slice_step,
-    "paperMode": FindOptions.paper_mode,
-    "crossPrompts": bool(FindOptions.cross_prompts),
-}
-"""Options of the search and what they are until somebody chooses."""
-
-
 @parameterNodeWrapper
-class Tell2RegParameterNode:
+class Tell2RegParameterNode(SettingParameters):
     """What a person chose, and the nodes that came of it.
+
+    The settings of the library (models, device, spacingMm, similarityThreshold, smoothness, ...) are parameters of the
+    same names as in docs/settings.md, in Slicer's spelling: see setting_parameters.py. 0 and "" leave the choice to the
+    library where it has one.
 
     fixedVolume, movingVolume, initialTransform: the input; the transform lays the moving volume roughly on the other.
     prompts: one per line.  preset: where they come from.
-    source: "words" or "segmentations"; fixedSegmentation and movingSegmentation are the input of the latter.
-    models, device: as the library calls them.
-    similarityThreshold, boxThreshold (0: what suits the weights), spacingMm, sliceStep, paperMode, crossPrompts: see
-        docs/words-to-regions.md.
-    smoothness: of the fit, see docs/method.md.
+    source: a source of regions by words, or SEGMENTATIONS; fixedSegmentation and movingSegmentation are the input of
+        the latter.
     shown: what the views show of the moving volume, one of SHOWN;  view: how, one of VIEWS.
     direction: of the plan, "movingToFixed" or "fixedToMoving";  trueTargets: where its targets truly are, where known.
     carryBy: the transform that carries the plan, one of CARRY_BY;  carriedPlan: the verdicts as JSON (plan_record.py).
@@ -72,20 +61,9 @@ class Tell2RegParameterNode:
 
     preset: str = ""
     prompts: str = ""
-    similarityThreshold: Annotated[float, WithinRange(0.0, 0.99)] = SEARCH_DEFAULTS["similarityThreshold"]
-    boxThreshold: Annotated[float, WithinRange(0.0, 1.0)] = SEARCH_DEFAULTS["boxThreshold"]
-    spacingMm: Annotated[float, WithinRange(0.25, 5.0)] = SEARCH_DEFAULTS["spacingMm"]
-    sliceStep: Annotated[int, WithinRange(1, 10)] = SEARCH_DEFAULTS["sliceStep"]
-    paperMode: bool = SEARCH_DEFAULTS["paperMode"]
-    crossPrompts: bool = SEARCH_DEFAULTS["crossPrompts"]
-
-    source: str = WORDS
     fixedSegmentation: vtkMRMLSegmentationNode
     movingSegmentation: vtkMRMLSegmentationNode
-    models: str = FindOptions.models
-    device: str = FindOptions.device
 
-    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = SMOOTHNESS_OF_FOUND
     shown: str = "none"
     view: str = "side"
     direction: str = "movingToFixed"
@@ -112,6 +90,11 @@ class Tell2RegParameterNode:
     pairsTable: vtkMRMLTableNode
     targetsTable: vtkMRMLTableNode
     provenance: vtkMRMLTextNode
+
+
+def byWords(parameters: Any) -> bool:
+    """Whether the regions are looked for by words, with whichever source, and not taken from segmentations."""
+    return bool(parameters.source != SEGMENTATIONS)
 
 
 def promptsOf(text: str) -> tuple[str, ...]:

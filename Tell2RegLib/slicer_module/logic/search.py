@@ -8,15 +8,13 @@ from dataclasses import replace
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.by_name import pairs_by_name
 from Tell2RegLib.matching.pairs import unpaired
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import DEMO, FIND
 from Tell2RegLib.slicer_module.logic.decisions import DecisionsLogic
 from Tell2RegLib.slicer_module.logic.found_summary import FoundSummary, summaryOfFound
-from Tell2RegLib.slicer_module.logic.parameters import (
-    WORDS,
-    promptsOf,
-)
-from Tell2RegLib.slicer_module.logic.search_options import searchOptions
+from Tell2RegLib.slicer_module.logic.parameters import byWords, promptsOf
+from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
 from Tell2RegLib.slicer_module.scene.result_nodes import FoundPairs
@@ -77,14 +75,14 @@ class SearchLogic(DecisionsLogic):
         input_checks.raiseIf(self.whyNotFind())
         fixed, moving = input_checks.readVolumes(own)
         keep = RunInputs(own)
-        if own.source != WORDS:
+        if not byWords(own):
             self._showFound(self._pairsOfSegmentations(fixed, moving), keep)
             return
         request = FindRequest(
             fixed=fixed,
             moving=moving,
             prompts=promptsOf(own.prompts),
-            options=searchOptions(own),
+            options=chosenSettings(own, FindOptions),
         )
         self.runs.start(FIND, request, lambda reply: self._found(reply, keep), waitForCompletion)
 

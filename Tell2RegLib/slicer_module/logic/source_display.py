@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from Tell2RegLib.slicer_module.logic.input_checks import whyForeign
-from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, Tell2RegParameterNode
+from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode, byWords
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW, Views
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 
@@ -64,7 +64,7 @@ class SourceDisplay:
 
 def _chosen(parameters: Tell2RegParameterNode) -> list[tuple]:
     """The chosen segmentations with their view, and whether Tell2Reg draws the segments of that side itself."""
-    if parameters.source != SEGMENTATIONS:
+    if byWords(parameters):
         return []
     foreign = bool(whyForeign(parameters))
     sides = (

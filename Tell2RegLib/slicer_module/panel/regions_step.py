@@ -11,10 +11,12 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.fitting.settings import default_smoothness
+from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.region_sources.registry import runs_models, source_names
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
 from Tell2RegLib.slicer_module.logic.found_summary import FoundSummary
 from Tell2RegLib.slicer_module.logic.module_logic import FIND, Tell2RegLogic
-from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, WORDS
+from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, byWords
 from Tell2RegLib.slicer_module.logic.source_display import SourceDisplay
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.models_box import ModelsBox
@@ -38,8 +40,7 @@ class RegionsStep:
         self._sources = SourceDisplay(panel.views)
         self._filled: tuple | None = None
         ui = self._ui
-        ui.sourceCombo.addItem(_("words"), WORDS)
-        ui.sourceCombo.addItem(_("existing segmentations"), SEGMENTATIONS)
+        self._fillSources()
         ui.sourceCombo.connect("activated(int)", self._sourceChosen)
         self.models = ModelsBox(panel)
         self.row = RunRow(panel.logic.runs, FIND, ui.findButton, ui.findProgress, ui.findLabel, self._find)
@@ -111,17 +112,20 @@ class RegionsStep:
     def update(self) -> None:
         """Enable what can be used, fill the table."""
         own, ui, logic = self._logic.parameters, self._ui, self._logic
-        words = own.source == WORDS
+        words, models = byWords(own), byWords(own) and runs_models(own.source)
+        if ui.sourceCombo.findData(own.source) < 0:  # a plug-in that is gone, or came since
+            self._fillSources(own.source)
         ui.sourceCombo.setCurrentIndex(ui.sourceCombo.findData(own.source))
         for name in ("fixedSegmentation", "movingSegmentation"):
             getattr(ui, name).setVisible(not words)
             getattr(ui, f"{name}Label").setVisible(not words)
-        for widget in (ui.modelsRowLabel, ui.modelsCombo, ui.modelsStatus):
-            widget.setVisible(words)
+        for widget in (ui.modelsComboLabel, ui.modelsCombo, ui.modelsStatus):
+            widget.setVisible(models)
         ui.modelsBox.setVisible(words or bool(self.models.missingPackages))  # the fit needs packages, not models
         ui.findButton.text = _("Cancel") if logic.runs.current == FIND else self._findText(words)
         self.row.update(
-            logic.whyNotFind() or (self.models.whyNotFind() if words else ""),
+            logic.whyNotFind()
+            or (self.models.whyNotFind() if models else self.models.missingPackages if words else ""),
             _("Look for the words in both volumes") if words else _("Read the segments and pair those of one name"),
         )
         self.models.update()
@@ -135,6 +139,16 @@ class RegionsStep:
     def letGo(self) -> None:
         """The person leaves: the own segmentations are shown as they were."""
         self._sources.letGo()
+
+    def _fillSources(self, chosen: str = FindOptions.source) -> None:
+        """The sources of the library, those of plug-ins by their names, and the segmentations of the scene."""
+        combo = self._ui.sourceCombo
+        combo.clear()
+        for name in dict.fromkeys((*source_names(), *([] if chosen == SEGMENTATIONS else [chosen]))):
+            combo.addItem(
+                _("words") if name == FindOptions.source else _("words, by {source}").format(source=name), name
+            )
+        combo.addItem(_("existing segmentations"), SEGMENTATIONS)
 
     def _findText(self, words: bool) -> str:
         return _("Find regions") if words else _("Pair segments")
@@ -224,7 +238,7 @@ class RegionsStep:
     def _sourceChosen(self, index: int) -> None:
         own = self._logic.parameters
         own.source = self._ui.sourceCombo.itemData(index)
-        own.smoothness = default_smoothness(own.source == WORDS)
+        own.smoothness = default_smoothness(byWords(own))
 
     def _selected(self) -> None:
         if self._filling:

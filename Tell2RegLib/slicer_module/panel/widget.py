@@ -10,6 +10,7 @@ import slicer
 
 from Tell2RegLib.slicer_module.logic.module_logic import Tell2RegLogic
 from Tell2RegLib.slicer_module.panel.panel import Panel
+from Tell2RegLib.slicer_module.panel.setting_rows import addSettings
 
 
 def setUp(widget: Any) -> None:
@@ -17,6 +18,7 @@ def setUp(widget: Any) -> None:
     root = slicer.util.loadUI(widget.resourcePath("UI/Tell2Reg.ui"))
     widget.layout.addWidget(root)
     widget.ui = slicer.util.childWidgetVariables(root)
+    addSettings(widget.ui)
     root.setMRMLScene(slicer.mrmlScene)
     widget.logic = Tell2RegLogic()
     widget.panel = Panel(widget.ui, widget.logic, widget)

@@ -279,15 +279,17 @@ def test_the_paper_has_no_check_of_places(patients) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"mode": "volumes"}, "'mode' is 'volumes', but it must be one of: regions, slices"),
-        ({"method": "best"}, "'method' is 'best', but it must be one of: greedy, optimal"),
-        ({"threshold": 1.0}, "'threshold' is 1.0, but a cosine lies"),
+        ({"mode": "volumes"}, "'mode' is 'volumes', but must be one of regions, slices"),
+        ({"method": "best"}, "'method' is 'best', but must be one of greedy, optimal"),
+        ({"threshold": 1.0}, "'threshold' is 1, but must be a number of at least -1 and below 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_told(wrong: dict[str, object], told: str) -> None:
     with pytest.raises(InputError, match=told):
         MatchSettings(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="'most_turn_deg' is 90, but from 90 degrees on"):
+    with pytest.raises(
+        InputError, match="'most_turn_deg' is 90, but must be a number of at least 1 and below 90 degrees"
+    ):
         GeometrySettings(most_turn_deg=90)
     with pytest.raises(InputError, match="'tolerance_mm' is 0"):
         GeometrySettings(tolerance_mm=0)

@@ -218,7 +218,7 @@ def test_arrays_become_regions_and_fields_without_simpleitk() -> None:
 PACKAGE_OF = {"PIL": "pillow"}
 """Import names that are not the package's name."""
 IN_SLICER_OR_AN_EXTRA = {
-    *("slicer", "qt", "vtk", "vtkmodules", "packaging", "PyTorchUtils", "SampleData"),
+    *("slicer", "qt", "ctk", "vtk", "vtkmodules", "packaging", "PyTorchUtils", "SampleData"),
     *("transformers", "groundingdino", "segment_anything", "safetensors", "torchvision"),
     "triton",  # torch brings it on Linux; elsewhere what uses it is left out
 }

@@ -127,14 +127,14 @@ def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"spacing_mm": 0.0}, "'spacing_mm' is 0.0, but a spacing must be"),
+        ({"spacing_mm": 0.0}, "'spacing_mm' is 0, but must be a number above 0 mm"),
         ({"slice_spacing_mm": np.nan}, "'slice_spacing_mm' is nan"),
-        ({"mask_overlap": 1.2}, "'mask_overlap' is 1.2, but it is a share"),
+        ({"mask_overlap": 1.2}, "'mask_overlap' is 1.2, but must be a number of at least 0 and at most 1"),
         ({"mask_smallest": 0.6}, r"'mask_smallest' \(0.6\) is above mask_largest \(0.5\)"),
-        ({"slice_step": 0}, "'slice_step' is 0, but it must be a whole number of at least 1"),
+        ({"slice_step": 0}, "'slice_step' is 0, but must be a whole number of at least 1"),
         ({"min_slices": 1.5}, "'min_slices' is 1.5"),
         ({"most_regions": 0}, "'most_regions' is 0"),
-        ({"min_volume_ml": -1.0}, "'min_volume_ml' is -1.0"),
+        ({"min_volume_ml": -1.0}, "'min_volume_ml' is -1"),
     ],
 )
 def test_settings_that_make_no_sense_are_told(wrong: dict[str, float], told: str) -> None:

@@ -54,7 +54,7 @@ def test_drawings_are_hidden_while_their_pairs_are_drawn_and_as_before_when_the_
     assert not any(display.GetNumberOfViewNodeIDs() for display in displays(drawings))
     slicer.util.selectModule("Tell2Reg")
     assert [display.GetVisibility() for display in displays(drawings)] == [0, 0]
-    drawings.own.source = "words"
+    drawings.own.source = "grounded_sam"
     assert [display.GetVisibility() for display in displays(drawings)] == [1, 1]
 
 

@@ -214,7 +214,7 @@ def test_carried_copies_of_an_earlier_registration_are_not_replaced_and_not_carr
 
 
 def test_a_registration_takes_no_option_of_the_last_one(script) -> None:
-    from Tell2RegLib.slicer_module.logic.parameters import SEARCH_DEFAULTS
+    from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_DEFAULTS
 
     own = script.own
     fixed, moving = own.fixedVolume, own.movingVolume
@@ -225,7 +225,7 @@ def test_a_registration_takes_no_option_of_the_last_one(script) -> None:
     own.paperMode = own.crossPrompts = True
     script.logic.registerVolumes(*other_volumes(script), ["organ"])
     assert own.initialTransform is None
-    assert {name: getattr(own, name) for name in SEARCH_DEFAULTS} == SEARCH_DEFAULTS
+    assert {name: getattr(own, name) for name in SETTING_DEFAULTS} == SETTING_DEFAULTS
 
 
 def test_an_option_that_there_is_not_is_named(script) -> None:

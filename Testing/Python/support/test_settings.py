@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from Tell2RegLib.cli import options
+from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import FitDiverged, InputError, Tell2RegError, error_of
 from Tell2RegLib.evaluation.target_trust import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.support.device import check_device, choose_device
-from Tell2RegLib.support.settings import check_settings, setting, setting_of, settings_of
+from Tell2RegLib.support.settings import check_settings, offered_settings, setting, setting_of, settings_of
+from Tell2RegLib.worker import exchange
 from Testing.settings_page import PAGE, page
 
-DECLARED = (FitSettings, FindOptions, TrustSettings)
+DECLARED = (FitSettings, FindOptions, TrustSettings, DetectionSettings, MatchSettings, GeometrySettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,25 +35,6 @@ class MadeUp:
         check_settings(self)
 
 
-def test_a_made_up_setting_is_found_in_the_help_with_its_default_and_its_range_is_checked() -> None:
-    app = typer.Typer()
-    option = options.option(MadeUp, "glow_mm", "--glow")
-
-    def command(glow: float = MadeUp.glow_mm) -> None:
-        typer.echo(f"glows {MadeUp(glow_mm=glow).glow_mm:g}")
-
-    command.__annotations__["glow"] = options.Annotated[float, option]
-    app.command()(command)
-    text = " ".join(CliRunner().invoke(app, ["--help"]).output.replace("│", " ").split())
-    assert "--glow" in text
-    assert "How far it glows. In mm." in text
-    assert "[default: 2.5]" in text
-    assert CliRunner().invoke(app, ["--glow", "3"]).output == "glows 3\n"
-    refused = CliRunner().invoke(app, ["--glow", "0"])
-    assert refused.exit_code == 2
-    assert "a number above 0 and at most 9 mm" in " ".join(refused.output.replace("│", " ").split())
-
-
 @pytest.mark.parametrize("value", [0, -1, 9.5, math.nan, math.inf, "wide", True])
 def test_a_value_out_of_its_range_is_refused_with_the_range(value: object) -> None:
     with pytest.raises(InputError, match="'glow_mm' is .*, but must be a number above 0 and at most 9 mm"):
@@ -59,10 +44,19 @@ def test_a_value_out_of_its_range_is_refused_with_the_range(value: object) -> No
 @pytest.mark.parametrize("settings", DECLARED)
 def test_every_field_is_declared_with_a_sentence_and_a_default_that_it_allows(settings: type) -> None:
     declared = settings_of(settings)
-    assert {one.name for one in declared} == set(settings.__dataclass_fields__)  # type: ignore[attr-defined]
+    fields = set(settings.__dataclass_fields__)  # type: ignore[attr-defined]
+    assert {one.name for one in declared} == fields - {"geometry"}, "another settings class"
     for one in declared:
         assert one.help.endswith("."), one.name
         assert not one.problem(one.default), one.name
+
+
+@pytest.mark.parametrize("settings", [FitSettings, FindOptions])
+def test_the_panels_range_lies_within_the_librarys(settings: type) -> None:
+    for one in settings_of(settings):
+        for end in one.usual or ():
+            assert not one.problem(end), one.name
+        assert one.usual is None or not one.narrowed().problem(one.default), one.name
 
 
 def test_the_page_of_the_documents_is_the_one_that_the_declarations_give() -> None:
@@ -71,6 +65,52 @@ def test_the_page_of_the_documents_is_the_one_that_the_declarations_give() -> No
 
 def test_a_setting_is_found_by_its_name() -> None:
     assert setting_of(FitSettings, "margin_mm").unit == "mm"
+
+
+# --- the terminal ---
+
+
+def text_of(*words: str) -> str:
+    """What a command prints, as one line without frames."""
+    return " ".join(CliRunner().invoke(app, words).output.replace("│", " ").split())
+
+
+def test_the_terminal_offers_every_setting_that_is_not_for_experts_and_no_other() -> None:
+    text = text_of("register", "--help")
+    offered = {one.option for settings in (FindOptions, FitSettings) for one in offered_settings(settings)}
+    experts = {one.option for one in settings_of(FitSettings) if one.expert}
+    assert {flag for flag in offered if flag in text.split()} == offered
+    assert not {flag for flag in experts if flag in text.split()}
+
+
+WRONG = [
+    (FindOptions, "spacing_mm", 0.0, "--spacing", "'spacing_mm' is 0, but must be a number above 0 mm."),
+    (FindOptions, "device", "gpu", "--device", "'device' is 'gpu', but must be auto, cpu, cuda or cuda:N."),
+    (FitSettings, "smoothness", -1.0, "--smoothness", "'smoothness' is -1, but must be a number of at least 0."),
+    (FitSettings, "kind", "b", "--transform", "'kind' is 'b', but must be one of rigid, affine, svf, ffd, ddf."),
+]
+
+
+@pytest.mark.parametrize(("settings", "name", "value", "flag", "sentence"), WRONG, ids=[row[1] for row in WRONG])
+def test_library_terminal_and_worker_say_the_same_of_a_value_that_is_out_of_range(
+    settings: type, name: str, value: object, flag: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as library:
+        settings(**{name: value})
+    assert str(library.value) == sentence
+
+    assert sentence in text_of("register", "--fixed", "a", "--moving", "b", "--out", "c", flag, str(value))
+
+    exchange.write(settings(), tmp_path, "request")
+    sent = json.loads((tmp_path / "request.json").read_text())
+    sent["fields"][name] = value
+    (tmp_path / "request.json").write_text(json.dumps(sent))
+    with pytest.raises(InputError) as worker:
+        exchange.read(settings, tmp_path, "request")
+    assert str(worker.value) == sentence
+
+
+# --- devices and errors ---
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
