@@ -84,7 +84,7 @@ def regions(
 def _record(found: SourceResult, out: Path) -> dict[str, Any]:
     return {
         "status": "ok" if found.regions else "nothing_found",
-        "reason": "" if found.regions else f"Nothing was found: {' '.join(found.in_words())} Try other words.",
+        "reason": "" if found.regions else found.nothing_found(),
         "output": str(out) if found.regions else None,
         "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
         "messages": list(found.in_words()),

@@ -99,7 +99,7 @@ def _parameters(words: PromptQuery) -> dict[str, Any]:
 def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings) -> str:
     for side, own in (("fixed", fixed), ("moving", moving)):
         if not own.regions:
-            return f"Nothing was found in the {side} volume: {' '.join(own.in_words())} Try other words."
+            return own.nothing_found(side)
     return (
         f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
         f"but no two look alike (similarity above {matching.threshold:g}). Try other words or a lower threshold."

@@ -166,6 +166,15 @@ class SourceResult:
             f"'{c.prompt}': {_counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in self.counts
         )
 
+    def nothing_found(self, side: str = "") -> str:
+        """Why there is nothing to go on with, and what to do, for terminal, worker and panel.
+
+        Args:
+            side: "fixed" or "moving", where there are two volumes.
+        """
+        where = f" in the {side} volume" if side else ""
+        return f"Nothing was found{where}: {' '.join(self.in_words())} Try other words."
+
 
 @runtime_checkable
 class RegionSource(Protocol):

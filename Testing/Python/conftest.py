@@ -6,15 +6,23 @@ permuted or left-handed. What holds on a symmetric grid alone is not shown to ho
 
 from __future__ import annotations
 
+import importlib
 import locale
 import socket
-from collections.abc import Iterator
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from Tell2RegLib.region_sources.registry import GROUP
 from Tell2RegLib.space.grid import Grid
+
+EXAMPLE = Path(__file__).parent / "plugin_example"
+"""The plug-in of docs/plugins.md."""
 
 # The same examples on every run, however slow the machine: a failure here is a failure everywhere.
 settings.register_profile("tell2reg", derandomize=True, deadline=None)
@@ -101,3 +109,38 @@ def values_of():
         return (100 * i + 10 * j + k).astype(dtype)
 
     return make
+
+
+# --- plug-ins ---
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts a package on the path as pip does: its modules, and metadata with its entry points."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    loaded = set(sys.modules)
+
+    def install(package: str, points: dict[str, str], **modules: str) -> None:
+        metadata = tmp_path / f"{package.replace('-', '_')}-0.1.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
+        lines = [f"[{GROUP}]", *(f"{name} = {value}" for name, value in points.items())]
+        (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+
+    yield install
+    for name in set(sys.modules) - loaded:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def the_example(install: Callable[..., None]) -> None:
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    install(
+        project["name"],
+        project["entry-points"]["tell2reg.sources"],
+        bright_spots=(EXAMPLE / "bright_spots.py").read_text(),
+    )

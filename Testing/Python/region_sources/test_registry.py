@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,46 +15,13 @@ from Tell2RegLib.matching import match_found, without_partner
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.protocol import SourceResult
-from Tell2RegLib.region_sources.registry import GROUP, accepted_options, check_found, make_source, source_names
+from Tell2RegLib.region_sources.registry import accepted_options, check_found, make_source, source_names
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
 from Testing.Python.simulated_networks import SimulatedNetworks
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
 NETWORKS = SimulatedNetworks({}, {})
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put a package on the path as pip does: its modules, and metadata with its entry points."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    loaded = set(sys.modules)
-
-    def install(package: str, points: dict[str, str], **modules: str) -> None:
-        metadata = tmp_path / f"{package.replace('-', '_')}-0.1.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
-        lines = [f"[{GROUP}]", *(f"{name} = {value}" for name, value in points.items())]
-        (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
-        for name, text in modules.items():
-            (tmp_path / f"{name}.py").write_text(text)
-        importlib.invalidate_caches()
-
-    yield install
-    for name in set(sys.modules) - loaded:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-@pytest.fixture
-def the_example(install: Callable[..., None]) -> None:
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    install(
-        project["name"],
-        project["entry-points"]["tell2reg.sources"],
-        bright_spots=(EXAMPLE / "bright_spots.py").read_text(),
-    )
 
 
 def two_spots(grid: Grid, turned: bool = False) -> Volume:
