@@ -23,7 +23,9 @@ TOO_MUCH = "'glow_mm' is 12, but must be a number above 0 and at most 9 mm."
 
 
 def test_the_help_of_the_command_offers_them() -> None:
-    text = " ".join(CliRunner().invoke(app, ["register", "--help"]).output.replace("│", " ").split())
+    text = " ".join(
+        CliRunner().invoke(app, ["register", "--help"], env={"COLUMNS": "200"}).output.replace("│", " ").split()
+    )
     assert "--glow" in text
     assert "How far it glows. In mm. [default: 2.5]" in text
     assert "How much it shines. [default: 3]" in text
@@ -31,7 +33,7 @@ def test_the_help_of_the_command_offers_them() -> None:
 
 def test_terminal_and_library_say_the_same_of_a_value_out_of_range() -> None:
     words = ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--glow", "12"]
-    assert TOO_MUCH in " ".join(CliRunner().invoke(app, words).output.replace("│", " ").split())
+    assert TOO_MUCH in " ".join(CliRunner().invoke(app, words, env={"COLUMNS": "200"}).output.replace("│", " ").split())
     with pytest.raises(InputError) as library:
         FitSettings(glow_mm=12)
     assert str(library.value) == TOO_MUCH

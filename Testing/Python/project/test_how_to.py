@@ -10,9 +10,9 @@ from Testing.Python.small import ROOT
 
 GUIDE = (ROOT / "docs" / "developer-guide.md").read_text(encoding="utf-8")
 SECTION = GUIDE.split("## How to")[1].split("\n## ")[0]
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")] for line in SECTION.splitlines() if line.startswith("| ")
-][1:]
+LINES = [line for line in SECTION.splitlines() if line.startswith("| ")]
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES[1:]]
+SETTINGS = [row for row in ROWS if "setting" in row[0] or "default" in row[0]]
 PATHS = re.compile(r"`([\w./-]+/[\w./-]*)`")
 
 
@@ -30,9 +30,7 @@ def test_every_file_of_a_task_exists(row: list[str]) -> None:
         assert (ROOT / path).exists() or shorthand.exists(), f"{task}: {path}"
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if "setting" in row[0] or "default" in row[0]], ids=lambda r: r[0][:30]
-)
+@pytest.mark.parametrize("row", SETTINGS, ids=[row[0][:30] for row in SETTINGS])
 def test_a_setting_takes_at_most_two_files_of_code(row: list[str]) -> None:
     assert len([path for path in PATHS.findall(" ".join(row)) if path.endswith(".py")]) <= 2
 

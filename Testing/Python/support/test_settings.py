@@ -72,7 +72,7 @@ def test_a_setting_is_found_by_its_name() -> None:
 
 def text_of(*words: str) -> str:
     """What a command prints, as one line without frames."""
-    return " ".join(CliRunner().invoke(app, words).output.replace("│", " ").split())
+    return " ".join(CliRunner().invoke(app, words, env={"COLUMNS": "200"}).output.replace("│", " ").split())
 
 
 def test_the_terminal_offers_every_setting_that_is_not_for_experts_and_no_other() -> None:
