@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from Tell2RegLib.models.catalogue.architectures import DETECTORS, SEGMENTERS
 
 from Tell2RegLib.errors import ModelError
+from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS
 from Tell2RegLib.models.catalogue.entries import is_allowed, load_catalog, parse_catalog
 from Tell2RegLib.models.catalogue.installed import readable
 from Tell2RegLib.support.resources import resource_path
