@@ -127,7 +127,7 @@ class FittingLogic(DecisionsLogic):
     def whyOutdated(self) -> str:
         """Why the fit is outdated, one sentence; empty when it is not, and before a fit."""
         if self.fitIsOld:
-            return "The accepted pairs or the settings of the fit have changed since."
+            return "The accepted pairs or the settings have changed since the fit."
         if self._regions.edited(self.parameters, self._fittedRows(), self.fitSummary.get("regions")):
             return "Regions have been edited since the fit."
         return ""

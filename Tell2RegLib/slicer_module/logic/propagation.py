@@ -80,7 +80,7 @@ class PropagationLogic(FittingLogic):
 
     def whyNotReport(self) -> str:
         """Why no report can be written, one sentence; empty when it can."""
-        old = "The pairs or the settings of the fit have changed since: fit again (step 4)." if self.fitIsOld else ""
+        old = "The pairs or the settings have changed since the fit: fit again (step 4)." if self.fitIsOld else ""
         return self.whyNotFit() or input_checks.whyNotUse(self.parameters) or old
 
     def _planFor(self, nodes: Sequence) -> PointList:

@@ -133,7 +133,7 @@ def test_verdicts_of_an_outdated_fit_are_grey_and_carrying_by_it_needs_a_yes(fit
     click(ui.rejectButton)
     assert verdict_colors(fitted) == GREY
     assert ui.targetsHeading.text.startswith(
-        "Outdated: The accepted pairs or the settings of the fit have changed since."
+        "Outdated: The accepted pairs or the settings have changed since the fit."
     )
     fitted.standin.answers.expect("No")
     click(ui.propagateButton)
