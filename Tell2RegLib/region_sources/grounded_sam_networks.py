@@ -49,12 +49,12 @@ class Networks:
 
 def grounded_sam_by_options(
     *,
-    models: str = "demo",
-    device: str = "auto",
+    models: str,
+    device: str,
     box_threshold: float | None = None,
-    spacing_mm: float = DetectionSettings.spacing_mm,
-    slice_step: int = DetectionSettings.slice_step,
-    paper_mode: bool = False,
+    spacing_mm: float,
+    slice_step: int,
+    paper_mode: bool,
     networks: Networks | None = None,
 ) -> GroundedSam:
     """The built-in source as a user's options ask for it; see `pipeline.find_options.FindOptions`.

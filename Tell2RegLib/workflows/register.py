@@ -11,6 +11,7 @@ from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.fitting import FitResult, FitSettings, Progress, fit
 from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, region_key, volume_key
 from Tell2RegLib.pipeline.measure import (
     measure_before_fit,
@@ -36,8 +37,8 @@ def register(
     moving: Volume,
     *,
     prompts: Sequence[str] | None = None,
-    models: str = "demo",
-    device: str = "auto",
+    models: str = FindOptions.models,
+    device: str = FindOptions.device,
     words: PromptQuery | None = None,
     fixed_regions: Sequence[Region] | None = None,
     moving_regions: Sequence[Region] | None = None,

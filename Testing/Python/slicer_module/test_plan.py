@@ -132,9 +132,7 @@ def test_verdicts_of_an_outdated_fit_are_grey_and_carrying_by_it_needs_a_yes(fit
     fitted.select(0)
     click(ui.rejectButton)
     assert verdict_colors(fitted) == GREY
-    assert ui.targetsHeading.text.startswith(
-        "Outdated: The accepted pairs or the settings have changed since the fit."
-    )
+    assert ui.targetsHeading.text.startswith("Outdated: The accepted pairs or the settings have changed since the fit.")
     fitted.standin.answers.expect("No")
     click(ui.propagateButton)
     assert "Carry the plan by this outdated fit all the same?" in fitted.standin.answers.texts[-1]
