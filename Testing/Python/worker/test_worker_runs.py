@@ -95,10 +95,10 @@ def test_a_wrong_request_is_told_by_the_worker(a_client: WorkerClient, to_find: 
     assert kind == "InputError"
     assert "word" in message
     forged = FindOptions()
-    object.__setattr__(forged, "threshold", 7.0)  # a host of another version, say: the worker checks for itself
+    object.__setattr__(forged, "similarity_threshold", 7.0)  # a host of another version, say: the worker checks for itself
     kind, message, _ = run(a_client, replace(to_find, options=forged)).error
     assert kind == "InputError"
-    assert "'threshold' is 7, but must be" in message
+    assert "'similarity_threshold' is 7, but must be" in message
 
 
 def test_the_fit_in_the_worker_is_the_fit_here(
