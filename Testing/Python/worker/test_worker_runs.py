@@ -95,7 +95,8 @@ def test_a_wrong_request_is_told_by_the_worker(a_client: WorkerClient, to_find: 
     assert kind == "InputError"
     assert "word" in message
     forged = FindOptions()
-    object.__setattr__(forged, "similarity_threshold", 7.0)  # a host of another version, say: the worker checks for itself
+    # a host of another version, say: the worker checks for itself
+    object.__setattr__(forged, "similarity_threshold", 7.0)
     kind, message, _ = run(a_client, replace(to_find, options=forged)).error
     assert kind == "InputError"
     assert "'similarity_threshold' is 7, but must be" in message
