@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.evaluation import metrics
-from Tell2RegLib.space.displacement_field import DisplacementField, identity_field
+from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Bench import measure, run, table
 from Testing.Bench.cases import ORGANS, Case, organs
 from Testing.Bench.outcome import Outcome
 from Testing.Bench.tools import TOOLS
+from Testing.Python.maps import identity_field
 
 ROOT = Path(__file__).resolve().parents[3]
 
