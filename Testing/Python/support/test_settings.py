@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,3 +135,23 @@ def test_an_error_of_another_process_keeps_its_class_and_its_words() -> None:
     assert str(again) == told
     assert "step 3" in told
     assert type(error_of("SystemExit", "x")) is Tell2RegError
+
+
+# --- the page on the method ---
+
+ROW = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]*) \|", re.MULTILINE)
+NUMBER = re.compile(r"(\d+(?:\.\d+)?)( %)?")
+
+
+def test_the_defaults_that_the_page_on_the_method_explains_are_the_declared_ones() -> None:
+    page_on_the_method = (PAGE.parent / "words-to-regions.md").read_text(encoding="utf-8")
+    declared = {one.name: one.default for s in DECLARED[3:] for one in settings_of(s)}
+    compared = 0
+    for names, cell in ROW.findall(page_on_the_method):
+        defaults = [declared[name] for name in re.findall(r"\w+", names) if name in declared]
+        numbers = [one for one in defaults if isinstance(one, (int, float)) and not isinstance(one, bool)]
+        shown = [float(value) / (100 if percent else 1) for value, percent in NUMBER.findall(cell)]
+        if numbers and shown:
+            assert shown == pytest.approx(numbers), names
+            compared += len(numbers)
+    assert compared >= 15
