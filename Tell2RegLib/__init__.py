@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.evaluation.target_trust import TargetTrust, TrustSettings, judge_targets
     from Tell2RegLib.fitting import FitSettings, fit
     from Tell2RegLib.matching import pairs_by_name, pairs_by_similarity
-    from Tell2RegLib.matching.by_prototype import match_found
+    from Tell2RegLib.matching.by_prototype import match_source_results
     from Tell2RegLib.matching.settings import MatchSettings
     from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
     from Tell2RegLib.pipeline.find import find_regions
@@ -68,7 +68,7 @@ _HOMES = {
     "finish": "workflows.register",
     "fit": "fitting",
     "judge_targets": "evaluation.target_trust",
-    "match_found": "matching.by_prototype",
+    "match_source_results": "matching.by_prototype",
     "pairs_by_name": "matching",
     "pairs_by_similarity": "matching",
     "read_points": "space.point_files",
@@ -110,7 +110,7 @@ __all__ = [
     "finish",
     "fit",
     "judge_targets",
-    "match_found",
+    "match_source_results",
     "pairs_by_name",
     "pairs_by_similarity",
     "read_points",

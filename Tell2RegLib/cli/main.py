@@ -54,11 +54,11 @@ app = typer.Typer(
 app.add_typer(models_commands.app, name="models")
 
 ROLES = ("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points")
-"""What the files of a registration are for."""
+"""Roles of the input files of a registration."""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show_version: bool) -> None:
+    if show_version:
         stdout.print(f"tell2reg {__version__}")
         raise typer.Exit
 
@@ -101,7 +101,7 @@ def demo(
             bars("make", 1, 1)
             regions = (pair.fixed_regions, pair.moving_regions)
             by_words = {"prompts": prompts or PROMPTS, "device": device, "true_regions": regions}
-            given = {"fixed_regions": regions[0], "moving_regions": regions[1]}
+            region_files = {"fixed_regions": regions[0], "moving_regions": regions[1]}
             result = run(
                 pair.fixed,
                 pair.moving,
@@ -110,7 +110,7 @@ def demo(
                 plan_truth=pair.plan_truth,
                 inputs=files,
                 progress=bars,
-                **(given if true_regions else by_words),  # type: ignore[arg-type]
+                **(region_files if true_regions else by_words),  # type: ignore[arg-type]
             )
             write_result(result, aside, lambda done, total: bars("write", done, total))
     _show(result, out, as_json, debug)
@@ -137,32 +137,32 @@ def register(
     """Register two volumes from prompts, or from existing regions with the same names."""
     _check_either(prompts, fixed_regions, moving_regions)
     files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
-    given = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
+    given_files = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
     options = FindOptions(**search)
     settings = FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit})
     with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
-        result = _registered(bars, given, prompts, options, settings, (out, overwrite))
+        result = _registered(bars, given_files, prompts, options, settings, (out, overwrite))
     _show(result, out, as_json, debug)
 
 
 def _registered(
     bars: Bars,
-    given: Mapping[str, Path],
+    given_files: Mapping[str, Path],
     prompts: Sequence[str] | None,
     search: FindOptions,
     settings: FitSettings,
-    where: tuple[Path, bool],
+    output: tuple[Path, bool],
 ) -> Any:
-    """The result of a registration, written to `where`: the folder, and whether an earlier result may be replaced."""
+    """The result of a registration, written to `output`: the folder, and whether an earlier result may be replaced."""
     from Tell2RegLib.results.result_folder import write_result, writing_folder
     from Tell2RegLib.workflows.register import register as run
 
-    out, overwrite = where
-    with writing_folder(out, overwrite=overwrite, needed=given.values()) as aside:
-        more = _read(bars, given)
+    out, overwrite = output
+    with writing_folder(out, overwrite=overwrite, needed=given_files.values()) as aside:
+        contents = _read(bars, given_files)
         if prompts:
-            more["words"] = loaded(bars, search, prompts)
-        result = run(settings=settings, inputs=given, progress=bars, **more)
+            contents["query"] = loaded(bars, search, prompts)
+        result = run(settings=settings, inputs=given_files, progress=bars, **contents)
         write_result(result, aside, lambda done, total: bars("write", done, total))
     return result
 
@@ -193,11 +193,11 @@ def apply(
 
         if out.exists() and not overwrite:
             raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
-        said = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
+        message = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
     if as_json:
-        print_json({"status": "ok", "input": str(source), "output": str(out), "message": said})
+        print_json({"status": "ok", "input": str(source), "output": str(out), "message": message})
     else:
-        stdout.print(said, markup=False)
+        stdout.print(message, markup=False)
         print_notice()
 
 
@@ -243,7 +243,7 @@ def evaluate(
 
 
 def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
-    """What came out; with --json on stdout even where nothing was found, which is told as a problem too."""
+    """Print the result, with --json on stdout even without pairs, which is also reported as a problem."""
     from Tell2RegLib.results.record import record_of
 
     record = record_of(result)

@@ -56,7 +56,7 @@ def install(
     debug: Debug = False,
 ) -> None:
     """Download missing models or sets and verify them."""
-    with errors_as_exit_codes(debug), _kept(), ByteBars() as bars:
+    with errors_as_exit_codes(debug), _partial_download_note(), ByteBars() as bars:
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store
 
@@ -105,8 +105,8 @@ def import_model(
         from Tell2RegLib.models.catalogue.installed import Store
 
         store = Store()
-        found = import_file(store, file, name=name, unverified=unverified, progress=partial(bars, file.name))
-    _show_files(store, {found.model.name: found.record}, as_json)
+        imported = import_file(store, file, name=name, unverified=unverified, progress=partial(bars, file.name))
+    _show_files(store, {imported.model.name: imported.record}, as_json)
 
 
 @app.command()
@@ -144,13 +144,13 @@ def where_models(
 
         if folder is not None:
             choose(folder)
-        now, why = where()
+        current_folder, chosen_by = where()
     if as_json:
-        print_json({"status": "ok", "folder": str(now), "chosen_by": why})
+        print_json({"status": "ok", "folder": str(current_folder), "chosen_by": chosen_by})
         return
-    stdout.print(str(now), markup=False)
-    stderr.print(f"Chosen by {why}.", markup=False)
-    if folder is not None and VARIABLE in why:
+    stdout.print(str(current_folder), markup=False)
+    stderr.print(f"Chosen by {chosen_by}.", markup=False)
+    if folder is not None and VARIABLE in chosen_by:
         stderr.print(f"Your choice is stored and applies once {VARIABLE} is unset.", markup=False)
 
 
@@ -187,7 +187,7 @@ class ByteBars:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def _partial_download_note() -> Iterator[None]:
     """Tells the user that a cancelled download can be resumed."""
     try:
         yield
@@ -202,13 +202,13 @@ def _listing(store: Store) -> dict[str, Any]:
     rows = model_rows(store)
     sets = [
         {
-            "name": one.name,
-            "models": [row.name for row in one.models],
-            "status": one.status,
-            "size": _size(one.bytes),
-            "purpose": one.purpose,
+            "name": model_set.name,
+            "models": [row.name for row in model_set.models],
+            "status": model_set.status,
+            "size": _size(model_set.bytes),
+            "purpose": model_set.purpose,
         }
-        for one in set_rows(store.catalog, rows)
+        for model_set in set_rows(store.catalog, rows)
     ]
     notice = store.catalog.notice
     return {"models": [_entry(row) for row in rows], "sets": sets, "folder": str(store.folder), "notice": notice}
@@ -217,8 +217,8 @@ def _listing(store: Store) -> dict[str, Any]:
 def _entry(row: ModelRow) -> dict[str, Any]:
     from dataclasses import asdict
 
-    more = {"status": row.status, "size_bytes": row.bytes, "size": _size(row.bytes), "path": str(row.path)}
-    return {**asdict(row.model), **more}
+    details = {"status": row.status, "size_bytes": row.bytes, "size": _size(row.bytes), "path": str(row.path)}
+    return {**asdict(row.model), **details}
 
 
 def _size(size: int) -> str:
@@ -228,8 +228,8 @@ def _size(size: int) -> str:
 
 
 def _files(store: Store, done: Mapping[str, Record | None]) -> dict[str, Any]:
-    found = {name: record.sha256 if record else None for name, record in done.items()}
-    entries = [{**_entry(row), "sha256_found": found[row.name]} for row in _rows(store, done)]
+    hashes = {name: record.sha256 if record else None for name, record in done.items()}
+    entries = [{**_entry(row), "sha256_found": hashes[row.name]} for row in _rows(store, done)]
     return {"status": "ok", "models": entries, "notice": store.catalog.notice}
 
 

@@ -56,7 +56,7 @@ def takes_settings(without: Collection[str] = (), **groups: type) -> Callable[[C
 
     def decorate(command: Command) -> Command:
         names = {
-            group: [one.name for one in offered_settings(settings) if one.name not in without]
+            group: [declared.name for declared in offered_settings(settings) if declared.name not in without]
             for group, settings in groups.items()
         }
         parameters = _parameters(command, groups, names)
@@ -70,7 +70,7 @@ def takes_settings(without: Collection[str] = (), **groups: type) -> Callable[[C
 
         run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
         run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-        run.__annotations__ = {name: one.annotation for name, one in parameters.items()}
+        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
         return run
 
     return decorate

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from Tell2RegLib.region_sources.protocol import SourceResult
 
 
-def loaded(bars: Bars, looking: FindOptions, prompts: Sequence[str]) -> PromptQuery:
+def loaded(bars: Bars, options: FindOptions, prompts: Sequence[str]) -> PromptQuery:
     """The prompts with their source, its networks loaded."""
     bars("models", 0, 1)
-    words = looking.words(prompts)
+    query = options.query(prompts)
     bars("models", 1, 1)
-    return words
+    return query
 
 
 @takes_settings(search=FindOptions, without=PAIRING)
@@ -61,11 +61,11 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        words = loaded(bars, FindOptions(**search), prompts)
-        (found,) = find_regions(words.source, [image], words.prompts, clock=ProgressTracker(bars), store=words.store)
-        if found.regions:
-            write_segmentation(found.regions, out, grid=image.grid)
-    record = _record(found, out)
+        query = loaded(bars, FindOptions(**search), prompts)
+        (result,) = find_regions(query.source, [image], query.prompts, tracker=ProgressTracker(bars), store=query.store)
+        if result.regions:
+            write_segmentation(result.regions, out, grid=image.grid)
+    record = _record(result, out)
     reason = record["reason"]
     if as_json:
         print_json(record)
@@ -73,21 +73,21 @@ def regions(
         end_without(reason, debug)
     if as_json:
         return
-    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in found.regions]
+    rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in result.regions]
     print_table("Regions", ["region", "prompt", "score", "ml"], rows)
-    for sentence in found.in_words():
+    for sentence in result.in_words():
         stdout.print(sentence, markup=False)
     stdout.print(f"Written: {out}", markup=False)
     print_notice()
 
 
-def _record(found: SourceResult, out: Path) -> dict[str, Any]:
+def _record(result: SourceResult, out: Path) -> dict[str, Any]:
     return {
-        "status": "ok" if found.regions else "nothing_found",
-        "reason": "" if found.regions else found.nothing_found(),
-        "output": str(out) if found.regions else None,
-        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in found.regions],
-        "messages": list(found.in_words()),
+        "status": "ok" if result.regions else "nothing_found",
+        "reason": "" if result.regions else result.nothing_found(),
+        "output": str(out) if result.regions else None,
+        "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in result.regions],
+        "messages": list(result.in_words()),
     }
 
 

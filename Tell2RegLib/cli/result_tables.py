@@ -1,4 +1,4 @@
-"""How a result looks in the terminal: tables for people."""
+"""Shows a result in the terminal as tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
 
 def show_result(record: dict[str, Any], out: Path) -> None:
     """The tables of a result, from its record."""
-    show_words(record["words"])
+    show_prompts(record["words"])
     _show_pairs(record["pairs"])
     if record["truth"]:
         rows = [[pair["name"], *(pair[name] for name in MEASURES)] for pair in record["truth"]]
@@ -30,18 +30,18 @@ def show_result(record: dict[str, Any], out: Path) -> None:
     print_notice()
 
 
-def show_words(rows: list[dict[str, Any]]) -> None:
-    """What each prompt gave on both sides; nothing when there were no words."""
+def show_prompts(rows: list[dict[str, Any]]) -> None:
+    """Show the detections of each prompt on both sides; nothing without prompts."""
     if not rows:
         return
     head = ["prompt", "fixed regions", "moving regions", "pairs", "used"]
-    known = any(row["detection_ratio"] is not None for row in rows)
-    if known:
+    is_ratio_known = any(row["detection_ratio"] is not None for row in rows)
+    if is_ratio_known:
         head.append("true regions detected")
     cells = []
     for row in rows:
-        own = [row["prompt"], row["fixed"]["regions"], row["moving"]["regions"], row["pairs"], row["accepted"]]
-        cells.append([*own, row["detection_ratio"]] if known else own)
+        prompt_cells = [row["prompt"], row["fixed"]["regions"], row["moving"]["regions"], row["pairs"], row["accepted"]]
+        cells.append([*prompt_cells, row["detection_ratio"]] if is_ratio_known else prompt_cells)
     print_table("Prompts", head, cells)
     for row in rows:
         for side in ("fixed", "moving"):
@@ -50,12 +50,12 @@ def show_words(rows: list[dict[str, Any]]) -> None:
 
 
 def _show_pairs(pairs: list[dict[str, Any]]) -> None:
-    alike = any(pair["similarity"] is not None for pair in pairs)
-    head = ["region", *(["similarity"] if alike else []), *HEAD]
+    has_similarity = any(pair["similarity"] is not None for pair in pairs)
+    head = ["region", *(["similarity"] if has_similarity else []), *HEAD]
     rows = []
     for pair in pairs:
         name = pair["name"] if pair["accepted"] else f"{pair['name']} (not used)"
-        rows.append([name, *([pair["similarity"]] if alike else []), *(pair[measure] for measure in MEASURES)])
+        rows.append([name, *([pair["similarity"]] if has_similarity else []), *(pair[measure] for measure in MEASURES)])
     print_table("Pairs", head, rows)
     for pair in pairs:
         if not pair["accepted"]:

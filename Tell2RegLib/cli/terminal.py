@@ -1,4 +1,4 @@
-"""How the terminal talks: progress on stderr, tables or JSON on stdout, one sentence for an error."""
+"""Terminal output: progress on stderr, tables or JSON on stdout, one sentence for an error."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ stderr = Console(stderr=True, soft_wrap=True)
 
 @contextmanager
 def errors_as_exit_codes(debug: bool) -> Iterator[None]:
-    """Exit codes and one plain sentence: 1 for a problem, 130 when stopped; a traceback only with --debug."""
+    """Turn errors into one sentence and an exit code: 1 for a problem, 130 for cancel; a traceback only with
+    --debug."""
     try:
-        with _stopped_like_ctrl_c(), _libraries_hushed(not debug):
+        with _stopped_like_ctrl_c(), _libraries_silenced(not debug):
             _set_logging(debug)
-            _hush_itk(not debug)
+            _silence_itk(not debug)
             yield
     except (KeyboardInterrupt, Cancelled) as error:
         raise typer.Exit(report_cancelled()) from error
@@ -51,11 +52,11 @@ def errors_as_exit_codes(debug: bool) -> Iterator[None]:
 
 
 def report_cancelled() -> int:
-    """Tell that the run was stopped; the exit code for that."""
+    """Report that the run was cancelled; returns the exit code."""
     # An interrupt that comes through exec(), as while dataclasses are made, leaves a mark in CPython, which then ends
     # with the signal whatever the exit code. The next exec() takes it off.
     exec("")
-    _say("Cancelled; nothing was written.")
+    _print_sentence("Cancelled; nothing was written.")
     return 130
 
 
@@ -68,33 +69,33 @@ def _set_logging(debug: bool) -> None:
     )
 
 
-def _hush_itk(quiet: bool) -> None:
-    """ITK's own warnings are lines of C++; what matters of them is told in words."""
+def _silence_itk(quiet: bool) -> None:
+    """Silence ITK's warnings; the relevant ones are reported as sentences."""
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(not quiet)
 
 
 @contextmanager
-def _libraries_hushed(quiet: bool) -> Iterator[None]:
-    """Libraries in C write lines of their own to stderr beside the error that they raise: into nothing with them.
+def _libraries_silenced(quiet: bool) -> Iterator[None]:
+    """Discard what C libraries write to stderr in addition to the error that they raise.
 
-    Python's own stderr goes on to where it went before.
+    Python's stderr is not affected.
     """
     if not quiet or not _is_stderr_of_the_process():
         yield
         return
     python = sys.stderr
     python.flush()
-    ours = os.dup(2)
-    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=python.encoding, errors=python.errors)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    os.close(nothing)
+    saved_stderr = os.dup(2)
+    sys.stderr = os.fdopen(saved_stderr, "w", buffering=1, encoding=python.encoding, errors=python.errors)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 2)
+    os.close(null_device)
     try:
         yield
     finally:
-        os.dup2(ours, 2)
+        os.dup2(saved_stderr, 2)
         sys.stderr.close()
         sys.stderr = python
 
@@ -108,32 +109,32 @@ def _is_stderr_of_the_process() -> bool:
 
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
-    """Being ended from outside (SIGTERM, or SIGHUP when the terminal closes) cleans up as Ctrl-C does."""
+    """Handle SIGTERM, and SIGHUP when the terminal closes, like Ctrl-C, so that files are cleaned up."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    found = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        found = []
-    own = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]  # nohup stays in force
-    for number in own:
+        signals = []
+    handled = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]  # nohup stays in force
+    for number in handled:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in own:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(sentence: str, error: BaseException, debug: bool) -> None:
     if debug:
         raise error
-    _say(sentence)
+    _print_sentence(sentence)
     raise typer.Exit(1) from error
 
 
-def _say(sentence: str) -> None:
+def _print_sentence(sentence: str) -> None:
     sys.stderr.write(sentence + "\n")
 
 
@@ -141,7 +142,7 @@ class Bars:
     """One line per stage with a bar and the time left, on stderr; nothing when stderr is no terminal.
 
     Args:
-        stages: all that will come, where it is known: then the first line is the whole run, with its time left.
+        stages: all stages, if known: the first line then shows the whole run with its remaining time.
     """
 
     def __init__(self, stages: Sequence[str] = ()) -> None:
@@ -156,7 +157,7 @@ class Bars:
         )
         self._shares = {stage: stage_share(stage) for stage in stages}
         self._done = dict.fromkeys(stages, 0.0)
-        self._whole = self._progress.add_task("The whole run", total=sum(self._shares.values())) if stages else None
+        self._whole_run = self._progress.add_task("The whole run", total=sum(self._shares.values())) if stages else None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:
@@ -170,13 +171,13 @@ class Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage_label(stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
-        if self._whole is not None and stage in self._done:
+        if self._whole_run is not None and stage in self._done:
             self._done[stage] = self._shares[stage] * done / max(total, 1)
-            self._progress.update(self._whole, completed=self.whole_done)
+            self._progress.update(self._whole_run, completed=self.whole_done)
 
     @property
     def whole_done(self) -> float:
-        """How much of the whole run is done, in its own units: stages that were passed by count as done."""
+        """Progress of the whole run, in units of `SHARES`; skipped stages count as done."""
         begun = [number for number, stage in enumerate(self._done) if stage in self._tasks]
         last = begun[-1] if begun else 0
         passed = [self._shares[stage] for number, stage in enumerate(self._done) if number < last]
@@ -189,7 +190,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table for people on stdout; numbers with two digits, a dash where there is none."""
+    """Print a table on stdout; numbers with two digits, a dash for None."""
     table = Table(title=title, title_justify="left")
     for number, name in enumerate(header):
         table.add_column(name, justify="left" if number == 0 else "right")
@@ -199,7 +200,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
 
 
 def print_notice() -> None:
-    """The research-only notice, with every result that is shown."""
+    """Print the research-only notice; required with every displayed result."""
     stdout.print(NOTICE, style="bold")
 
 

@@ -1,1 +1,1 @@
-"""What is measured: agreement of regions, quality of a field, trust in a propagated target."""
+"""Metrics: agreement of regions, quality of a displacement field, trust in propagated targets."""

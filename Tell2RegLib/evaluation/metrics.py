@@ -1,8 +1,8 @@
-"""What is measured: how well regions agree, how sound a displacement field is, how far points are apart.
+"""Metrics: agreement of regions, quality of a displacement field, distances of points.
 
-Everything is in physical space (LPS mm, docs/coordinates.md), so oblique, flipped, left-handed and anisotropic grids
-give the same numbers as straight ones. Definitions follow method.md section 8; where a published definition differs
-from the obvious one (Learn2Reg's), both are given under their own names. torch is imported where it is used.
+Everything is computed in physical space (LPS mm, docs/coordinates.md), so oblique, flipped, left-handed and anisotropic
+grids give the same numbers as axis-aligned ones. Definitions follow method.md section 8; where Learn2Reg defines a
+metric differently, both are given under separate names. torch is imported where it is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def dice(a: Region, b: Region) -> float:
     """Dice overlap 2 |A and B| / (|A| + |B|) of two regions on one grid, 0..1 (1 = the same voxels).
 
-    Only the part where both boxes meet is looked at, so many pairs on a large grid cost little.
+    Only the intersection of both bounding boxes is evaluated, so many pairs on a large grid are cheap.
 
     Raises:
         GeometryError: the regions are on different grids.
@@ -40,8 +40,8 @@ def dice(a: Region, b: Region) -> float:
     stop = np.minimum(np.add(a.start_kji, a.box_kji.shape), np.add(b.start_kji, b.box_kji.shape))
     if np.any(stop <= start):
         return 0.0
-    both = np.count_nonzero(_part(a, start, stop) & _part(b, start, stop))
-    return 2.0 * float(both) / float(np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
+    intersection = np.count_nonzero(_cropped_mask(a, start, stop) & _cropped_mask(b, start, stop))
+    return 2.0 * float(intersection) / float(np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
 
 
 def volume_ratio(a: Region, b: Region) -> float:
@@ -65,11 +65,11 @@ def hausdorff95_mm(a: Region, b: Region) -> float:
 
 
 def surface_distances_mm(a: Region, b: Region) -> tuple[Floats, Floats]:
-    """For each surface voxel of `a` the distance to `b`'s surface, and the other way round; mm.
+    """Distances in mm from each surface voxel of `a` to the surface of `b`, and vice versa.
 
     A surface voxel belongs to the region and has one of its six neighbours outside it (the volume's border counts as
-    outside). Distances are between voxel centres in LPS, found with a k-d tree: exact for any spacing and direction,
-    for regions on two different grids, and cheaper than a distance map of their common box.
+    outside). Distances are between voxel centres in LPS, computed with a k-d tree: exact for any spacing and direction
+    and for regions on two different grids, and cheaper than a distance map of their common box.
 
     Returns:
         Two arrays (P_a,) and (P_b,), one value per surface voxel.
@@ -93,50 +93,55 @@ def surface_kji(mask_kji: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask_kji & ~inner
 
 
-def detection_ratio(found: Sequence[Region], true: Sequence[Region], min_dice: float = 0.5) -> float:
-    """Share of the true organ regions that a prompt found, 0..1 (the paper's "detection ratio").
+def detection_ratio(detected: Sequence[Region], true_regions: Sequence[Region], min_dice: float = 0.5) -> float:
+    """Fraction of the true organ regions that were detected, 0..1 (the paper's "detection ratio").
 
-    A true region counts as found when at least one found region on the same grid overlaps it with `min_dice` or more.
-    The paper does not print its threshold; 0.5 is the usual one for detection, and means that the two regions have
-    more in common than not.
+    A true region counts as detected when at least one detected region on the same grid overlaps it with a Dice of
+    `min_dice` or more. The paper does not state its threshold; 0.5 is usual for detection.
+
+    Args:
+        detected: the regions of a prompt.
+        true_regions: the true regions of its organ, at least one.
+        min_dice: smallest Dice of a detection.
 
     Raises:
-        InputError: there is no true region to find.
-        GeometryError: found and true regions are on different grids.
+        InputError: no true region.
+        GeometryError: detected and true regions are on different grids.
     """
-    if not true:
-        raise InputError("The detection ratio needs at least one true region, but none was given.")
-    return sum(any(dice(region, organ) >= min_dice for region in found) for organ in true) / len(true)
+    if not true_regions:
+        raise InputError("The detection ratio requires at least one true region, but none was given.")
+    return sum(any(dice(region, true_region) >= min_dice for region in detected) for true_region in true_regions) / len(
+        true_regions
+    )
 
 
 def _check_same_grid(a: Region, b: Region) -> None:
     if a.grid is not b.grid and a.grid != b.grid and not a.grid.same_space(b.grid):
         raise GeometryError(
-            f"The regions '{a.name}' (grid {a.grid.size_xyz}) and '{b.name}' (grid {b.grid.size_xyz}) lie on different "
-            "grids; their overlap needs one grid. Map one of them first."
+            f"The regions '{a.name}' (grid {a.grid.size_xyz}) and '{b.name}' (grid {b.grid.size_xyz}) are on different "
+            "grids, but their overlap requires a common grid. Resample one of them first."
         )
 
 
-def _part(region: Region, start_kji: NDArray, stop_kji: NDArray) -> NDArray[np.bool_]:
-    """The region's mask between two corners that lie inside its box."""
-    low, high = start_kji - region.start_kji, stop_kji - region.start_kji
-    return region.box_kji[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+def _cropped_mask(region: Region, start_kji: NDArray, stop_kji: NDArray) -> NDArray[np.bool_]:
+    """The region's mask between two corners inside its box."""
+    first, last = start_kji - region.start_kji, stop_kji - region.start_kji
+    return region.box_kji[first[0] : last[0], first[1] : last[1], first[2] : last[2]]
 
 
 # --- points ---
 
 
 def target_registration_error_mm(points_a: ArrayLike, points_b: ArrayLike) -> Floats:
-    """Distances in mm between corresponding points, both (P, 3) in LPS mm and in the same volume's space.
+    """Distances in mm between corresponding points, both (P, 3) in LPS mm and in the same space.
 
-    Map the fixed points to the moving volume first (or back): this only subtracts. Never feed centroids of regions
-    to it and call the result a target error.
+    Map the points to one space first: this function only subtracts. The centroids of fitted regions are not targets.
 
     Returns:
         (P,) distances.
 
     Raises:
-        InputError: the two lists do not pair up.
+        InputError: the two lists differ in shape.
 
     >>> target_registration_error_mm([[0, 0, 0]], [[2, 3, 6]]).tolist()
     [7.0]
@@ -144,7 +149,7 @@ def target_registration_error_mm(points_a: ArrayLike, points_b: ArrayLike) -> Fl
     a, b = np.asarray(points_a, dtype=np.float64), np.asarray(points_b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 2 or a.shape[1] != 3:
         raise InputError(
-            f"Target error needs two equally long lists of 3-D points, not shapes {a.shape} and {b.shape}."
+            f"The target error requires two equally long lists of 3-D points, not shapes {a.shape} and {b.shape}."
         )
     return np.linalg.norm(a - b, axis=1)
 
@@ -154,15 +159,15 @@ def target_registration_error_mm(points_a: ArrayLike, points_b: ArrayLike) -> Fl
 
 @dataclass(frozen=True)
 class FieldQuality:
-    """How sound a displacement field is; J is the Jacobian of x + u(x), by central differences.
+    """Quality of a displacement field; J is the Jacobian of x + u(x), by central differences.
 
     Args:
-        folding_percent: share of voxels with det J <= 0, in percent.
+        folding_percent: percentage of voxels with det J <= 0.
         min_jacobian: smallest det J.
-        sdlogj: standard deviation of log det J over the voxels with det J > 0. A fold has no logarithm; it is left
-            out here and shows in `folding_percent`. NaN when every voxel folds.
-        sdlogj_l2r: Learn2Reg's form: std of log(clip(det J + 3, 1e-9, 1e9)) over all voxels but a border of two. The
-            + 3 is in the challenge's code. It makes numbers about four times smaller than `sdlogj`: never compare them.
+        sdlogj: standard deviation of log det J over the voxels with det J > 0; NaN when every voxel folds. Folded
+            voxels have no logarithm and count in `folding_percent` only.
+        sdlogj_l2r: Learn2Reg's definition: std of log(clip(det J + 3, 1e-9, 1e9)) over all voxels except a border of
+            two. The + 3 is in the challenge's code; it makes values about four times smaller than `sdlogj`.
         max_displacement_mm: length of the longest displacement.
     """
 
@@ -174,64 +179,66 @@ class FieldQuality:
 
 
 def field_quality(field: DisplacementField) -> FieldQuality:
-    """Folding, spread of local volume change, and size of a field."""
+    """Measure folding, variation of the local volume change, and size of a field."""
     jacobian = jacobian_determinant(field.vectors_kji, field.grid)
-    longest = max(float(np.einsum("...c,...c->...", part, part).max()) for part in field.vectors_kji) ** 0.5
-    positive = jacobian > 0
-    kept = jacobian[positive]
+    longest = max(float(np.einsum("...c,...c->...", plane, plane).max()) for plane in field.vectors_kji) ** 0.5
+    is_positive = jacobian > 0
+    positive_values = jacobian[is_positive]
     return FieldQuality(
-        folding_percent=100.0 * float(np.mean(~positive)),
+        folding_percent=100.0 * float(np.mean(~is_positive)),
         min_jacobian=float(jacobian.min()),
-        sdlogj=float(np.log(kept).std(dtype=np.float64)) if kept.size else float("nan"),
+        sdlogj=float(np.log(positive_values).std(dtype=np.float64)) if positive_values.size else float("nan"),
         sdlogj_l2r=_learn2reg_sdlogj(jacobian),
         max_displacement_mm=longest,
     )
 
 
 def _learn2reg_sdlogj(jacobian_kji: VoxelVectors) -> float:
-    """As in MDL-UzL/L2R, evaluation code. An axis too short for the border of two is kept whole."""
+    """As in the evaluation code of MDL-UzL/L2R; an axis too short for the border of two is not cropped."""
     inner = jacobian_kji[tuple(slice(2, -2) if n > 4 else slice(None) for n in jacobian_kji.shape)]
     return float(np.log(np.clip(inner + 3.0, 1e-9, 1e9)).std(dtype=np.float64))
 
 
 def inverse_error_mm(forward: DisplacementField, backward: DisplacementField) -> tuple[float, float]:
-    """How well two fields invert each other: |psi(phi(x)) - x| in mm, mean and maximum.
+    """The inverse-consistency error of two fields: mean and maximum of |psi(phi(x)) - x| in mm.
 
-    phi(x) = x + u(x) is `forward` at its own voxels, psi the trilinear interpolation of `backward` as written. Voxels
-    whose image phi(x) falls outside the backward grid have nothing to be compared with and are left out.
+    phi(x) = x + u(x) is `forward` at its voxels, psi the trilinear interpolation of `backward`. Voxels with phi(x)
+    outside the backward grid are excluded.
 
     Returns:
-        (mean, maximum) in mm; (nan, nan) when no voxel lands inside the backward grid.
+        (mean, maximum) in mm; (nan, nan) when no voxel maps into the backward grid.
     """
     import torch
 
-    back = torch.from_numpy(to_planar(backward.vectors_kji))
+    inverse_vectors = torch.from_numpy(to_planar(backward.vectors_kji))
     total, count, largest = 0.0, 0, float("nan")
     for first, last in slab_ranges(forward.grid.shape_kji, 5 * SLAB_VOXELS):
-        error = _slab_inverse_error(forward, back, backward.grid, first, last)
+        error = _slab_inverse_error(forward, inverse_vectors, backward.grid, first, last)
         if error.numel():
             total, count = total + float(error.sum(dtype=torch.float64)), count + error.numel()
             largest = float(np.fmax(largest, float(error.max())))
     return (total / count if count else float("nan")), largest
 
 
-def _slab_inverse_error(forward: DisplacementField, back: Tensor, back_grid: Grid, first: int, last: int) -> Tensor:
-    """|u(x) + v(x + u(x))| of the voxels of slices first..last-1 that land inside the backward grid, 1-D.
+def _slab_inverse_error(
+    forward: DisplacementField, inverse_vectors: Tensor, inverse_grid: Grid, first: int, last: int
+) -> Tensor:
+    """|u(x) + v(x + u(x))| of the voxels of slices first..last-1 that map into the backward grid, 1-D.
 
-    `back` holds v as (3, K, J, I). Positions go from voxels straight to the sampler's cube: no LPS in between, so
-    float32 is exact to some 1e-5 voxels however far from the origin the patient lies.
+    `inverse_vectors` is v as (3, K, J, I). Positions are converted from voxels directly to cube coordinates, without
+    LPS in between, so that float32 is accurate to about 1e-5 voxels however far the patient is from the origin.
     """
     import torch
 
     from Tell2RegLib.space.interpolation import cube_matrix, sample
 
     u = torch.from_numpy(np.array(forward.vectors_kji[first:last], dtype=np.float32))
-    lps_to_cube = cube_matrix(back_grid.size_xyz) @ back_grid.lps_to_index_matrix
+    lps_to_cube = cube_matrix(inverse_grid.size_xyz) @ inverse_grid.lps_to_index_matrix
     at_i, at_j, at_k, at_0 = torch.from_numpy((lps_to_cube @ forward.grid.index_to_lps_matrix)[:3].T.astype(np.float32))
     k, j, i = (torch.arange(*ends)[:, None] for ends in ((first, last), (0, u.shape[1]), (0, u.shape[2])))
     start = ((k * at_k + at_0)[:, None] + j * at_j)[:, :, None] + i * at_i
     cube = (start + u @ torch.from_numpy(lps_to_cube[:3, :3].T.astype(np.float32))).reshape(-1, 3)
-    end = torch.tensor([1.0 if n > 1 else -1.0 for n in back_grid.size_xyz])
-    inside = ((cube >= -1.0 - 1e-5) & (cube <= end + 1e-5)).all(dim=1)
-    x, y, z = u.reshape(-1, 3).T + sample(back, cube)
+    last_cube = torch.tensor([1.0 if n > 1 else -1.0 for n in inverse_grid.size_xyz])
+    inside = ((cube >= -1.0 - 1e-5) & (cube <= last_cube + 1e-5)).all(dim=1)
+    x, y, z = u.reshape(-1, 3).T + sample(inverse_vectors, cube)
     return (x * x + y * y + z * z)[inside].sqrt()

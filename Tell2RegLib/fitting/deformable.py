@@ -1,13 +1,13 @@
-"""The deformable part of a fit: region pairs and an affine start in, control nodes out (method.md section 7).
+"""The deformable part of a fit: optimises control nodes from region pairs and an affine start (method.md section 7).
 
-Coarse to fine over three levels: masks with a ramp that attracts, then sharper ones, then the voxels themselves.
-Every region is compared in its own box; every pair counts the same.
+Three levels, coarse to fine: masks blurred by a wide ramp, by a narrow ramp, and exact occupancy. Each region is
+compared within its own bounding box; every pair has the same weight.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,26 +16,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from Tell2RegLib.errors import FitDiverged
-from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine, roughness
+from Tell2RegLib.fitting.lattice import Lattice, box_lattice, compression_loss, evaluate, exponential, refine, roughness
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.fitting.softmask import pooled_grid, soft_mask
-from Tell2RegLib.space.displacement_field import Check
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.interpolation import cube_matrix, sample
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform_kinds import KINDS
+from Tell2RegLib.support.progress import Check, StepProgress
 
 LEVELS = 3
-Step = Callable[[int, int], None]
-"""Called with (done, total) optimiser steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Deformation:
-    """What the optimiser found, on its lattice.
+    """The optimised control nodes and their lattice.
 
     Args:
-        lattice: where the nodes are.
+        lattice: positions of the nodes.
         forward: (3, Z, Y, X), spline nodes of the displacement, mm along the fixed grid's axes, before the affine.
         losses: the loss at every step, level by level.
     """
@@ -50,62 +48,63 @@ def fit_deformation(
     affine_lps: Floats,
     settings: FitSettings,
     device: str,
-    step: Step | None = None,
+    step: StepProgress | None = None,
     check: Check | None = None,
 ) -> Deformation:
-    """Fit the deformation that, followed by the affine map, lays the moving regions onto the fixed ones.
+    """Fit the deformation that, followed by the affine map, aligns the moving regions with the fixed ones.
 
     Args:
         pairs: accepted pairs, at least one, fixed regions on one grid.
         affine_lps: 4 x 4, fixed to moving.
-        settings: see `FitSettings`; its kind must be deformable.
+        settings: see `FitSettings`; the kind must be deformable.
         device: a torch device.
-        step: told after every step.
-        check: raises to cancel.
+        step: called with (done, total) before every optimiser step.
+        check: called before every optimiser step; raises to cancel.
 
     Raises:
-        FitDiverged: a loss that is no number.
+        FitDiverged: a loss is not finite.
     """
     grid = pairs[0].fixed.grid
     boxes = [_box_mm(pair, affine_lps) for pair in pairs]
     resolution = settings.resolution_mm or _resolution_mm(grid, boxes, settings.max_voxels)
-    low, high = np.min([box[0] for box in boxes], axis=0), np.max([box[1] for box in boxes], axis=0)
-    control = resolution if KINDS[settings.kind].per_voxel else resolution * settings.control_spacing
-    lattice = covering(low, high, control, LEVELS - 1, settings.margin_mm)
+    low_mm, high_mm = np.min([box[0] for box in boxes], axis=0), np.max([box[1] for box in boxes], axis=0)
+    control_spacing_mm = resolution if KINDS[settings.kind].per_voxel else resolution * settings.control_spacing
+    lattice = box_lattice(low_mm, high_mm, control_spacing_mm, LEVELS - 1, settings.margin_mm)
     nodes = lattice.zeros().to(device)
-    gap = _largest_gap_mm(pairs, affine_lps)
+    largest_gap_mm = _largest_gap_mm(pairs, affine_lps)
     losses = []
-    total = LEVELS * settings.max_steps
+    total_steps = LEVELS * settings.max_steps
     for level in range(LEVELS):
         if level:
             lattice, nodes = lattice.finer(), refine(nodes)
-        ramp = (max(6 * resolution, min(gap, 40.0)), 2 * resolution, 0.0)[level]
-        terms = _terms(pairs, boxes, affine_lps, lattice, resolution * 2 ** (LEVELS - 1 - level), ramp, device)
-        problem = _Problem(lattice, terms, settings)
-        progress = _Progress(step, check, level * settings.max_steps, total)
+        ramp_mm = (max(6 * resolution, min(largest_gap_mm, 40.0)), 2 * resolution, 0.0)[level]
+        terms = _terms(pairs, boxes, affine_lps, lattice, resolution * 2 ** (LEVELS - 1 - level), ramp_mm, device)
+        problem = _LevelProblem(lattice, terms, settings)
+        progress = _LevelProgress(step, check, level * settings.max_steps, total_steps)
         nodes, history = _descend(problem, nodes, settings, progress)
         losses.append(tuple(history))
-    forward = _Problem(lattice, (), settings).displacement(nodes).cpu()
+    forward = _LevelProblem(lattice, (), settings).displacement(nodes).cpu()
     return Deformation(lattice, forward, tuple(losses))
 
 
-# --- what is compared ---
+# --- data terms ---
 
 
 @dataclass(frozen=True, eq=False)
 class _Term:
-    """One pair at one level: the fixed occupancy on a box, and how to sample the moving one there."""
+    """The data term of one pair at one level: fixed occupancy on a box, and how to sample the moving occupancy
+    there."""
 
     target: Tensor
-    """(P,)"""
+    """(P,), fixed occupancy."""
     basis: tuple[Tensor, Tensor, Tensor]
-    """Weights that turn lattice nodes into displacements on the box."""
+    """Spline weights along k, j, i: from lattice nodes to displacements on the box."""
     support: tuple[slice, slice, slice]
-    """The nodes that reach the box."""
-    home: Tensor
-    """(3, P), cube coordinates in the moving image where the affine map alone leads."""
-    turn: Tensor
-    """(3, 3), displacement along fixed axes in mm to moving cube coordinates."""
+    """The nodes that act on the box."""
+    affine_positions: Tensor
+    """(3, P), the box's points under the affine map alone, in cube coordinates of the moving image."""
+    displacement_to_cube: Tensor
+    """(3, 3), from a displacement along the fixed axes (mm) to moving cube coordinates."""
     moving: Tensor
     """(1, K, J, I)"""
     size: Tensor
@@ -115,8 +114,8 @@ class _Term:
     active: Tensor | None
     """Which of the P points are sampled: those that a motion of `reach_voxels` can change. None: all, on a GPU,
     where that costs less than choosing."""
-    rest: Tensor
-    """(3,), what the other points add to the sums of value, value * target and (value - target)^2."""
+    inactive_sums: Tensor
+    """(3,), contribution of the other points to the sums of value, value * target and (value - target)^2."""
 
 
 def _terms(
@@ -135,49 +134,49 @@ def _terms(
         reach = ramp_mm + 2 * resolution_mm
         box = _level_grid(pair.fixed.grid, resolution_mm, low - reach, high + reach)
         terms.append(_term(fixed.image_kji, fixed.grid, moving.image_kji, moving.grid, box, pair, affine_lps, lattice))
-    return [_on(term, device) for term in terms]
+    return [_to_device(term, device) for term in terms]
 
 
 def _term(fixed_kji, fixed_grid, moving_kji, moving_grid, box, pair, affine_lps, lattice):  # type: ignore[no-untyped-def]
     spacing = np.asarray(pair.fixed.grid.spacing_mm)
-    first = pair.fixed.grid.lps_to_index(box.origin_lps_mm) * spacing
-    axes = [first[a] + np.arange(n) * box.spacing_mm[a] for a, n in enumerate(box.size_xyz)]
-    full = [lattice.basis(positions, a) for a, positions in enumerate(axes)]
-    support = [_support(weights) for weights in full]
-    basis = tuple(full[a][:, support[a]].contiguous() for a in (2, 1, 0))
+    first_mm = pair.fixed.grid.lps_to_index(box.origin_lps_mm) * spacing
+    axes = [first_mm[a] + np.arange(n) * box.spacing_mm[a] for a, n in enumerate(box.size_xyz)]
+    full_basis = [lattice.basis(positions, a) for a, positions in enumerate(axes)]
+    support = [_support(weights) for weights in full_basis]
+    basis = tuple(full_basis[a][:, support[a]].contiguous() for a in (2, 1, 0))
     to_cube = cube_matrix(moving_grid.size_xyz) @ moving_grid.lps_to_index_matrix @ affine_lps
-    home = apply_affine(to_cube, box.voxel_centres_lps_mm()).reshape(-1, 3).T
-    turn = to_cube[:3, :3] @ np.reshape(pair.fixed.grid.direction, (3, 3))
+    affine_positions = apply_affine(to_cube, box.voxel_centres_lps_mm()).reshape(-1, 3).T
+    displacement_to_cube = to_cube[:3, :3] @ np.reshape(pair.fixed.grid.direction, (3, 3))
     target = np.zeros(box.shape_kji, np.float32)
     _paste(target, fixed_kji, np.round(box.lps_to_index(fixed_grid.origin_lps_mm)).astype(int)[::-1])
     moving = torch.from_numpy(moving_kji)[None]
-    flat = torch.from_numpy(target.ravel())
-    before = sample(moving, torch.from_numpy(home.T.astype(np.float32).copy()), "zeros")
+    flat_target = torch.from_numpy(target.ravel())
+    unregistered_target = sample(moving, torch.from_numpy(affine_positions.T.astype(np.float32).copy()), "zeros")
     return _Term(
-        flat,
+        flat_target,
         basis,  # type: ignore[arg-type]
         (support[2], support[1], support[0]),
-        torch.from_numpy(np.ascontiguousarray(home, np.float32)),
-        torch.from_numpy(turn.astype(np.float32)),
+        torch.from_numpy(np.ascontiguousarray(affine_positions, np.float32)),
+        torch.from_numpy(displacement_to_cube.astype(np.float32)),
         moving,
-        flat.sum() + before.sum(),
+        flat_target.sum() + unregistered_target.sum(),
         box.shape_kji,
-        torch.arange(flat.numel()),
+        torch.arange(flat_target.numel()),
         torch.zeros(3),
     )
 
 
-def _on(term: _Term, device: str) -> _Term:
+def _to_device(term: _Term, device: str) -> _Term:
     return replace(
         term,
         target=term.target.to(device),
         basis=tuple(b.to(device) for b in term.basis),  # type: ignore[arg-type]
-        home=term.home.to(device),
-        turn=term.turn.to(device),
+        affine_positions=term.affine_positions.to(device),
+        displacement_to_cube=term.displacement_to_cube.to(device),
         moving=term.moving.to(device),
         size=term.size.to(device),
         active=None if device.startswith("cuda") else term.active,
-        rest=term.rest.to(device),
+        inactive_sums=term.inactive_sums.to(device),
     )
 
 
@@ -187,23 +186,23 @@ def _support(weights: Tensor) -> slice:
 
 
 def _paste(target: NDArray, image: NDArray, offset: NDArray) -> None:
-    """Write an image into a larger one where they meet."""
-    into, source = [], []
-    for o, n, size in zip(offset, image.shape, target.shape, strict=True):
-        a, b = max(o, 0), min(o + n, size)
-        into.append(slice(a, max(a, b)))
-        source.append(slice(a - o, max(a, b) - o))
-    target[tuple(into)] = image[tuple(source)]
+    """Write an image into another one, at an offset (k, j, i), where the two overlap."""
+    target_slices, image_slices = [], []
+    for start, length, size in zip(offset, image.shape, target.shape, strict=True):
+        first, last = max(start, 0), min(start + length, size)
+        target_slices.append(slice(first, max(first, last)))
+        image_slices.append(slice(first - start, max(first, last) - start))
+    target[tuple(target_slices)] = image[tuple(image_slices)]
 
 
 def pooling(grid: Grid, resolution_mm: float) -> tuple[int, int, int]:
-    """How many voxels along i, j, k make up about one resolution."""
+    """Number of voxels along i, j, k whose total width is closest to a resolution; at least 1."""
     i, j, k = (max(1, int(round(resolution_mm / s))) for s in grid.spacing_mm)
     return i, j, k
 
 
 def _level_grid(grid: Grid, resolution_mm: float, low_mm: NDArray, high_mm: NDArray) -> Grid:
-    """The pooled fixed grid over a box (mm along the axes), cut to the fixed volume: beyond it nothing is known."""
+    """The pooled fixed grid over a box (mm along the axes), clipped to the fixed volume."""
     blocks = np.asarray(pooling(grid, resolution_mm))
     size = np.asarray(grid.spacing_mm) * blocks
     last = np.ceil(np.asarray(grid.size_xyz) / blocks).astype(int)
@@ -213,18 +212,18 @@ def _level_grid(grid: Grid, resolution_mm: float, low_mm: NDArray, high_mm: NDAr
 
 
 def _box_mm(pair: RegionPair, affine_lps: Floats) -> tuple[NDArray, NDArray]:
-    """The box (mm along the fixed axes) around a fixed region and where the affine map finds the moving one."""
+    """Bounds (mm along the fixed axes) of a fixed region together with its partner under the affine map."""
     spacing = np.asarray(pair.fixed.grid.spacing_mm)
     fixed = pair.fixed.grid.lps_to_index(pair.fixed.box_grid.corners_lps_mm()) * spacing
-    back = apply_affine(np.linalg.inv(affine_lps), pair.moving.box_grid.corners_lps_mm())
-    both = np.concatenate([fixed, pair.fixed.grid.lps_to_index(back) * spacing])
-    return both.min(axis=0), both.max(axis=0)
+    moving_corners = apply_affine(np.linalg.inv(affine_lps), pair.moving.box_grid.corners_lps_mm())
+    corners_mm = np.concatenate([fixed, pair.fixed.grid.lps_to_index(moving_corners) * spacing])
+    return corners_mm.min(axis=0), corners_mm.max(axis=0)
 
 
 def _resolution_mm(grid: Grid, boxes: Sequence[tuple[NDArray, NDArray]], max_voxels: int) -> float:
-    """The finest in-plane spacing, or what keeps all boxes together below the limit."""
-    volume = sum(float(np.prod(np.maximum(high - low, 1e-3))) for low, high in boxes)
-    return max(float(np.min(grid.spacing_mm)), (volume / max_voxels) ** (1 / 3))
+    """The finest voxel spacing, coarsened until all boxes together hold at most `max_voxels` voxels."""
+    total_mm3 = sum(float(np.prod(np.maximum(high - low, 1e-3))) for low, high in boxes)
+    return max(float(np.min(grid.spacing_mm)), (total_mm3 / max_voxels) ** (1 / 3))
 
 
 def _largest_gap_mm(pairs: Sequence[RegionPair], affine_lps: Floats) -> float:
@@ -233,11 +232,11 @@ def _largest_gap_mm(pairs: Sequence[RegionPair], affine_lps: Floats) -> float:
     return float(np.linalg.norm(apply_affine(affine_lps, fixed) - moving, axis=1).max())
 
 
-# --- how it is minimised ---
+# --- optimisation ---
 
 
-class _Problem:
-    """The loss of control nodes at one level."""
+class _LevelProblem:
+    """The loss as a function of the control nodes, at one level."""
 
     def __init__(self, lattice: Lattice, terms: Sequence[_Term], settings: FitSettings) -> None:
         self.lattice = lattice
@@ -245,14 +244,14 @@ class _Problem:
         self.settings = settings
 
     def displacement(self, nodes: Tensor) -> Tensor:
-        """Spline nodes of the displacement, from what is optimised."""
+        """Spline nodes of the displacement, from the optimised nodes (velocities for svf)."""
         if KINDS[self.settings.kind].velocity:
             return exponential(nodes, self.lattice.spacing_mm)
         return nodes
 
     @torch.no_grad()
     def focus(self, nodes: Tensor) -> None:
-        """Look again where the masks can change."""
+        """Select again the points whose occupancy can change."""
         if any(term.active is None for term in self.terms):
             return
         u = self.displacement(nodes)
@@ -262,48 +261,48 @@ class _Problem:
         """Half soft Dice loss, half squared difference, mean over pairs; plus weighted roughness."""
         u = self.displacement(nodes)
         overlap = torch.stack([_term_loss(term, u) for term in self.terms]).mean()
-        rough = roughness(nodes, self.lattice.spacing_mm, self.settings.bending)
-        crushed = crushing(u, self.lattice.spacing_mm, self.settings.least_determinant)
-        return overlap + self.settings.smoothness * rough + self.settings.folding_weight * crushed
+        field_roughness = roughness(nodes, self.lattice.spacing_mm, self.settings.bending)
+        compression = compression_loss(u, self.lattice.spacing_mm, self.settings.least_determinant)
+        return overlap + self.settings.smoothness * field_roughness + self.settings.folding_weight * compression
 
 
 def _term_loss(term: _Term, u: Tensor) -> Tensor:
-    cube, target = _cube(term, u), term.target
+    cube, target = _moving_positions(term, u), term.target
     if term.active is not None:
         cube, target = cube.index_select(1, term.active), target[term.active]
     value = sample(term.moving, cube.T, "zeros")[0]
-    values, both, squares = (
-        torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.rest
+    value_sum, intersection, squared_error = (
+        torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.inactive_sums
     )
-    dice = 2 * both / (values + term.target.sum() + 1e-6)
-    return 0.5 * (1 - dice) + 0.5 * squares / term.size
+    dice = 2 * intersection / (value_sum + term.target.sum() + 1e-6)
+    return 0.5 * (1 - dice) + 0.5 * squared_error / term.size
 
 
-def _cube(term: _Term, u: Tensor) -> Tensor:
-    """Where the box's points lead in the moving image's cube, (3, P)."""
+def _moving_positions(term: _Term, u: Tensor) -> Tensor:
+    """Images of the box's points in the moving image, (3, P), cube coordinates."""
     z, y, x = term.support
-    local = torch.tensordot(term.turn, u[:, z, y, x], dims=1)
-    return evaluate(local, term.basis).reshape(3, -1) + term.home
+    local = torch.tensordot(term.displacement_to_cube, u[:, z, y, x], dims=1)
+    return evaluate(local, term.basis).reshape(3, -1) + term.affine_positions
 
 
 def _focused(term: _Term, u: Tensor, reach: int) -> _Term:
-    """The term with only those points active near which the fixed or the moved occupancy changes.
+    """The term restricted to the points near which the fixed or the warped moving occupancy changes.
 
-    Elsewhere both are constant over more than `reach` voxels: their gradient is zero and their share of the sums
-    stays what it is until the next look.
+    Elsewhere both are constant over more than `reach` voxels: the gradient is zero there, and the contribution to the
+    sums is computed once, until the next selection.
     """
-    value = sample(term.moving, _cube(term, u).T, "zeros")[0]
-    changes = (_near_changes(value, term.shape_kji, reach) | _near_changes(term.target, term.shape_kji, reach)).reshape(
+    value = sample(term.moving, _moving_positions(term, u).T, "zeros")[0]
+    active = (_near_changes(value, term.shape_kji, reach) | _near_changes(term.target, term.shape_kji, reach)).reshape(
         -1
     )
-    away = ~changes
-    value, target = value[away], term.target[away]
-    rest = torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()])
-    return replace(term, active=torch.nonzero(changes).squeeze(1), rest=rest)
+    inactive = ~active
+    value, target = value[inactive], term.target[inactive]
+    inactive_sums = torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()])
+    return replace(term, active=torch.nonzero(active).squeeze(1), inactive_sums=inactive_sums)
 
 
 def _near_changes(values: Tensor, shape_kji: tuple[int, int, int], reach: int) -> Tensor:
-    """Where an image (P,) is not constant within `reach` voxels along each axis, (K, J, I)."""
+    """(K, J, I), True where an image (P,) is not constant within `reach` voxels along each axis."""
     image = values.reshape(shape_kji)
     changes = torch.zeros(shape_kji, dtype=torch.bool, device=image.device)
     for axis in range(3):
@@ -311,35 +310,35 @@ def _near_changes(values: Tensor, shape_kji: tuple[int, int, int], reach: int) -
         changes.narrow(axis, 0, steps.shape[axis]).logical_or_(steps)
         changes.narrow(axis, 1, steps.shape[axis]).logical_or_(steps)
     for axis in range(3):
-        changes = _spread(changes, axis, reach)
+        changes = _dilate(changes, axis, reach)
     return changes
 
 
-def _spread(mask: Tensor, axis: int, reach: int) -> Tensor:
-    """True within `reach` voxels along an axis of where the mask is."""
-    wide, size = mask.clone(), mask.shape[axis]
+def _dilate(mask: Tensor, axis: int, reach: int) -> Tensor:
+    """Dilate a mask by `reach` voxels along one axis."""
+    widened, size = mask.clone(), mask.shape[axis]
     for step in range(1, min(reach, size - 1) + 1):
-        wide.narrow(axis, step, size - step).logical_or_(mask.narrow(axis, 0, size - step))
-        wide.narrow(axis, 0, size - step).logical_or_(mask.narrow(axis, step, size - step))
-    return wide
+        widened.narrow(axis, step, size - step).logical_or_(mask.narrow(axis, 0, size - step))
+        widened.narrow(axis, 0, size - step).logical_or_(mask.narrow(axis, step, size - step))
+    return widened
 
 
 @dataclass(frozen=True)
-class _Progress:
-    step: Step | None
+class _LevelProgress:
+    step: StepProgress | None
     check: Check | None
-    before: int
+    earlier_steps: int
     total: int
 
     def __call__(self, done: int) -> None:
         if self.check:
             self.check()
         if self.step:
-            self.step(self.before + done, self.total)
+            self.step(self.earlier_steps + done, self.total)
 
 
 class _Adam:
-    """Adam (Kingma and Ba 2015). torch.optim's own loads torch's compiler first, which takes longer than many a fit."""
+    """Adam (Kingma and Ba 2015). torch.optim would load torch's compiler, which takes longer than many fits."""
 
     def __init__(self, nodes: Tensor, rate_mm: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
         self._nodes = nodes
@@ -350,7 +349,7 @@ class _Adam:
 
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
-        """Move the nodes against their gradient."""
+        """Update the nodes by one step against their gradient."""
         first, second = self._betas
         self._steps += 1
         self._mean.lerp_(gradient, 1 - first)
@@ -360,18 +359,18 @@ class _Adam:
 
 
 def _descend(
-    problem: _Problem, nodes: Tensor, settings: FitSettings, progress: _Progress
+    problem: _LevelProblem, nodes: Tensor, settings: FitSettings, progress: _LevelProgress
 ) -> tuple[Tensor, list[float]]:
-    """Adam until the loss stops falling; the best nodes and the losses.
+    """Run Adam until the loss stops falling; return the best nodes and the losses.
 
     Raises:
-        FitDiverged: a loss that is no number.
+        FitDiverged: a loss is not finite.
     """
-    free = problem.lattice.free().to(nodes.device)
+    movable = problem.lattice.free().to(nodes.device)
     nodes = nodes.clone().requires_grad_()
-    adam = _Adam(nodes, settings.step_size * problem.lattice.spacing_mm)
+    optimiser = _Adam(nodes, settings.step_size * problem.lattice.spacing_mm)
     history: list[float] = []
-    best, best_nodes = float("inf"), nodes.detach().clone()
+    best_loss, best_nodes = float("inf"), nodes.detach().clone()
     for number in range(settings.max_steps):
         progress(number)
         if number % settings.refocus_steps == 0:
@@ -382,12 +381,12 @@ def _descend(
         history.append(loss.item())
         if not math.isfinite(history[-1]):
             raise FitDiverged(len(history), history[-1])
-        if history[-1] < best:
-            best, best_nodes = history[-1], nodes.detach().clone()
+        if history[-1] < best_loss:
+            best_loss, best_nodes = history[-1], nodes.detach().clone()
         if _settled(history, settings):
             break
         assert nodes.grad is not None
-        adam.step(nodes.grad * free)
+        optimiser.step(nodes.grad * movable)
     progress(settings.max_steps)
     return best_nodes, history
 

@@ -1,8 +1,8 @@
 """The control lattice of a deformable fit: cubic B-splines on a box, refinement, integration, roughness.
 
-A lattice spans a box of the fixed grid. Its nodes are (3, Z, Y, X) tensors of mm along the fixed grid's own axes
-(not LPS): the box is straight in that frame whatever the volume's direction. Values between nodes are cubic
-B-splines, evaluated by one small matrix per axis.
+A lattice spans a box of the fixed grid. Its nodes are (3, Z, Y, X) tensors in mm along the axes of the fixed grid (not
+LPS), so the box is aligned with the grid whatever the volume's direction. Values between nodes are cubic B-splines,
+evaluated with one small matrix per axis.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Lattice:
 
     Args:
         start_mm: position of the first node along i, j, k, in mm from the fixed grid's first voxel.
-        spacing_mm: distance of nodes, the same along every axis.
+        spacing_mm: distance between nodes, the same along every axis.
         size_xyz: number of nodes along i, j, k.
         order: 3 for cubic B-splines, 1 for trilinear.
     """
@@ -43,7 +43,7 @@ class Lattice:
         return k, j, i
 
     def zeros(self) -> Tensor:
-        """Nodes that move nothing."""
+        """Nodes of the zero displacement, (3, Z, Y, X)."""
         return torch.zeros((3, *self.shape_kji))
 
     def finer(self) -> Lattice:
@@ -52,10 +52,10 @@ class Lattice:
         return Lattice(self.start_mm, self.spacing_mm / 2, (i, j, k), self.order)
 
     def free(self) -> Tensor:
-        """1 where a node may move, 0 on the two outer layers, so that the field ends smoothly inside the box."""
-        mask = torch.zeros(self.shape_kji)
-        mask[2:-2, 2:-2, 2:-2] = 1.0
-        return mask
+        """(Z, Y, X), 1 for movable nodes and 0 on the two outer layers, so that the field vanishes at the border."""
+        movable = torch.zeros(self.shape_kji)
+        movable[2:-2, 2:-2, 2:-2] = 1.0
+        return movable
 
     def basis(self, positions_mm: NDArray, axis: int) -> Tensor:
         """Weights (P, N) of this axis' nodes at positions (P,) along it, in mm from the fixed grid's first voxel."""
@@ -70,10 +70,14 @@ class Lattice:
         return torch.from_numpy(weights.astype(np.float32))
 
 
-def covering(low_mm: NDArray, high_mm: NDArray, spacing_mm: float, refinements: int, margin_mm: float) -> Lattice:
-    """A lattice over a box (mm along i, j, k) and a margin, whose spacing is `spacing_mm` after so many halvings.
+def box_lattice(low_mm: NDArray, high_mm: NDArray, spacing_mm: float, refinements: int, margin_mm: float) -> Lattice:
+    """The coarsest lattice over a box and a margin; `refinements` halvings give it the spacing `spacing_mm`.
 
-    The margin holds at least the two layers of nodes that never move, at the coarsest spacing.
+    Args:
+        low_mm, high_mm: (3,), bounds of the box in mm along i, j, k.
+        spacing_mm: spacing after all refinements.
+        refinements: number of halvings.
+        margin_mm: distance beyond the box, widened to hold the two layers of immovable nodes at the coarsest spacing.
     """
     coarse = spacing_mm * 2**refinements
     width = high_mm - low_mm + 2 * max(margin_mm, 2 * coarse)
@@ -92,11 +96,11 @@ def refine(nodes: Tensor) -> Tensor:
 
 def _refine_axis(nodes: Tensor) -> Tensor:
     padded = torch.cat([nodes[:1], nodes, nodes[-1:]])
-    old = (padded[:-2] + 6 * padded[1:-1] + padded[2:]) / 8
-    fine = nodes.new_empty((2 * nodes.shape[0] - 1, *nodes.shape[1:]))
-    fine[::2] = old
-    fine[1::2] = (nodes[:-1] + nodes[1:]) / 2
-    return fine
+    even_nodes = (padded[:-2] + 6 * padded[1:-1] + padded[2:]) / 8
+    refined = nodes.new_empty((2 * nodes.shape[0] - 1, *nodes.shape[1:]))
+    refined[::2] = even_nodes
+    refined[1::2] = (nodes[:-1] + nodes[1:]) / 2
+    return refined
 
 
 def evaluate(nodes: Tensor, basis_zyx: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -110,7 +114,7 @@ def evaluate(nodes: Tensor, basis_zyx: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 
 
 def squarings_for(velocity: Tensor, spacing_mm: float) -> int:
-    """How often to square so that the first step is small (`LARGEST_STEP`); at least twice."""
+    """Number of squarings after which the first step is at most `LARGEST_STEP` node spacings; at least 2."""
     largest = float(velocity.detach().square().sum(dim=0).max()) ** 0.5 / spacing_mm
     return max(2, int(np.ceil(np.log2(max(largest / LARGEST_STEP, 1.0)))))
 
@@ -122,7 +126,7 @@ def exponential(velocity: Tensor, spacing_mm: float) -> Tensor:
 
     Args:
         velocity: (3, Z, Y, X), mm along the lattice's axes.
-        spacing_mm: distance of nodes.
+        spacing_mm: distance between nodes.
 
     Returns:
         (3, Z, Y, X), mm; the inverse is `exponential(-velocity)`.
@@ -132,35 +136,40 @@ def exponential(velocity: Tensor, spacing_mm: float) -> Tensor:
     to_cube = (2.0 / (steps * spacing_mm)).to(velocity.device)
     axes = [torch.linspace(-1, 1, n, device=velocity.device) for n in (depth, rows, columns)]
     z, y, x = torch.meshgrid(*axes, indexing="ij")
-    home = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+    node_positions = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
     squarings = squarings_for(velocity, spacing_mm)
     u = velocity / 2**squarings
     for _ in range(squarings):
-        cube = home + u.reshape(3, -1).T * to_cube
+        cube = node_positions + u.reshape(3, -1).T * to_cube
         u = u + sample(u, cube).reshape(u.shape)
     return u
 
 
 def roughness(nodes: Tensor, spacing_mm: float, bending: bool) -> Tensor:
     """Mean square of the field's first (mm/mm) or second derivatives (scaled by the spacing) over the lattice."""
-    total = nodes.new_zeros(())
+    squares = nodes.new_zeros(())
     for axis in (1, 2, 3):
         first = nodes.diff(dim=axis) / spacing_mm
         if not bending:
-            total = total + first.square().sum()
+            squares = squares + first.square().sum()
             continue
-        for other in (1, 2, 3):
-            total = total + first.diff(dim=other).square().sum()
-    return total / nodes[0].numel()
+        for second_axis in (1, 2, 3):
+            squares = squares + first.diff(dim=second_axis).square().sum()
+    return squares / nodes[0].numel()
 
 
-def crushing(u: Tensor, spacing_mm: float, least: float) -> Tensor:
-    """How far cells fall below the least determinant: mean square of what is missing, 0 where nothing is.
+def compression_loss(u: Tensor, spacing_mm: float, least_determinant: float) -> Tensor:
+    """Penalty on compressed cells: mean square of the shortfall of the Jacobian determinant, 0 where there is none.
 
-    Determinants are taken at every node from forward and from backward differences of the displacement.
+    The determinant is taken at every node, from forward and from backward differences.
+
+    Args:
+        u: (3, Z, Y, X), displacement in mm.
+        spacing_mm: distance between nodes.
+        least_determinant: determinants below this value are penalised.
     """
     steps = [u.diff(dim=axis) / spacing_mm for axis in (3, 2, 1)]
-    total = u.new_zeros(())
+    mean_square = u.new_zeros(())
     for side in (slice(None, -1), slice(1, None)):
         a = steps[0][:, side, side, :].unbind()
         b = steps[1][:, side, :, side].unbind()
@@ -169,5 +178,5 @@ def crushing(u: Tensor, spacing_mm: float, least: float) -> Tensor:
         determinant = (
             a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
         )
-        total = total + torch.relu(least - determinant).square().mean()
-    return total
+        mean_square = mean_square + torch.relu(least_determinant - determinant).square().mean()
+    return mean_square

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import GRAMMAR, check_device
 from Tell2RegLib.support.settings import check_settings, setting
 
-SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_FOUND = 0.5, 2.0
-"""For regions that are given, and for regions found by prompts: the outlines of those are rougher, and a stiffer field
-follows less of that (docs/method.md)."""
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
+SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_DETECTED = 0.5, 2.0
+"""Defaults for given regions and for regions found by prompts. The outlines of the latter are rougher; a stiffer field
+follows them less closely (docs/method.md)."""
 
 
 def default_smoothness(by_words: bool) -> float:
-    """What suits regions found by prompts, or regions that are given."""
-    return SMOOTHNESS_OF_FOUND if by_words else SMOOTHNESS_OF_GIVEN
+    """Default smoothness for regions found by prompts (`by_words`) or for given regions."""
+    return SMOOTHNESS_OF_DETECTED if by_words else SMOOTHNESS_OF_GIVEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +32,7 @@ class FitSettings:
     smoothness: float = setting(
         SMOOTHNESS_OF_GIVEN,
         "Weight of the field's roughness against the overlap; larger is stiffer. The default is "
-        f"{SMOOTHNESS_OF_GIVEN:g}, or {SMOOTHNESS_OF_FOUND:g} for regions from prompts.",
+        f"{SMOOTHNESS_OF_GIVEN:g}, or {SMOOTHNESS_OF_DETECTED:g} for regions from prompts.",
         low=0,
         usual=(0.01, 10.0),
         step=0.05,

@@ -1,4 +1,4 @@
-"""From control nodes to a field on the fixed grid that folds nowhere: checked on every voxel, mended where needed."""
+"""Evaluates control nodes as a displacement field without folding: checked at every voxel, smoothed where it folds."""
 
 from __future__ import annotations
 
@@ -12,28 +12,25 @@ from torch import Tensor
 
 from Tell2RegLib.fitting.deformable import Deformation
 from Tell2RegLib.fitting.lattice import Lattice, evaluate
-from Tell2RegLib.space.displacement_field import Check, DisplacementField, affine_displacements
-from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
+from Tell2RegLib.space.grid import Floats, Grid, VoxelBox
 from Tell2RegLib.space.jacobian import folded_voxels
+from Tell2RegLib.support.progress import Check
 
-LEAST_JACOBIAN = 0.02
-"""No voxel may shrink to less than this share of what the affine map makes of it, by any one-sided differences."""
+MIN_JACOBIAN = 0.02
+"""Minimum Jacobian determinant of a voxel relative to that of the affine map, for all one-sided differences."""
 ROUNDS = 60
-"""Rounds of local smoothing before the whole deformation is scaled down instead."""
+"""Rounds of local smoothing, after which the whole deformation is scaled down instead."""
 ROUNDS_PER_REACH = 15
-"""Rounds before the nodes that are smoothed reach one spacing further."""
+"""Rounds after which the smoothed neighbourhood grows by one node spacing."""
 SHARE = 0.4
-"""How far a round goes towards the smoothed nodes: a little at a time, to change no more than is needed."""
+"""Step towards the smoothed nodes per round; small, to change no more than necessary."""
 
 
-Part = tuple[slice, slice, slice]
-"""A box of voxels along k, j, i."""
+def influenced_box(lattice: Lattice, grid: Grid) -> VoxelBox:
+    """The voxels of the fixed grid on which the lattice's nodes can act, extended by one voxel within the grid.
 
-
-def reached_part(lattice: Lattice, grid: Grid) -> Part:
-    """The voxels of the fixed grid on which the lattice's nodes can act, and one voxel more where there is one.
-
-    The two outer layers of nodes are zero, so no spline reaches beyond the first and the last node.
+    The two outer layers of nodes are zero, so no spline extends beyond the first and the last node.
     """
     start, spacing = np.asarray(lattice.start_mm), np.asarray(grid.spacing_mm)
     last = start + (np.asarray(lattice.size_xyz) - 1) * lattice.spacing_mm
@@ -43,61 +40,72 @@ def reached_part(lattice: Lattice, grid: Grid) -> Part:
     return k, j, i
 
 
-def part_grid(grid: Grid, part: Part) -> Grid:
+def grid_of_box(grid: Grid, box: VoxelBox) -> Grid:
     """The grid of a box of voxels."""
-    return grid.crop([s.start for s in part[::-1]], [s.stop - s.start for s in part[::-1]])
+    return grid.crop([s.start for s in box[::-1]], [s.stop - s.start for s in box[::-1]])
 
 
-def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid, part: Part) -> NDArray[np.float32]:
+def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid, box_kji: VoxelBox) -> NDArray[np.float32]:
     """Spline nodes (mm along the grid's axes) as displacements (K, J, I, 3) in LPS mm on a box of the grid."""
-    axes = [np.arange(box.start, box.stop) * s for box, s in zip(part[::-1], grid.spacing_mm, strict=True)]
+    axes = [np.arange(box.start, box.stop) * s for box, s in zip(box_kji[::-1], grid.spacing_mm, strict=True)]
     basis = (lattice.basis(axes[2], 2), lattice.basis(axes[1], 1), lattice.basis(axes[0], 0))
     direction = torch.from_numpy(np.reshape(grid.direction, (3, 3)).astype(np.float32))
     turned = torch.tensordot(direction, nodes, dims=1)
     return evaluate(turned, basis).permute(1, 2, 3, 0).contiguous().numpy()
 
 
-def unfolded(
-    found: Deformation, affine_lps: Floats, grid: Grid, check: Check | None = None
+def remove_folding(
+    deformation: Deformation, affine_lps: Floats, grid: Grid, check: Check | None = None
 ) -> tuple[Deformation, DisplacementField]:
-    """The deformation followed by the affine map as a field on the fixed grid, with det J > 0 on every voxel.
+    """The deformation composed with the affine map, as a field on the fixed grid with det J > 0 at every voxel.
 
-    Where the field folds, the nodes around are smoothed and the field is looked at again; as a last resort the whole
-    deformation shrinks, which ends at the affine map.
+    Where the field folds, the surrounding nodes are smoothed and the field is checked again. As a last resort the whole
+    deformation is scaled down, in the limit to the affine map.
+
+    Args:
+        deformation: the optimised nodes.
+        affine_lps: 4 x 4, fixed to moving.
+        grid: the fixed grid.
+        check: called in every round; raises to cancel.
     """
-    least = LEAST_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
-    nodes = found.forward
+    min_jacobian = MIN_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
+    nodes = deformation.forward
     field = affine_displacements(affine_lps, grid)
-    part = reached_part(found.lattice, grid)
-    crop, linear, without = part_grid(grid, part), affine_lps[:3, :3].astype(np.float32), field[part].copy()
-    for number in itertools.count():
+    box = influenced_box(deformation.lattice, grid)
+    crop, linear, linear_displacements = (
+        grid_of_box(grid, box),
+        affine_lps[:3, :3].astype(np.float32),
+        field[box].copy(),
+    )
+    for round_number in itertools.count():
         if check:
             check()
-        field[part] = without + lps_displacements(found.lattice, nodes, grid, part) @ linear.T
-        folded = folded_voxels(field[part], crop, least)
+        field[box] = linear_displacements + lps_displacements(deformation.lattice, nodes, grid, box) @ linear.T
+        folded = folded_voxels(field[box], crop, min_jacobian)
         if not folded.any():
             break
-        places = (np.argwhere(folded) + [box.start for box in part])[:, ::-1] * np.asarray(grid.spacing_mm)
-        weight = _around(places, found.lattice, 1 + number // ROUNDS_PER_REACH) if number < ROUNDS else None
-        nodes = _calmer(nodes, weight)
-    return replace(found, forward=nodes), DisplacementField(field, grid)
+        folded_mm = (np.argwhere(folded) + [s.start for s in box])[:, ::-1] * np.asarray(grid.spacing_mm)
+        reach = 1 + round_number // ROUNDS_PER_REACH
+        weights = _smoothing_weights(folded_mm, deformation.lattice, reach) if round_number < ROUNDS else None
+        nodes = _smooth_nodes(nodes, weights)
+    return replace(deformation, forward=nodes), DisplacementField(field, grid)
 
 
-def _around(positions: Floats, lattice: Lattice, reach: int) -> Tensor:
-    """`SHARE` on the nodes within so many spacings of folded places (P, 3), mm along the axes; 0 elsewhere."""
+def _smoothing_weights(positions_mm: Floats, lattice: Lattice, reach: int) -> Tensor:
+    """`SHARE` at nodes within `reach` spacings of folded positions (P, 3), mm along the axes; 0 elsewhere."""
     mask = torch.zeros(lattice.shape_kji)
-    index = np.unique(np.round((positions - lattice.start_mm) / lattice.spacing_mm).astype(int), axis=0)
+    index = np.unique(np.round((positions_mm - lattice.start_mm) / lattice.spacing_mm).astype(int), axis=0)
     index = np.clip(index, 0, np.asarray(lattice.size_xyz) - 1)
     mask[index[:, 2], index[:, 1], index[:, 0]] = 1.0
     return SHARE * torch.nn.functional.max_pool3d(mask[None], 2 * reach + 1, stride=1, padding=reach)[0]
 
 
-def _calmer(nodes: Tensor, weight: Tensor | None) -> Tensor:
-    """Nodes smoothed by (1, 2, 1)/4 as far as the weight says; all of them scaled down when there is no weight."""
+def _smooth_nodes(nodes: Tensor, weight: Tensor | None) -> Tensor:
+    """Nodes moved towards their (1, 2, 1)/4 average by a weight per node; without weights, all nodes scaled by 0.9."""
     if weight is None:
         return nodes * 0.9
-    smooth = nodes
+    smoothed = nodes
     for axis in (1, 2, 3):
-        before, after = smooth.roll(1, axis), smooth.roll(-1, axis)
-        smooth = (before + 2 * smooth + after) / 4
-    return nodes + weight * (smooth - nodes)
+        before, after = smoothed.roll(1, axis), smoothed.roll(-1, axis)
+        smoothed = (before + 2 * smoothed + after) / 4
+    return nodes + weight * (smoothed - nodes)

@@ -1,4 +1,4 @@
-"""Which fixed region is which moving region, by a matrix of similarities: Algorithm 1 of the paper."""
+"""One-to-one assignment of fixed to moving regions by a similarity matrix: Algorithm 1 of the paper."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def pairs_by_similarity(
     method: Method = "greedy",
     cross_prompts: bool = True,
 ) -> tuple[RegionPair, ...]:
-    """Pairs of regions that look alike, most similar first; none above the threshold is an empty result.
+    """Pair similar regions, most similar first; empty when no similarity exceeds the threshold.
 
     Args:
         fixed, moving: N and M regions.
-        similarity: (N, M), any larger-is-more-alike measure, such as the cosine of prototypes.
-        threshold: a pair must be above it.
-        method: "greedy" is Algorithm 1 of the paper: again and again the most similar pair, then its row and column
-            are done. "optimal" maximises the sum of the similarities of all pairs; pairs at or below zero add nothing
-            to it and are not made.
+        similarity: (N, M), any measure that is larger for more similar regions, such as the cosine of prototypes.
+        threshold: the similarity of a pair must exceed it.
+        method: "greedy" is Algorithm 1 of the paper: repeatedly take the most similar pair and remove its row and
+            column. "optimal" maximises the sum of the similarities of all pairs; pairs at or below zero add nothing
+            to the sum and are omitted.
         cross_prompts: whether regions of different prompts may be paired.
 
-    Equal similarities are decided by what the regions are (same prompt and name first), not by their order.
+    Ties are resolved by the regions' properties (same prompt and name first), not by their order.
 
     Raises:
-        InputError: a similarity of another shape or with values that are not finite, or an unknown method.
+        InputError: a similarity matrix of another shape or with values that are not finite, or an unknown method.
     """
     values = _checked(similarity, (len(fixed), len(moving)), threshold)
     allowed = allowed_pairs(fixed, moving, values, threshold, cross_prompts)
@@ -52,79 +52,91 @@ def pairs_by_similarity(
 
 
 def cosine_similarity(fixed: ArrayLike, moving: ArrayLike) -> Floats:
-    """S[i, j], the cosine between prototypes (N, C) and (M, C); a prototype of zeros is like nothing.
+    """The cosines (N, M) between prototypes (N, C) and (M, C); 0 for a prototype of zeros.
 
     >>> cosine_similarity([[1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0], [1.0, -1.0]]).round(3).tolist()
     [[1.0, 0.0, 0.707]]
     """
-    ours, theirs = (np.asarray(side, dtype=np.float64) for side in (fixed, moving))
-    lengths = [np.linalg.norm(side, axis=1, keepdims=True) for side in (ours, theirs)]
-    ours, theirs = (
+    fixed_unit, moving_unit = (np.asarray(side, dtype=np.float64) for side in (fixed, moving))
+    lengths = [np.linalg.norm(side, axis=1, keepdims=True) for side in (fixed_unit, moving_unit)]
+    fixed_unit, moving_unit = (
         np.divide(side, length, out=np.zeros_like(side), where=length > 0)
-        for side, length in zip((ours, theirs), lengths, strict=True)
+        for side, length in zip((fixed_unit, moving_unit), lengths, strict=True)
     )
-    return np.clip(ours @ theirs.T, -1.0, 1.0)
+    return np.clip(fixed_unit @ moving_unit.T, -1.0, 1.0)
 
 
 def allowed_pairs(
     fixed: Sequence[Region], moving: Sequence[Region], values: Floats, threshold: float, cross_prompts: bool
 ) -> NDArray[np.bool_]:
-    """Which pairs (N, M) are above the threshold and, where that is asked for, of one prompt."""
+    """(N, M), True for pairs above the threshold and, unless `cross_prompts`, of the same prompt."""
     allowed: NDArray[np.bool_] = values > threshold
-    return allowed if cross_prompts else allowed & _equal(fixed, moving, "prompt")
+    return allowed if cross_prompts else allowed & _equal_texts(fixed, moving, "prompt")
 
 
 def assign(
     fixed: Sequence[Region], moving: Sequence[Region], values: Floats, allowed: NDArray[np.bool_], method: Method
 ) -> Indices:
-    """One-to-one pairs (i, j) among the allowed ones, largest value first, whatever the order of the regions.
+    """Assign one-to-one pairs (i, j) among the allowed ones, largest value first, independent of the regions' order.
+
+    Args:
+        fixed, moving: N and M regions.
+        values, allowed: (N, M).
+        method: see `pairs_by_similarity`.
 
     Raises:
         InputError: an unknown method.
     """
     if method not in ("greedy", "optimal"):
-        raise InputError(f"The method of matching is 'greedy' or 'optimal', not '{method}'.")
+        raise InputError(f"The matching method must be 'greedy' or 'optimal', not '{method}'.")
     rows = sorted(range(len(fixed)), key=lambda i: identity(fixed[i]))
     columns = sorted(range(len(moving)), key=lambda j: identity(moving[j]))
     sorted_fixed, sorted_moving = [fixed[i] for i in rows], [moving[j] for j in columns]
     values, allowed = values[np.ix_(rows, columns)], allowed[np.ix_(rows, columns)]
-    found = _optimal(values, allowed) if method == "optimal" else [(int(i), int(j)) for i, j in np.argwhere(allowed)]
-    return [(rows[i], columns[j]) for i, j in _largest_first(found, values, sorted_fixed, sorted_moving)]
+    candidates = (
+        _optimal(values, allowed) if method == "optimal" else [(int(i), int(j)) for i, j in np.argwhere(allowed)]
+    )
+    return [(rows[i], columns[j]) for i, j in _largest_first(candidates, values, sorted_fixed, sorted_moving)]
 
 
 def _checked(similarity: ArrayLike, shape: tuple[int, int], threshold: float) -> Floats:
     values = np.asarray(similarity, dtype=np.float64)
     if values.shape != shape:
         raise InputError(
-            f"{shape[0]} fixed and {shape[1]} moving regions need a similarity of shape {shape}, not {values.shape}."
+            f"The similarity matrix of {shape[0]} fixed and {shape[1]} moving regions must have shape {shape}, not "
+            f"{values.shape}."
         )
     if not np.isfinite(values).all():
         i, j = np.argwhere(~np.isfinite(values))[0]
         raise InputError(f"The similarity of fixed region {i} and moving region {j} is {values[i, j]}, not a number.")
     if not np.isfinite(threshold):
-        raise InputError(f"The threshold of similarity must be a finite number, not {threshold}.")
+        raise InputError(f"The similarity threshold must be a finite number, not {threshold}.")
     return values
 
 
-def _equal(fixed: Sequence[Region], moving: Sequence[Region], attribute: str) -> NDArray[np.bool_]:
-    """Which fixed and moving regions agree in a text, (N, M)."""
-    ours, theirs = ([plain_name(getattr(region, attribute)) for region in side] for side in (fixed, moving))
-    return np.array([[a == b for b in theirs] for a in ours], dtype=bool).reshape(len(ours), len(theirs))
+def _equal_texts(fixed: Sequence[Region], moving: Sequence[Region], attribute: str) -> NDArray[np.bool_]:
+    """(N, M), True where a fixed and a moving region have the same name or prompt."""
+    fixed_texts, moving_texts = (
+        [plain_name(getattr(region, attribute)) for region in side] for side in (fixed, moving)
+    )
+    return np.array([[a == b for b in moving_texts] for a in fixed_texts], dtype=bool).reshape(
+        len(fixed_texts), len(moving_texts)
+    )
 
 
 def _largest_first(candidates: Indices, values: Floats, fixed: Sequence[Region], moving: Sequence[Region]) -> Indices:
-    """Algorithm 1: the largest value, then the largest of what its row and column leave, and so on."""
-    same_prompt, same_name = _equal(fixed, moving, "prompt"), _equal(fixed, moving, "name")
+    """Algorithm 1: repeatedly take the largest value and remove its row and column."""
+    same_prompt, same_name = _equal_texts(fixed, moving, "prompt"), _equal_texts(fixed, moving, "name")
     ranked = sorted(candidates, key=lambda ij: (-values[*ij], not same_prompt[*ij], not same_name[*ij], *ij))
-    rows: set[int] = set()
-    columns: set[int] = set()
-    chosen = []
+    used_rows: set[int] = set()
+    used_columns: set[int] = set()
+    assigned = []
     for i, j in ranked:
-        if i not in rows and j not in columns:
-            chosen.append((i, j))
-            rows.add(i)
-            columns.add(j)
-    return chosen
+        if i not in used_rows and j not in used_columns:
+            assigned.append((i, j))
+            used_rows.add(i)
+            used_columns.add(j)
+    return assigned
 
 
 def _optimal(values: Floats, allowed: NDArray[np.bool_]) -> Indices:

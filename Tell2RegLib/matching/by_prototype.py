@@ -1,4 +1,4 @@
-"""Pairs of regions that the same words found: alike by their prototypes, and at the place where the other pairs say."""
+"""Pairs regions found by prompts: similar prototypes, then a check of their positions against the other pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from Tell2RegLib.errors import InputError, NothingFound
 from Tell2RegLib.matching.assignment import Indices, allowed_pairs, assign, cosine_similarity
 from Tell2RegLib.matching.by_name import pairs_by_name
 from Tell2RegLib.matching.by_slice import is_part_of, slice_pairs
-from Tell2RegLib.matching.geometric_check import Alignment, Places, align
+from Tell2RegLib.matching.geometric_check import Alignment, RegionPositions, align
 from Tell2RegLib.matching.pairs import identity, make_pair
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.region_sources.protocol import SourceResult
@@ -20,33 +20,37 @@ from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 
 
-def match_found(
+def match_source_results(
     fixed: SourceResult, moving: SourceResult, settings: MatchSettings | None = None
 ) -> tuple[RegionPair, ...]:
-    """Pairs of what was found in two volumes: accepted ones by falling similarity, then those that lie elsewhere.
+    """Pair the regions found in two volumes: accepted pairs by decreasing similarity, then rejected ones.
 
-    Regions of sources that give no prototypes are paired by their names.
+    Regions of sources without prototypes are paired by name.
+
+    Args:
+        fixed, moving: results of one source on the two volumes.
+        settings: `MatchSettings()` when None.
 
     Raises:
         InputError: prototypes of different models, or prototypes for some regions only.
     """
     settings = settings or MatchSettings()
     _check_models(fixed, moving)
-    seen = [region.prototype is not None for found in (fixed, moving) for region in found.regions]
-    if not any(seen):
+    has_prototype = [region.prototype is not None for result in (fixed, moving) for region in result.regions]
+    if not any(has_prototype):
         return _by_name(fixed, moving)
     if settings.mode == "regions":
         return match_regions(fixed.regions, moving.regions, settings)
-    joined = slice_pairs(fixed, moving, settings)
-    values = np.diag(np.array([pair.similarity for pair in joined], dtype=np.float64))
-    sides = _Sides([pair.fixed for pair in joined], [pair.moving for pair in joined], values)
-    return _checked_by_place(sides, np.eye(len(joined), dtype=bool), settings)
+    pairs = slice_pairs(fixed, moving, settings)
+    values = np.diag(np.array([pair.similarity for pair in pairs], dtype=np.float64))
+    candidates = _Candidates([pair.fixed for pair in pairs], [pair.moving for pair in pairs], values)
+    return _with_geometric_check(candidates, np.eye(len(pairs), dtype=bool), settings)
 
 
 def match_regions(
     fixed: Sequence[Region], moving: Sequence[Region], settings: MatchSettings | None = None
 ) -> tuple[RegionPair, ...]:
-    """Pairs of 3-D regions with prototypes; see `match_found`.
+    """Pair 3-D regions with prototypes; see `match_source_results`.
 
     Raises:
         InputError: a region without a prototype.
@@ -57,26 +61,26 @@ def match_regions(
     fixed, moving = sorted(fixed, key=identity), sorted(moving, key=identity)
     values = cosine_similarity(*_prototypes(fixed, moving))
     allowed = allowed_pairs(fixed, moving, values, settings.threshold, settings.cross_prompts)
-    return _checked_by_place(_Sides(fixed, moving, values), allowed, settings)
+    return _with_geometric_check(_Candidates(fixed, moving, values), allowed, settings)
 
 
-def without_partner(
+def regions_without_partner(
     pairs: Sequence[RegionPair], fixed: SourceResult, moving: SourceResult
 ) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
-    """The fixed and the moving regions no part of which is in any of the pairs, in their order."""
-    taken = [pair.fixed.name for pair in pairs], [pair.moving.name for pair in pairs]
-    ours, theirs = (
-        tuple(region for region in found.regions if not any(is_part_of(name, region.name) for name in names))
-        for found, names in zip((fixed, moving), taken, strict=True)
+    """The fixed and the moving regions of which no part is in any pair, in their order."""
+    paired_names = [pair.fixed.name for pair in pairs], [pair.moving.name for pair in pairs]
+    fixed_regions, moving_regions = (
+        tuple(region for region in result.regions if not any(is_part_of(name, region.name) for name in names))
+        for result, names in zip((fixed, moving), paired_names, strict=True)
     )
-    return ours, theirs
+    return fixed_regions, moving_regions
 
 
 def _check_models(fixed: SourceResult, moving: SourceResult) -> None:
     if fixed.embeddings and moving.embeddings and fixed.embeddings.model != moving.embeddings.model:
         raise InputError(
-            f"The fixed regions were seen by '{fixed.embeddings.model}', the moving ones by "
-            f"'{moving.embeddings.model}': use one model for both."
+            f"The fixed regions come from the model '{fixed.embeddings.model}', the moving ones from "
+            f"'{moving.embeddings.model}'. Use one model for both."
         )
 
 
@@ -91,56 +95,63 @@ def _prototypes(fixed: Sequence[Region], moving: Sequence[Region]) -> tuple[Floa
     rows = []
     for region in (*fixed, *moving):
         if region.prototype is None:
-            raise InputError(f"The region '{region.name}' has no prototype, so it cannot be paired by how it looks.")
+            raise InputError(f"The region '{region.name}' has no prototype, so it cannot be paired by similarity.")
         rows.append(region.prototype)
     if len({len(row) for row in rows}) > 1:
-        raise InputError("The prototypes have different lengths: they come from different models. Use one for all.")
+        raise InputError(
+            "The prototypes have different lengths, so they come from different models. Use one model for all."
+        )
     values = np.array(rows, dtype=np.float64)
     return values[: len(fixed)], values[len(fixed) :]
 
 
-# --- places ---
+# --- positions ---
 
 
 @dataclass(frozen=True, eq=False)
-class _Sides:
-    """N fixed and M moving regions, and how alike they are (N, M)."""
+class _Candidates:
+    """N fixed and M moving regions with their similarities (N, M)."""
 
     fixed: Sequence[Region]
     moving: Sequence[Region]
     values: Floats
 
 
-def _checked_by_place(sides: _Sides, allowed: NDArray[np.bool_], settings: MatchSettings) -> tuple[RegionPair, ...]:
-    """Algorithm 1, the check of places, and Algorithm 1 once more with what the check says.
+def _with_geometric_check(
+    candidates: _Candidates, allowed: NDArray[np.bool_], settings: MatchSettings
+) -> tuple[RegionPair, ...]:
+    """Algorithm 1, the geometric check, and Algorithm 1 again with the outcome of the check.
 
-    In the second round pairs that lie elsewhere are no candidates, and of nearly equal similarities the nearer pair
-    wins. So look-alikes on the wrong side find their right partner; a pair whose regions find none is switched off.
-    Where that would cost pairs although too few others agree, the first round stands.
+    In the second round, inconsistent pairs are excluded, and among nearly equal similarities the nearer pair wins.
+    Similar structures on the wrong side thus get their correct partner; a pair of the first round without a replacement
+    is rejected. The first round is kept where the second loses pairs and too few pairs support the alignment.
     """
-    values, geometry = sides.values, settings.geometry
-    chosen = assign(sides.fixed, sides.moving, values, allowed, settings.method)
+    values, geometry = candidates.values, settings.geometry
+    first_round = assign(candidates.fixed, candidates.moving, values, allowed, settings.method)
     if geometry is None:
-        return _numbered([_pair(sides, i, j, "") for i, j in chosen])
-    places = Places.of(sides.fixed), Places.of(sides.moving)
-    alignment = align(*places, chosen, _most_similar_first(values, allowed), geometry)
+        return _with_colors([_pair(candidates, i, j, "") for i, j in first_round])
+    positions = RegionPositions.of(candidates.fixed), RegionPositions.of(candidates.moving)
+    alignment = align(*positions, first_round, _most_similar_first(values, allowed), geometry)
     if alignment is None:
-        return _numbered([_pair(sides, i, j, UNCHECKED) for i, j in chosen])
-    nearer = values - geometry.tie * alignment.discrepancy**2
-    again = assign(sides.fixed, sides.moving, nearer, allowed & alignment.agrees, settings.method)
-    if len(again) < len(chosen) and alignment.support < max(geometry.least_support, len(chosen) // 2 + 1):
-        return _numbered([_pair(sides, i, j, UNCHECKED) for i, j in chosen])
-    kept = [
-        _pair(sides, i, j, _why(sides, i, j, chosen, alignment))
-        for i, j in sorted(again, key=lambda pair: -values[*pair])
+        return _with_colors([_pair(candidates, i, j, POSITION_UNCHECKED) for i, j in first_round])
+    adjusted = values - geometry.tie * alignment.discrepancy**2
+    second_round = assign(candidates.fixed, candidates.moving, adjusted, allowed & alignment.agrees, settings.method)
+    if len(second_round) < len(first_round) and alignment.support < max(
+        geometry.least_support, len(first_round) // 2 + 1
+    ):
+        return _with_colors([_pair(candidates, i, j, POSITION_UNCHECKED) for i, j in first_round])
+    accepted = [
+        _pair(candidates, i, j, _pairing_reason(candidates, i, j, first_round, alignment))
+        for i, j in sorted(second_round, key=lambda pair: -values[*pair])
     ]
-    off = [
-        _pair(sides, i, j, "").rejected(_why_off(sides, i, j, alignment)) for i, j in _without_partner(chosen, again)
+    rejected = [
+        _pair(candidates, i, j, "").rejected(_rejection_reason(candidates, i, j, alignment))
+        for i, j in _lost_in_second_round(first_round, second_round)
     ]
-    return _numbered(kept + off)
+    return _with_colors(accepted + rejected)
 
 
-UNCHECKED = "its place could not be checked, since too few pairs agree on one"
+POSITION_UNCHECKED = "position could not be checked: too few pairs agree"
 
 
 def _most_similar_first(values: Floats, allowed: NDArray[np.bool_]) -> Indices:
@@ -148,55 +159,58 @@ def _most_similar_first(values: Floats, allowed: NDArray[np.bool_]) -> Indices:
     return sorted(((int(i), int(j)) for i, j in np.argwhere(allowed)), key=lambda ij: (-values[*ij], *ij))
 
 
-def _without_partner(chosen: Indices, again: Indices) -> Indices:
-    rows, columns = {i for i, _ in again}, {j for _, j in again}
-    return [(i, j) for i, j in chosen if i not in rows and j not in columns]
+def _lost_in_second_round(first_round: Indices, second_round: Indices) -> Indices:
+    rows, columns = {i for i, _ in second_round}, {j for _, j in second_round}
+    return [(i, j) for i, j in first_round if i not in rows and j not in columns]
 
 
-def _pair(sides: _Sides, i: int, j: int, more: str) -> RegionPair:
-    value = float(sides.values[i, j])
-    reason = f"similarity {value:.2f}" + (f"; {more}" if more else "")
-    return RegionPair(sides.fixed[i], sides.moving[j], value, reason=reason)
+def _pair(candidates: _Candidates, i: int, j: int, remark: str) -> RegionPair:
+    similarity = float(candidates.values[i, j])
+    reason = f"similarity {similarity:.2f}" + (f"; {remark}" if remark else "")
+    return RegionPair(candidates.fixed[i], candidates.moving[j], similarity, reason=reason)
 
 
-def _numbered(pairs: Sequence[RegionPair]) -> tuple[RegionPair, ...]:
-    """The pairs with the colours of their numbers."""
-    coloured = [make_pair(n, pair.fixed, pair.moving) for n, pair in enumerate(pairs)]
+def _with_colors(pairs: Sequence[RegionPair]) -> tuple[RegionPair, ...]:
+    """The pairs, in the colours of their numbers."""
+    colored_pairs = [make_pair(n, pair.fixed, pair.moving) for n, pair in enumerate(pairs)]
     return tuple(
-        replace(pair, fixed=both.fixed, moving=both.moving) for pair, both in zip(pairs, coloured, strict=True)
+        replace(pair, fixed=colored.fixed, moving=colored.moving)
+        for pair, colored in zip(pairs, colored_pairs, strict=True)
     )
 
 
-def _why(sides: _Sides, i: int, j: int, chosen: Indices, alignment: Alignment) -> str:
-    """Why a pair of the second round was made."""
-    if (i, j) in chosen:
-        return _where(i, j, alignment)
-    first = next(((a, b) for a, b in chosen if a == i), None) or next(((a, b) for a, b in chosen if b == j), None)
-    if first is None:
-        return "paired by its place"
-    a, b = first
+def _pairing_reason(candidates: _Candidates, i: int, j: int, first_round: Indices, alignment: Alignment) -> str:
+    """The reason for a pair of the second round."""
+    if (i, j) in first_round:
+        return _position_reason(i, j, alignment)
+    first_pair = next(((a, b) for a, b in first_round if a == i), None) or next(
+        ((a, b) for a, b in first_round if b == j), None
+    )
+    if first_pair is None:
+        return "paired by position"
+    a, b = first_pair
     gap = alignment.distance_mm[a, b]
-    other = f"'{sides.moving[b].name}'" if a == i else f"'{sides.fixed[a].name}' of the fixed volume"
-    return f"paired by its place: the first choice was {other} ({sides.values[a, b]:.2f}), {gap:.0f} mm off"
+    first_choice = f"'{candidates.moving[b].name}'" if a == i else f"'{candidates.fixed[a].name}' of the fixed volume"
+    return f"paired by position: the most similar was {first_choice} ({candidates.values[a, b]:.2f}), {gap:.0f} mm away"
 
 
-def _where(i: int, j: int, alignment: Alignment) -> str:
-    """Where a pair of both rounds lies."""
+def _position_reason(i: int, j: int, alignment: Alignment) -> str:
+    """What the geometric check says about a pair of both rounds."""
     if alignment.support < 2:
-        return UNCHECKED
+        return POSITION_UNCHECKED
     if alignment.fits[i, j]:
-        return "lies where the other pairs say"
+        return "position consistent with the other pairs"
     gap = alignment.distance_mm[i, j]
-    return f"its place is in doubt: {gap:.0f} mm from where most pairs say, but another placement is nearly as good"
+    return f"position uncertain: {gap:.0f} mm from where most pairs imply, but another alignment fits nearly as well"
 
 
-def _why_off(sides: _Sides, i: int, j: int, alignment: Alignment) -> str:
-    """Why a pair is switched off."""
-    ratio, value = alignment.volume_ratio[i, j], sides.values[i, j]
+def _rejection_reason(candidates: _Candidates, i: int, j: int, alignment: Alignment) -> str:
+    """The reason for rejecting a pair."""
+    ratio, similarity = alignment.volume_ratio[i, j], candidates.values[i, j]
     if alignment.distance_mm[i, j] >= alignment.tolerance_mm[i, j]:
-        what = f"lies {alignment.distance_mm[i, j]:.0f} mm from where the other pairs say"
+        contradiction = f"{alignment.distance_mm[i, j]:.0f} mm from where the other pairs imply"
     elif ratio > 1:
-        what = f"is {ratio:.0f} times as large in the moving volume as the other pairs say"
+        contradiction = f"{ratio:.0f} times as large in the moving volume as the other pairs imply"
     else:
-        what = f"is {1 / ratio:.0f} times as large in the fixed volume as the other pairs say"
-    return f"looks alike (similarity {value:.2f}), but {what}; switched off, since it may be another place"
+        contradiction = f"{1 / ratio:.0f} times as large in the fixed volume as the other pairs imply"
+    return f"rejected: similar ({similarity:.2f}), but {contradiction}; possibly another structure"

@@ -1,9 +1,9 @@
-"""Do pairs lie where the other pairs say? A similarity transform between centroids that outliers cannot bend.
+"""Checks whether the positions of pairs are consistent: a robust similarity transform between their centroids.
 
-m = s R f + t from fixed to moving centroids. Every one, two and three of the pairs propose a transform; each proposal
-is judged by how many pairs it explains, and how well. Nothing is drawn at random. Each proposal is pulled towards no
-rotation and scale 1, so that one pair gives a shift, two pairs leave the turn about their axis alone, and three pairs
-in a row are no danger.
+m = s R f + t maps fixed to moving centroids. Every subset of one, two and three pairs proposes a transform; proposals
+are scored by the number of pairs they explain and how well. The search is exhaustive, not random. Each proposal is
+regularised towards no rotation and scale 1: one pair gives a translation, two pairs do not rotate about their axis, and
+three collinear pairs are well-posed.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region
 
-PULL_MM = 15.0
-"""Pull towards no rotation and scale 1: as if three axes of this length had stayed as they were."""
-MOST_POOLED, MOST_IN_THREES = 64, 16
-"""So many pairs propose transforms alone and in twos, and in threes: the time is bounded."""
-OTHERS_WEIGHT = 0.8
-"""What a pair that could be made counts beside one that was made."""
+REGULARISATION_MM = 15.0
+"""Weight of the regularisation towards no rotation and scale 1: as if three axes of this length were unchanged."""
+MAX_POOLED, MAX_IN_TRIPLES = 64, 16
+"""Maximum number of pairs that propose transforms alone and in twos, and in threes; bounds the run time."""
+CANDIDATE_WEIGHT = 0.8
+"""Weight of a possible pair relative to an assigned one."""
 NEARLY_AS_GOOD = 0.5
-"""A proposal that explains half a pair less than the best may be right too."""
+"""Proposals whose score is within this distance of the best, in pairs, are alternatives."""
 REFINEMENTS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Where regions are, and how large.
+class RegionPositions:
+    """Positions and sizes of regions.
 
     Args:
-        centres: (N, 3) centroids, LPS mm.
+        centres: (N, 3), centroids, LPS mm.
         volumes_ml: (N,).
-        radii_mm: (N,) of the balls of the same mean square distance to the centroid.
+        radii_mm: (N,), radii of balls with the same mean square distance to the centroid.
     """
 
     centres: Floats
@@ -46,8 +46,8 @@ class Places:
     radii_mm: Floats
 
     @classmethod
-    def of(cls, regions: Sequence[Region]) -> Places:
-        """Of every region."""
+    def of(cls, regions: Sequence[Region]) -> RegionPositions:
+        """Measure every region."""
         centres, radii = np.zeros((len(regions), 3)), np.zeros(len(regions))
         for n, region in enumerate(regions):
             points = region.points_lps_mm()
@@ -58,16 +58,16 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What the pairs agree on.
+    """The alignment that most pairs support, and how every possible pair compares with it.
 
     Args:
-        distance_mm: (N, M) from where a fixed region's centroid goes to that of a moving one.
-        tolerance_mm: (N, M) what is allowed.
-        volume_ratio: (N, M) moving to fixed, at the scale of all.
-        fits: (N, M) whether place and size agree with this alignment.
-        agrees: (N, M) the same, with this alignment or with one that is nearly as good.
-        discrepancy: (N, M) in place or in size, whichever is larger: 0 none, 1 all that is allowed or more.
-        support: how many pairs, one to one, agree with it.
+        distance_mm: (N, M), from the mapped fixed centroid to the moving one.
+        tolerance_mm: (N, M), largest allowed distance.
+        volume_ratio: (N, M), moving to fixed volume, corrected for the alignment's scale.
+        fits: (N, M), whether position and size are consistent with this alignment.
+        agrees: (N, M), the same for this alignment or one with nearly the same score.
+        discrepancy: (N, M), in position or size, whichever is larger: 0 for none, 1 at the limit or beyond.
+        support: number of one-to-one pairs consistent with the alignment.
     """
 
     distance_mm: Floats
@@ -80,60 +80,62 @@ class Alignment:
 
 
 def align(
-    fixed: Places, moving: Places, chosen: Indices, candidates: Indices, settings: GeometrySettings
+    fixed: RegionPositions, moving: RegionPositions, chosen: Indices, candidates: Indices, settings: GeometrySettings
 ) -> Alignment | None:
-    """The transform that explains most pairs; None when there are no two pairs to compare.
+    """Find the transform that explains most pairs; None for fewer than two pairs.
 
     Args:
         fixed, moving: N and M regions.
-        chosen: the pairs that were made, most similar first.
-        candidates: all that could be made, most similar first; those of `chosen` among them.
+        chosen: the assigned pairs, most similar first.
+        candidates: all possible pairs, most similar first, those of `chosen` included.
+        settings: tolerances and limits.
     """
     if len(chosen) < 2:
         return None
-    judge = _Judge(fixed, moving, chosen, candidates, settings)
-    pool = [*chosen, *(pair for pair in candidates if pair not in set(chosen))][:MOST_POOLED]
-    proposals = _kept(_proposals(fixed, moving, pool, chosen[:MOST_IN_THREES]), settings)
-    scores = judge.scores(proposals)
-    best = int(np.argmax(scores))
-    refined = _refined(proposals.only(best), judge, fixed, moving, settings)
-    rivals = proposals.only(np.flatnonzero(scores >= scores[best] - NEARLY_AS_GOOD))
-    distance, ratio = judge.distances(refined)[0], judge.ratios(refined)[0]
-    fits = judge.agrees(refined)[0]
-    agrees = fits | judge.agrees(rivals).any(axis=0)
-    size = np.abs(np.log(ratio)) / max(np.log(settings.most_volume_ratio), 1e-9)
-    discrepancy = np.minimum(np.maximum(distance / judge.tolerance, size), 1)
-    return Alignment(distance, judge.tolerance, ratio, fits, agrees, discrepancy, len(judge.explained(refined)))
+    scorer = _Scorer(fixed, moving, chosen, candidates, settings)
+    pool = [*chosen, *(pair for pair in candidates if pair not in set(chosen))][:MAX_POOLED]
+    proposals = _plausible(_proposals(fixed, moving, pool, chosen[:MAX_IN_TRIPLES]), settings)
+    scores = scorer.scores(proposals)
+    best_index = int(np.argmax(scores))
+    refined = _refined(proposals.only(best_index), scorer, fixed, moving, settings)
+    alternatives = proposals.only(np.flatnonzero(scores >= scores[best_index] - NEARLY_AS_GOOD))
+    distance, ratio = scorer.distances(refined)[0], scorer.ratios(refined)[0]
+    fits = scorer.agrees(refined)[0]
+    agrees = fits | scorer.agrees(alternatives).any(axis=0)
+    size_difference = np.abs(np.log(ratio)) / max(np.log(settings.most_volume_ratio), 1e-9)
+    discrepancy = np.minimum(np.maximum(distance / scorer.tolerance, size_difference), 1)
+    return Alignment(distance, scorer.tolerance, ratio, fits, agrees, discrepancy, len(scorer.explained_pairs(refined)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Transforms:
-    """B similarity transforms: scale (B,), rotation (B, 3, 3), shift (B, 3)."""
+    """B similarity transforms: scale (B,), rotation (B, 3, 3), translation `shift` (B, 3)."""
 
     scale: Floats
     rotation: Floats
     shift: Floats
 
-    def only(self, which: int | NDArray) -> _Transforms:
-        index = np.atleast_1d(which)
+    def only(self, selection: int | NDArray) -> _Transforms:
+        index = np.atleast_1d(selection)
         return _Transforms(self.scale[index], self.rotation[index], self.shift[index])
 
     @property
-    def turn_deg(self) -> Floats:
+    def rotation_deg(self) -> Floats:
         cosine = (np.trace(self.rotation, axis1=1, axis2=2) - 1) / 2
         return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
 
     def __call__(self, points: Floats) -> Floats:
-        """(B, N, 3)."""
-        turned = np.einsum("bxy,ny->bnx", self.rotation, points)
-        return self.scale[:, None, None] * turned + self.shift[:, None]
+        """Map points (N, 3) by every transform, (B, N, 3)."""
+        rotated = np.einsum("bxy,ny->bnx", self.rotation, points)
+        return self.scale[:, None, None] * rotated + self.shift[:, None]
 
 
 def fit_similarity(fixed: Floats, moving: Floats) -> tuple[Floats, Floats, Floats]:
-    """Scale (B,), rotation (B, 3, 3) and shift (B, 3) from points (B, P, 3) to points; never a mirror image."""
+    """Regularised scale (B,), rotation (B, 3, 3) and translation (B, 3) between points (B, P, 3); never a
+    reflection."""
     mean_f, mean_m = fixed.mean(axis=1), moving.mean(axis=1)
     f, m = fixed - mean_f[:, None], moving - mean_m[:, None]
-    pull = PULL_MM**2
+    pull = REGULARISATION_MM**2
     product = np.einsum("bpx,bpy->bxy", m, f) + pull * np.eye(3)
     u, values, v = np.linalg.svd(product)
     sign = np.ones((len(f), 3))
@@ -144,89 +146,94 @@ def fit_similarity(fixed: Floats, moving: Floats) -> tuple[Floats, Floats, Float
     return scale, rotation, shift
 
 
-def _proposals(fixed: Places, moving: Places, pool: Indices, in_threes: Indices) -> _Transforms:
-    """A transform of every one and two of the pool, and of every three of its first."""
-    parts = []
-    for size, pairs in ((1, pool), (2, pool), (3, in_threes)):
+def _proposals(fixed: RegionPositions, moving: RegionPositions, pool: Indices, triple_pool: Indices) -> _Transforms:
+    """The transforms of all single pairs and twos of one pool, and of all threes of another."""
+    transforms = []
+    for size, pairs in ((1, pool), (2, pool), (3, triple_pool)):
         groups = [group for group in combinations(pairs, size) if _one_to_one(group)]
         if groups:
             i, j = np.moveaxis(np.array(groups), -1, 0)
-            parts.append(fit_similarity(fixed.centres[i], moving.centres[j]))
-    return _Transforms(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+            transforms.append(fit_similarity(fixed.centres[i], moving.centres[j]))
+    return _Transforms(*(np.concatenate(values) for values in zip(*transforms, strict=True)))
 
 
 def _one_to_one(group: Sequence[tuple[int, int]]) -> bool:
     return all(len(set(side)) == len(group) for side in zip(*group, strict=True))
 
 
-def _kept(proposals: _Transforms, settings: GeometrySettings) -> _Transforms:
-    """Those that bodies lying alike can differ by; the shifts of single pairs are always among them."""
-    scaled = np.abs(np.log(np.maximum(proposals.scale, 1e-9))) <= np.log(settings.most_scale)
-    return proposals.only(np.flatnonzero(scaled & (proposals.turn_deg <= settings.most_turn_deg)))
+def _plausible(proposals: _Transforms, settings: GeometrySettings) -> _Transforms:
+    """Proposals within the limits of scale and rotation; the translations of single pairs always are."""
+    scale_allowed = np.abs(np.log(np.maximum(proposals.scale, 1e-9))) <= np.log(settings.most_scale)
+    return proposals.only(np.flatnonzero(scale_allowed & (proposals.rotation_deg <= settings.most_turn_deg)))
 
 
 def _refined(
-    start: _Transforms, judge: _Judge, fixed: Places, moving: Places, settings: GeometrySettings
+    start: _Transforms, scorer: _Scorer, fixed: RegionPositions, moving: RegionPositions, settings: GeometrySettings
 ) -> _Transforms:
-    """The transform fitted again to all that it explains, as long as that makes it better."""
-    best, score = start, judge.exact_score(start)
+    """Refit the transform to all pairs that it explains, as long as the score improves."""
+    best_transform, best_score = start, scorer.exact_score(start)
     for _ in range(REFINEMENTS):
-        i, j = np.array(judge.explained(best), dtype=int).reshape(-1, 2).T
+        i, j = np.array(scorer.explained_pairs(best_transform), dtype=int).reshape(-1, 2).T
         if not len(i):
             break
-        again = _kept(_Transforms(*fit_similarity(fixed.centres[i][None], moving.centres[j][None])), settings)
-        if not len(again.scale) or (better := judge.exact_score(again)) <= score + 1e-9:
+        refitted = _plausible(_Transforms(*fit_similarity(fixed.centres[i][None], moving.centres[j][None])), settings)
+        if not len(refitted.scale) or (new_score := scorer.exact_score(refitted)) <= best_score + 1e-9:
             break
-        best, score = again, better
-    return best
+        best_transform, best_score = refitted, new_score
+    return best_transform
 
 
-class _Judge:
-    """How many pairs transforms explain, and how well."""
+class _Scorer:
+    """Scores transforms by the pairs that they explain."""
 
     def __init__(
-        self, fixed: Places, moving: Places, chosen: Indices, candidates: Indices, settings: GeometrySettings
+        self,
+        fixed: RegionPositions,
+        moving: RegionPositions,
+        chosen: Indices,
+        candidates: Indices,
+        settings: GeometrySettings,
     ) -> None:
         self._fixed, self._moving, self._settings = fixed, moving, settings
         radii = np.maximum(fixed.radii_mm[:, None], moving.radii_mm[None])
         self.tolerance: Floats = settings.tolerance_mm + settings.tolerance_radii * radii
         self._weight = np.zeros(self.tolerance.shape)
-        for pairs, weight in ((candidates, OTHERS_WEIGHT), (chosen, 1.0)):
+        for pairs, weight in ((candidates, CANDIDATE_WEIGHT), (chosen, 1.0)):
             for i, j in pairs:
                 self._weight[i, j] = weight
 
     def distances(self, transforms: _Transforms) -> Floats:
-        """(B, N, M), mm."""
-        places = transforms(self._fixed.centres)
-        return np.linalg.norm(places[:, :, None] - self._moving.centres[None, None], axis=-1)
+        """(B, N, M), distances between mapped fixed and moving centroids, mm."""
+        positions = transforms(self._fixed.centres)
+        return np.linalg.norm(positions[:, :, None] - self._moving.centres[None, None], axis=-1)
 
     def ratios(self, transforms: _Transforms) -> Floats:
-        """(B, N, M), moving to fixed volume at the scale of the transform."""
+        """(B, N, M), moving to fixed volume, corrected for the transform's scale."""
         ratio = self._moving.volumes_ml[None] / self._fixed.volumes_ml[:, None]
         return ratio / transforms.scale[:, None, None] ** 3
 
     def agrees(self, transforms: _Transforms) -> NDArray[np.bool_]:
-        """(B, N, M), whether place and size agree."""
-        alike = np.abs(np.log(self.ratios(transforms))) <= np.log(self._settings.most_volume_ratio)
-        return (self.distances(transforms) < self.tolerance) & alike
+        """(B, N, M), whether position and size are consistent."""
+        similar_size = np.abs(np.log(self.ratios(transforms))) <= np.log(self._settings.most_volume_ratio)
+        return (self.distances(transforms) < self.tolerance) & similar_size
 
     def gains(self, transforms: _Transforms) -> Floats:
-        """(B, N, M), what each pair adds to the score: its weight at its place, nothing beyond the tolerance."""
+        """(B, N, M), contribution of each pair to the score: its weight at distance 0, nothing beyond the tolerance."""
         quality = 1 - (self.distances(transforms) / self.tolerance) ** 2
         return np.where(self.agrees(transforms), self._weight * np.maximum(quality, 0), 0.0)
 
     def scores(self, transforms: _Transforms) -> Floats:
-        """(B,), an upper bound of the sum over one-to-one pairs, less what turns and scales cost."""
+        """(B,), an upper bound of the sum over one-to-one pairs, minus the cost of rotation and scale."""
         gains = self.gains(transforms)
         bound = np.minimum(gains.max(axis=2).sum(axis=1), gains.max(axis=1).sum(axis=1))
         return bound - self._cost(transforms)
 
     def exact_score(self, transform: _Transforms) -> float:
-        """The same with the best one-to-one pairs, for one transform."""
+        """The exact score of one transform, with the best one-to-one pairs."""
         gains = self.gains(transform)[0]
-        return float(sum(gains[i, j] for i, j in self.explained(transform)) - self._cost(transform)[0])
+        return float(sum(gains[i, j] for i, j in self.explained_pairs(transform)) - self._cost(transform)[0])
 
-    def explained(self, transform: _Transforms) -> Indices:
+    def explained_pairs(self, transform: _Transforms) -> Indices:
         """The one-to-one pairs that one transform explains best."""
         from scipy.optimize import linear_sum_assignment
 
@@ -235,7 +242,7 @@ class _Judge:
         return [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if gains[i, j] > 0]
 
     def _cost(self, transforms: _Transforms) -> Floats:
-        """Half a pair for the largest turn, half a pair for the largest scale."""
-        turn = transforms.turn_deg / self._settings.most_turn_deg
-        scale = np.log(transforms.scale) / np.log(self._settings.most_scale)
-        return 0.5 * turn**2 + 0.5 * scale**2
+        """(B,), half a pair at the largest rotation plus half a pair at the largest scale."""
+        rotation_fraction = transforms.rotation_deg / self._settings.most_turn_deg
+        scale_fraction = np.log(transforms.scale) / np.log(self._settings.most_scale)
+        return 0.5 * rotation_fraction**2 + 0.5 * scale_fraction**2

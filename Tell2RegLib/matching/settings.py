@@ -1,4 +1,4 @@
-"""What can be chosen when regions found by words are paired, each with its origin (docs/words-to-regions.md)."""
+"""Settings for pairing regions found by prompts, each with its origin (docs/words-to-regions.md)."""
 
 from __future__ import annotations
 
@@ -87,5 +87,5 @@ class MatchSettings:
 
     @classmethod
     def paper(cls) -> MatchSettings:
-        """As in the paper: slice by slice, any prompts, no check of places."""
+        """The settings of the paper: slice by slice, any prompts, no geometric check."""
         return cls(mode="slices", cross_prompts=True, geometry=None)

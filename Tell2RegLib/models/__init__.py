@@ -1,1 +1,1 @@
-"""The networks that find regions by words, their weights, and how they are run: numpy arrays in, numpy arrays out."""
+"""The networks that find regions by prompts, their weights and their inference: numpy arrays in and out."""

@@ -34,16 +34,16 @@ class Architecture(Generic[Config]):
 
 
 DETECTORS: dict[str, Architecture[DetectorConfig]] = {
-    one.name: one
-    for one in (
+    architecture.name: architecture
+    for architecture in (
         Architecture("swin-t", "GroundingDINO Swin-T", detector_network.SWIN_T),
         Architecture("swin-b", "GroundingDINO Swin-B", detector_network.SWIN_B),
         Architecture("demo", "GroundingDINO of the demo", detector_network.DEMO, shipped=True),
     )
 }
 SEGMENTERS: dict[str, Architecture[SegmenterConfig]] = {
-    one.name: one
-    for one in (
+    architecture.name: architecture
+    for architecture in (
         Architecture("vit-b", "SAM ViT-B", segmenter_network.VIT_B),
         Architecture("vit-l", "SAM ViT-L", segmenter_network.VIT_L),
         Architecture("vit-h", "SAM ViT-H", segmenter_network.VIT_H),

@@ -1,4 +1,4 @@
-"""Files of weights into tensors, without ever running what a file may hold besides them.
+"""Reads tensors from weight files without executing code that a file may contain.
 
 Two formats: safetensors, and the zip archive that `torch.save` writes. The archive holds a pickle; it is read by
 torch's own weights-only reader, which builds tensors and plain containers and nothing else. Archives of programs
@@ -83,17 +83,18 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_archive(path: Path) -> Any:
-    """What torch.save had been given, tensors and plain containers only."""
+    """The object saved by torch.save, limited to tensors and plain containers."""
     import torch
 
     _check_archive(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)|(?:global|class|function) ([\w.]+\.[\w.]+)", str(error))
-        what = f" ('{found[1] or found[2]}')" if found else ""
+        match = re.search(r"GLOBAL ([\w.]+)|(?:global|class|function) ([\w.]+\.[\w.]+)", str(error))
+        culprit = f" ('{match[1] or match[2]}')" if match else ""
         raise ModelError(
-            f"'{path}' is refused: besides weights it holds something{what} that could run a program. Nothing was run; "
+            f"'{path}' is refused: besides weights it holds something{culprit} that could run a program. Nothing was "
+            "run; "
             "do not use this file."
         ) from error
     except MemoryError:
@@ -103,7 +104,7 @@ def _read_archive(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse archives that are cut off, pack bombs, programs, or nothing of torch's."""
+    """Reject archives that are truncated, decompression bombs, programs, or not from torch."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -124,15 +125,15 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
 
     if isinstance(content, Mapping):
         inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
-        for found in (*inner, content):
-            tensors = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+        for mapping in (*inner, content):
+            tensors = {name: value for name, value in mapping.items() if isinstance(value, torch.Tensor)}
             if tensors and all(isinstance(name, str) for name in tensors):
                 return tensors
     raise ModelError(f"'{path}' holds no tensors with names, so it is no checkpoint.")
 
 
 def _check(name: str, tensor: Tensor, file_size: int, path: Path) -> None:
-    """Refuse tensors that say they are larger than the file, or are of a kind no network here is made of."""
+    """Reject tensors larger than the file, or of an unsupported kind."""
     import torch
 
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_complex():

@@ -1,4 +1,4 @@
-"""The project's own small networks, which know the synthetic pelvis and nothing else, from its data files.
+"""Loads the project's small demo networks, trained only on the synthetic pelvis.
 
 What a file needs besides its tensors stands in its safetensors metadata: "config", the fields of the network's config
 as JSON, and for the detector "box_threshold" and "text_threshold", which were chosen with the weights.
@@ -38,26 +38,26 @@ def demo_detector(device: str = "auto", **options: Any) -> GroundingDinoDetector
     }
     config = DetectorConfig.from_fields(_config(about, path))
     tokenizer = build_tokenizer(resource_path(f"{FOLDER}/vocab.txt"))
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "title": "Demo GroundingDINO",
         "source": f"'{path}'",
         "device": device,
         **thresholds,
         **options,
     }
-    return GroundingDinoDetector.from_tensors(read_tensors(path), config, tokenizer, **given)
+    return GroundingDinoDetector.from_tensors(read_tensors(path), config, tokenizer, **arguments)
 
 
 def demo_segmenter(device: str = "auto", **options: Any) -> SamSegmenter:
     """The demo's SAM; see `demo_detector`."""
     path = resource_path(f"{FOLDER}/segmenter.safetensors")
     config = SegmenterConfig.from_fields(_config(read_metadata(path), path))
-    given: dict[str, Any] = {"title": "Demo SAM", "source": f"'{path}'", "device": device, **options}
-    return SamSegmenter.from_tensors(read_tensors(path), config, **given)
+    arguments: dict[str, Any] = {"title": "Demo SAM", "source": f"'{path}'", "device": device, **options}
+    return SamSegmenter.from_tensors(read_tensors(path), config, **arguments)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself.
+    """The metadata of a safetensors file.
 
     Raises:
         ModelError: it is missing or no such file.

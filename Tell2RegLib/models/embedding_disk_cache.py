@@ -1,4 +1,4 @@
-"""Embeddings kept on disk between runs, by the content of the slices and the model that made them.
+"""Cache of embeddings on disk, keyed by the content of the slices and the model.
 
 One safetensors file each, in a folder that never grows beyond its limit: what was used longest ago goes first. The
 store only saves time: a file that is damaged, or cannot be written, is as if it were not there.
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.protocol import Embeddings, Slices
+from Tell2RegLib.models.protocol import Embeddings, SliceStack
 from Tell2RegLib.support.hashing import array_key
 
 DEFAULT_LIMIT_BYTES = 4 << 30
@@ -26,7 +26,7 @@ SUFFIX = ".embeddings"
 log = logging.getLogger(__name__)
 
 
-def slices_key(slices: Slices) -> str:
+def slices_key(slices: SliceStack) -> str:
     """SHA-256 of slices' shape and pixels."""
     return array_key(repr(slices.shape), slices)
 
@@ -43,8 +43,8 @@ class EmbeddingStore:
         self.folder = Path(folder)
         self.limit_bytes = limit_bytes
 
-    def get(self, slices: Slices, model: str) -> Embeddings | None:
-        """The embeddings of these slices by this model (`Segmenter.name`); None when they are not here."""
+    def get(self, slices: SliceStack, model: str) -> Embeddings | None:
+        """The embeddings of these slices by this model (`Segmenter.name`); None if not cached."""
         from safetensors import SafetensorError, safe_open
 
         path = self._path(slices, model)
@@ -65,8 +65,8 @@ class EmbeddingStore:
             os.utime(path)
         return embeddings
 
-    def put(self, slices: Slices, model: str, embeddings: Embeddings) -> None:
-        """Keep embeddings; written aside and moved into place."""
+    def put(self, slices: SliceStack, model: str, embeddings: Embeddings) -> None:
+        """Store embeddings, atomically."""
         if embeddings.features.nbytes > self.limit_bytes:
             return
         path = self._path(slices, model)
@@ -90,20 +90,20 @@ class EmbeddingStore:
             with suppress(OSError):
                 path.unlink()
 
-    def _path(self, slices: Slices, model: str) -> Path:
+    def _path(self, slices: SliceStack, model: str) -> Path:
         name = hashlib.sha256(f"{slices_key(slices)} {model}".encode()).hexdigest()
         return self.folder / f"{name[:40]}{SUFFIX}"
 
     def _files(self) -> list[tuple[Path, int, float]]:
-        found = []
+        files = []
         for path in self.folder.glob(f"*{SUFFIX}"):
             with suppress(OSError):  # another process may delete it meanwhile
                 about = path.stat()
-                found.append((path, about.st_size, about.st_mtime))
-        return sorted(found, key=lambda file: file[2])
+                files.append((path, about.st_size, about.st_mtime))
+        return sorted(files, key=lambda file: file[2])
 
     def _make_room(self, needed: int, replaced: Path) -> bool:
-        """Whether a file of this size fits, if need be after others went."""
+        """Make room for a file of this size by deleting others; whether it fits."""
         files = [file for file in self._files() if file[0] != replaced]
         used = sum(size for _, size, _ in files)
         if needed > self.limit_bytes:
@@ -132,7 +132,7 @@ def _write(path: str, embeddings: Embeddings, key: str) -> None:
 
 
 def _restored(features: NDArray, metadata: dict[str, str], key: str) -> Embeddings:
-    """What a file holds, if that is what was written into it under this key."""
+    """The embeddings in a file, if they are intact and belong to the key."""
     text = metadata["embeddings"]
     if metadata["sha256"] != _hash(features, text, key):
         raise ValueError("its content is not what was written")
@@ -144,8 +144,8 @@ def _hash(features: NDArray, about: str, key: str) -> str:
     return array_key(repr((key, about, features.shape, features.dtype.str)), features)
 
 
-def _check(embeddings: Embeddings, slices: Slices) -> None:
-    """Refuse what cannot be the features of these slices."""
+def _check(embeddings: Embeddings, slices: SliceStack) -> None:
+    """Reject embeddings that cannot belong to these slices."""
     features = embeddings.features
     if features.ndim != 4 or features.dtype.kind != "f" or not np.isfinite(features).all():
         raise ValueError("its features are no four-dimensional array of finite numbers")

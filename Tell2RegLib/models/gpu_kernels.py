@@ -127,15 +127,15 @@ def sampled_sum(
 
     batch, pixels, heads, width = values.shape
     queries, levels, points = offsets.shape[1], offsets.shape[3], offsets.shape[4]
-    found = torch.empty(batch, queries, heads * width, dtype=values.dtype, device=values.device)
+    sampled = torch.empty(batch, queries, heads * width, dtype=values.dtype, device=values.device)
     with torch.cuda.device_of(values):
         sampling_kernel[(-(-queries // QUERIES), heads, batch)](
             values.contiguous(),
             offsets.contiguous(),
             scores.contiguous(),
             reference.contiguous(),
-            _places(tuple(shapes), values.device),
-            found,
+            _level_starts(tuple(shapes), values.device),
+            sampled,
             queries,
             pixels,
             queries if len(reference) > 1 else 0,
@@ -148,11 +148,11 @@ def sampled_sum(
             QUERIES=QUERIES,
             num_warps=SAMPLING_WARPS,
         )
-    return found
+    return sampled
 
 
 @lru_cache(maxsize=16)
-def _places(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
+def _level_starts(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
     """(levels, 3): the first pixel of each level, its rows and its columns."""
     starts = [sum(height * width for height, width in shapes[:level]) for level in range(len(shapes))]
     rows = [(start, height, width) for start, (height, width) in zip(starts, shapes, strict=True)]
@@ -177,5 +177,5 @@ def _sampling_is_right(device: torch.device) -> bool:
     values = torch.cat(numbers)[None, :, None, None].expand(1, -1, 8, 32).to(device, torch.bfloat16)
     nothing = torch.zeros(1, 2, 8, 4, 4, 2, device=device)
     middle = torch.full((1, 2, 2), 0.5, device=device)
-    found = sampled_sum(values, shapes, nothing, nothing[..., 0], middle)
-    return bool((found.float() - 1.5).abs().max() < 0.01)
+    sampled = sampled_sum(values, shapes, nothing, nothing[..., 0], middle)
+    return bool((sampled.float() - 1.5).abs().max() < 0.01)

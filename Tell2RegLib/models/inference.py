@@ -11,22 +11,19 @@ from typing import Literal, TypeVar
 import torch
 
 from Tell2RegLib.errors import InputError, ResourceError
-from Tell2RegLib.models.protocol import Step
 from Tell2RegLib.support.device import choose_device
+from Tell2RegLib.support.progress import Check, StepProgress
 from Tell2RegLib.support.system_memory import system_memory
 
 Result = TypeVar("Result")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-Check = Callable[[], None]
-"""Called between the layers of a network; raises Cancelled to stop."""
-
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MEMORY_SHARE = 0.6
-"""Of the free memory, for one batch: the estimates of what a slice needs are rough."""
+"""Fraction of the free memory for one batch, since the estimates per slice are rough."""
 
 LARGEST_BATCH = 32
-"""Beyond it GPUs get no faster (segment-anything-fast's measurements), and a halved batch loses more."""
+"""Larger batches are not faster on GPUs (measurements of segment-anything-fast), and halving them costs more."""
 
 CPU_BATCH_PIXELS = 120 * 120 * 8
 """Network input of one batch on a CPU: larger ones are not faster there, and cancelling has to wait for them."""
@@ -59,7 +56,7 @@ class Compute:
     def running(self) -> Iterator[None]:
         """Within it networks run: no gradients; on CUDA, next to 16-bit products, TF32 for those in 32 bits."""
         tf32 = self.is_half and self.device.type == "cuda"
-        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        previous = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         try:
@@ -67,7 +64,7 @@ class Compute:
                 yield
         finally:
             if self.device.type == "cuda":
-                torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+                torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = previous
 
 
 # --- device and number format ---
@@ -86,12 +83,12 @@ def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
     """
     if precision != "auto" and precision not in FORMATS:
         raise InputError(f"There is no precision '{precision}': choose one of auto, {', '.join(FORMATS)}.")
-    place = torch.device(choose_device(device))
-    return Compute(place, best_format(place) if precision == "auto" else FORMATS[precision])
+    torch_device = torch.device(choose_device(device))
+    return Compute(torch_device, best_format(torch_device) if precision == "auto" else FORMATS[precision])
 
 
 def best_format(device: torch.device) -> torch.dtype:
-    """The fastest number format of a device whose quality will do."""
+    """The fastest number format of a device with sufficient accuracy."""
     if device.type == "cuda":
         major, _ = torch.cuda.get_device_capability(device)
         return torch.bfloat16 if major >= 8 else torch.float16 if major >= 7 else torch.float32
@@ -109,29 +106,29 @@ def _cpu_has(unit: str) -> bool:
 # --- batches ---
 
 
-def batch_size(compute: Compute, *, bytes_each: float, pixels_each: int, wanted: int | None = None) -> int:
-    """How many slices to run at once.
+def batch_size(compute: Compute, *, bytes_each: float, pixels_each: int, requested: int | None = None) -> int:
+    """The number of slices per batch.
 
     Args:
         compute: the device.
         bytes_each: rough need of one slice while it runs.
         pixels_each: of the network's input.
-        wanted: the caller's own choice, which counts.
+        requested: the caller's own choice, which counts.
 
     Raises:
         InputError: the caller's choice is below 1.
     """
-    if wanted is not None:
-        if wanted < 1:
-            raise InputError(f"A batch of {wanted} slices cannot be run: choose 1 or more.")
-        return wanted
+    if requested is not None:
+        if requested < 1:
+            raise InputError(f"A batch of {requested} slices cannot be run: choose 1 or more.")
+        return requested
     limit = LARGEST_BATCH if compute.device.type != "cpu" else max(1, CPU_BATCH_PIXELS // pixels_each)
     free = free_bytes(compute.device)
     return limit if free is None else max(1, min(limit, int(free * MEMORY_SHARE / bytes_each)))
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that a device has to spare; None where the system does not tell."""
+    """Free memory of a device in bytes; None where the system does not report it."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0] + unused)
@@ -139,7 +136,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def in_batches(
-    count: int, size: int, work: Callable[[int, int], Result], *, what: str, step: Step | None = None
+    count: int, size: int, work: Callable[[int, int], Result], *, task: str, step: StepProgress | None = None
 ) -> Iterator[Result]:
     """What `work` gives for one range (start, stop) after another, until `count` is reached.
 
@@ -148,7 +145,7 @@ def in_batches(
     Args:
         count, size: how many slices (or boxes), and how many at first in a range.
         work: does a range.
-        what: the subject of the error, such as "Detection with Swin-T".
+        task: the subject of the error, such as "Detection with Swin-T".
         step: called before the first and after every range; stops it all by raising.
 
     Raises:
@@ -167,7 +164,7 @@ def in_batches(
                 raise
             failure = str(error).splitlines()[0] if str(error) else "out of memory"
         if failure is not None:  # out of the handler, so that what its traceback held is free by now
-            size = _half(stop - start, what, failure)
+            size = _half(stop - start, task, failure)
             continue
         yield result
         start = stop
@@ -175,31 +172,31 @@ def in_batches(
             step(start, count)
 
 
-def check_of(step: Step | None, done: int, total: int) -> Check:
+def check_of(step: StepProgress | None, done: int, total: int) -> Check:
     """A step as what is called between layers: it hears the same numbers again, and may stop the work by raising."""
     return (lambda: None) if step is None else (lambda: step(done, total))
 
 
-def _half(size: int, what: str, failure: str) -> int:
+def _half(size: int, task: str, failure: str) -> int:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if size == 1:
         raise ResourceError(
-            f"{what} needs more memory than is free, even for one slice at a time ({failure[:100]}). "
+            f"{task} needs more memory than is free, even for one slice at a time ({failure[:100]}). "
             "Close other programs, or choose a smaller model, a smaller input or device cpu."
         )
     return size // 2
 
 
 def free_unused() -> None:
-    """Give back memory that nothing uses any more, to the system and to other programs on the GPU."""
+    """Return unused memory to the system and to other programs on the GPU."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whichever device."""
+    """Whether an error reports that the memory of any device ran out."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     text = str(error).lower()

@@ -1,4 +1,4 @@
-"""From the files of a set to networks that run."""
+"""Loads the networks of a set from their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the networks promise to whoever uses them: boxes from words, masks and embeddings from boxes.
+"""Interfaces and values of the networks: boxes from prompts, masks from boxes, embeddings from slices.
 
 Slices are 8-bit grey, (S, J, I). Pixel positions are continuous: pixel i covers i to i + 1, so a box around pixels
 3..7 of a row is (3, ..., 8, ...). Nothing here imports torch: any other model can stand behind these types.
@@ -6,21 +6,22 @@ Slices are 8-bit grey, (S, J, I). Pixel positions are continuous: pixel i covers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Slices = NDArray[np.uint8]
-Step = Callable[[int, int], None]
-"""Called with (done, total) slices; raises Cancelled to stop."""
+from Tell2RegLib.support.progress import StepProgress
+
+SliceStack = NDArray[np.uint8]
+"""8-bit slices, (S, J, I)."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A place on one slice where a prompt was found.
+    """A rectangle on one slice in which a prompt was detected.
 
     Args:
         slice_index: which of the slices.
@@ -59,7 +60,7 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """A box turned into a mask.
+    """The mask segmented in a box.
 
     Args:
         box: what it was made from.
@@ -73,7 +74,7 @@ class Mask:
 
 
 class Detector(Protocol):
-    """Words to boxes.
+    """Detects boxes by prompts.
 
     One whose prompts influence one another says so by an attribute `joined` that is true: what it found for a prompt
     is then used again only beside the same other prompts.
@@ -81,8 +82,10 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, slices: Slices, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
-        """Every box above the detector's thresholds, by slice, then prompt, then falling score."""
+    def detect(
+        self, slices: SliceStack, prompts: Sequence[str], *, step: StepProgress | None = None
+    ) -> tuple[Box, ...]:
+        """All boxes above the detector's thresholds, by slice, prompt and decreasing score."""
         ...
 
 
@@ -91,10 +94,12 @@ class Segmenter(Protocol):
 
     name: str
 
-    def embed(self, slices: Slices, *, step: Step | None = None) -> Embeddings:
+    def embed(self, slices: SliceStack, *, step: StepProgress | None = None) -> Embeddings:
         """Features of every slice."""
         ...
 
-    def segment(self, embeddings: Embeddings, boxes: Sequence[Box], *, step: Step | None = None) -> tuple[Mask, ...]:
-        """One mask a box, in the order of the boxes; an empty mask where the network sees nothing."""
+    def segment(
+        self, embeddings: Embeddings, boxes: Sequence[Box], *, step: StepProgress | None = None
+    ) -> tuple[Mask, ...]:
+        """One mask per box, in the order of the boxes; may be empty."""
         ...

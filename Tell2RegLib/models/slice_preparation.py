@@ -1,4 +1,4 @@
-"""Slices as the networks want them: resized exactly as the packages do it, normalised, in three channels.
+"""Prepares slices for the networks: resized exactly as by the packages, normalised, in three channels.
 
 Both packages resize with Pillow, on 8-bit pictures. So do we, one grey channel instead of three equal ones: torch's own
 resizing of 8-bit pictures is no faster and differs by one grey level in a few pixels of a thousand.
@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.models.protocol import Slices
+from Tell2RegLib.models.protocol import SliceStack
 
 
-def check_slices(slices: Slices) -> None:
+def check_slices(slices: SliceStack) -> None:
     """Raises InputError unless these are 8-bit grey slices, (S, J, I)."""
     if slices.ndim != 3 or slices.dtype != np.uint8 or 0 in slices.shape[1:]:
         raise InputError(
@@ -27,20 +27,20 @@ def check_slices(slices: Slices) -> None:
         )
 
 
-def resized(slices: Slices, hw: tuple[int, int]) -> NDArray[np.uint8]:
+def resized(slices: SliceStack, hw: tuple[int, int]) -> NDArray[np.uint8]:
     """Slices (S, J, I) at another size, bilinear with antialiasing, rounded to 8 bits."""
     if slices.shape[1:] == hw:
         return slices
     size = (hw[1], hw[0])
 
-    def one(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def resize_slice(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR))
 
     threads = min(torch.get_num_threads(), len(slices))
     if threads < 2:
-        return np.stack([one(grey) for grey in slices])
+        return np.stack([resize_slice(grey) for grey in slices])
     with ThreadPoolExecutor(threads) as pool:  # Pillow lets other threads run while it resizes
-        return np.stack(list(pool.map(one, slices)))
+        return np.stack(list(pool.map(resize_slice, slices)))
 
 
 def normalised(slices: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float], device: torch.device) -> Tensor:

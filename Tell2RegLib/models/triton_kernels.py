@@ -58,8 +58,8 @@ def sampling_kernel(  # type: ignore[no-untyped-def]
     offsets,
     scores,
     reference,
-    places,
-    found,
+    level_starts,
+    sampled,
     queries,
     pixels,
     references,
@@ -75,45 +75,45 @@ def sampling_kernel(  # type: ignore[no-untyped-def]
     query = tl.program_id(0) * QUERIES + tl.arange(0, QUERIES)
     head = tl.program_id(1)
     image = tl.program_id(2).to(tl.int64)
-    asked = query < queries
+    active = query < queries
     row = image * queries + query
     channel = tl.arange(0, WIDTH)
     sample = tl.arange(0, SAMPLES)
 
     first = (row * HEADS + head) * (LEVELS * POINTS)
-    is_score = asked[:, None] & (sample < LEVELS * POINTS)[None, :]
+    is_score = active[:, None] & (sample < LEVELS * POINTS)[None, :]
     every = tl.load(scores + first[:, None] + sample[None, :], mask=is_score, other=float("-inf")).to(tl.float32)
-    largest = tl.where(asked, tl.max(every, axis=1), 0.0)
-    total = tl.where(asked, tl.sum(tl.exp(every - largest[:, None]), axis=1), 1.0)
+    largest = tl.where(active, tl.max(every, axis=1), 0.0)
+    total = tl.where(active, tl.sum(tl.exp(every - largest[:, None]), axis=1), 1.0)
 
-    place = reference + (image * references + query) * (4 if BOXES else 2)
-    centre_x = tl.load(place, mask=asked, other=0.0)
-    centre_y = tl.load(place + 1, mask=asked, other=0.0)
+    reference_point = reference + (image * references + query) * (4 if BOXES else 2)
+    centre_x = tl.load(reference_point, mask=active, other=0.0)
+    centre_y = tl.load(reference_point + 1, mask=active, other=0.0)
     of_head = values + (image * pixels * HEADS + head) * WIDTH
     result = tl.zeros((QUERIES, WIDTH), dtype=tl.float32)
     for level in range(LEVELS):
-        start = tl.load(places + 3 * level)
-        height = tl.load(places + 3 * level + 1)
-        across = tl.load(places + 3 * level + 2)
+        start = tl.load(level_starts + 3 * level)
+        height = tl.load(level_starts + 3 * level + 1)
+        across = tl.load(level_starts + 3 * level + 2)
         anchor_x = centre_x * across - 0.5
         anchor_y = centre_y * height - 0.5
         for point in range(POINTS):
             at = first + level * POINTS + point
-            share = tl.exp(tl.load(scores + at, mask=asked, other=0.0).to(tl.float32) - largest) / total
-            x = tl.load(offsets + 2 * at, mask=asked, other=0.0)
-            y = tl.load(offsets + 2 * at + 1, mask=asked, other=0.0)
+            share = tl.exp(tl.load(scores + at, mask=active, other=0.0).to(tl.float32) - largest) / total
+            x = tl.load(offsets + 2 * at, mask=active, other=0.0)
+            y = tl.load(offsets + 2 * at + 1, mask=active, other=0.0)
             if BOXES:
-                x *= tl.load(place + 2, mask=asked, other=0.0) * across * (0.5 / POINTS)
-                y *= tl.load(place + 3, mask=asked, other=0.0) * height * (0.5 / POINTS)
+                x *= tl.load(reference_point + 2, mask=active, other=0.0) * across * (0.5 / POINTS)
+                y *= tl.load(reference_point + 3, mask=active, other=0.0) * height * (0.5 / POINTS)
             x = tl.minimum(tl.maximum(x + anchor_x, -1.0), across.to(tl.float32))
             y = tl.minimum(tl.maximum(y + anchor_y, -1.0), height.to(tl.float32))
-            result = _with_point(result, of_head, channel, share, x, y, start, height, across, asked, HEADS * WIDTH)
-    target = found + row[:, None] * (HEADS * WIDTH) + head * WIDTH + channel[None, :]
-    tl.store(target, result.to(found.dtype.element_ty), mask=asked[:, None])
+            result = _with_point(result, of_head, channel, share, x, y, start, height, across, active, HEADS * WIDTH)
+    target = sampled + row[:, None] * (HEADS * WIDTH) + head * WIDTH + channel[None, :]
+    tl.store(target, result.to(sampled.dtype.element_ty), mask=active[:, None])
 
 
 @jit
-def _with_point(result, of_head, channel, share, x, y, start, height, across, asked, ROW: tl.constexpr):  # type: ignore[no-untyped-def]
+def _with_point(result, of_head, channel, share, x, y, start, height, across, active, ROW: tl.constexpr):  # type: ignore[no-untyped-def]
     """The sums with a point of a level added: `share` of what lies at (x, y), bilinear, nothing outside."""
     left = tl.floor(x)
     upper = tl.floor(y)
@@ -132,7 +132,7 @@ def _with_point(result, of_head, channel, share, x, y, start, height, across, as
         else:
             line = upper.to(tl.int32)
             weight = weight * (1 - lower_share)
-        inside = asked & (column >= 0) & (column < across) & (line >= 0) & (line < height)
+        inside = active & (column >= 0) & (column < across) & (line >= 0) & (line < height)
         pixel = start + line * across + column
         source = of_head + pixel[:, None] * ROW + channel[None, :]
         value = tl.load(source, mask=inside[:, None], other=0.0).to(tl.float32)

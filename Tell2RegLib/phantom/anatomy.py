@@ -37,7 +37,7 @@ ORGANS: tuple[str, ...] = ("prostate", *(name for value, name in LABELS.items() 
 class Pose:
     """How the patient lies: turned about the origin, then moved (LPS mm)."""
 
-    turn_deg: Vector
+    rotation_deg: Vector
     shift_mm: Vector
 
 
@@ -68,7 +68,7 @@ class Bones:
 class Nodule:
     """A benign nodule: position in units of the prostate's half axes, radius in mm, brightness against stroma."""
 
-    place: Vector
+    position: Vector
     radius: float
     brightness: float
 
@@ -80,7 +80,7 @@ class Prostate:
     centre: Vector
     radii: Vector
     lean_deg: float
-    turn_deg: float
+    rotation_deg: float
     unevenness: float
     apex_taper: float
     transition: float
@@ -166,8 +166,8 @@ class Subject:
     def to_anatomy(self, points_lps_mm: ArrayLike) -> tuple[Array, Array, Array]:
         """Scanner points (N, 3) in LPS mm -> x, y, z (N,) where the anatomy's shapes are to be asked."""
         points = np.asarray(points_lps_mm, dtype=np.float64)
-        own = ((points - self.pose.shift_mm) @ rotation(*self.pose.turn_deg)).astype(np.float32)
-        x, y, z = (np.ascontiguousarray(own[:, n]) for n in range(3))
+        local_points = ((points - self.pose.shift_mm) @ rotation(*self.pose.rotation_deg)).astype(np.float32)
+        x, y, z = (np.ascontiguousarray(local_points[:, n]) for n in range(3))
         moved = [x.copy(), y.copy(), z.copy()]
         for axis, amplitude, kx, ky, kz, phase in self.ripple.waves:
             wave = x * np.float32(kx) + y * np.float32(ky) + (z * np.float32(kz) + np.float32(phase))
@@ -176,7 +176,7 @@ class Subject:
 
     def from_anatomy(self, points_mm: ArrayLike) -> NDArray[np.float64]:
         """Points (N, 3) of the patient's own frame -> scanner, LPS mm; the ripple (a few mm) is left out."""
-        return np.asarray(points_mm, dtype=np.float64) @ rotation(*self.pose.turn_deg).T + self.pose.shift_mm
+        return np.asarray(points_mm, dtype=np.float64) @ rotation(*self.pose.rotation_deg).T + self.pose.shift_mm
 
 
 class _Draw:
@@ -281,7 +281,7 @@ def _prostate(draw: _Draw) -> Prostate:
         centre=(draw.about(0, 3), back_y - b, draw.about(-49, 3) + c),
         radii=(a, b, c),
         lean_deg=draw.about(12, 6),
-        turn_deg=draw.about(0, 5),
+        rotation_deg=draw.about(0, 5),
         unevenness=draw.about(0, 0.12),
         apex_taper=draw.between(0.2, 0.34),
         transition=float(np.clip(0.80 + 0.24 * large + draw.about(0, 0.05), 0.74, 1.04)),
@@ -293,8 +293,8 @@ def _nodules(draw: _Draw, count: int, size: float) -> tuple[Nodule, ...]:
     nodules: list[Nodule] = []
     for n in range(count):
         side = 1.0 if (n % 2) == 0 else -1.0
-        place = (side * draw.between(0.12, 0.52), draw.about(-0.14, 0.42), draw.about(0.10, 0.48))
-        nodules.append(Nodule(place, size * draw.between(0.09, 0.24), draw.between(0.62, 1.9)))
+        position = (side * draw.between(0.12, 0.52), draw.about(-0.14, 0.42), draw.about(0.10, 0.48))
+        nodules.append(Nodule(position, size * draw.between(0.09, 0.24), draw.between(0.62, 1.9)))
     return tuple(sorted(nodules, key=lambda nodule: -nodule.radius))
 
 
@@ -314,11 +314,11 @@ def _bladder(draw: _Draw, prostate: Prostate) -> Bladder:
 
 
 def _rectum(draw: _Draw, prostate: Prostate) -> Rectum:
-    back = prostate.centre[1] + 0.9 * prostate.radii[1]
+    posterior_y = prostate.centre[1] + 0.9 * prostate.radii[1]
     wide = draw.between(0.0, 1.0)
     rx, ry = 13 + 9 * wide + draw.about(0, 1), 10.5 + 7.5 * wide + draw.about(0, 1)
     sway, gap = draw.about(0, 6), draw.between(1.0, 2.5)
-    middle_y = back + gap + ry
+    middle_y = posterior_y + gap + ry
     z0 = prostate.centre[2]
     sections = (
         (-105.0, 0.0, 42.0, 8.5, 9.0),

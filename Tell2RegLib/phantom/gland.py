@@ -21,10 +21,10 @@ from Tell2RegLib.phantom.shapes import (
 
 def axes_of(prostate: Prostate) -> NDArray[np.float64]:
     """Directions of the gland's half axes, as columns."""
-    return rotation(x_deg=prostate.lean_deg, z_deg=prostate.turn_deg)
+    return rotation(x_deg=prostate.lean_deg, z_deg=prostate.rotation_deg)
 
 
-def place_in_gland(prostate: Prostate, share: Vector) -> Vector:
+def position_in_gland(prostate: Prostate, share: Vector) -> Vector:
     """Where a position in units of the gland's half axes lies, mm."""
     x, y, z = np.asarray(prostate.centre) + axes_of(prostate) @ (np.asarray(share) * prostate.radii)
     return (float(x), float(y), float(z))
@@ -33,16 +33,16 @@ def place_in_gland(prostate: Prostate, share: Vector) -> Vector:
 def ball_in_gland(prostate: Prostate, share: Vector, size: Vector) -> Shape:
     """An ellipsoid along the axes of the gland; its centre and half axes are in units of the half axes of the gland."""
     radii = tuple(float(s * r) for s, r in zip(size, prostate.radii, strict=True))
-    return ellipsoid(place_in_gland(prostate, share), radii, axes_of(prostate))  # type: ignore[arg-type]
+    return ellipsoid(position_in_gland(prostate, share), radii, axes_of(prostate))  # type: ignore[arg-type]
 
 
 def prostate_shape(prostate: Prostate) -> Shape:
     """The whole gland: an ellipsoid, narrower at the apex, flat behind with a midline groove, uneven sides."""
-    turn = axes_of(prostate)
+    rotation_matrix = axes_of(prostate)
     a, b, c = (np.float32(r) for r in prostate.radii)
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        u, v, w = to_local(x, y, z, prostate.centre, turn)
+        u, v, w = to_local(x, y, z, prostate.centre, rotation_matrix)
         u, v, w = u / a, v / b, w / c
         slim = 1 - np.float32(prostate.apex_taper) * np.clip(-w, 0, 1.2) ** np.float32(1.5)
         u = u / slim * (1 - np.float32(prostate.unevenness) * np.tanh(2 * u))
@@ -50,7 +50,7 @@ def prostate_shape(prostate: Prostate) -> Shape:
         v = v / (np.float32(0.4) + np.float32(0.6) * slim) + groove + np.float32(0.10) * u * u - np.float32(0.06)
         return scaled_distance(u, v, w, prostate.radii)
 
-    reach = np.abs(turn) @ (np.asarray(prostate.radii) * 1.25)
+    reach = np.abs(rotation_matrix) @ (np.asarray(prostate.radii) * 1.25)
     low, high = np.asarray(prostate.centre) - reach, np.asarray(prostate.centre) + reach
     return Shape(distance, tuple(low.tolist()), tuple(high.tolist()))
 

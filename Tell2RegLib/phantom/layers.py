@@ -13,7 +13,7 @@ from Tell2RegLib.phantom.anatomy import LABELS, Body, Prostate, Subject
 from Tell2RegLib.phantom.gland import (
     ball_in_gland,
     central_zone_shape,
-    place_in_gland,
+    position_in_gland,
     prostate_shape,
     transition_shape,
 )
@@ -133,10 +133,10 @@ def _muscle_layers(subject: Subject) -> list[Layer]:
     bands = (Band(-1.1, Tissue.FAT), Band(0.0, Tissue.MUSCLE))
     layers = []
     for side, head in zip((1.0, -1.0), subject.bones.heads, strict=True):
-        for (out, y, z), radii, turn in _MUSCLES:
+        for (out, y, z), radii, rotation_matrix in _MUSCLES:
             size = tuple(r * subject.muscle for r in radii)
             centre = (head[0] + side * out, head[1] + y, head[2] + z)
-            shape = ellipsoid(centre, size, rotation(z_deg=side * turn))  # type: ignore[arg-type]
+            shape = ellipsoid(centre, size, rotation(z_deg=side * rotation_matrix))  # type: ignore[arg-type]
             layers.append(Layer(shape, bands))
         layers.append(Layer(_rectus_abdominis(subject.body, side), bands))
     return layers
@@ -234,17 +234,19 @@ def _femur(ball: Shape, head: Vector, out: float) -> Shape:
 def _obturator_internus(subject: Subject, out: float, head: Vector) -> Shape:
     hx, hy, hz = head
     radii = (8.5 * subject.muscle, 37, 34 * subject.muscle)
-    turn = rotation(z_deg=-out * 11, y_deg=out * 10)
-    return ellipsoid((hx - out * 37, hy + 3, hz - 20), radii, turn, bend=-out * 7.0)
+    rotation_matrix = rotation(z_deg=-out * 11, y_deg=out * 10)
+    return ellipsoid((hx - out * 37, hy + 3, hz - 20), radii, rotation_matrix, bend=-out * 7.0)
 
 
 def _symphysis_layers(subject: Subject) -> list[Layer]:
     if not subject.has("pubic symphysis"):
         return []
     bones = subject.bones
-    turn = rotation(x_deg=bones.symphysis_tilt_deg)
-    disc = ellipsoid(bones.symphysis, bones.symphysis_radii, turn)
-    cleft = ellipsoid(bones.symphysis, (1.1, 0.62 * bones.symphysis_radii[1], 0.62 * bones.symphysis_radii[2]), turn)
+    rotation_matrix = rotation(x_deg=bones.symphysis_tilt_deg)
+    disc = ellipsoid(bones.symphysis, bones.symphysis_radii, rotation_matrix)
+    cleft = ellipsoid(
+        bones.symphysis, (1.1, 0.62 * bones.symphysis_radii[1], 0.62 * bones.symphysis_radii[2]), rotation_matrix
+    )
     return [
         Layer(disc, (Band(-1.2, Tissue.CORTEX), Band(0.0, Tissue.DISC)), LABEL_OF["pubic symphysis"]),
         Layer(cleft, (Band(0.0, Tissue.CARTILAGE, 1.5),), None),
@@ -305,8 +307,8 @@ def _bladder_layers(subject: Subject) -> list[Layer]:
 def _loop_layers(subject: Subject) -> list[Layer]:
     layers = []
     for n, loop in enumerate(subject.loops):
-        turn = rotation(x_deg=47.0 * n, y_deg=31.0 * n, z_deg=73.0 * n)
-        shape = ellipsoid(loop.centre, (2.1 * loop.radius, loop.radius, loop.radius), turn, bend=0.0)
+        rotation_matrix = rotation(x_deg=47.0 * n, y_deg=31.0 * n, z_deg=73.0 * n)
+        shape = ellipsoid(loop.centre, (2.1 * loop.radius, loop.radius, loop.radius), rotation_matrix, bend=0.0)
         inner = Band(2.2, Tissue.STOOL if loop.brightness < 2.2 else Tissue.URINE, min(loop.brightness, 1.0))
         layers.append(Layer(shape, (Band(-1.2, Tissue.PELVIC_FAT), Band(0.0, Tissue.BOWEL_WALL, 1.3), inner)))
     return layers
@@ -369,7 +371,9 @@ def _prostate_layers(subject: Subject) -> list[Layer]:
         *_nodule_layers(prostate, zone),
         Layer(fibrous, (Band(0.0, Tissue.FIBROUS),), None),
     ]
-    urethra = capsule(place_in_gland(prostate, (0, -0.05, 0.55)), place_in_gland(prostate, (0, 0.1, -0.75)), 1.4, 2.4)
+    urethra = capsule(
+        position_in_gland(prostate, (0, -0.05, 0.55)), position_in_gland(prostate, (0, 0.1, -0.75)), 1.4, 2.4
+    )
     layers.append(Layer(urethra, (Band(-1.3, Tissue.FIBROUS, 1.6), Band(0.0, Tissue.URETHRA)), None))
     return layers
 
@@ -377,10 +381,10 @@ def _prostate_layers(subject: Subject) -> list[Layer]:
 def _nodule_layers(prostate: Prostate, zone: Shape) -> list[Layer]:
     layers = []
     for n, nodule in enumerate(prostate.nodules):
-        share = np.asarray(nodule.place) * prostate.transition
-        turn = rotation(x_deg=37.0 * n, z_deg=61.0 * n)
+        share = np.asarray(nodule.position) * prostate.transition
+        rotation_matrix = rotation(x_deg=37.0 * n, z_deg=61.0 * n)
         radii = (nodule.radius, 0.82 * nodule.radius, 1.1 * nodule.radius)
-        ball = ellipsoid(place_in_gland(prostate, tuple(share.tolist())), radii, turn)
+        ball = ellipsoid(position_in_gland(prostate, tuple(share.tolist())), radii, rotation_matrix)
         bands = (Band(0.0, Tissue.CAPSULE, 1.15), Band(0.9, Tissue.NODULE, nodule.brightness))
         layers.append(Layer(inside(ball, zone, 0.8), bands, None))
     return layers

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.phantom.anatomy import Prostate, Subject, check_seed, make_subject
-from Tell2RegLib.phantom.gland import axes_of, place_in_gland, prostate_shape, transition_shape
+from Tell2RegLib.phantom.gland import axes_of, position_in_gland, prostate_shape, transition_shape
 from Tell2RegLib.phantom.render import PhantomVolume, default_grid, render
 from Tell2RegLib.phantom.shapes import rotation
 from Tell2RegLib.phantom.warp import KnownWarp, Push, affine_about
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 TARGET_DEPTH_MM = 4.0
 """How far inside the gland every target of a plan lies, at least."""
 
-# name, wished place in units of the gland's half axes (x Left, y Posterior, z Superior), zone.
+# name, desired position in units of the gland's half axes (x Left, y Posterior, z Superior), zone.
 # Uneven on purpose: more on the left, nothing mirrored, so that a left-right mix-up can never go unnoticed.
 _PLAN: tuple[tuple[str, tuple[float, float, float], str], ...] = (
     ("L base PZ", (0.52, 0.50, 0.42), "PZ"),
@@ -96,13 +96,13 @@ def draw_warp(subject: Subject, rng: np.random.Generator) -> KnownWarp:
 
 
 def _draw_pushes(subject: Subject, rng: np.random.Generator) -> list[Push]:
-    # (place in the patient's frame, largest shift mm, stretch from..to, reach mm)
+    # (position in the patient's frame, largest shift mm, stretch from..to, reach mm)
     x, y, z = subject.prostate.centre
     bladder, front = subject.bladder.centre, subject.bones.symphysis
-    back = subject.prostate.centre[1] + subject.prostate.radii[1] + 14
-    places: list[tuple[tuple[float, float, float], float, tuple[float, float], float]] = [
+    posterior_y = subject.prostate.centre[1] + subject.prostate.radii[1] + 14
+    push_ranges: list[tuple[tuple[float, float, float], float, tuple[float, float], float]] = [
         (bladder, 8.0, (-0.22, 0.22), 36.0),
-        ((x, back, z), 8.0, (-0.20, 0.20), 28.0),
+        ((x, posterior_y, z), 8.0, (-0.20, 0.20), 28.0),
         ((x, y, z), 8.0, (-0.12, 0.12), 32.0),
         ((x + 18, y, z - 10), 5.0, (-0.05, 0.05), 19.0),
         ((x - 18, y, z + 8), 5.0, (-0.05, 0.05), 19.0),
@@ -112,10 +112,10 @@ def _draw_pushes(subject: Subject, rng: np.random.Generator) -> list[Push]:
         ((0.0, 40.0, 40.0), 8.0, (-0.1, 0.1), 36.0),
     ]
     pushes = []
-    for place, largest, (low, high), reach in places:
+    for position, largest, (low, high), reach in push_ranges:
         direction = rng.normal(size=3)
         shift = direction / np.linalg.norm(direction) * largest * rng.uniform(0.6, 1.0)
-        centre = subject.from_anatomy([place])[0] + rng.uniform(-3, 3, 3)
+        centre = subject.from_anatomy([position])[0] + rng.uniform(-3, 3, 3)
         stretch = rng.uniform(low, high) + rng.uniform(-0.03, 0.03, 3) * (high > 0)
         pushes.append(Push(_three(centre), _three(shift), _three(stretch), reach))
     return pushes
@@ -133,22 +133,22 @@ def make_plan(subject: Subject, warp: KnownWarp) -> tuple[Target, ...]:
 
 
 def _nearest_inside(subject: Subject, share: tuple[float, float, float], zone: str) -> Floats:
-    """The scanner point nearest to a wished place that is deep enough in the gland and in its zone."""
+    """The scanner point nearest to a desired position that is deep enough in the gland and in its zone."""
     prostate: Prostate = subject.prostate
-    wished = np.asarray(place_in_gland(prostate, share))
+    wanted_position = np.asarray(position_in_gland(prostate, share))
     steps = np.linspace(-1.1, 1.1, 29)
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    own = np.asarray(prostate.centre) + (lattice * prostate.radii) @ axes_of(prostate).T
-    points = subject.from_anatomy(own[np.linalg.norm(own - wished, axis=1) < 16])
+    candidates = np.asarray(prostate.centre) + (lattice * prostate.radii) @ axes_of(prostate).T
+    points = subject.from_anatomy(candidates[np.linalg.norm(candidates - wanted_position, axis=1) < 16])
     xyz = subject.to_anatomy(points)
     depth = -prostate_shape(prostate).distance(*xyz)
     in_zone = transition_shape(prostate).distance(*xyz) * (1 if zone == "PZ" else -1)
     right_side = (xyz[0] - prostate.centre[0]) * np.sign(share[0]) > 2.0
-    good = (depth >= TARGET_DEPTH_MM) & (in_zone >= 0.5) & right_side
-    if not good.any():
+    is_valid = (depth >= TARGET_DEPTH_MM) & (in_zone >= 0.5) & right_side
+    if not is_valid.any():
         raise InputError(f"The prostate of subject {subject.seed} has no place for a target in its {zone}.")
-    gap = np.linalg.norm(np.stack(xyz, axis=1) - wished, axis=1)
-    return points[good][np.argmin(gap[good])]
+    gap = np.linalg.norm(np.stack(xyz, axis=1) - wanted_position, axis=1)
+    return points[is_valid][np.argmin(gap[is_valid])]
 
 
 def _three(values: ArrayLike) -> tuple[float, float, float]:

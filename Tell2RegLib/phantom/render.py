@@ -201,11 +201,11 @@ class _Painter:
     def _paint_band(self, band: Band, distance: Array, texture: tuple[Array, ...], signal: Array) -> None:
         """Cover `signal` with the band's tissue where the band is, in part where its surface runs through a voxel."""
         share = np.float32(0.5 - band.depth / self._softness) - distance * np.float32(1 / self._softness)
-        where = np.flatnonzero(share > 0)
-        if where.size == 0:
+        painted = np.flatnonzero(share > 0)
+        if painted.size == 0:
             return
         brightness = self._contrast.brightness[band.tissue] * band.gain
-        fine, medium, strands = (t[where] for t in texture)
-        value = tissue_values(band.tissue, brightness, (fine, medium, strands))
-        share = np.minimum(share[where], 1)
-        signal[where] += share * (value - signal[where])
+        fine_noise, medium, strands = (t[painted] for t in texture)
+        value = tissue_values(band.tissue, brightness, (fine_noise, medium, strands))
+        share = np.minimum(share[painted], 1)
+        signal[painted] += share * (value - signal[painted])

@@ -38,17 +38,17 @@ def rotation(x_deg: float = 0.0, y_deg: float = 0.0, z_deg: float = 0.0) -> NDAr
     for axis, angle in ((0, x_deg), (1, y_deg), (2, z_deg)):
         c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
         a, b = [n for n in range(3) if n != axis]
-        turn = np.eye(3)
-        turn[a, a] = turn[b, b] = c
-        turn[a, b], turn[b, a] = (s, -s) if axis == 1 else (-s, s)
-        matrix = turn @ matrix
+        result = np.eye(3)
+        result[a, a] = result[b, b] = c
+        result[a, b], result[b, a] = (s, -s) if axis == 1 else (-s, s)
+        matrix = result @ matrix
     return matrix
 
 
-def to_local(x: Array, y: Array, z: Array, centre: ArrayLike, turn: ArrayLike) -> tuple[Array, Array, Array]:
-    """Coordinates of points along the columns of `turn`, from `centre`."""
+def to_local(x: Array, y: Array, z: Array, centre: ArrayLike, rotation_matrix: ArrayLike) -> tuple[Array, Array, Array]:
+    """Coordinates of points along the columns of `rotation_matrix`, from `centre`."""
     cx, cy, cz = np.asarray(centre, dtype=np.float32)
-    axes = np.asarray(turn, dtype=np.float32)
+    axes = np.asarray(rotation_matrix, dtype=np.float32)
     x, y, z = x - cx, y - cy, z - cz
     if axes[0, 0] == axes[1, 1] == axes[2, 2] == 1:
         return x, y, z
@@ -64,16 +64,16 @@ def scaled_distance(u: Array, v: Array, w: Array, radii: Sequence[float]) -> Arr
     return level * (level - 1) / np.maximum(slope, np.float32(1e-6))
 
 
-def ellipsoid(centre: Vector, radii: Vector, turn: ArrayLike | None = None, bend: float = 0.0) -> Shape:
+def ellipsoid(centre: Vector, radii: Vector, rotation_matrix: ArrayLike | None = None, bend: float = 0.0) -> Shape:
     """An ellipsoid.
 
     Args:
         centre: mm.
         radii: half axes, mm.
-        turn: rotation matrix; its columns are the directions of the half axes.
+        rotation_matrix: rotation matrix; its columns are the directions of the half axes.
         bend: how far (mm) both ends of the second axis are moved along the first, like a banana.
     """
-    axes = np.eye(3) if turn is None else np.asarray(turn, dtype=np.float64)
+    axes = np.eye(3) if rotation_matrix is None else np.asarray(rotation_matrix, dtype=np.float64)
     scale = np.float32(1.0) / np.asarray(radii, dtype=np.float32)
 
     def distance(x: Array, y: Array, z: Array) -> Array:
@@ -156,9 +156,9 @@ def union(*shapes: Shape, blend: float = 0.0) -> Shape:
 
     def distance(x: Array, y: Array, z: Array) -> Array:
         first, last = bounds_of(x, y, z)
-        near = np.all((lows < last) & (highs > first), axis=1)
+        is_near = np.all((lows < last) & (highs > first), axis=1)
         result = np.full_like(x, _FAR_MM)
-        for n in np.flatnonzero(near):
+        for n in np.flatnonzero(is_near):
             result = smooth_min(result, shapes[n].distance(x, y, z), blend)
         return result
 
@@ -169,20 +169,20 @@ def union(*shapes: Shape, blend: float = 0.0) -> Shape:
     return Shape(distance, _vector(low), _vector(high))
 
 
-def inside(shape: Shape, other: Shape, depth: float = 0.0) -> Shape:
+def inside(shape: Shape, container: Shape, depth: float = 0.0) -> Shape:
     """The part of a shape that lies at least `depth` mm inside another."""
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        return np.maximum(shape.distance(x, y, z), other.distance(x, y, z) + np.float32(depth))
+        return np.maximum(shape.distance(x, y, z), container.distance(x, y, z) + np.float32(depth))
 
     return Shape(distance, shape.low, shape.high)
 
 
-def minus(shape: Shape, other: Shape, gap: float = 0.0) -> Shape:
+def minus(shape: Shape, removed: Shape, gap: float = 0.0) -> Shape:
     """The part of a shape that lies at least `gap` mm outside another."""
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        return np.maximum(shape.distance(x, y, z), np.float32(gap) - other.distance(x, y, z))
+        return np.maximum(shape.distance(x, y, z), np.float32(gap) - removed.distance(x, y, z))
 
     return Shape(distance, shape.low, shape.high)
 

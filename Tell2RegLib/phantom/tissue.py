@@ -99,17 +99,18 @@ def draw_contrast(rng: np.random.Generator) -> Contrast:
     """The contrast of a scan at random."""
     gain = rng.uniform(0.8, 1.25)
     brightness = [
-        float(look[0] * gain * (1 + look[1] * rng.uniform(-1, 1))) for look in (_LOOK[tissue] for tissue in Tissue)
+        float(appearance[0] * gain * (1 + appearance[1] * rng.uniform(-1, 1)))
+        for appearance in (_LOOK[tissue] for tissue in Tissue)
     ]
     fat = rng.uniform(0.85, 1.15)
     for tissue in (Tissue.FAT, Tissue.PELVIC_FAT):
         brightness[tissue] *= fat
     # A surface array sees what is near it: brighter in front, behind and a little to one side.
     bias = rng.normal(0, [0.05, 0.05, 0.06, 0.02, 0.02, 0.02])
-    near = [rng.uniform(0.00, 0.06), rng.uniform(0.05, 0.25), rng.uniform(-0.12, -0.02)]
+    offsets = [rng.uniform(0.00, 0.06), rng.uniform(0.05, 0.25), rng.uniform(-0.12, -0.02)]
     return Contrast(
         brightness=tuple(brightness),
-        bias=tuple(float(b) for b in (*bias, *near)),
+        bias=tuple(float(b) for b in (*bias, *offsets)),
         noise=float(gain * rng.uniform(9, 20)),
         blur=float(rng.uniform(0.30, 0.50)),
     )

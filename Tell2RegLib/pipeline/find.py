@@ -1,7 +1,7 @@
-"""Words to regions in several volumes, step by step, using again what earlier runs found.
+"""Detects regions by prompts in several volumes, step by step, reusing the results of earlier runs.
 
-A source offers its steps (`sources.protocol.SearchStep`). Each of them runs here over all volumes, with cache, progress
-and cancel around it, whatever the source.
+The steps of a source (`region_sources.protocol.SearchStep`) run here over all volumes, with caching, progress and
+cancel around each, whatever the source.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, volume_key
 from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import (
-    Check,
-    Progress,
     RegionSource,
     SearchStep,
     SourceResult,
@@ -23,13 +21,12 @@ from Tell2RegLib.region_sources.protocol import (
     VolumeSearch,
     steps_of,
 )
-from Tell2RegLib.region_sources.registry import check_found
+from Tell2RegLib.region_sources.registry import check_source_result
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.support.progress import ProgressTracker
+from Tell2RegLib.support.progress import Check, Progress, ProgressTracker, StepProgress
 
 if TYPE_CHECKING:
     from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
-    from Tell2RegLib.models.protocol import Step
 
 
 def find_regions(
@@ -37,34 +34,34 @@ def find_regions(
     volumes: Sequence[Volume],
     prompts: Sequence[str],
     *,
-    clock: ProgressTracker | None = None,
+    tracker: ProgressTracker | None = None,
     memory: InMemoryCache | None = None,
     store: EmbeddingStore | None = None,
 ) -> tuple[SourceResult, ...]:
-    """What the same words find in each volume.
+    """Detect the regions of the same prompts in each volume.
 
     Args:
-        source: who looks; one that offers no steps has a single one, "find".
+        source: the region source; a source without steps has a single one, "find".
         volumes: any geometry.
-        prompts: the user's words.
-        clock: told of the stages of the source: "prepare", "detect", "embed", "segment" for the built-in one.
-        memory: what earlier calls found.
+        prompts: the user's prompts.
+        tracker: reports the stages of the source: "prepare", "detect", "embed", "segment" for the built-in one.
+        memory: results of earlier calls.
         store: embeddings on disk.
 
     Raises:
-        GeometryError, InputError: no prompts, an empty one, or the source gives what cannot be used.
-        Cancelled: the clock said so.
+        GeometryError, InputError: no prompts, an empty one, or an invalid result of the source.
+        Cancelled: the run was cancelled.
     """
-    clock, memory, prompts = clock or ProgressTracker(), memory or InMemoryCache(), cleaned_prompts(prompts)
+    tracker, memory, prompts = tracker or ProgressTracker(), memory or InMemoryCache(), cleaned_prompts(prompts)
     searches = [VolumeSearch(volume, volume_key(volume), prompts) for volume in volumes]
     steps = steps_of(source)
     for step in steps:
-        runner = _StepRunner(step, type(source), len(volumes), clock, memory, store)
-        with clock.stage(step.stage):
+        runner = _StepRunner(step, type(source), len(volumes), tracker, memory, store)
+        with tracker.stage(step.stage):
             for number, search in enumerate(searches):
                 result = runner.result(search, number)
                 if step is steps[-1]:
-                    check_found(result, search.volume)
+                    check_source_result(result, search.volume)
                 searches[number] = search.with_result(step.stage, result)
     return tuple(search.results[steps[-1].stage] for search in searches)
 
@@ -84,23 +81,23 @@ def find_by_steps(
             check()
         return False
 
-    (result,) = find_regions(source, [volume], prompts, clock=ProgressTracker(progress, cancelled))
+    (result,) = find_regions(source, [volume], prompts, tracker=ProgressTracker(progress, cancelled))
     return result
 
 
 @dataclass(frozen=True, eq=False)
 class _StepRunner:
-    """One step over all volumes of one call."""
+    """Runs one step over all volumes of one call."""
 
     step: SearchStep
     source_class: type
     volume_count: int
-    clock: ProgressTracker
+    tracker: ProgressTracker
     memory: InMemoryCache
     store: EmbeddingStore | None
 
     def result(self, search: VolumeSearch, number: int) -> Any:
-        """The result in one volume, from the cache where it is there."""
+        """The result for one volume, from the cache if available."""
         if self.step.unit == "volume":
             result = self._of_volume(search, number)
         elif self.step.unit == "prompt":
@@ -117,7 +114,7 @@ class _StepRunner:
         return self._cached(key, lambda: self._run_or_read(search, number))
 
     def _run_or_read(self, search: VolumeSearch, number: int) -> Any:
-        """Run the step, or read embeddings that are kept on disk."""
+        """Run the step, or read its embeddings from disk."""
         if self.step.embeds is None:
             return self._run(search, search.prompts, number, self.volume_count)
         slices, model = self.step.embeds(search)
@@ -134,8 +131,8 @@ class _StepRunner:
     def _prompt_by_prompt(self, search: VolumeSearch, number: int) -> dict[str, Any]:
         count = len(search.prompts)
         return {
-            prompt: self._of_prompt(search, prompt, number * count + place, self.volume_count * count)
-            for place, prompt in enumerate(search.prompts)
+            prompt: self._of_prompt(search, prompt, number * count + index, self.volume_count * count)
+            for index, prompt in enumerate(search.prompts)
         }
 
     def _of_prompt(self, search: VolumeSearch, prompt: str, number: int, count: int) -> Any:
@@ -146,29 +143,31 @@ class _StepRunner:
         """One run for all prompts that are not cached."""
         self._tell_start(number, self.volume_count)
         keys = {prompt: self._key(search, prompt) for prompt in search.prompts}
-        new = [prompt for prompt in search.prompts if not self._is_cached(keys[prompt])]
-        if new and self.step.unit == "all_prompts":
-            new = list(search.prompts)
+        missing = [prompt for prompt in search.prompts if not self._is_cached(keys[prompt])]
+        if missing and self.step.unit == "all_prompts":
+            missing = list(search.prompts)
         # What is cached comes first: keeping what is new may push it out.
-        results = {prompt: self._cached(keys[prompt], dict) for prompt in search.prompts if prompt not in new}
-        computed = self._run(search, new, number, self.volume_count) if new else {}
-        for prompt in new:
+        results = {prompt: self._cached(keys[prompt], dict) for prompt in search.prompts if prompt not in missing}
+        computed = self._run(search, missing, number, self.volume_count) if missing else {}
+        for prompt in missing:
             results[prompt] = self._cached(keys[prompt], lambda prompt=prompt: computed[prompt])  # type: ignore[misc]
         return results
 
     def _run(self, search: VolumeSearch, prompts: Sequence[str], number: int, count: int) -> Any:
-        step: Step = self.clock.part(self.step.stage, number, count) if self.step.reports else self._check_only
-        result = self.step.run(search, prompts, StepControl(step, self.clock.tell, self.clock.check))
-        return check_found(result, search.volume) if isinstance(result, SourceResult) else result
+        step: StepProgress = (
+            self.tracker.part(self.step.stage, number, count) if self.step.reports else self._check_only
+        )
+        result = self.step.run(search, prompts, StepControl(step, self.tracker.report, self.tracker.check))
+        return check_source_result(result, search.volume) if isinstance(result, SourceResult) else result
 
     def _check_only(self, done: int, total: int) -> None:
-        self.clock.check()
+        self.tracker.check()
 
     def _tell_start(self, number: int, count: int) -> None:
         if self.step.reports:
-            self.clock.check()
+            self.tracker.check()
         else:
-            self.clock.tell(self.step.stage, number, count)
+            self.tracker.report(self.step.stage, number, count)
 
     def _key(self, search: VolumeSearch, prompt: str) -> Hashable:
         key = self.step.key(search, prompt)
@@ -180,4 +179,4 @@ class _StepRunner:
     def _cached(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         if key is None:
             return compute()
-        return self.memory.get(self.step.stage, key, compute, most=self.step.most)
+        return self.memory.get(self.step.stage, key, compute, max_results=self.step.cache_limit)

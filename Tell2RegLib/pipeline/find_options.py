@@ -81,12 +81,12 @@ class FindOptions:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def words(self, prompts: Sequence[str], networks: Networks | None = None) -> PromptQuery:
-        """The words with their source, loaded; `networks` are those of earlier runs.
+    def query(self, prompts: Sequence[str], networks: Networks | None = None) -> PromptQuery:
+        """The prompts with their source, its networks loaded; `networks` are those of earlier runs.
 
         Raises:
-            InputError: no prompts, an empty one, or there is no such source; before anything is loaded.
-            ModelError: the models are not there, or damaged.
+            InputError: no prompts, an empty one, or an unknown source; raised before anything is loaded.
+            ModelError: the models are missing or damaged.
         """
         from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
         from Tell2RegLib.pipeline.prompt_query import PromptQuery
@@ -94,7 +94,9 @@ class FindOptions:
         from Tell2RegLib.region_sources.registry import make_source_by_options
 
         prompts = cleaned_prompts(prompts)
-        offered = {one.name: getattr(self, one.name) for one in settings_of(self) if one.name != "source"}
+        offered = {
+            declared.name: getattr(self, declared.name) for declared in settings_of(self) if declared.name != "source"
+        }
         source = make_source_by_options(self.source, {**offered, "networks": networks})
         return PromptQuery(
             prompts=prompts,

@@ -1,7 +1,7 @@
-"""What earlier runs computed and what is still valid: results kept by the content they were made from.
+"""Cache in memory: results of earlier runs, keyed by the content of their inputs.
 
-A run asks for the result of a stage by a key that holds everything the result depends on. So new words encode no slice
-again, a rejected pair detects nothing again, another smoothness matches nothing again; nobody has to say what changed.
+The key of a result contains everything on which it depends. New prompts therefore encode no slice again, a rejected
+pair detects nothing again, and another smoothness matches nothing again; changes need not be declared.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ T = TypeVar("T")
 
 
 class InMemoryCache:
-    """Results of stages, the latest few of each.
+    """The most recently used results of each stage.
 
     Args:
-        most: so many results of a stage are kept; those used longest ago go first.
+        max_results: maximum number of results per stage; the least recently used are dropped.
 
-    `runs` counts by stage what was computed, `reused` what was not.
+    `runs` counts computed results by stage, `reused` those taken from the cache.
     """
 
-    def __init__(self, most: int = 64) -> None:
+    def __init__(self, max_results: int = 64) -> None:
         self.runs: Counter[str] = Counter()
         self.reused: Counter[str] = Counter()
-        self._most = most
-        self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
+        self._max_results = max_results
+        self._results: dict[str, OrderedDict[Hashable, Any]] = {}
 
-    def get(self, stage: str, key: Hashable, make: Callable[[], T], *, most: int | None = None) -> T:
-        """The kept result, or what `make` gives, kept from now on."""
+    def get(self, stage: str, key: Hashable, make: Callable[[], T], *, max_results: int | None = None) -> T:
+        """The cached result, or the result of `make`, which is then cached."""
         if self.has(stage, key):
             self.reused[stage] += 1
-            self._kept[stage].move_to_end(key)
-            kept: T = self._kept[stage][key]
-            return kept
+            self._results[stage].move_to_end(key)
+            cached_result: T = self._results[stage][key]
+            return cached_result
         value = make()
         self.runs[stage] += 1
-        self.keep(stage, key, value, most=most)
+        self.keep(stage, key, value, max_results=max_results)
         return value
 
     def has(self, stage: str, key: Hashable) -> bool:
-        """Whether there is a kept result."""
-        return key in self._kept.get(stage, ())
+        """Whether a result is cached."""
+        return key in self._results.get(stage, ())
 
-    def keep(self, stage: str, key: Hashable, value: Any, *, most: int | None = None) -> None:
-        """Keep a result that was found elsewhere."""
-        kept = self._kept.setdefault(stage, OrderedDict())
-        kept[key] = value
-        kept.move_to_end(key)
-        while len(kept) > (most or self._most):
-            kept.popitem(last=False)
+    def keep(self, stage: str, key: Hashable, value: Any, *, max_results: int | None = None) -> None:
+        """Cache a result that was computed elsewhere."""
+        stage_results = self._results.setdefault(stage, OrderedDict())
+        stage_results[key] = value
+        stage_results.move_to_end(key)
+        while len(stage_results) > (max_results or self._max_results):
+            stage_results.popitem(last=False)
 
 
 def volume_key(volume: Volume) -> str:
@@ -63,6 +63,6 @@ def volume_key(volume: Volume) -> str:
 
 
 def region_key(region: Region) -> str:
-    """SHA-256 of where a region is and what it is called."""
-    about = (region.name, region.prompt, region.score, region.start_kji, region.box_kji.shape, region.grid)
-    return array_key(repr(about), region.box_kji)
+    """SHA-256 of a region's voxels, geometry, name, prompt and score."""
+    metadata = (region.name, region.prompt, region.score, region.start_kji, region.box_kji.shape, region.grid)
+    return array_key(repr(metadata), region.box_kji)

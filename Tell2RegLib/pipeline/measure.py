@@ -1,4 +1,4 @@
-"""What a fit did: each pair before and after, the field's quality, where a plan's targets go."""
+"""Measures a fit: agreement of each pair before and after, quality of the field, positions of a plan's targets."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import ProgressTracker
 
 
-def measured(
-    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], clock: ProgressTracker
+def measure_pairs(
+    fit_result: FitResult, moving: Volume, pairs: Sequence[RegionPair], tracker: ProgressTracker
 ) -> tuple[Fitted, tuple[PairMetrics, ...]]:
-    """What a fit made of the volume and of every pair, the rejected ones too."""
+    """Warp the moving volume and measure every pair, rejected ones included."""
     transform = fit_result.transform
     grid: Grid = transform.fixed_to_moving.grid
     steps = len(pairs) + 3
-    carried, metrics = [], []
+    warped_regions, metrics = [], []
     for number, pair in enumerate(pairs):
-        clock.tell("measure", number, steps)
-        after = warp_region(pair.moving, transform)
-        metrics.append(_pair_metrics(pair, resample_region(pair.moving, grid), after))
-        carried.append(after)
-    clock.tell("measure", steps - 3, steps)
+        tracker.report("measure", number, steps)
+        warped = warp_region(pair.moving, transform)
+        metrics.append(_pair_metrics(pair, resample_region(pair.moving, grid), warped))
+        warped_regions.append(warped)
+    tracker.report("measure", steps - 3, steps)
     quality = field_quality(transform.fixed_to_moving)
-    clock.tell("measure", steps - 2, steps)
+    tracker.report("measure", steps - 2, steps)
     inverse_error = inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed)
-    clock.tell("measure", steps - 1, steps)
+    tracker.report("measure", steps - 1, steps)
     fitted = Fitted(
         transform,
         fit_result.rigid_lps,
@@ -66,14 +66,14 @@ def measured(
         quality,
         inverse_error,
         transform.resample(moving),
-        tuple(carried),
+        tuple(warped_regions),
         fit_result.rigid_is_enough,
     )
     return fitted, tuple(metrics)
 
 
 def linear_agreements(fitted: Fitted, pairs: Sequence[RegionPair]) -> dict[str, tuple[PairAgreement, ...]]:
-    """How every pair agrees under the "rigid" and the "affine" map of a fit, in the order of the pairs."""
+    """Agreement of every pair under the "rigid" and the "affine" map of a fit, in the order of the pairs."""
     transform, agreements = fitted.transform, {}
     grids = (transform.fixed_to_moving.grid, transform.moving_to_fixed.grid)
     for kind, matrix in (("rigid", fitted.rigid_lps), ("affine", fitted.affine_lps)):
@@ -89,9 +89,9 @@ def linear_agreements(fitted: Fitted, pairs: Sequence[RegionPair]) -> dict[str, 
 
 
 def measure_before_fit(pairs: Sequence[RegionPair]) -> tuple[PairMetrics, ...]:
-    """The pairs before any fit; what comes after one is unknown."""
+    """Measure the pairs before registration; values after registration are None."""
     placed = [(pair, resample_region(pair.moving, pair.fixed.grid)) for pair in pairs]
-    return tuple(replace(_pair_metrics(pair, before, None), dice_after=None) for pair, before in placed)
+    return tuple(replace(_pair_metrics(pair, resampled, None), dice_after=None) for pair, resampled in placed)
 
 
 def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None) -> PairMetrics:
@@ -117,7 +117,7 @@ def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None)
 def agreement(fixed: Region, moved: Region | None) -> tuple[float, float | None, float | None]:
     """Dice, distance of centroids and 95 % Hausdorff distance, mm, of two regions on one grid.
 
-    A region that left the fixed volume (None) overlaps with nothing there: that is known, the distances are not.
+    For a region outside the fixed volume (None), the Dice is 0 and the distances are None.
     """
     if moved is None:
         return 0.0, None, None
@@ -132,41 +132,45 @@ def summary(metrics: Sequence[PairMetrics]) -> Summary:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    known_values = [value for value in values if value is not None]
+    return float(np.mean(known_values)) if known_values else None
 
 
 # --- words and truth ---
 
 
-def words_result(
-    found: tuple[SourceResult, SourceResult] | None,
+def prompts_result(
+    results: tuple[SourceResult, SourceResult] | None,
     pairs: Sequence[RegionPair],
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None,
 ) -> PromptsResult | None:
-    """One row per prompt, as in the paper's Table 2; None without words."""
-    if found is None:
+    """One row per prompt, as in the paper's Table 2; None without prompts."""
+    if results is None:
         return None
     rows = []
-    for fixed, moving in zip(found[0].counts, found[1].counts, strict=True):
-        own = [pair for pair in pairs if fixed.prompt in (pair.fixed.prompt, pair.moving.prompt)]
-        ratio = None if true_regions is None else detection_ratio(fixed.prompt, found, true_regions)
-        rows.append(PromptResult(fixed.prompt, fixed, moving, len(own), sum(pair.accepted for pair in own), ratio))
-    return PromptsResult(*found, tuple(rows))
+    for fixed, moving in zip(results[0].counts, results[1].counts, strict=True):
+        prompt_pairs = [pair for pair in pairs if fixed.prompt in (pair.fixed.prompt, pair.moving.prompt)]
+        ratio = None if true_regions is None else detection_ratio(fixed.prompt, results, true_regions)
+        rows.append(
+            PromptResult(
+                fixed.prompt, fixed, moving, len(prompt_pairs), sum(pair.accepted for pair in prompt_pairs), ratio
+            )
+        )
+    return PromptsResult(*results, tuple(rows))
 
 
 def detection_ratio(
-    prompt: str, found: tuple[SourceResult, SourceResult], true_regions: tuple[Sequence[Region], Sequence[Region]]
+    prompt: str, results: tuple[SourceResult, SourceResult], true_regions: tuple[Sequence[Region], Sequence[Region]]
 ) -> float | None:
-    """Share of the true regions of a prompt that one of its regions covers; None when there are no such true regions.
+    """Fraction of the true regions of a prompt that its regions detect; None without true regions of that name.
 
-    A true region is of a prompt when its name holds all of the prompt's words, in their order: "femoral head" asks for
-    "left femoral head" and "right femoral head".
+    A true region belongs to a prompt when its name contains all words of the prompt in their order: "femoral head"
+    matches "left femoral head" and "right femoral head".
     """
     hits = []
-    for own, truth in zip(found, true_regions, strict=True):
-        regions = [region for region in own.regions if region.prompt == prompt]
-        for true in truth:
+    for result, side_true_regions in zip(results, true_regions, strict=True):
+        regions = [region for region in result.regions if region.prompt == prompt]
+        for true in side_true_regions:
             if f" {plain_name(prompt)} " in f" {plain_name(true.name)} ":
                 hits.append(any(dice(true, region) >= DETECTED_DICE for region in regions))
     return sum(hits) / len(hits) if hits else None
@@ -175,7 +179,7 @@ def detection_ratio(
 def true_pairs(
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None, fitted: Fitted | None
 ) -> tuple[PairMetrics, ...]:
-    """The true regions of the same names, carried by the fitted transform: what the words could not see."""
+    """Agreement of the true regions of the same names, warped by the fitted transform; independent of the prompts."""
     if true_regions is None or fitted is None:
         return ()
     return tuple(
@@ -187,36 +191,37 @@ def true_pairs(
 # --- plan ---
 
 
-def true_places(plan: PointList | None, truth: PointList | None) -> Mapping[str, np.ndarray]:
-    """The true place (3,) of every target of the plan by its name; empty when it is unknown.
+def true_positions_by_name(plan: PointList | None, true_points: PointList | None) -> Mapping[str, np.ndarray]:
+    """The true position (3,) of every target of the plan, by name; empty when unknown.
 
     Raises:
         InputError: a truth without a plan, or one that lacks a target.
     """
-    if truth is None:
+    if true_points is None:
         return {}
     if plan is None:
         raise InputError("True target positions were given, but no plan to compare them with.")
-    missing = sorted(set(plan.names) - set(truth.names))
+    missing = sorted(set(plan.names) - set(true_points.names))
     if missing:
         raise InputError(f"The true positions lack the target(s) {', '.join(missing)} of the plan.")
-    return dict(zip(truth.names, truth.points_lps_mm, strict=True))
+    return dict(zip(true_points.names, true_points.points_lps_mm, strict=True))
 
 
 def targets(
-    fit_result: FitResult, plan: PointList, truth: Mapping[str, np.ndarray], pairs: Sequence[RegionPair]
+    fit_result: FitResult, plan: PointList, true_positions: Mapping[str, np.ndarray], pairs: Sequence[RegionPair]
 ) -> tuple[Target, ...]:
-    """The plan carried to fixed space and judged, with the errors of every transform where the truth is known."""
+    """Propagate the plan to fixed space with a verdict per target, and errors of every transform if the truth is
+    known."""
     points, transform = plan.points_lps_mm, fit_result.transform
     linear = {"rigid": fit_result.rigid_lps, "affine": fit_result.affine_lps}
     judged = judge_targets(plan.names, points, transform, linear["rigid"], linear["affine"], pairs)
     errors: dict[str, np.ndarray] = {}
-    if truth:
-        carried = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}
-        if transform.kind not in carried:
-            carried[ANY_DEFORMABLE] = np.array([trust.fixed_lps_mm for trust in judged])
-        true_points = np.array([truth[name] for name in plan.names])
-        errors = {kind: target_registration_error_mm(places, true_points) for kind, places in carried.items()}
+    if true_positions:
+        propagated = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}
+        if transform.kind not in propagated:
+            propagated[ANY_DEFORMABLE] = np.array([trust.fixed_lps_mm for trust in judged])
+        true_points = np.array([true_positions[name] for name in plan.names])
+        errors = {kind: target_registration_error_mm(positions, true_points) for kind, positions in propagated.items()}
     return tuple(
         Target(trust, {kind: float(error[number]) for kind, error in errors.items()})
         for number, trust in enumerate(judged)

@@ -1,4 +1,4 @@
-"""Words to pairs: what both volumes hold of them, which regions belong together, and why there may be none."""
+"""Pairs the regions that the same prompts detect in two volumes, and explains a result without pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from Tell2RegLib.matching import unpaired
-from Tell2RegLib.matching.by_prototype import match_found, without_partner
+from Tell2RegLib.matching.by_prototype import match_source_results, regions_without_partner
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
@@ -20,95 +20,105 @@ from Tell2RegLib.support.progress import ProgressTracker
 
 @dataclass(frozen=True, eq=False)
 class PairingResult:
-    """Pairs, and where they come from.
+    """The pairs of a registration, and their origin.
 
     Args:
-        pairs: accepted and rejected ones.
+        pairs: accepted and rejected pairs.
         fixed, moving: all regions of both sides.
         reason: why there are no pairs.
-        found: what the words found.
-        prompts: the words.
-        models: SHA-256 of the weights that found them by their names.
-        parameters: of looking and matching, for the record.
+        source_results: results of the source on both volumes; None for given regions.
+        prompts: the user's prompts.
+        models: SHA-256 of the weights, by name.
+        parameters: settings of detection and matching, for the record.
     """
 
     pairs: tuple[RegionPair, ...]
     fixed: Sequence[Region] = ()
     moving: Sequence[Region] = ()
     reason: str = ""
-    found: tuple[SourceResult, SourceResult] | None = None
+    source_results: tuple[SourceResult, SourceResult] | None = None
     prompts: Sequence[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def without_partner(self) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
-        """The fixed and the moving regions that are in no pair."""
-        if self.found is None:
+    def regions_without_partner(self) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
+        """The fixed and the moving regions without a pair."""
+        if self.source_results is None:
             return unpaired(self.pairs, self.fixed, self.moving)
-        return without_partner(self.pairs, *self.found)
+        return regions_without_partner(self.pairs, *self.source_results)
 
 
-def match_by_words(
+def match_by_prompts(
     fixed: Volume,
     moving: Volume,
-    words: PromptQuery,
+    query: PromptQuery,
     *,
-    clock: ProgressTracker | None = None,
+    tracker: ProgressTracker | None = None,
     memory: InMemoryCache | None = None,
 ) -> PairingResult:
-    """Look for words in both volumes and pair what looks alike.
+    """Detect regions by prompts in both volumes and pair similar ones.
 
     Args:
         fixed, moving: any geometry.
-        words: what to look for, who looks, and which regions count as the same.
+        query: the prompts, the source and the settings of matching.
         clock: told of the stages of `find_regions`, and of "pair".
-        memory: what earlier runs found.
+        memory: results of earlier runs.
 
     Raises:
         InputError: no prompts, or an empty one.
         Cancelled: the clock said so.
     """
-    clock = clock or ProgressTracker()
-    ours, theirs = find_regions(
-        words.source, (fixed, moving), words.prompts, clock=clock, memory=memory, store=words.store
+    tracker = tracker or ProgressTracker()
+    fixed_result, moving_result = find_regions(
+        query.source, (fixed, moving), query.prompts, tracker=tracker, memory=memory, store=query.store
     )
-    with clock.stage("pair"):
-        pairs = match_found(ours, theirs, words.matching)
-    reason = "" if pairs else _why_no_pairs(ours, theirs, words.matching)
+    with tracker.stage("pair"):
+        pairs = match_source_results(fixed_result, moving_result, query.matching)
+    reason = "" if pairs else _why_no_pairs(fixed_result, moving_result, query.matching)
     return PairingResult(
         pairs,
-        ours.regions,
-        theirs.regions,
+        fixed_result.regions,
+        moving_result.regions,
         reason,
-        found=(ours, theirs),
-        prompts=tuple(words.prompts),
-        models=words.models,
-        parameters=_parameters(words),
+        source_results=(fixed_result, moving_result),
+        prompts=tuple(query.prompts),
+        models=query.models,
+        parameters=_parameters(query),
     )
 
 
-def _parameters(words: PromptQuery) -> dict[str, Any]:
-    own = getattr(words.source, "settings", None)
+def _parameters(query: PromptQuery) -> dict[str, Any]:
+    source_settings = getattr(query.source, "settings", None)
     # A plug-in may keep its settings as it likes; a dataclass gets into the record.
-    looking = {"words": asdict(own)} if is_dataclass(own) and not isinstance(own, type) else {}
-    options = {"options": dict(words.options)} if words.options else {}
-    unknown = {"unverified_models": list(words.unverified)} if words.unverified else {}
-    return {"source": words.source.name, **options, **looking, "matching": asdict(words.matching), **unknown}
+    recorded_settings = (
+        {"words": asdict(source_settings)}
+        if is_dataclass(source_settings) and not isinstance(source_settings, type)
+        else {}
+    )
+    options = {"options": dict(query.options)} if query.options else {}
+    unverified = {"unverified_models": list(query.unverified)} if query.unverified else {}
+    return {
+        "source": query.source.name,
+        **options,
+        **recorded_settings,
+        "matching": asdict(query.matching),
+        **unverified,
+    }
 
 
 def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings) -> str:
-    for side, own in (("fixed", fixed), ("moving", moving)):
-        if not own.regions:
-            return own.nothing_found(side)
+    for side, result in (("fixed", fixed), ("moving", moving)):
+        if not result.regions:
+            return result.nothing_found(side)
     return (
         f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
-        f"but no two look alike (similarity above {matching.threshold:g}). Try other words or a lower threshold."
+        f"but no two are similar enough (above {matching.threshold:g}). Try other prompts or a lower threshold."
     )
 
 
 def why_none_is_used(pairs: Sequence[RegionPair]) -> str:
-    """Why there is nothing to fit when none of the pairs is accepted."""
+    """Why there is nothing to fit if no pair is accepted, as a sentence."""
     if not pairs:
-        return "There are no pairs of regions to fit. Find regions, or pair some by hand."
+        return "There are no pairs of regions to fit. Find regions, or pair some manually."
     first = f"'{pairs[0].name}': {pairs[0].reason}" if pairs[0].reason else f"'{pairs[0].name}' was rejected"
-    return f"None of the {len(pairs)} pair(s) may be used ({first}). Accept at least one, or try other words."
+    return f"None of the {len(pairs)} pair(s) is accepted ({first}). Accept at least one, or try other prompts."

@@ -1,4 +1,4 @@
-"""How words become pairs: what to look for, who looks, and which regions count as the same."""
+"""A query: prompts, the source that detects their regions, and the settings of matching."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptQuery:
-    """How words become pairs.
+    """Prompts with the source and the settings that turn them into pairs.
 
     Args:
-        prompts: what to look for in both volumes.
-        source: who looks.
+        prompts: the user's prompts, the same for both volumes.
+        source: the region source.
         matching: which regions are pairs.
-        models: SHA-256 of the weights behind the source by their names, for the record.
-        store: embeddings on disk, where they are to be kept.
-        unverified: names of the weights whose hash nobody knows.
+        models: SHA-256 of the source's weights, by name, for the record.
+        store: the cache of embeddings on disk, if used.
+        unverified: names of weights with an unknown hash.
         options: the user's options behind all this, for the record; empty when Python code made the query.
     """
 
@@ -50,16 +50,16 @@ def query_by_models(
     store: EmbeddingStore | None = None,
     networks: Networks | None = None,
 ) -> PromptQuery:
-    """Words looked for by GroundingDINO and SAM.
+    """A query for GroundingDINO and SAM, with their networks loaded.
 
     Args:
-        prompts: what to look for.
+        prompts: the user's prompts.
         models, device, settings, box_threshold, networks: see `grounded_sam_by_models`.
         matching: which regions are pairs.
-        store: embeddings on disk.
+        store: the cache of embeddings on disk.
 
     Raises:
-        InputError: no prompts, or an empty one; before anything is loaded.
+        InputError: no prompts, or an empty one; raised before anything is loaded.
         ModelError: the set is unknown, not installed or damaged, or the packages to run it are missing.
     """
     prompts = cleaned_prompts(prompts)

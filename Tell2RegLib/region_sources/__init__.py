@@ -1,15 +1,15 @@
-"""Where regions come from: what was drawn or read (`label_map`), and what words find (`grounded_sam`, plug-ins).
+"""Sources of regions: files (`label_map`), prompts (`grounded_sam`), and plug-ins.
 
-Whatever the source, its regions lie on the volume's grid and carry a name, and where the source knows them a prompt,
-a score, a colour and a prototype. Everything after it (matching, fit, report) is the same for all sources.
+The regions of any source are on the volume's grid and have a name and, where known, a prompt, a score, a colour and a
+prototype. Matching, fit and report are the same for all sources.
 
-    protocol      what a source by words promises, the steps it may offer, and what it hands over
-    registry      sources by name, plug-ins among them
-    settings      what can be chosen on the way from words to regions
-    grounded_sam  the steps: slices, boxes, masks, regions
-    filters       which boxes and masks are kept
-    prototypes    what a mask looks like to a network
+    protocol      the interface of sources by prompts: steps and results
+    registry      sources by name, plug-ins included
+    settings      settings of detection, filters and linking
+    grounded_sam  the built-in source: slices, boxes, masks, regions
+    filters       filters of boxes and masks
+    prototypes    mean embedding of a mask
     linking       masks on slices -> chains
     regions       chains -> regions with names, scores and prototypes
-    assembly      masks on the working grid -> a region on the volume's own
+    assembly      masks on the working grid -> a region on the volume's grid
 """

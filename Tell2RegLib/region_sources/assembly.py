@@ -1,4 +1,4 @@
-"""Masks on slices of the working grid -> a region on the volume's own grid."""
+"""Assembles masks on slices of the working grid to a region on the volume's grid."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.region_resampling import resample_region
 
 Masks = Mapping[int, NDArray[np.bool_]]
-"""A mask (J, I) by slice of the working grid."""
+"""Masks (J, I) by slice index of the working grid."""
 
 
-def region_from_masks(name: str, masks: Masks, working: Grid, grid: Grid, **more: object) -> Region:
-    """A region on a volume's grid, from masks on slices of its working grid.
+def region_from_masks(name: str, masks: Masks, working_grid: Grid, grid: Grid, **properties: object) -> Region:
+    """Build a region on a volume's grid from masks on slices of its working grid.
 
-    Each slice stands for the half slice below and above it. Occupancy is sampled linearly at the volume's voxels and
-    cut at 0.5. What is so thin that it falls between them is given the voxels nearest to it: it does not vanish.
+    Each slice represents half a slice distance on either side. Occupancy is interpolated linearly at the volume's
+    voxels and thresholded at 0.5; a region too thin for that gets the voxels nearest to it.
 
     Args:
-        name: of the region.
-        masks: none empty, at least one.
-        working: the grid of the slices.
-        grid: the volume's own grid, which the working grid covers.
-        more: prompt, score, prototype.
+        name: name of the region.
+        masks: at least one, none empty.
+        working_grid: the grid of the slices.
+        grid: the grid of the volume, covered by the working grid.
+        properties: prompt, score, prototype.
     """
     low = min(masks)
-    box = np.zeros((max(masks) - low + 1, *working.shape_kji[1:]), dtype=bool)
+    box = np.zeros((max(masks) - low + 1, *working_grid.shape_kji[1:]), dtype=bool)
     for k, mask in masks.items():
         box[k - low] = mask
-    hit = np.argwhere(box)
-    (k0, j0, i0), (k1, j1, i1) = hit.min(axis=0), hit.max(axis=0) + 1
+    occupied = np.argwhere(box)
+    (k0, j0, i0), (k1, j1, i1) = occupied.min(axis=0), occupied.max(axis=0) + 1
     start = (low + int(k0), int(j0), int(i0))
-    region = Region(name, box[k0:k1, j0:j1, i0:i1].copy(), start, working, **more)  # type: ignore[arg-type]
-    return resample_region(region, grid) or _nearest_voxels(region, grid, more)
+    region = Region(name, box[k0:k1, j0:j1, i0:i1].copy(), start, working_grid, **properties)  # type: ignore[arg-type]
+    return resample_region(region, grid) or _nearest_voxels(region, grid, properties)
 
 
-def _nearest_voxels(region: Region, grid: Grid, more: Mapping[str, object]) -> Region:
+def _nearest_voxels(region: Region, grid: Grid, properties: Mapping[str, object]) -> Region:
     index = np.rint(grid.lps_to_index(region.points_lps_mm())).astype(int)
     i, j, k = np.clip(index, 0, np.asarray(grid.size_xyz) - 1).T
     mask = np.zeros(grid.shape_kji, dtype=bool)
     mask[k, j, i] = True
-    return Region.from_mask(region.name, mask, grid, **more)
+    return Region.from_mask(region.name, mask, grid, **properties)
 
 
 def fill_between(masks: Masks) -> dict[int, NDArray[np.bool_]]:
-    """The same masks and one on every slice between them, by shape.
+    """The masks, with interpolated ones on all slices between them.
 
-    Between two neighbouring masks the signed distance to their outlines goes linearly from one to the other; the mask
-    in between is where it is not outside. Where both masks share something, so does every mask between them.
+    Between two neighbouring masks, the signed distance to their outlines is interpolated linearly; the mask is where it
+    is not negative. Pixels common to both masks are in every mask between them.
     """
     filled = dict(masks)
     slices = sorted(masks)
-    for low, high in zip(slices, slices[1:], strict=False):
-        if high - low == 1:
+    for lower, upper in zip(slices, slices[1:], strict=False):
+        if upper - lower == 1:
             continue
-        box = _box_of(masks[low] | masks[high])
-        below, above = signed_distance_px(masks[low][box]), signed_distance_px(masks[high][box])
-        for k in range(low + 1, high):
-            share = (k - low) / (high - low)
-            between = np.zeros_like(masks[low])
-            between[box] = (1 - share) * below + share * above >= 0
-            if between.any():
-                filled[k] = between
+        box = _box_of(masks[lower] | masks[upper])
+        below, above = signed_distance_px(masks[lower][box]), signed_distance_px(masks[upper][box])
+        for k in range(lower + 1, upper):
+            fraction = (k - lower) / (upper - lower)
+            interpolated = np.zeros_like(masks[lower])
+            interpolated[box] = (1 - fraction) * below + fraction * above >= 0
+            if interpolated.any():
+                filled[k] = interpolated
     return filled
 
 
@@ -75,7 +75,7 @@ def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def signed_distance_px(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance to the outline, which runs half a pixel from the last pixel inside; positive inside."""
+    """Distance (J, I) in pixels to the outline, half a pixel outside the last pixel inside; positive inside."""
     from scipy.ndimage import distance_transform_edt
 
     padded = np.pad(mask, 1)

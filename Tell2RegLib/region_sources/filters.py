@@ -1,6 +1,6 @@
-"""Which boxes are worth segmenting, and which masks are worth keeping (method.md sections 3 and 4).
+"""Filters of boxes and masks (method.md sections 3 and 4).
 
-Every size is a share of the slice, so that the same numbers hold for any resolution.
+Sizes are fractions of the slice, so that the same limits apply at any resolution.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from Tell2RegLib.region_sources.settings import DetectionSettings
 
 
 def box_outcome(box: Box, slice_hw: tuple[int, int], settings: DetectionSettings) -> DetectionOutcome:
-    """Whether a box goes on to the segmenter.
+    """The outcome of a single box: "kept" if it is to be segmented.
 
-    Dropped are boxes without an area on the slice, and those as wide or as high as the slice but for `box_margin`: they
-    mean the whole picture, not something in it.
+    Boxes without an area on the slice are discarded, and so are those as wide or as high as the slice, up to
+    `box_margin`: they refer to the whole image rather than to a structure in it.
 
     >>> box_outcome(Box(0, "bladder", (1.0, 30.0, 99.5, 60.0), 0.9), (100, 100), DetectionSettings())
     'spans_slice'
@@ -28,33 +28,34 @@ def box_outcome(box: Box, slice_hw: tuple[int, int], settings: DetectionSettings
     if not all(math.isfinite(value) for value in box.xyxy_px):
         return "no_box"
     left, top, right, bottom = box.xyxy_px
-    wide = min(right, width) - max(left, 0.0)
-    high = min(bottom, height) - max(top, 0.0)
-    if wide <= 0 or high <= 0:
+    box_width = min(right, width) - max(left, 0.0)
+    box_height = min(bottom, height) - max(top, 0.0)
+    if box_width <= 0 or box_height <= 0:
         return "no_box"
-    least = 1 - settings.box_margin
-    return "spans_slice" if wide >= least * width or high >= least * height else "kept"
+    minimum_fraction = 1 - settings.box_margin
+    return "spans_slice" if box_width >= minimum_fraction * width or box_height >= minimum_fraction * height else "kept"
 
 
 def box_outcomes(
     boxes: Sequence[Box], slice_hw: tuple[int, int], settings: DetectionSettings
 ) -> list[DetectionOutcome]:
-    """What becomes of the boxes of one prompt on one slice, whatever their order.
+    """The outcomes of the boxes of one prompt on one slice, independent of their order.
 
-    First each alone (`box_outcome`); then from the surest on, a box that shares `box_overlap` of the union with one
-    that is kept is dropped: the detector gives a place more than once. A share of 1 drops nothing.
+    First each box separately (`box_outcome`); then, by decreasing score, a box is discarded whose intersection over
+    union with a kept box is at least `box_overlap`, because the detector often returns duplicates. A value of 1 keeps
+    all.
     """
     outcomes = [box_outcome(box, slice_hw, settings) for box in boxes]
     if settings.box_overlap >= 1:
         return outcomes
-    kept: list[int] = []
+    kept_indices: list[int] = []
     for n in sorted(range(len(boxes)), key=lambda n: (-boxes[n].score, boxes[n].xyxy_px)):
         if outcomes[n] != "kept":
             continue
-        if any(_share_of_union(boxes[n], boxes[m]) >= settings.box_overlap for m in kept):
+        if any(_share_of_union(boxes[n], boxes[m]) >= settings.box_overlap for m in kept_indices):
             outcomes[n] = "twice"
         else:
-            kept.append(n)
+            kept_indices.append(n)
     return outcomes
 
 
@@ -68,21 +69,21 @@ def _share_of_union(a: Box, b: Box) -> float:
 
 
 def mask_outcomes(masks: Sequence[Mask], settings: DetectionSettings) -> list[DetectionOutcome]:
-    """What becomes of the masks of one prompt on one slice, whatever their order.
+    """The outcomes of the masks of one prompt on one slice, independent of their order.
 
-    First by size; then from the largest to the smallest, a mask that lies in one that is kept, by `mask_overlap` of
-    its own area, is dropped. Of equally large ones the surer box is kept.
+    First by size; then, from the largest to the smallest, a mask is discarded if at least `mask_overlap` of its area
+    lies inside a kept mask. Of equally large masks, the one with the higher score is kept.
     """
     areas = [int(mask.mask.sum()) for mask in masks]
     outcomes = [_size_outcome(area, mask.mask.size, settings) for area, mask in zip(areas, masks, strict=True)]
-    kept: list[int] = []
+    kept_indices: list[int] = []
     for n in sorted(range(len(masks)), key=lambda n: (-areas[n], -masks[n].box.score, masks[n].box.xyxy_px)):
         if outcomes[n] != "kept":
             continue
-        if any(np.sum(masks[n].mask & masks[m].mask) >= settings.mask_overlap * areas[n] for m in kept):
+        if any(np.sum(masks[n].mask & masks[m].mask) >= settings.mask_overlap * areas[n] for m in kept_indices):
             outcomes[n] = "in_larger"
         else:
-            kept.append(n)
+            kept_indices.append(n)
     return outcomes
 
 

@@ -1,7 +1,7 @@
-"""Words -> boxes -> masks -> regions: the paper's source, with any detector and any segmenter behind it.
+"""The region source of the paper: prompts -> boxes -> masks -> regions, with any detector and segmenter.
 
-Every step is a method of its own that keeps nothing; `search_steps` says what each depends on, so that `find_regions`
-puts a cache between them: new words need no new embeddings, other filters no new boxes.
+Every step is a stateless method; `search_steps` declares the dependencies of each, so that `find_regions` can cache
+them: new prompts need no new embeddings, other filters no new boxes.
 """
 
 from __future__ import annotations
@@ -14,46 +14,39 @@ from typing import Any
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.embedding_disk_cache import slices_key
-from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, Slices, Step
+from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, SliceStack
 from Tell2RegLib.region_sources.filters import box_outcomes, mask_outcomes
-from Tell2RegLib.region_sources.protocol import (
-    Check,
-    Detection,
-    Progress,
-    SearchStep,
-    SourceResult,
-    StepControl,
-    VolumeSearch,
-)
+from Tell2RegLib.region_sources.protocol import Detection, SearchStep, SourceResult, StepControl, VolumeSearch
 from Tell2RegLib.region_sources.prototypes import mask_prototype
-from Tell2RegLib.region_sources.regions import regions_of_findings
+from Tell2RegLib.region_sources.regions import regions_of_detections
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume, axial_slices
+from Tell2RegLib.support.progress import Check, Progress, StepProgress
 
-LARGE = 4
-"""So many results of stages that hold whole volumes are kept: two pairs."""
+LARGE_RESULTS_CACHED = 4
+"""Maximum number of cached results of stages that store whole volumes: two pairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A volume as the networks see it.
+    """A volume prepared for the networks.
 
     Args:
         slices: 8 bits, on the working grid.
-        looked_at: the slices to look at, rising.
+        slice_indices: indices of the slices to process, increasing.
     """
 
     slices: Volume
-    looked_at: tuple[int, ...]
+    slice_indices: tuple[int, ...]
 
     @property
-    def stack(self) -> Slices:
-        """The slices to look at, (S, J, I)."""
-        array: Slices = self.slices.array_kji
-        if len(self.looked_at) == len(array):
+    def stack(self) -> SliceStack:
+        """The slices to process, (S, J, I)."""
+        array: SliceStack = self.slices.array_kji
+        if len(self.slice_indices) == len(array):
             return array
-        return array[list(self.looked_at)]
+        return array[list(self.slice_indices)]
 
     @property
     def slice_hw(self) -> tuple[int, int]:
@@ -63,8 +56,8 @@ class Prepared:
 
     @cached_property
     def key(self) -> str:
-        """What the networks see, as a key."""
-        return slices_key(self.stack) + repr(self.looked_at)
+        """A cache key of the slices to process."""
+        return slices_key(self.stack) + repr(self.slice_indices)
 
 
 @dataclass(frozen=True)
@@ -97,10 +90,14 @@ class GroundedSam:
         check: Check | None = None,
         embeddings: Embeddings | None = None,
     ) -> SourceResult:
-        """All steps: see `RegionSource.find`.
+        """Run all steps; see `RegionSource.find`.
 
         Args:
-            embeddings: of the slices in `prepare(volume)`, where they are known already.
+            volume: any geometry.
+            prompts: the user's prompts.
+            progress: called with (stage, done, total).
+            check: called often; raises `Cancelled` to stop.
+            embeddings: embeddings of the slices in `prepare(volume)`, if already computed.
 
         Raises:
             InputError: no prompts, an empty one, or embeddings of other slices.
@@ -108,104 +105,113 @@ class GroundedSam:
         prompts = cleaned_prompts(prompts)
         prepared = self.prepare(volume)
         boxes = self.detect(prepared, prompts, step=step_of("detect", progress, check))
-        findings = self.filter_boxes(prepared, boxes)
-        if embeddings is None and any(finding.outcome == "kept" for finding in findings):
+        detections = self.filter_boxes(prepared, boxes)
+        if embeddings is None and any(detection.outcome == "kept" for detection in detections):
             embeddings = self.embed(prepared, step=step_of("embed", progress, check))
         if embeddings is not None:
             step = step_of("segment", progress, check)
-            findings = self.segment(prepared, findings, embeddings, step=step)
-        return self.link(volume, prompts, prepared, findings, embeddings)
+            detections = self.segment(prepared, detections, embeddings, step=step)
+        return self.link(volume, prompts, prepared, detections, embeddings)
 
     def search_steps(self) -> tuple[SearchStep, ...]:
-        """The steps for `find_regions`: new words need no new embeddings, other filters no new boxes."""
+        """The steps for `find_regions`: new prompts need no new embeddings, other filters no new boxes."""
         return _Steps(self).all()
 
     def prepare(self, volume: Volume) -> Prepared:
-        """The slices of a volume; with a slice step, the skipped ones at both ends are equally many."""
-        own = self.settings
-        slices = axial_slices(volume, own.spacing_mm, own.slice_spacing_mm)
+        """The slices of a volume; with a slice step, about as many slices are skipped at either end."""
+        settings = self.settings
+        slices = axial_slices(volume, settings.spacing_mm, settings.slice_spacing_mm)
         count = len(slices.array_kji)
-        return Prepared(slices, tuple(range((count - 1) % own.slice_step // 2, count, own.slice_step)))
+        return Prepared(slices, tuple(range((count - 1) % settings.slice_step // 2, count, settings.slice_step)))
 
-    def detect(self, prepared: Prepared, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
-        """Every box of the detector."""
+    def detect(
+        self, prepared: Prepared, prompts: Sequence[str], *, step: StepProgress | None = None
+    ) -> tuple[Box, ...]:
+        """All boxes of the detector."""
         boxes = self.detector.detect(prepared.stack, prompts, step=step)
-        return tuple(replace(box, slice_index=prepared.looked_at[box.slice_index]) for box in boxes)
+        return tuple(replace(box, slice_index=prepared.slice_indices[box.slice_index]) for box in boxes)
 
     def filter_boxes(self, prepared: Prepared, boxes: Sequence[Box]) -> tuple[Detection, ...]:
-        """What becomes of every box before the segmenter, by slice, prompt and falling score."""
+        """Filter the boxes before segmentation; sorted by slice, prompt and decreasing score."""
         ordered = sorted(boxes, key=lambda box: (box.slice_index, box.prompt, -box.score, box.xyxy_px))
-        findings: list[Detection] = []
+        detections: list[Detection] = []
         for _, group in groupby(ordered, key=lambda box: (box.slice_index, box.prompt)):
-            here = list(group)
-            outcomes = box_outcomes(here, prepared.slice_hw, self.settings)
-            findings += [Detection(box, outcome) for box, outcome in zip(here, outcomes, strict=True)]
-        return tuple(findings)
+            slice_boxes = list(group)
+            outcomes = box_outcomes(slice_boxes, prepared.slice_hw, self.settings)
+            detections += [Detection(box, outcome) for box, outcome in zip(slice_boxes, outcomes, strict=True)]
+        return tuple(detections)
 
-    def embed(self, prepared: Prepared, *, step: Step | None = None) -> Embeddings:
-        """Features of the slices: the slow step, and the same for any words."""
+    def embed(self, prepared: Prepared, *, step: StepProgress | None = None) -> Embeddings:
+        """Embeddings of the slices: the slowest step, independent of the prompts."""
         return self.segmenter.embed(prepared.stack, step=step)
 
     def segment(
-        self, prepared: Prepared, findings: Sequence[Detection], embeddings: Embeddings, *, step: Step | None = None
+        self,
+        prepared: Prepared,
+        detections: Sequence[Detection],
+        embeddings: Embeddings,
+        *,
+        step: StepProgress | None = None,
     ) -> tuple[Detection, ...]:
-        """The findings with the masks of the boxes that were kept, their fates and prototypes.
+        """Segment the boxes that were kept, and add masks, outcomes and prototypes to the detections.
 
         Raises:
             InputError: embeddings of other slices.
         """
         _check_embeddings(embeddings, prepared)
-        rank_of = {k: rank for rank, k in enumerate(prepared.looked_at)}
-        kept = [n for n, finding in enumerate(findings) if finding.outcome == "kept"]
-        boxes = [replace(findings[n].box, slice_index=rank_of[findings[n].box.slice_index]) for n in kept]
-        result = list(findings)
+        rank_of = {k: rank for rank, k in enumerate(prepared.slice_indices)}
+        box_indices = [n for n, detection in enumerate(detections) if detection.outcome == "kept"]
+        boxes = [replace(detections[n].box, slice_index=rank_of[detections[n].box.slice_index]) for n in box_indices]
+        result = list(detections)
         if boxes:
-            for n, mask in zip(kept, self.segmenter.segment(embeddings, boxes, step=step), strict=True):
-                result[n] = replace(result[n], mask=Mask(findings[n].box, mask.mask, mask.quality))
-        self._judge_masks(result)
-        for n, finding in enumerate(result):
-            if finding.outcome == "kept" and finding.mask is not None:
-                number = rank_of[finding.box.slice_index]
-                result[n] = replace(finding, prototype=mask_prototype(finding.mask.mask, embeddings, number))
+            for n, mask in zip(box_indices, self.segmenter.segment(embeddings, boxes, step=step), strict=True):
+                result[n] = replace(result[n], mask=Mask(detections[n].box, mask.mask, mask.quality))
+        self._set_mask_outcomes(result)
+        for n, detection in enumerate(result):
+            if detection.outcome == "kept" and detection.mask is not None:
+                number = rank_of[detection.box.slice_index]
+                result[n] = replace(detection, prototype=mask_prototype(detection.mask.mask, embeddings, number))
         return tuple(result)
 
-    def _judge_masks(self, findings: list[Detection]) -> None:
+    def _set_mask_outcomes(self, detections: list[Detection]) -> None:
         groups: dict[tuple[int, str], list[int]] = {}
-        for n, finding in enumerate(findings):
-            if finding.mask is not None:
-                groups.setdefault((finding.box.slice_index, finding.box.prompt), []).append(n)
-        for numbers in groups.values():
-            masks = [mask for n in numbers if (mask := findings[n].mask) is not None]
-            for n, outcome in zip(numbers, mask_outcomes(masks, self.settings), strict=True):
-                findings[n] = replace(findings[n], outcome=outcome)
+        for n, detection in enumerate(detections):
+            if detection.mask is not None:
+                groups.setdefault((detection.box.slice_index, detection.box.prompt), []).append(n)
+        for indices in groups.values():
+            masks = [mask for n in indices if (mask := detections[n].mask) is not None]
+            for n, outcome in zip(indices, mask_outcomes(masks, self.settings), strict=True):
+                detections[n] = replace(detections[n], outcome=outcome)
 
     def link(
         self,
         volume: Volume,
         prompts: Sequence[str],
         prepared: Prepared,
-        findings: Sequence[Detection],
+        detections: Sequence[Detection],
         embeddings: Embeddings | None = None,
     ) -> SourceResult:
-        """Regions on the volume's grid out of the masks that were kept."""
-        working, looked_at = prepared.slices.grid, prepared.looked_at
-        regions, findings = regions_of_findings(prompts, findings, looked_at, working, volume.grid, self.settings)
-        return SourceResult(self.name, tuple(prompts), regions, prepared.slices, looked_at, findings, embeddings)
+        """Build regions on the volume's grid from the masks that were kept."""
+        working_grid, slice_indices = prepared.slices.grid, prepared.slice_indices
+        regions, detections = regions_of_detections(
+            prompts, detections, slice_indices, working_grid, volume.grid, self.settings
+        )
+        return SourceResult(self.name, tuple(prompts), regions, prepared.slices, slice_indices, detections, embeddings)
 
 
-PromptFindings = Mapping[str, tuple[Detection, ...]]
-"""Findings by prompt."""
+PromptDetections = Mapping[str, tuple[Detection, ...]]
+"""Detections by prompt."""
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of a `GroundedSam` with what each depends on."""
+    """The steps of a `GroundedSam` and their cache keys."""
 
     source: GroundedSam
 
     def all(self) -> tuple[SearchStep, ...]:
         return (
-            SearchStep(stage="prepare", run=self.prepare, key=self.prepare_key, most=LARGE),
+            SearchStep(stage="prepare", run=self.prepare, key=self.prepare_key, cache_limit=LARGE_RESULTS_CACHED),
             SearchStep(
                 stage="detect",
                 run=self.detect,
@@ -221,18 +227,18 @@ class _Steps:
                 reports=True,
                 needed=self.needs_embeddings,
                 embeds=lambda search: (search.results["prepare"].stack, self.source.segmenter.name),
-                most=LARGE,
+                cache_limit=LARGE_RESULTS_CACHED,
             ),
             SearchStep(stage="segment", run=self.segment, key=self.segment_key, unit="prompt", refine=self.link),
         )
 
     @property
     def joined(self) -> bool:
-        """Whether the detector reads all prompts together."""
+        """Whether the detector processes all prompts together."""
         return bool(getattr(self.source.detector, "joined", False))
 
-    def beside(self, search: VolumeSearch) -> tuple[str, ...]:
-        """The prompts that the boxes of a prompt depend on besides its own."""
+    def other_prompts(self, search: VolumeSearch) -> tuple[str, ...]:
+        """The prompts on which the boxes of a prompt depend in addition."""
         return search.prompts if self.joined else ()
 
     def prepare_key(self, search: VolumeSearch, prompt: str) -> Hashable:
@@ -243,13 +249,13 @@ class _Steps:
         return self.source.prepare(search.volume)
 
     def detect_key(self, search: VolumeSearch, prompt: str) -> Hashable:
-        return search.results["prepare"].key, self.source.detector.name, prompt, self.beside(search)
+        return search.results["prepare"].key, self.source.detector.name, prompt, self.other_prompts(search)
 
     def detect(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> dict[str, tuple[Box, ...]]:
         boxes = self.source.detect(search.results["prepare"], prompts, step=control.step)
         return {prompt: tuple(box for box in boxes if box.prompt == prompt) for prompt in prompts}
 
-    def filter_boxes(self, search: VolumeSearch, boxes: Mapping[str, tuple[Box, ...]]) -> PromptFindings:
+    def filter_boxes(self, search: VolumeSearch, boxes: Mapping[str, tuple[Box, ...]]) -> PromptDetections:
         prepared = search.results["prepare"]
         return {prompt: self.source.filter_boxes(prepared, boxes[prompt]) for prompt in search.prompts}
 
@@ -257,8 +263,10 @@ class _Steps:
         return search.results["prepare"].key, self.source.segmenter.name
 
     def needs_embeddings(self, search: VolumeSearch) -> bool:
-        findings: PromptFindings = search.results["detect"]
-        return any(finding.outcome == "kept" for by_prompt in findings.values() for finding in by_prompt)
+        detections: PromptDetections = search.results["detect"]
+        return any(
+            detection.outcome == "kept" for prompt_detections in detections.values() for detection in prompt_detections
+        )
 
     def embed(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> Embeddings:
         return self.source.embed(search.results["prepare"], step=control.step)
@@ -270,48 +278,49 @@ class _Steps:
         filters: tuple[Any, ...] = (settings.box_margin, settings.box_overlap)
         filters += (settings.mask_smallest, settings.mask_largest, settings.mask_overlap)
         networks = (source.detector.name, source.segmenter.name)
-        return search.results["prepare"].key, networks, prompt, self.beside(search), filters
+        return search.results["prepare"].key, networks, prompt, self.other_prompts(search), filters
 
-    def segment(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> PromptFindings:
-        prepared, findings, embeddings = (search.results[stage] for stage in ("prepare", "detect", "embed"))
+    def segment(self, search: VolumeSearch, prompts: Sequence[str], control: StepControl) -> PromptDetections:
+        prepared, detections, embeddings = (search.results[stage] for stage in ("prepare", "detect", "embed"))
         if embeddings is None:
-            return {prompt: findings[prompt] for prompt in prompts}
+            return {prompt: detections[prompt] for prompt in prompts}
         return {
-            prompt: self.source.segment(prepared, findings[prompt], embeddings, step=control.step) for prompt in prompts
+            prompt: self.source.segment(prepared, detections[prompt], embeddings, step=control.step)
+            for prompt in prompts
         }
 
-    def link(self, search: VolumeSearch, segmented: PromptFindings) -> SourceResult:
-        findings = [finding for prompt in search.prompts for finding in segmented[prompt]]
-        findings.sort(key=lambda finding: (finding.box.slice_index, finding.box.prompt, -finding.box.score))
+    def link(self, search: VolumeSearch, segmented: PromptDetections) -> SourceResult:
+        detections = [detection for prompt in search.prompts for detection in segmented[prompt]]
+        detections.sort(key=lambda detection: (detection.box.slice_index, detection.box.prompt, -detection.box.score))
         prepared, embeddings = search.results["prepare"], search.results["embed"]
-        return self.source.link(search.volume, search.prompts, prepared, findings, embeddings)
+        return self.source.link(search.volume, search.prompts, prepared, detections, embeddings)
 
 
 def cleaned_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
-    """The prompts without outer space, each once, in the user's order; neither case nor full stops at the end count.
+    """The prompts without surplus spaces and duplicates, in the user's order; case and final full stops are ignored.
 
     Raises:
-        InputError: none at all, or an empty one.
+        InputError: no prompt, or an empty one.
     """
     if isinstance(prompts, str):
         prompts = [prompts]
     stripped = [" ".join(prompt.split()) for prompt in prompts]
     if not stripped:
-        raise InputError("No words to look for were given: give at least one prompt, such as 'prostate'.")
-    if not all(map(_compared, stripped)):
-        raise InputError("One of the prompts is empty: give words to look for, such as 'prostate'.")
-    first: dict[str, str] = {}
+        raise InputError("There is no prompt. Give at least one, such as 'prostate'.")
+    if not all(map(_comparison_key, stripped)):
+        raise InputError("One of the prompts is empty. Give the name of a structure, such as 'prostate'.")
+    first_spelling: dict[str, str] = {}
     for prompt in stripped:
-        first.setdefault(_compared(prompt), prompt)
-    return tuple(first.values())
+        first_spelling.setdefault(_comparison_key(prompt), prompt)
+    return tuple(first_spelling.values())
 
 
-def _compared(prompt: str) -> str:
+def _comparison_key(prompt: str) -> str:
     return plain_name(prompt.rstrip(". "))
 
 
-def step_of(stage: str, progress: Progress | None, check: Check | None) -> Step:
-    """A network's step as the progress of a stage, which may be cancelled at every one."""
+def step_of(stage: str, progress: Progress | None, check: Check | None) -> StepProgress:
+    """A callback that reports the steps of a network as progress of a stage, and checks for cancel at each."""
 
     def step(done: int, total: int) -> None:
         if check:
@@ -323,8 +332,8 @@ def step_of(stage: str, progress: Progress | None, check: Check | None) -> Step:
 
 
 def _check_embeddings(embeddings: Embeddings, prepared: Prepared) -> None:
-    if len(embeddings) != len(prepared.looked_at) or tuple(embeddings.slice_hw) != prepared.slice_hw:
+    if len(embeddings) != len(prepared.slice_indices) or tuple(embeddings.slice_hw) != prepared.slice_hw:
         raise InputError(
             f"The embeddings are of {len(embeddings)} slices of {embeddings.slice_hw} pixels, but the volume has "
-            f"{len(prepared.looked_at)} of {prepared.slice_hw}: encode it again with these settings."
+            f"{len(prepared.slice_indices)} of {prepared.slice_hw}. Compute them again with these settings."
         )

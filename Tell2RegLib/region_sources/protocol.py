@@ -1,4 +1,4 @@
-"""What a source of regions by words promises, and what it hands over: regions, and the story of how they were found.
+"""The interface of region sources by prompts: what a source implements, and the result that it returns.
 
 Another model is added by a class with `find`, or with steps that are cached one by one (docs/plugins.md); nothing here
 imports torch.
@@ -13,14 +13,10 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from numpy.typing import NDArray
 
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
-Check = Callable[[], None]
-"""Called often; raises Cancelled to stop."""
+from Tell2RegLib.support.progress import Check, Progress, StepProgress
 
 DetectionOutcome = Literal[
     "kept",
@@ -38,7 +34,7 @@ DetectionOutcome = Literal[
 ]
 """Outcome of a box: part of a region ("kept"), or the filter that discarded it."""
 
-OUTCOME_WORDS: Mapping[DetectionOutcome, str] = {
+OUTCOME_TEXTS: Mapping[DetectionOutcome, str] = {
     "kept": "part of a region",
     "no_box": "no area on the slice",
     "spans_slice": "as wide or as high as the slice",
@@ -96,17 +92,17 @@ class PromptCount:
     regions: int
 
     def in_words(self) -> str:
-        """One sentence for the user.
+        """One sentence for display.
 
         >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).in_words()
         "'bladder': no region; 3 boxes on 2 of 30 slices, discarded: 2 (mask too small), 1 (on too few slices)."
         """
         if not self.boxes:
             return f"'{self.prompt}': nothing detected on any of the {self.slices} slices."
-        found = "no region" if not self.regions else _counted(self.regions, "region")
-        seen = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
-        why = ", ".join(f"{count} ({OUTCOME_WORDS[outcome]})" for outcome, count in self.dropped.items())
-        return f"'{self.prompt}': {found}; {seen}{f', discarded: {why}' if why else ''}."
+        regions_text = "no region" if not self.regions else _counted(self.regions, "region")
+        boxes_text = f"{_counted(self.boxes, 'box')} on {self.slices - self.slices_without} of {self.slices} slices"
+        why = ", ".join(f"{count} ({OUTCOME_TEXTS[outcome]})" for outcome, count in self.dropped.items())
+        return f"'{self.prompt}': {regions_text}; {boxes_text}{f', discarded: {why}' if why else ''}."
 
 
 def _counted(number: int, noun: str) -> str:
@@ -118,37 +114,37 @@ class SourceResult:
     """The regions that a source detected in one volume, with the evidence for them.
 
     Args:
-        source: the name of the source.
-        prompts: the words, in the user's order.
-        regions: on the volume's own grid, with prompts, scores and, where a network saw them, prototypes; their names
-            are all different.
-        slices: the 8-bit slices that the source looked at, on the working grid; None for sources without slices.
-        looked_at: which of them.
-        findings: every box by slice, prompt and falling score.
-        embeddings: features of the slices in `looked_at`; None when none were needed.
+        source: name of the source.
+        prompts: the prompts, in the user's order.
+        regions: on the volume's grid, with prompts, scores and, if a network was used, prototypes; names are unique.
+        slices: the 8-bit slices of the volume on the working grid; None for sources without slices.
+        slice_indices: indices of the slices that the source processed, increasing.
+        detections: every box, by slice, prompt and decreasing score.
+        embeddings: features of the processed slices; None when none were needed.
     """
 
     source: str
     prompts: tuple[str, ...]
     regions: tuple[Region, ...] = ()
     slices: Volume | None = None
-    looked_at: tuple[int, ...] = ()
-    findings: tuple[Detection, ...] = ()
+    slice_indices: tuple[int, ...] = ()
+    detections: tuple[Detection, ...] = ()
     embeddings: Embeddings | None = None
 
     @property
     def counts(self) -> tuple[PromptCount, ...]:
-        """What each prompt gave, in the order of the prompts."""
+        """The numbers of detections of each prompt, in the order of the prompts."""
         return tuple(self._count(prompt) for prompt in self.prompts)
 
     def _count(self, prompt: str) -> PromptCount:
-        own = [finding for finding in self.findings if finding.box.prompt == prompt]
-        outcomes = Counter(finding.outcome for finding in own)
+        prompt_detections = [detection for detection in self.detections if detection.box.prompt == prompt]
+        outcomes = Counter(detection.outcome for detection in prompt_detections)
         return PromptCount(
             prompt=prompt,
-            slices=len(self.looked_at),
-            slices_without=len(self.looked_at) - len({finding.box.slice_index for finding in own}),
-            boxes=len(own),
+            slices=len(self.slice_indices),
+            slices_without=len(self.slice_indices)
+            - len({detection.box.slice_index for detection in prompt_detections}),
+            boxes=len(prompt_detections),
             dropped={
                 outcome: outcomes[outcome]
                 for outcome in get_args(DetectionOutcome)
@@ -159,8 +155,8 @@ class SourceResult:
         )
 
     def in_words(self) -> tuple[str, ...]:
-        """What each prompt gave, a sentence each; nothing found is said, not raised."""
-        if self.looked_at:
+        """One sentence per prompt for display; prompts without detections are reported, not raised."""
+        if self.slice_indices:
             return tuple(count.in_words() for count in self.counts)
         return tuple(
             f"'{c.prompt}': {_counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in self.counts
@@ -178,11 +174,11 @@ class SourceResult:
 
 @runtime_checkable
 class RegionSource(Protocol):
-    """Words and a volume to regions."""
+    """Detects regions in a volume by prompts."""
 
     @property
     def name(self) -> str:
-        """What the source is called."""
+        """Name of the source."""
         ...
 
     def find(
@@ -193,13 +189,13 @@ class RegionSource(Protocol):
         progress: Progress | None = None,
         check: Check | None = None,
     ) -> SourceResult:
-        """The regions that the words find; none at all is a result.
+        """Detect the regions named by prompts; a result without regions is valid.
 
         Args:
             volume: any geometry.
-            prompts: the user's words, none empty, none twice.
+            prompts: the user's prompts, unique and not empty.
             progress: called with (stage, done, total).
-            check: called often; raises Cancelled to stop.
+            check: called often; raises `Cancelled` to stop.
         """
         ...
 
@@ -209,13 +205,13 @@ class RegionSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class VolumeSearch:
-    """One volume on its way through the steps of a source.
+    """The state of a search in one volume between the steps of a source.
 
     Args:
         volume: any geometry.
         volume_key: SHA-256 of its voxels and geometry, for the keys of steps.
-        prompts: the user's words, none empty, none twice.
-        results: of the earlier steps, by stage; of a step that works prompt by prompt, a mapping from each prompt.
+        prompts: the user's prompts, unique and not empty.
+        results: results of the earlier steps by stage; for a step per prompt, a mapping from each prompt.
     """
 
     volume: Volume
@@ -224,52 +220,53 @@ class VolumeSearch:
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def with_result(self, stage: str, result: Any) -> VolumeSearch:
-        """The same with the result of one more step."""
+        """The search with the result of another step added."""
         return replace(self, results={**self.results, stage: result})
 
 
 @dataclass(frozen=True)
 class StepControl:
-    """What a running step reports to; each of the three raises Cancelled to stop.
+    """The callbacks of a running step; each may raise `Cancelled`.
 
     Args:
-        step: told (done, total) of this run of the step.
-        progress: told (stage, done, total), for sources that name stages of their own.
-        check: called where there is nothing to tell.
+        step: called with (done, total) of this run of the step.
+        progress: called with (stage, done, total), for sources with additional stages.
+        check: called where there is no progress to report.
     """
 
-    step: Step
+    step: StepProgress
     progress: Progress
     check: Check
 
 
 StepUnit = Literal["volume", "prompt", "new_prompts", "all_prompts"]
-"""What one run of a step computes, and what is cached under one key."""
+"""The unit that one run of a step computes and that is cached under one key."""
 
 
-def _always(search: VolumeSearch) -> bool:
+def _always_needed(search: VolumeSearch) -> bool:
     return True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SearchStep:
-    """One step of a search, as data; `find_regions` runs it for each volume, with cache, progress and cancel around it.
+    """One step of a search, as data; `find_regions` runs it for each volume with caching, progress and cancel.
 
     Args:
-        stage: what progress, timing and the cache call it; each step of a source has another.
-        run: computes the result of some prompts. With the unit "volume" it is handed all prompts and gives one result,
-            otherwise it gives a mapping from each of the prompts.
-        key: everything that the result for a prompt depends on (the prompt is "" with the unit "volume"); None where it
-            must not be cached. Keys are compared among sources of one class only.
+        stage: unique name of the step, used for progress, timing and caching.
+        run: computes the results of some prompts. With the unit "volume" it receives all prompts and returns one
+            result, otherwise a mapping from each of the prompts.
+        key: everything on which the result for a prompt depends (the prompt is "" with the unit "volume"); None to
+            disable caching. Keys are compared only among sources of one class.
         unit: "volume": one run, one result. "prompt": one run per prompt. "new_prompts": one run for all prompts that
-            are not cached. "all_prompts": the same, but the prompts influence one another, so that one which is not
-            cached makes all run; the key must hold all of them.
-        reports: whether `run` tells how far it is by `control.step`; otherwise the start of each run is told.
-        refine: makes the result that later steps see, from the cached or computed one, every time.
-        needed: False where later steps can do without: then the result is what is cached, or None. "volume" only.
-        embeds: the slices whose embeddings `run` gives, and the name of the model, so that they are kept on disk.
+            are not cached. "all_prompts": the same for prompts that influence one another: if one is not cached, all
+            are run, and the key must contain all of them.
+        reports: whether `run` reports progress by `control.step`; otherwise only the start of each run is reported.
+        refine: derives the result for later steps from the cached or computed one, every time.
+        needed: returns False where later steps do not need the result: it is then taken from the cache, or None.
             "volume" only.
-        most: so many results are cached; None for as many as the cache keeps of any stage.
+        embeds: returns the slices whose embeddings `run` computes and the name of the model, so that they are kept on
+            disk. "volume" only.
+        cache_limit: maximum number of cached results; the limit of the cache when None.
     """
 
     stage: str
@@ -278,22 +275,22 @@ class SearchStep:
     unit: StepUnit = "volume"
     reports: bool = False
     refine: Callable[[VolumeSearch, Any], Any] | None = None
-    needed: Callable[[VolumeSearch], bool] = _always
-    embeds: Callable[[VolumeSearch], tuple[Slices, str]] | None = None
-    most: int | None = None
+    needed: Callable[[VolumeSearch], bool] = _always_needed
+    embeds: Callable[[VolumeSearch], tuple[SliceStack, str]] | None = None
+    cache_limit: int | None = None
 
 
 @runtime_checkable
 class SteppedSource(RegionSource, Protocol):
-    """A source that offers its steps, so that each is cached and reported on its own."""
+    """A source that consists of steps, each of which is cached and reported separately."""
 
     def search_steps(self) -> Sequence[SearchStep]:
-        """The steps in their order; the result of the last one is what was found, as `SourceResult`."""
+        """The steps in their order; the result of the last one is the `SourceResult`."""
         ...
 
 
 def steps_of(source: RegionSource) -> tuple[SearchStep, ...]:
-    """The steps of a source; one that offers none has a single one, "find"."""
+    """The steps of a source; a source without steps has a single one, "find"."""
     if isinstance(source, SteppedSource):
         return tuple(source.search_steps())
     return (_find_step(source),)
@@ -310,7 +307,7 @@ def _find_step(source: RegionSource) -> SearchStep:
 
 
 def _is_hashable(source: RegionSource) -> bool:
-    """Whether a source tells when it is another one; what has no hash may be changed in place."""
+    """Whether a source is hashable; a source that is not may be modified in place and must not be cached."""
     try:
         hash(source)
     except TypeError:

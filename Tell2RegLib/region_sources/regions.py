@@ -1,4 +1,4 @@
-"""The masks of all slices -> 3-D regions with names, scores and prototypes, on the volume's own grid."""
+"""Builds 3-D regions with names, scores and prototypes, on the volume's grid, from the masks of all slices."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ class Piece:
     """A mask that passed the filters of its slice.
 
     Args:
-        number: of its finding.
-        k: its slice on the working grid.
+        number: index of its detection.
+        k: index of its slice on the working grid.
+        mask: (J, I).
+        score: score of its box.
+        prototype: (C,).
     """
 
     number: int
@@ -34,59 +37,61 @@ class Piece:
 
     @property
     def area(self) -> int:
-        """Pixels of the mask."""
+        """Number of pixels of the mask."""
         return int(self.mask.sum())
 
 
-def regions_of_findings(
+def regions_of_detections(
     prompts: Sequence[str],
-    findings: Sequence[Detection],
-    looked_at: Sequence[int],
-    working: Grid,
+    detections: Sequence[Detection],
+    slice_indices: Sequence[int],
+    working_grid: Grid,
     grid: Grid,
     settings: DetectionSettings,
 ) -> tuple[tuple[Region, ...], tuple[Detection, ...]]:
-    """Regions prompt by prompt, and the findings with the region that each is part of, or why it is part of none.
+    """Build the regions of each prompt, and update the detections with their region or the reason for discarding them.
 
-    Several regions of one prompt are numbered from the second, by falling score times volume: "femoral head",
-    "femoral head 2". The number is no place: which is which in the other volume is decided by matching.
+    Several regions of one prompt are numbered from the second, by decreasing product of score and volume: "femoral
+    head", "femoral head 2". The number says nothing about position; matching decides which region corresponds to which.
 
     Args:
-        findings: those with fate "kept" have masks and prototypes.
-        looked_at: the slices that the networks saw.
-        working: the grid of the slices.
-        grid: the volume's own.
+        prompts: the user's prompts.
+        detections: those with the outcome "kept" have masks and prototypes.
+        slice_indices: the processed slices.
+        working_grid: the grid of the slices.
+        grid: the grid of the volume.
+        settings: limits of linking and of regions.
     """
     regions: list[Region] = []
-    result = list(findings)
+    result = list(detections)
     for prompt in prompts:
-        pieces = _pieces(findings, prompt)
+        pieces = _pieces(detections, prompt)
         masks, slices = [piece.mask for piece in pieces], [piece.k for piece in pieces]
-        chains = [[pieces[n] for n in chain] for chain in link(masks, slices, looked_at, settings)]
-        for outcome, region, chain in _judged(prompt, chains, len(looked_at), working, grid, settings):
+        chains = [[pieces[n] for n in chain] for chain in link(masks, slices, slice_indices, settings)]
+        for outcome, region, chain in _chain_outcomes(prompt, chains, len(slice_indices), working_grid, grid, settings):
             number = len(regions) if region is not None else None
             for piece in chain:
                 result[piece.number] = replace(result[piece.number], outcome=outcome, region=number)
             if region is not None:
-                regions.append(replace(region, name=_free_name(prompt, regions)))
+                regions.append(replace(region, name=_unused_name(prompt, regions)))
     return tuple(regions), tuple(result)
 
 
-def _pieces(findings: Sequence[Detection], prompt: str) -> list[Piece]:
+def _pieces(detections: Sequence[Detection], prompt: str) -> list[Piece]:
     return [
-        Piece(n, finding.box.slice_index, finding.mask.mask, finding.box.score, finding.prototype)
-        for n, finding in enumerate(findings)
-        if finding.box.prompt == prompt and finding.outcome == "kept"
-        if finding.mask is not None and finding.prototype is not None
+        Piece(n, detection.box.slice_index, detection.mask.mask, detection.box.score, detection.prototype)
+        for n, detection in enumerate(detections)
+        if detection.box.prompt == prompt and detection.outcome == "kept"
+        if detection.mask is not None and detection.prototype is not None
     ]
 
 
-def _judged(
-    prompt: str, chains: list[list[Piece]], slices: int, working: Grid, grid: Grid, settings: DetectionSettings
+def _chain_outcomes(
+    prompt: str, chains: list[list[Piece]], slices: int, working_grid: Grid, grid: Grid, settings: DetectionSettings
 ) -> list[tuple[DetectionOutcome, Region | None, list[Piece]]]:
-    """Every chain with its fate and, where it is kept, its region; the strongest first."""
+    """Every chain with its outcome and, if accepted, its region; accepted ones first, by score times volume."""
     dropped: list[tuple[DetectionOutcome, Region | None, list[Piece]]] = []
-    built: list[tuple[Region, list[Piece]]] = []
+    accepted: list[tuple[Region, list[Piece]]] = []
     for chain in chains:
         if len(chain) < min(settings.min_slices, slices):
             dropped.append(("speck", None, chain))
@@ -94,23 +99,29 @@ def _judged(
         if max(piece.score for piece in chain) < (settings.region_score or 0.0):
             dropped.append(("unsure", None, chain))
             continue
-        region = _region(prompt, chain, working, grid)
+        region = _region(prompt, chain, working_grid, grid)
         if region.volume_ml < settings.min_volume_ml:
             dropped.append(("small", None, chain))
         else:
-            built.append((region, chain))
-    built.sort(key=lambda both: (-(both[0].score or 0) * both[0].volume_ml, both[0].start_kji, both[0].box_kji.shape))
-    most = len(built) if settings.most_regions is None else settings.most_regions
-    dropped += [("beyond_most", None, chain) for _, chain in built[most:]]
-    return [("kept", region, chain) for region, chain in built[:most]] + dropped
+            accepted.append((region, chain))
+    accepted.sort(
+        key=lambda region_and_chain: (
+            -(region_and_chain[0].score or 0) * region_and_chain[0].volume_ml,
+            region_and_chain[0].start_kji,
+            region_and_chain[0].box_kji.shape,
+        )
+    )
+    max_regions = len(accepted) if settings.most_regions is None else settings.most_regions
+    dropped += [("beyond_most", None, chain) for _, chain in accepted[max_regions:]]
+    return [("kept", region, chain) for region, chain in accepted[:max_regions]] + dropped
 
 
-def _region(prompt: str, chain: list[Piece], working: Grid, grid: Grid) -> Region:
+def _region(prompt: str, chain: list[Piece], working_grid: Grid, grid: Grid) -> Region:
     areas = [piece.area for piece in chain]
     return region_from_masks(
         prompt,
         fill_between({piece.k: piece.mask for piece in chain}),
-        working,
+        working_grid,
         grid,
         prompt=prompt,
         score=float(np.average([piece.score for piece in chain], weights=areas)),
@@ -118,10 +129,10 @@ def _region(prompt: str, chain: list[Piece], working: Grid, grid: Grid) -> Regio
     )
 
 
-def _free_name(prompt: str, regions: Sequence[Region]) -> str:
-    taken = {plain_name(region.name) for region in regions}
+def _unused_name(prompt: str, regions: Sequence[Region]) -> str:
+    used_names = {plain_name(region.name) for region in regions}
     name, number = prompt, 1
-    while plain_name(name) in taken:
+    while plain_name(name) in used_names:
         number += 1
         name = f"{prompt} {number}"
     return name

@@ -28,12 +28,12 @@ class BuiltIn:
     """A source of this project; it is loaded when it is made.
 
     Args:
-        maker: where its class is, "module:name".
+        factory: where its class is, "module:name".
         by_options: where the function is that makes it from the user's options; empty for the class itself.
         runs_models: whether it runs the networks of a set of models, which then must be installed.
     """
 
-    maker: str
+    factory: str
     by_options: str = ""
     runs_models: bool = False
 
@@ -46,7 +46,7 @@ BUILT_IN = {
     )
 }
 
-Maker = Callable[..., RegionSource]
+SourceFactory = Callable[..., RegionSource]
 
 
 def source_names() -> tuple[str, ...]:
@@ -55,16 +55,16 @@ def source_names() -> tuple[str, ...]:
 
 
 def make_source(name: str, **options: object) -> RegionSource:
-    """The source of this name.
+    """Create the source with a name.
 
     Args:
         name: one of `source_names()`.
-        options: what its maker takes; for "grounded_sam" a detector, a segmenter and settings.
+        options: arguments of its factory; for "grounded_sam" a detector, a segmenter and settings.
 
     Raises:
-        InputError: an unknown name, a plug-in that cannot be loaded or made, or one that is no source.
+        InputError: an unknown name, a plug-in that cannot be loaded or created, or one that is not a source.
     """
-    return _made(name, _maker(name), options)
+    return _made(name, _factory(name), options)
 
 
 def make_source_by_options(name: str, offered: Mapping[str, object]) -> RegionSource:
@@ -78,8 +78,8 @@ def make_source_by_options(name: str, offered: Mapping[str, object]) -> RegionSo
         InputError: as in `make_source`.
         Tell2RegError: what the source itself needs is missing.
     """
-    maker = _maker_by_options(name)
-    return _made(name, maker, _accepted(maker, offered))
+    factory = _maker_by_options(name)
+    return _made(name, factory, _accepted(factory, offered))
 
 
 def runs_models(name: str) -> bool:
@@ -87,18 +87,18 @@ def runs_models(name: str) -> bool:
     return name in BUILT_IN and BUILT_IN[name].runs_models
 
 
-def _made(name: str, maker: Maker, options: Mapping[str, object]) -> RegionSource:
+def _made(name: str, factory: SourceFactory, options: Mapping[str, object]) -> RegionSource:
     try:
-        source = maker(**options)
+        source = factory(**options)
     except TypeError as error:
-        raise InputError(f"The source '{name}' cannot be made with these options: {error}.") from error
+        raise InputError(f"The source '{name}' cannot be created with these options: {error}.") from error
     if not isinstance(source, RegionSource):
         raise InputError(f"The source '{name}' has no name or no method `find`: see docs/plugins.md.")
     return source
 
 
 def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, object]:
-    """Those of the offered options that the maker of a source has a parameter for, by name; None is left out.
+    """The offered options for which the factory of a source has a parameter; options with the value None are omitted.
 
     Raises:
         InputError: an unknown name, or a plug-in that cannot be loaded.
@@ -106,29 +106,33 @@ def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, obje
     return _accepted(_maker_by_options(name), offered)
 
 
-def _accepted(maker: Maker, offered: Mapping[str, object]) -> dict[str, object]:
+def _accepted(factory: SourceFactory, offered: Mapping[str, object]) -> dict[str, object]:
     try:
-        parameters = inspect.signature(maker).parameters
-    except (TypeError, ValueError):  # no signature: written in C, or not to be called at all
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # no signature: written in C, or not callable
         return {}
-    named = {key for key, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    named = {
+        key
+        for key, parameter in parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
     return {key: value for key, value in offered.items() if key in named and value is not None}
 
 
-def _maker_by_options(name: str) -> Maker:
+def _maker_by_options(name: str) -> SourceFactory:
     by_options = BUILT_IN[name].by_options if name in BUILT_IN else ""
-    return _at(by_options) if by_options else _maker(name)
+    return _at(by_options) if by_options else _factory(name)
 
 
-def _at(place: str) -> Maker:
-    module, _, attribute = place.partition(":")
-    maker: Maker = getattr(import_module(module), attribute)
-    return maker
+def _at(path: str) -> SourceFactory:
+    module, _, attribute = path.partition(":")
+    factory: SourceFactory = getattr(import_module(module), attribute)
+    return factory
 
 
-def _maker(name: str) -> Maker:
+def _factory(name: str) -> SourceFactory:
     if name in BUILT_IN:
-        return _at(BUILT_IN[name].maker)
+        return _at(BUILT_IN[name].factory)
     points = [point for point in _plugins() if point.name == name]
     if not points:
         raise InputError(f"There is no source '{name}'. These exist: {', '.join(source_names())}.")
@@ -148,7 +152,11 @@ def _plugins() -> list[EntryPoint]:
     plugins = []
     for point in entry_points(group=GROUP):
         if point.name in BUILT_IN:
-            log.warning("The source '%s' of '%s' is left out: that is a built-in one.", point.name, _package(point))
+            log.warning(
+                "The source '%s' of '%s' is ignored: this name belongs to a built-in source.",
+                point.name,
+                _package(point),
+            )
         else:
             plugins.append(point)
     return plugins
@@ -158,26 +166,30 @@ def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
 
 
-def check_found(found: SourceResult, volume: Volume) -> SourceResult:
-    """What a source found, when the rest of the library can use it.
+def check_source_result(result: SourceResult, volume: Volume) -> SourceResult:
+    """Validate the result of a source and return it.
 
     Raises:
         GeometryError: a region that is not on the volume's grid.
-        InputError: two regions with one name, or a region of no prompt that was asked for.
+        InputError: two regions with the same name, or a region of an unknown prompt.
     """
     names: set[str] = set()
-    for region in found.regions:
+    for region in result.regions:
         if not region.grid.same_space(volume.grid):
             raise GeometryError(
-                f"The source '{found.source}' gave the region '{region.name}' on a grid of {region.grid.size_xyz} "
-                f"voxels, not on that of '{volume.name}' ({volume.grid.size_xyz}): it must resample it."
+                f"The source '{result.source}' returned the region '{region.name}' on a grid of "
+                f"{region.grid.size_xyz} voxels, not on that of '{volume.name}' ({volume.grid.size_xyz}). The source "
+                "must "
+                "resample it."
             )
         if plain_name(region.name) in names:
-            raise InputError(f"The source '{found.source}' gave two regions the name '{region.name}': number them.")
-        if region.prompt not in found.prompts:
             raise InputError(
-                f"The source '{found.source}' gave the region '{region.name}' the prompt '{region.prompt}', which was "
-                "not asked for."
+                f"The source '{result.source}' gave two regions the name '{region.name}'. Names must be unique."
+            )
+        if region.prompt not in result.prompts:
+            raise InputError(
+                f"The source '{result.source}' gave the region '{region.name}' the prompt '{region.prompt}', which is "
+                "not one of the requested prompts."
             )
         names.add(plain_name(region.name))
-    return found
+    return result

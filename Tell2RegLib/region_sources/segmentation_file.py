@@ -1,8 +1,8 @@
-"""Slicer segmentations (.seg.nrrd) out of regions.
+"""Writes regions as Slicer segmentations (.seg.nrrd).
 
-The header is written here and not by SimpleITK, which marks the axis of layers as `vector`, directions in space. Slicer
-reads that too, but writes `list`, and only that keeps other programs from taking layers for displacements. Equal
-regions give equal bytes, and the header has nothing in it but what Slicer's own has.
+The header is written here because SimpleITK marks the axis of layers as `vector`, that is directions in space. Slicer
+reads that too, but writes `list`, which prevents other programs from taking layers for displacements. Equal regions
+give equal bytes, and the header contains only the fields that Slicer writes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.image_files import whole_file
+from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.region import Region, color_of
 
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
-"""Segment tags that keep a region's prompt and score."""
+"""Segment tags of a region's prompt and score."""
 
 Tags = Mapping[str, str]
 
@@ -30,20 +30,20 @@ Tags = Mapping[str, str]
 def write_segmentation(
     regions: Sequence[Region], path: str | Path, *, grid: Grid | None = None, tags: Tags | Sequence[Tags] = ()
 ) -> None:
-    """Write regions as a Slicer segmentation, one segment per region in their order.
+    """Write regions as a Slicer segmentation, one segment per region, in their order.
 
-    The file is 3-D where no regions overlap, and has as few layers as the order allows where they do. Prompts and
-    scores are kept as tags; regions without a colour get that of their number.
+    The file is 3-D without overlapping regions; otherwise it has as few layers as the order allows. Prompts and scores
+    are stored as tags; a region without a colour gets that of its number.
 
     Args:
-        regions: all on one grid; none at all is fine when `grid` is given.
-        path: what to write; must end in .seg.nrrd, by which Slicer knows it.
-        grid: the grid of the file; that of the regions when None. They must lie on it.
-        tags: more tags for every segment, or one mapping per region.
+        regions: all on one grid; may be empty if `grid` is given.
+        path: the file to write; must end in .seg.nrrd, by which Slicer recognises it.
+        grid: the grid of the file; that of the regions when None.
+        tags: additional tags for every segment, or one mapping per region.
 
     Raises:
-        InputError: another ending, or neither regions nor grid.
-        GeometryError: a region lies on another grid.
+        InputError: another extension, or neither regions nor grid.
+        GeometryError: a region is on another grid.
         OutputError: the file cannot be written.
     """
     path = Path(path)
@@ -54,10 +54,10 @@ def write_segmentation(
             raise InputError(f"'{path.name}' cannot be written: there are no regions and no grid.")
         grid = regions[0].grid
     layers, layer_of = _layers_for(regions, grid)
-    own_tags = [tags] * len(regions) if isinstance(tags, Mapping) else [*tags] or [{}] * len(regions)
+    tags_of_regions = [tags] * len(regions) if isinstance(tags, Mapping) else [*tags] or [{}] * len(regions)
     lines = _lattice_lines(layers, grid)
-    for number, (region, more) in enumerate(zip(regions, own_tags, strict=True)):
-        lines += _segment_lines(number, region, layer_of[number], grid, more)
+    for number, (region, region_tags) in enumerate(zip(regions, tags_of_regions, strict=True)):
+        lines += _segment_lines(number, region, layer_of[number], grid, region_tags)
     lines += [
         "Segmentation_ContainedRepresentationNames:=Binary labelmap|",
         "Segmentation_ConversionParameters:=",
@@ -65,28 +65,28 @@ def write_segmentation(
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
     ]
     values = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
-    with whole_file(path):
+    with complete_file(path):
         path.write_bytes(("\n".join(lines) + "\n\n").encode("utf-8", "replace") + _gzip(values.tobytes()))
 
 
 def _layers_for(regions: Sequence[Region], grid: Grid) -> tuple[list[NDArray], list[int]]:
-    """Arrays that hold region n as label n + 1, and which of them holds it: the first where it overlaps none."""
+    """Layers with region n as label n + 1, and the layer of each region: the first one in which it overlaps none."""
     dtype = np.dtype("u1") if len(regions) < 2**8 else np.dtype("<u2")
     layers = [np.zeros(grid.shape_kji, dtype)]
-    layer_of = []
+    layer_indices = []
     for number, region in enumerate(regions):
         if not region.grid.same_space(grid):
             raise GeometryError(
                 f"The region '{region.name}' cannot be written: its grid has "
-                f"{difference_in_words(region.grid, grid, 'the file')}."
+                f"{grid_difference_text(region.grid, grid, 'the file')}."
             )
-        free = (n for n, layer in enumerate(layers) if not layer[region.slices_kji][region.box_kji].any())
-        chosen = next(free, len(layers))
-        if chosen == len(layers):
+        free_layers = (n for n, layer in enumerate(layers) if not layer[region.slices_kji][region.box_kji].any())
+        layer_index = next(free_layers, len(layers))
+        if layer_index == len(layers):
             layers.append(np.zeros(grid.shape_kji, dtype))
-        layers[chosen][region.slices_kji][region.box_kji] = number + 1
-        layer_of.append(chosen)
-    return layers, layer_of
+        layers[layer_index][region.slices_kji][region.box_kji] = number + 1
+        layer_indices.append(layer_index)
+    return layers, layer_indices
 
 
 def _lattice_lines(layers: list[NDArray], grid: Grid) -> list[str]:
@@ -113,14 +113,14 @@ def _vector(values: Sequence[float] | NDArray) -> str:
 
 def _segment_lines(number: int, region: Region, layer: int, grid: Grid, tags: Mapping[str, str]) -> list[str]:
     i, j, k = grid.size_xyz
-    own = {PROMPT_TAG: region.prompt} if region.prompt else {}
+    region_tags = {PROMPT_TAG: region.prompt} if region.prompt else {}
     if region.score is not None:
-        own[SCORE_TAG] = repr(float(region.score))
-    pairs = "".join(f"{key}:{value}".replace("|", "/") + "|" for key, value in {**own, **tags}.items())
+        region_tags[SCORE_TAG] = repr(float(region.score))
+    pairs = "".join(f"{key}:{value}".replace("|", "/") + "|" for key, value in {**region_tags, **tags}.items())
     fields = {
         "Color": " ".join(f"{value:.6g}" for value in region.color or color_of(number)),
         "ColorAutoGenerated": "0",
-        # Slicer cuts every layer to the extent of its first segment: so all get the whole.
+        # Slicer crops every layer to the extent of its first segment, so all segments get the full extent.
         "Extent": f"0 {i - 1} 0 {j - 1} 0 {k - 1}",
         "ID": f"Segment_{number + 1}",
         "LabelValue": str(number + 1),
@@ -133,27 +133,29 @@ def _segment_lines(number: int, region: Region, layer: int, grid: Grid, tags: Ma
 
 
 def _one_line(text: str) -> str:
-    """Text as a header field holds it: no line ends, backslashes doubled."""
+    """Text for a header field: without line breaks, backslashes doubled."""
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip().replace("\\", "\\\\")
 
 
 def _gzip(data: bytes) -> bytes:
-    """Compressed without a date or a file name, so that equal input gives equal bytes."""
-    out = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=6, mtime=0) as stream:
+    """Compressed without date and file name, so that equal input gives equal bytes."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=6, mtime=0) as stream:
         stream.write(data)
-    return out.getvalue()
+    return buffer.getvalue()
 
 
-def difference_in_words(own: Grid, grid: Grid, owner: str = "the volume") -> str:
-    """Both grids as a user knows them: "4 x 3 x 2 voxels of 1 x 2 x 3 mm, the volume has ..."."""
-    ours, theirs = _in_words(own), _in_words(grid)
-    if ours != theirs:
-        return f"{ours}, {owner} has {theirs}"
-    turned = not np.allclose(own.direction, grid.direction, atol=1e-4)
-    return f"{ours}, {owner} has the same, but {'turned otherwise' if turned else 'at another place'}"
+def grid_difference_text(file_grid: Grid, grid: Grid, owner: str = "the volume") -> str:
+    """The difference of two grids for display: "4 x 3 x 2 voxels of 1 x 2 x 3 mm, the volume has ..."."""
+    file_text, grid_text = _grid_text(file_grid), _grid_text(grid)
+    if file_text != grid_text:
+        return f"{file_text}, {owner} has {grid_text}"
+    is_rotated = not np.allclose(file_grid.direction, grid.direction, atol=1e-4)
+    return (
+        f"{file_text}, {owner} has the same, but {'with another orientation' if is_rotated else 'at another position'}"
+    )
 
 
-def _in_words(grid: Grid) -> str:
+def _grid_text(grid: Grid) -> str:
     size, spacing = (" x ".join(f"{v:.5g}" for v in values) for values in (grid.size_xyz, grid.spacing_mm))
     return f"{size} voxels of {spacing} mm"

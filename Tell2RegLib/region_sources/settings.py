@@ -1,4 +1,4 @@
-"""What can be chosen on the way from words to regions, each with its origin (docs/words-to-regions.md)."""
+"""Settings of detection, filters and linking, each with its origin (docs/words-to-regions.md)."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ class DetectionSettings:
             raise InputError(f"'mask_smallest' ({self.mask_smallest}) is above mask_largest ({self.mask_largest}).")
 
     @classmethod
-    def paper(cls, **more: Any) -> DetectionSettings:
-        """As in the paper: all boxes are segmented, and a region may be seen on a single slice."""
-        return cls(**{"box_overlap": 1.0, "min_slices": 1, "region_score": 0.0, **more})
+    def paper(cls, **overrides: Any) -> DetectionSettings:
+        """The settings of the paper: all boxes are segmented, and a region may consist of a single slice."""
+        return cls(**{"box_overlap": 1.0, "min_slices": 1, "region_score": 0.0, **overrides})

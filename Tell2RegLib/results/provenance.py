@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, device, inputs with their hashes, parameters, date."""
+"""The provenance of a result: versions, device, inputs with their hashes, parameters, date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def provenance(
     prompts: Sequence[str] = (),
     models: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What it takes to run a registration again, as plain values.
+    """Everything needed to repeat a registration, as plain values.
 
     Args:
         device: where it ran.
@@ -45,13 +45,13 @@ def provenance(
 
 
 def _versions() -> dict[str, str]:
-    found = {"tell2reg": __version__, "python": platform.python_version(), "system": platform.platform()}
+    versions = {"tell2reg": __version__, "python": platform.python_version(), "system": platform.platform()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # Slicer's own build may carry no metadata
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

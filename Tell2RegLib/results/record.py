@@ -29,7 +29,7 @@ def record_of(result: RegistrationResult) -> dict[str, Any]:
             "transform": None if result.fitted is None else _transform_record(result.fitted),
             "summary": asdict(result.summary),
             "targets": [_target_record(target) for target in result.targets],
-            "words": [_prompt_record(row) for row in result.words.prompts] if result.words else [],
+            "words": [_prompt_record(row) for row in result.prompts_result.prompts] if result.prompts_result else [],
             "truth": [asdict(metric) for metric in result.truth],
             "timing_s": dict(result.timing_s),
             "provenance": dict(result.provenance),
@@ -69,14 +69,14 @@ def _target_record(target: Target) -> dict[str, Any]:
 
 
 def trust_record(trust: TargetTrust) -> dict[str, Any]:
-    """Verdict and reasons first, then what they rest on."""
+    """The verdict and its reasons, then the values on which they are based."""
     first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
     names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
     return {**first, **{name: getattr(trust, name) for name in names}}
 
 
 def plain(value: Any) -> Any:
-    """Values that JSON can hold: tuples as lists, NaN and infinity as None."""
+    """Values for JSON: tuples as lists, NaN and infinity as None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

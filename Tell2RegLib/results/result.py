@@ -1,4 +1,4 @@
-"""The parts of a registration's result: frozen values that are shown, saved and reported."""
+"""The result of a registration: frozen values for display, saving and the report."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
 SCHEMA_VERSION = 1
-"""Of result.json; grows when a key changes its meaning."""
+"""Version of result.json; incremented when the meaning of a key changes."""
 DETECTED_DICE = 0.5
-"""A true region counts as found by a prompt from this overlap on."""
+"""Minimum Dice at which a true region counts as detected by a prompt."""
 NOTICE = "For research use only. Not for clinical use."
-"""Shown wherever a result is shown."""
+"""Notice to be displayed with every result."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class PromptsResult:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One point of a plan, carried from moving to fixed space.
+    """One point of a plan, propagated from moving to fixed space.
 
     Args:
         trust: where it was drawn and carried to by the fitted transform, and how far that can be trusted.
@@ -135,7 +135,7 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The part of a result that exists only when there was something to fit.
+    """The part of a result that exists only with a fit.
 
     Args:
         transform: the fitted transform.
@@ -160,7 +160,7 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class RegistrationResult:
-    """Everything that a run of `register` found.
+    """Everything that a run of `register` returns.
 
     Args:
         status: "ok" or "no_pairs".
@@ -174,7 +174,7 @@ class RegistrationResult:
         targets: the plan's points, when a plan was given.
         timing_s: seconds per stage, and "total".
         provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
-        words: what the prompts found; None when the regions were given.
+        prompts_result: what the prompts found; None when the regions were given.
         truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
             truth is unknown.
     """
@@ -192,7 +192,7 @@ class RegistrationResult:
     targets: tuple[Target, ...]
     timing_s: Mapping[str, float]
     provenance: Mapping[str, Any]
-    words: PromptsResult | None = None
+    prompts_result: PromptsResult | None = None
     truth: tuple[PairMetrics, ...] = ()
 
     @property

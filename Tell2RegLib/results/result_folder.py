@@ -110,17 +110,22 @@ def _write_regions(result: RegistrationResult, folder: Path) -> None:
     }
     for name, (regions, unpaired, volume) in sides.items():
         named = [_named(region, pair) for region, pair in zip(regions, result.pairs, strict=True)]
-        every = [*named, *unpaired]
-        if every:
-            more = [{"Tell2Reg.Status": "unpaired"} for _ in unpaired]
-            write_segmentation(every, folder / f"{name}.seg.nrrd", grid=volume.grid, tags=[*tags, *more])
+        all_regions = [*named, *unpaired]
+        if all_regions:
+            unpaired_tags = [{"Tell2Reg.Status": "unpaired"} for _ in unpaired]
+            write_segmentation(all_regions, folder / f"{name}.seg.nrrd", grid=volume.grid, tags=[*tags, *unpaired_tags])
     if result.fitted is None:
         return
     moved = zip(result.fitted.moving_regions_in_fixed, result.pairs, tags, strict=True)
-    kept = [(_named(region, pair), tag) for region, pair, tag in moved if region is not None]
-    if kept:
+    warped_regions = [(_named(region, pair), tag) for region, pair, tag in moved if region is not None]
+    if warped_regions:
         path = folder / "moving_regions_in_fixed.seg.nrrd"
-        write_segmentation([region for region, _ in kept], path, grid=result.fixed.grid, tags=[tag for _, tag in kept])
+        write_segmentation(
+            [region for region, _ in warped_regions],
+            path,
+            grid=result.fixed.grid,
+            tags=[tag for _, tag in warped_regions],
+        )
 
 
 def _named(region: Region, pair: RegionPair) -> Region:
@@ -186,7 +191,7 @@ def _os_errors(path: Path) -> Iterator[None]:
 
 
 def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> None:
-    """See before a long run whether its result can be written; missing folders above it are made.
+    """Check before a long run that its result can be written; missing parent folders are created.
 
     Args:
         folder: where the result is to be.
@@ -203,33 +208,33 @@ def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterabl
         _check_content(folder, overwrite)
         if folder.is_mount():
             raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
-        own = folder.resolve()
+        resolved = folder.resolve()
         for path in needed:
-            if own in path.resolve().parents or own == path.resolve():
+            if resolved in path.resolve().parents or resolved == path.resolve():
                 raise OutputError(f"'{path}' lies in the result folder '{folder}', which is replaced; choose another.")
-        own.parent.mkdir(parents=True, exist_ok=True)
-        os.rmdir(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+        resolved.parent.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=f".{resolved.name}-", dir=resolved.parent))
 
 
 def _check_content(folder: Path, overwrite: bool) -> None:
-    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    foreign = [name for name in held if name not in FILES]
-    if "inputs" in held:
-        own = set(DEMO_FILES.values())
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in names if name not in FILES]
+    if "inputs" in names:
+        demo_names = set(DEMO_FILES.values())
         inside = folder / "inputs"
-        foreign += sorted(f"inputs/{path.name}" for path in inside.iterdir() if path.name not in own)
-    if held and not foreign and RECORD not in held:
-        foreign = held
+        foreign += sorted(f"inputs/{path.name}" for path in inside.iterdir() if path.name not in demo_names)
+    if names and not foreign and RECORD not in names:
+        foreign = names
     if foreign:
-        shown = ", ".join(f"'{name}'" for name in foreign[:3])
-        raise OutputError(f"The folder '{folder}' holds other files ({shown}); choose a new folder for the result.")
-    if held and not overwrite:
+        listed = ", ".join(f"'{name}'" for name in foreign[:3])
+        raise OutputError(f"The folder '{folder}' holds other files ({listed}); choose a new folder for the result.")
+    if names and not overwrite:
         raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
 
 
 @contextmanager
 def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Iterator[Path]:
-    """A folder to write into that takes the place of `folder` when all went well, and vanishes when not.
+    """Context with a temporary folder that replaces `folder` on success and is deleted on failure.
 
     Only a folder that holds nothing but a result is ever replaced.
 
@@ -240,23 +245,23 @@ def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Itera
         OutputError: see `check_folder`.
     """
     folder = Path(folder)
-    own = folder.resolve()  # a link stays a link; what it leads to is replaced
-    made = [parent for parent in own.parents if not parent.exists()]
+    target = folder.resolve()  # a link stays a link; what it leads to is replaced
+    created_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         check_folder(folder, overwrite=overwrite, needed=needed)
         with _os_errors(folder):
-            aside = Path(tempfile.mkdtemp(prefix=f".{own.name}-", dir=own.parent))
+            aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             yield aside
             with _os_errors(folder):
                 aside.chmod(0o777 & ~_umask())
-                _swap(aside, own)
+                _swap(aside, target)
         except OutputError as error:  # in words of the folder that the user knows
             raise OutputError(str(error).replace(str(aside), str(folder))) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
-        for parent in made:
+        for parent in created_parents:
             with suppress(OSError):
                 parent.rmdir()
         raise
@@ -266,17 +271,17 @@ def _swap(aside: Path, folder: Path) -> None:
     if not folder.exists():
         aside.rename(folder)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    old_folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
     try:
-        folder.replace(old / "result")
+        folder.replace(old_folder / "result")
         aside.rename(folder)
     except BaseException:  # Ctrl-C too: one of the two results is always in place
         if not folder.exists():
-            (old / "result").rename(folder)
+            (old_folder / "result").rename(folder)
         raise
     finally:
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old_folder, ignore_errors=True)
 
 
 def _umask() -> int:
@@ -289,7 +294,7 @@ def _umask() -> int:
 
 
 def read_result_transform(folder: str | Path) -> Transform:
-    """The transform that a result folder holds, with its inverse.
+    """Read the transform of a result folder, with its inverse.
 
     Raises:
         InputError: no such folder, no transform in it, or the result of a later version of Tell2Reg.
@@ -299,8 +304,12 @@ def read_result_transform(folder: str | Path) -> Transform:
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        version, found, reason = int(record.get("schema_version", 1)), record["transform"], record["reason"]
-        kind, linear = ("", np.eye(4)) if found is None else (found["kind"], np.array(found["linear_part_lps"], float))
+        version, transform_record, reason = int(record.get("schema_version", 1)), record["transform"], record["reason"]
+        kind, linear = (
+            ("", np.eye(4))
+            if transform_record is None
+            else (transform_record["kind"], np.array(transform_record["linear_part_lps"], float))
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error
     if version > SCHEMA_VERSION:
@@ -308,6 +317,6 @@ def read_result_transform(folder: str | Path) -> Transform:
             f"The result in '{folder}' has schema version {version}; this Tell2Reg reads results up to schema version "
             f"{SCHEMA_VERSION}. Update Tell2Reg."
         )
-    if found is None:
+    if transform_record is None:
         raise InputError(f"The result in '{folder}' has no transform: {reason}")
     return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

@@ -1,1 +1,1 @@
-"""The Slicer side: panel, scene and the worker's client; the only folder that may import slicer, qt or vtk."""
+"""The Slicer side: panel, scene and worker client; the only package that may import slicer, qt or vtk."""

@@ -1,4 +1,4 @@
-"""Displacement fields: where each point of one grid goes.
+"""Displacement fields: one vector per voxel, in LPS mm.
 
 A field lives on a grid and maps points x of that grid's space to x + u(x), in mm, LPS. Between voxel centres u is
 trilinear, as in ITK's DisplacementFieldTransform and VTK's grid transform (docs/coordinates.md).
@@ -6,7 +6,6 @@ trilinear, as in ITK's DisplacementFieldTransform and VTK's grid transform (docs
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.space.grid import Floats, Grid
 
-Check = Callable[[], None]
-"""Called now and then in long loops; raises Cancelled when the user wants to stop."""
-
 
 @dataclass(frozen=True, eq=False)
 class DisplacementField:
@@ -25,10 +21,10 @@ class DisplacementField:
 
     Args:
         vectors_kji: float32, (K, J, I, 3), components (x, y, z); kept read-only, not copied.
-        grid: where the voxels are.
+        grid: the grid of the voxels.
 
     Raises:
-        GeometryError: when the shape is not the grid's or a vector is not finite.
+        GeometryError: the shape is not that of the grid, or a vector is not finite.
     """
 
     vectors_kji: NDArray[np.float32]
@@ -48,20 +44,22 @@ class DisplacementField:
         object.__setattr__(self, "vectors_kji", view)
 
     def at(self, points_lps_mm: ArrayLike) -> Floats:
-        """Displacements (..., 3) at points (..., 3), trilinear; beyond the grid those of its nearest point."""
+        """Displacements (..., 3) at points (..., 3), trilinear; beyond the grid, those at its nearest point."""
         from scipy.ndimage import map_coordinates
 
         points = np.asarray(points_lps_mm, dtype=np.float64)
         index = np.clip(self.grid.lps_to_index(points), 0, np.asarray(self.grid.size_xyz) - 1)
         kji = index.reshape(-1, 3).T[::-1]
-        parts = [map_coordinates(self.vectors_kji[..., c], kji, np.float64, order=1, mode="nearest") for c in range(3)]
-        return np.stack(parts, axis=-1).reshape(points.shape)
+        vectors = [
+            map_coordinates(self.vectors_kji[..., c], kji, np.float64, order=1, mode="nearest") for c in range(3)
+        ]
+        return np.stack(vectors, axis=-1).reshape(points.shape)
 
 
 def affine_displacements(matrix_4x4: ArrayLike, grid: Grid) -> NDArray[np.float32]:
-    """Displacements (K, J, I, 3), in mm, of an affine map of LPS points, at the voxel centres of a grid.
+    """Displacements (K, J, I, 3), LPS mm, of an affine map (4 x 4, LPS) at the voxel centres of a grid.
 
-    Built from one term per axis: no array of positions is needed.
+    Summed from one term per axis, without an array of positions.
     """
     matrix = np.asarray(matrix_4x4, dtype=np.float64)
     index_to_shift = (matrix - np.eye(4)) @ grid.index_to_lps_matrix

@@ -1,11 +1,11 @@
-"""Where voxels are: the frozen geometry of a volume, and conversions between its frames.
+"""The geometry of a volume (`Grid`), and conversions between its coordinate frames.
 
 Frames (docs/coordinates.md):
     index   (i, j, k) voxel coordinates, 0 at the centre of the first voxel, fractions allowed
     lps     (x, y, z) millimetres; x grows to the patient's Left, y to Posterior, z to Superior
     cube    (x, y, z) in [-1, 1], -1 and 1 at the centres of the first and last voxels (torch's grid_sample
             with align_corners=True)
-Arrays are (k, j, i). A point takes the origin into account, a vector does not: they have different methods.
+Arrays are (k, j, i). Points depend on the origin and vectors do not, so they have separate methods.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from Tell2RegLib.errors import GeometryError
 
 Floats = NDArray[np.float64]
+VoxelBox = tuple[slice, slice, slice]
+"""A box of voxels: slices along k, j, i."""
 
-MOST_SHEAR = 1e-4
-"""Cosine by which an angle between voxel axes may change in `Grid.moved_by`: 0.05 mm at 500 mm."""
+MAX_SHEAR = 1e-4
+"""Largest change of the cosine between voxel axes in `Grid.moved_by`: 0.05 mm at 500 mm."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Grid:
             need not be exactly orthogonal, but they must be invertible.
 
     Raises:
-        GeometryError: when a value cannot describe a volume.
+        GeometryError: a value that no volume can have.
 
     >>> grid = Grid((4, 3, 2), (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
     >>> grid.shape_kji
@@ -107,11 +109,11 @@ class Grid:
         return apply_affine(self.lps_to_index_matrix, points_lps_mm)
 
     def index_to_lps_vectors(self, vectors_ijk: ArrayLike) -> Floats:
-        """Vectors (..., 3) from voxels to mm; the origin plays no part."""
+        """Vectors (..., 3) from voxels to LPS mm; independent of the origin."""
         return np.asarray(vectors_ijk, dtype=np.float64) @ self.index_to_lps_matrix[:3, :3].T
 
     def lps_to_index_vectors(self, vectors_lps_mm: ArrayLike) -> Floats:
-        """Vectors (..., 3) from mm to voxels; the origin plays no part."""
+        """Vectors (..., 3) from LPS mm to voxels; independent of the origin."""
         return np.asarray(vectors_lps_mm, dtype=np.float64) @ self.lps_to_index_matrix[:3, :3].T
 
     def index_to_cube(self, index_ijk: ArrayLike) -> Floats:
@@ -133,33 +135,33 @@ class Grid:
         return self.index_to_lps([[i, j, k] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
 
     def crop(self, start_ijk: ArrayLike, size_xyz: ArrayLike) -> Grid:
-        """The same lattice, from another first voxel (it may lie outside) and of another size."""
+        """The same lattice with another first voxel, which may lie outside, and another size."""
         size = tuple(int(n) for n in np.asarray(size_xyz))
         return Grid(size, self.spacing_mm, tuple(self.index_to_lps(start_ijk)), self.direction)  # type: ignore[arg-type]
 
     def moved_by(self, matrix_lps: ArrayLike) -> Grid:
-        """The grid of the same voxels after an affine map (4 x 4) of space; turns, flips, scales along the axes.
+        """The grid after an affine map (4 x 4, LPS): a rotation, a flip, or a scale along the grid's axes.
 
         Raises:
-            GeometryError: a map that cannot be inverted, or that leaves the voxels sheared, which no grid can hold.
+            GeometryError: a map that cannot be inverted, or that shears the voxels, which a grid cannot represent.
         """
         matrix = np.asarray(matrix_lps, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1)):
-            raise GeometryError(f"A grid can be moved by a finite affine 4 x 4 matrix only, not by {matrix.tolist()}.")
+            raise GeometryError(f"A grid can only be moved by a finite affine 4 x 4 matrix, not by {matrix.tolist()}.")
         moved = matrix @ self.index_to_lps_matrix
         spacing = np.linalg.norm(moved[:3, :3], axis=0)
         if spacing.min() < 1e-9:
             raise GeometryError(f"The matrix {matrix.tolist()} flattens space: it cannot be inverted.")
-        direction, before = moved[:3, :3] / spacing, np.reshape(self.direction, (3, 3))
-        if np.abs(direction.T @ direction - before.T @ before).max() > MOST_SHEAR:
+        direction, old_direction = moved[:3, :3] / spacing, np.reshape(self.direction, (3, 3))
+        if np.abs(direction.T @ direction - old_direction.T @ old_direction).max() > MAX_SHEAR:
             raise GeometryError(
-                "The map shears the voxels of the volume, or scales it across their axes: no grid can hold that. "
+                "The map shears the voxels or scales them obliquely to their axes, which a grid cannot represent. "
                 "Resample the volume with the map first."
             )
         return Grid(self.size_xyz, tuple(spacing), tuple(moved[:3, 3]), tuple(direction.ravel()))
 
     def contains_index(self, index_ijk: ArrayLike) -> NDArray[np.bool_]:
-        """Whether points (..., 3) lie between the first and last voxel centres, on all axes."""
+        """Whether points (..., 3) lie between the first and last voxel centres on all axes."""
         index = np.asarray(index_ijk)
         return np.all((index >= -1e-6) & (index <= np.asarray(self.size_xyz) - 1 + 1e-6), axis=-1)
 

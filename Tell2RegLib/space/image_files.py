@@ -1,4 +1,4 @@
-"""Images in and out: every format that ITK reads, DICOM folders, and files that are whole or not there at all."""
+"""Reads and writes images: all formats of ITK and DICOM folders; a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.space.image_headers import check_header, check_slices, check_whole, itk_errors_as
+from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 NIFTI_COLOURS = ("128", "2304")
-"""NIfTI's data types RGB and RGBA: the bits of a value are those of all its components."""
+"""NIfTI's data types RGB and RGBA, for which `bitpix` counts the bits of all components."""
 
 
 NIFTI_HEADER = 352
@@ -26,15 +26,15 @@ NIFTI_HEADER = 352
 
 
 IMAGE_POSITION, IMAGE_ORIENTATION = "0020|0032", "0020|0037"
-"""DICOM tags of where a slice lies and how it is turned."""
+"""DICOM tags of Image Position (Patient) and Image Orientation (Patient)."""
 
 
 def read_image(path: str | Path) -> sitk.Image:
-    """The SimpleITK image of a file or of a DICOM folder, as it is stored.
+    """Read an image file or a DICOM folder as a SimpleITK image, with its stored values.
 
     Raises:
         InputError: missing or not an image.
-        GeometryError: a spacing, an origin or places of slices that ITK would replace by others.
+        GeometryError: a spacing, an origin or slice positions that ITK would silently replace.
     """
     import SimpleITK as sitk
 
@@ -47,17 +47,19 @@ def read_image(path: str | Path) -> sitk.Image:
     with itk_errors_as(f"'{path}' cannot be read as an image"):
         image = sitk.ReadImage(str(path))
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        _check_nifti_is_whole(path, image)
+        _check_nifti_not_truncated(path, image)
     return image
 
 
-def _check_nifti_is_whole(path: Path, image: sitk.Image) -> None:
+def _check_nifti_not_truncated(path: Path, image: sitk.Image) -> None:
     if not image.HasMetaDataKey("bitpix"):
         return
-    values = image.GetNumberOfPixels()
+    value_count = image.GetNumberOfPixels()
     if image.GetMetaData("datatype") not in NIFTI_COLOURS:
-        values *= image.GetNumberOfComponentsPerPixel()
-    check_whole(path, int(float(image.GetMetaData("vox_offset"))) + values * int(image.GetMetaData("bitpix")) // 8)
+        value_count *= image.GetNumberOfComponentsPerPixel()
+    check_not_truncated(
+        path, int(float(image.GetMetaData("vox_offset"))) + value_count * int(image.GetMetaData("bitpix")) // 8
+    )
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
@@ -65,11 +67,11 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
 
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
-        raise InputError(f"The folder '{folder}' holds no DICOM images.")
+        raise InputError(f"The folder '{folder}' contains no DICOM images.")
     if len(series) > 1:
         raise InputError(
-            f"The folder '{folder}' holds {len(series)} DICOM series, but one is needed. Put the series to use into "
-            "a folder of its own."
+            f"The folder '{folder}' contains {len(series)} DICOM series, but one is needed. Copy that series into a "
+            "separate folder."
         )
     with itk_errors_as(f"The DICOM series in '{folder}' cannot be read"):
         reader = sitk.ImageSeriesReader()
@@ -77,13 +79,13 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
         reader.MetaDataDictionaryArrayUpdateOn()
         image = reader.Execute()
     if len(reader.GetFileNames()) > 1:
-        positions = _of_every_slice(reader, IMAGE_POSITION, 3, folder)
-        check_slices(folder, positions, _of_every_slice(reader, IMAGE_ORIENTATION, 6, folder))
+        positions = _tag_of_every_slice(reader, IMAGE_POSITION, 3, folder)
+        check_slices(folder, positions, _tag_of_every_slice(reader, IMAGE_ORIENTATION, 6, folder))
     return image
 
 
-def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, count: int, folder: Path) -> list[list[float]]:
-    """So many numbers of a DICOM tag from every slice."""
+def _tag_of_every_slice(reader: sitk.ImageSeriesReader, tag: str, count: int, folder: Path) -> list[list[float]]:
+    """The `count` numbers of a DICOM tag, for every slice."""
     rows = []
     for k in range(len(reader.GetFileNames())):
         try:
@@ -96,107 +98,108 @@ def _of_every_slice(reader: sitk.ImageSeriesReader, tag: str, count: int, folder
             row = []
         if len(row) != count:
             raise InputError(
-                f"The DICOM series in '{folder}' has slices that do not say where they lie ({tag.replace('|', ',')}). "
-                "Leave them out, or use an image file with a geometry of its own."
+                f"The DICOM series in '{folder}' has slices without a position or orientation "
+                f"({tag.replace('|', ',')}). "
+                "Remove them, or use an image file that contains its geometry."
             )
         rows.append(row)
     return rows
 
 
 def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -> None:
-    """Write an image; the file's ending chooses the format.
+    """Write an image in the format given by the file's extension.
 
     Raises:
-        OutputError: the folder is missing or read-only, the disk is full, the ending is unknown. What was written by
-            then is removed.
+        OutputError: the folder is missing or read-only, the disk is full, or the extension is unknown; a partly written
+            file is removed.
     """
     import SimpleITK as sitk
 
     path = Path(path)
-    check_small_letters(path)
-    with whole_file(path):
+    check_lower_case_ending(path)
+    with complete_file(path):
         sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
-        if path.name.lower().endswith((".nii", ".nii.gz")) and not _nifti_is_whole(path, image):
-            raise RuntimeError("ITK writes NIfTI to a full disk without a word.")
-        if compress and path.suffix.lower() == ".nrrd" and not _packed_is_whole(path, image):
-            raise RuntimeError("ITK loses the end of a NRRD file on a full disk without a word.")
+        if path.name.lower().endswith((".nii", ".nii.gz")) and not _is_complete_nifti(path, image):
+            raise RuntimeError("ITK writes NIfTI to a full disk without an error.")
+        if compress and path.suffix.lower() == ".nrrd" and not _is_complete_gzip(path, image):
+            raise RuntimeError("ITK truncates a NRRD file on a full disk without an error.")
 
 
-def check_small_letters(path: Path) -> None:
-    """Raise where a file's ending has capitals with which ITK writes no file, or one of another name.
+def check_lower_case_ending(path: Path) -> None:
+    """Reject a file extension in capitals, for which ITK writes no file or one with another name.
 
     Raises:
-        OutputError: such an ending.
+        OutputError: such an extension.
     """
     ending = "".join(re.findall(r"\.nii\.gz$|\.[^.]+$", path.name, re.IGNORECASE))
     if ending != ending.lower() and ending.lower() not in (".nrrd", ".nhdr"):
         raise OutputError(
-            f"'{path}' cannot be written: use small letters for its ending, '{ending.lower()}' instead of '{ending}'."
+            f"'{path}' cannot be written: use a lower-case extension, '{ending.lower()}' instead of '{ending}'."
         )
 
 
 @contextmanager
-def whole_file(path: Path, reserve: int = 0) -> Iterator[None]:
-    """Let ITK or VTK write a file; where it fails, remove what it has written, and say so.
+def complete_file(path: Path, reserve_bytes: int = 0) -> Iterator[None]:
+    """Context in which ITK or VTK writes a file; on failure the partly written file is removed.
 
     Args:
-        path: the file that the body of the `with` writes.
-        reserve: so many bytes must be free: for writers that do not notice a full disk, or crash on it.
+        path: the file that the body of the `with` statement writes.
+        reserve_bytes: free space to require beforehand, for writers that miss a full disk or crash on it.
 
     Raises:
-        OutputError: the folder is missing, the space too, or the body raised RuntimeError or OSError.
+        OutputError: the folder is missing, there is too little space, or the body raised RuntimeError or OSError.
     """
     if not path.parent.is_dir():
         raise OutputError(f"'{path}' cannot be written: the folder '{path.parent}' does not exist.")
     data_files = [path.with_suffix(ending) for ending in (".raw", ".raw.gz", ".zraw")]
     files = [path, *(data_files if path.suffix.lower() in (".nhdr", ".mhd") else [])]
-    before = [_stamp(file) for file in files]
+    old_stamps = [_stamp(file) for file in files]
     try:
-        if reserve:
-            _reserve(path.parent, reserve)
+        if reserve_bytes:
+            _reserve(path.parent, reserve_bytes)
         yield
     except (RuntimeError, OSError) as error:
-        for file, stamp in zip(files, before, strict=True):
+        for file, stamp in zip(files, old_stamps, strict=True):
             if file.is_file() and _stamp(file) != stamp:
                 file.unlink()
         raise OutputError(
-            f"'{path}' cannot be written. Check the file's ending, the free space and the folder's permissions."
+            f"'{path}' cannot be written. Check the file extension, the free space and the folder's permissions."
         ) from error
 
 
-def _reserve(folder: Path, size: int) -> None:
-    """Raise OSError where so many bytes cannot be written."""
+def _reserve(folder: Path, size_bytes: int) -> None:
+    """Raise OSError unless the folder's disk can take this number of bytes."""
     try:
         with tempfile.TemporaryFile(dir=folder) as stream:
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, size)
+                os.posix_fallocate(stream.fileno(), 0, size_bytes)
             else:
-                for _ in range(0, size, 1 << 20):
+                for _ in range(0, size_bytes, 1 << 20):
                     stream.write(bytes(1 << 20))
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # disks that cannot tell
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # file systems without support
             raise
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Changes whenever a file is written."""
+    """Modification time and size of a file, which change when it is written; None if missing."""
     return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
 
 
-def _nifti_is_whole(path: Path, image: sitk.Image) -> bool:
-    """Whether a NIfTI file just written holds all of the image; gzip ends with the size of what it holds."""
-    values = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
-    needed = NIFTI_HEADER + values * image.GetSizeOfPixelComponent()
+def _is_complete_nifti(path: Path, image: sitk.Image) -> bool:
+    """Whether a newly written NIfTI file contains the whole image; gzip files end with the uncompressed size."""
+    value_count = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    needed_bytes = NIFTI_HEADER + value_count * image.GetSizeOfPixelComponent()
     if not path.name.lower().endswith(".gz"):
-        return path.stat().st_size >= needed
+        return path.stat().st_size >= needed_bytes
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 4))
-        return stream.read() == (needed % 2**32).to_bytes(4, "little")
+        return stream.read() == (needed_bytes % 2**32).to_bytes(4, "little")
 
 
-def _packed_is_whole(path: Path, image: sitk.Image) -> bool:
-    """Whether a compressed NRRD file just written ends with the size of the image's values, as gzip does."""
-    needed = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * image.GetSizeOfPixelComponent()
+def _is_complete_gzip(path: Path, image: sitk.Image) -> bool:
+    """Whether a newly written, compressed NRRD file ends with the size of the image's values, as gzip data does."""
+    needed_bytes = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * image.GetSizeOfPixelComponent()
     with path.open("rb") as stream:
         stream.seek(-4, 2)
-        return stream.read() == (needed % 2**32).to_bytes(4, "little")
+        return stream.read() == (needed_bytes % 2**32).to_bytes(4, "little")

@@ -1,7 +1,7 @@
-"""What the files of images say about themselves where ITK reads on without a word, or says it in C++.
+"""Checks image files for errors that ITK repairs silently, and turns ITK's exceptions into one sentence.
 
-ITK puts 1 mm for a spacing of 0, 0 for an origin that is no number, flips an axis of negative spacing, fills a file
-that was cut off with zeros and spreads the slices of a DICOM series evenly whatever their places. Here that is refused.
+ITK replaces a spacing of 0 by 1 mm and a non-numeric origin by 0, flips axes of negative spacing, pads truncated files
+with zeros, and spaces the slices of a DICOM series evenly whatever their positions. These checks reject such files.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ META_ENDINGS = (".mha", ".mhd")
 NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 META_SPACINGS = ("ElementSpacing", "ElementSize")
-"""Where MetaImage files keep the spacing; the second counts where the first is missing."""
+"""MetaImage fields of the spacing; the second is used if the first is missing."""
 META_ORIGINS = ("Offset", "Position", "Origin")
 
-MOST_LINES = 200
-"""Of a header: what is looked for stands before."""
+MAX_HEADER_LINES = 200
+"""Maximum number of header lines to read; all relevant fields come earlier."""
 
 GAP_TOLERANCE, ROUNDING_MM = 0.01, 0.02
-"""How far the gaps between DICOM slices may differ: a part of the gap, and what rounding to two decimals does."""
+"""Tolerance of the gaps between DICOM slices: a fraction of the gap, plus the effect of rounding to two decimals."""
 
 REASONS = {
     "determinant is 0": "the directions of its axes do not span space",
     "change spacing": "its voxel spacing must be positive on every axis",
     "axis .* spacing .* invalid": "its voxel spacing must be positive on every axis",
-    "fread got only|expected .* bytes but received": "it is shorter than its header says; copy or download it again",
-    "MetaImageIO.*File cannot be read": "it is damaged, or its values are missing or fewer than its header says",
-    "does not fully contain the requested region|Size mismatch": "its slices are not of one size",
+    "fread got only|expected .* bytes but received": "it is shorter than its header states; copy or download it again",
+    "MetaImageIO.*File cannot be read": "it is damaged, or its values are missing or fewer than its header states",
+    "does not fully contain the requested region|Size mismatch": "its slices differ in size",
     "couldn't open .*data ?file": "the file with its values is missing",
 }
-"""Patterns in what ITK says, and the same for people."""
+"""Patterns in ITK's messages, and plain explanations."""
 
 
-# --- ITK's own words ---
+# --- messages of ITK ---
 
 
 @contextmanager
-def itk_errors_as(what: str) -> Iterator[None]:
-    """ITK's exceptions are pages long: one sentence of them."""
+def itk_errors_as(problem: str) -> Iterator[None]:
+    """Raise ITK's exceptions, which are pages long, as an `InputError` with one sentence: "`problem`: reason"."""
     try:
         yield
     except RuntimeError as error:
-        raise InputError(f"{what}: {itk_reason(str(error))}.") from error
+        raise InputError(f"{problem}: {itk_reason(str(error))}.") from error
 
 
 def itk_reason(text: str) -> str:
-    """What an exception of ITK means, without a full stop.
+    """The reason in the text of an ITK exception, without a full stop.
 
     >>> itk_reason("itk.hxx:145:\\nITK ERROR: Image(0x5): Bad direction, determinant is 0. Refusing to change ...")
     'the directions of its axes do not span space'
@@ -70,16 +70,16 @@ def itk_reason(text: str) -> str:
     for pattern, reason in REASONS.items():
         if re.search(pattern, text):
             return reason
-    found = re.search(r"ERROR: *(?:\w+\(0x[0-9a-f]+\): *)?(.+)", text)
+    match = re.search(r"ERROR: *(?:\w+\(0x[0-9a-f]+\): *)?(.+)", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (found[1] if found else lines[-1] if lines else "unknown reason").strip().rstrip(".:")
+    return (match[1] if match else lines[-1] if lines else "unknown reason").strip().rstrip(".:")
 
 
 # --- spacing and origin ---
 
 
 def check_header(path: Path) -> None:
-    """Raise where the header of a NIfTI, MetaImage or NRRD file has a spacing or an origin that ITK would replace.
+    """Reject a NIfTI, MetaImage or NRRD header with a spacing or an origin that ITK would silently replace.
 
     Raises:
         GeometryError: a spacing that is not positive, or an origin that is not finite.
@@ -93,14 +93,14 @@ def check_header(path: Path) -> None:
         _check_origin([fields[key] for key in META_ORIGINS if key in fields], path)
     elif name.endswith(NRRD_ENDINGS):
         spacing = _numbers(_fields(path, ":", "").get("spacings", ""))
-        _check_spacing(spacing if len(spacing) == 3 else [], path)  # of other axes than those of space it may be NaN
+        _check_spacing(spacing if len(spacing) == 3 else [], path)  # of non-spatial axes it may be NaN
 
 
 def _check_spacing(spacing: Sequence[float], path: Path) -> None:
     if not all(math.isfinite(value) and value > 0 for value in spacing):
         raise GeometryError(
             f"'{path}' has the voxel spacing {' x '.join(f'{value:g}' for value in spacing)} mm in its header, but it "
-            "must be positive on every axis. Correct the header, or make the file again from its source."
+            "must be positive on every axis. Correct the header, or recreate the file from its source."
         )
 
 
@@ -109,15 +109,15 @@ def _check_origin(origins: Sequence[str], path: Path) -> None:
         if not np.isfinite(_numbers(origin)).all():
             raise GeometryError(
                 f"'{path}' has the origin '{origin}' in its header, but finite numbers in mm are needed. Correct the "
-                "header, or make the file again from its source."
+                "header, or recreate the file from its source."
             )
 
 
 def _nifti_spacing(path: Path) -> list[float]:
-    """Spacing of the spatial axes that have more than one voxel, as it is stored; empty where there is no header."""
+    """Stored spacing of the spatial axes with more than one voxel; empty without a header."""
     header = b""
     if path.is_file():
-        with suppress(EOFError, zlib.error, gzip.BadGzipFile), _unpacked(path) as stream:
+        with suppress(EOFError, zlib.error, gzip.BadGzipFile), _open_unzipped(path) as stream:
             header = stream.read(352)
     if len(header) < 352:
         return []
@@ -130,20 +130,20 @@ def _nifti_spacing(path: Path) -> list[float]:
     return []
 
 
-def _unpacked(path: Path) -> BinaryIO:
-    return gzip.open(path) if _is_packed(path) else path.open("rb")  # type: ignore[return-value]
+def _open_unzipped(path: Path) -> BinaryIO:
+    return gzip.open(path) if _is_gzipped(path) else path.open("rb")  # type: ignore[return-value]
 
 
-def _is_packed(path: Path) -> bool:
+def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
 
 
 def _fields(path: Path, separator: str, last: str) -> dict[str, str]:
-    """Key and value of the lines of a header, up to the key that ends it."""
+    """Keys and values of the lines of a header, up to the key `last`."""
     fields = {}
     with path.open("rb") as stream:
-        for _ in range(MOST_LINES):
+        for _ in range(MAX_HEADER_LINES):
             key, _, value = stream.readline(4096).decode("utf-8", "replace").partition(separator)
             if key.strip() == last:
                 break
@@ -152,32 +152,34 @@ def _fields(path: Path, separator: str, last: str) -> dict[str, str]:
 
 
 def _numbers(text: str) -> list[float]:
-    """The numbers in a field; NaN for every word that is none."""
+    """The numbers in a field; NaN for a token that is not a number."""
     values = []
-    for word in text.split():
+    for token in text.split():
         try:
-            values.append(float(word))
+            values.append(float(token))
         except ValueError:
             values.append(math.nan)
     return values
 
 
-# --- whole files ---
+# --- truncated files ---
 
 
-def check_whole(path: Path, needed: int) -> None:
-    """Raise where a NIfTI file, packed or not, holds fewer bytes than it needs: ITK fills the rest with zeros.
+def check_not_truncated(path: Path, needed_bytes: int) -> None:
+    """Reject a NIfTI file, compressed or not, with fewer bytes than needed; ITK would pad it with zeros.
 
     Raises:
-        InputError: the file is cut off.
+        InputError: the file is truncated.
     """
-    held = _unpacked_size(path) if _is_packed(path) else path.stat().st_size
-    if held < needed:
-        raise InputError(f"'{path}' is cut off: it holds {held} of {needed} bytes. Copy or download it again.")
+    actual_bytes = _unzipped_size(path) if _is_gzipped(path) else path.stat().st_size
+    if actual_bytes < needed_bytes:
+        raise InputError(
+            f"'{path}' is truncated: it contains {actual_bytes} of {needed_bytes} bytes. Copy or download it again."
+        )
 
 
-def _unpacked_size(path: Path) -> int:
-    """Bytes in a gzip file, up to where it breaks off."""
+def _unzipped_size(path: Path) -> int:
+    """Number of uncompressed bytes in a gzip file, up to where it is truncated."""
     size = 0
     with suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.open(path) as stream:
         while chunk := stream.read(1 << 20):
@@ -189,46 +191,53 @@ def _unpacked_size(path: Path) -> int:
 
 
 def check_slices(folder: Path, positions_lps_mm: ArrayLike, orientations: ArrayLike) -> None:
-    """Raise where the slices of a DICOM series, in the order of reading, are no regular stack.
+    """Reject a DICOM series whose slices, in reading order, do not form a regular stack.
 
     Args:
-        folder: where they lie, for the message.
+        folder: the folder of the series, for the message.
         positions_lps_mm: (N, 3), Image Position (Patient) of every slice; at least two.
         orientations: (N, 6), Image Orientation (Patient) of every slice.
 
     Raises:
-        GeometryError: slices at one place, unequal gaps, slices that are turned or shifted sideways.
+        GeometryError: duplicate positions, unequal gaps, or slices that are rotated or shifted sideways.
     """
     positions, orientations = np.asarray(positions_lps_mm, float), np.asarray(orientations, float)
-    what = f"The DICOM series in '{folder}' has {len(positions)} slices"
+    subject = f"The DICOM series in '{folder}' has {len(positions)} slices"
     if not np.allclose(orientations, orientations[0], atol=1e-3):
-        raise GeometryError(f"{what} that are not parallel. Put those of one direction into a folder of their own.")
+        raise GeometryError(
+            f"{subject} that are not parallel. Copy the slices of one direction into a separate folder."
+        )
     normal = np.cross(orientations[0, :3], orientations[0, 3:])
-    along = positions @ normal
-    gaps = np.diff(along)
-    repeated = int((np.diff(np.sort(along)) < ROUNDING_MM).sum())
-    if repeated:
+    positions_along_normal = positions @ normal
+    gaps = np.diff(positions_along_normal)
+    duplicate_count = int((np.diff(np.sort(positions_along_normal)) < ROUNDING_MM).sum())
+    if duplicate_count:
         raise GeometryError(
-            f"{what}, and {repeated} of them lie where another one lies already: copies, or several images in one "
-            "series. Leave one slice for every place."
+            f"{subject}, and {duplicate_count} of them share their position with another one: duplicates, or several "
+            "images in one series. Keep one slice per position."
         )
-    _check_gaps(what, gaps)
-    sideways = np.linalg.norm(positions - positions[0] - np.outer(along - along[0], normal), axis=1).max()
-    if sideways > GAP_TOLERANCE * np.ptp(along) + ROUNDING_MM:
+    _check_gaps(subject, gaps)
+    shift_mm = np.linalg.norm(
+        positions - positions[0] - np.outer(positions_along_normal - positions_along_normal[0], normal), axis=1
+    ).max()
+    if shift_mm > GAP_TOLERANCE * np.ptp(positions_along_normal) + ROUNDING_MM:
         raise GeometryError(
-            f"{what} that are shifted sideways against each other, by {sideways:.3g} mm from the first to the last, as "
-            "with a tilted gantry. Straighten it first: load it in Slicer with 'Acquisition geometry regularization' "
-            "and save the volume."
+            f"{subject} that are shifted sideways by {shift_mm:.3g} mm from the first to the last, as with a tilted "
+            "gantry. Straighten the series first: load it in Slicer with 'Acquisition geometry regularization' and "
+            "save "
+            "the volume."
         )
 
 
-def _check_gaps(what: str, gaps_mm: NDArray) -> None:
-    usual = float(np.median(gaps_mm))
-    off = np.abs(gaps_mm - usual)
-    worst = int(off.argmax())
-    if off[worst] > GAP_TOLERANCE * abs(usual) + ROUNDING_MM:
+def _check_gaps(subject: str, gaps_mm: NDArray) -> None:
+    typical_gap_mm = float(np.median(gaps_mm))
+    deviation = np.abs(gaps_mm - typical_gap_mm)
+    worst_gap = int(deviation.argmax())
+    if deviation[worst_gap] > GAP_TOLERANCE * abs(typical_gap_mm) + ROUNDING_MM:
         raise GeometryError(
-            f"{what} that are not evenly spaced: slices {worst + 1} and {worst + 2} are {abs(gaps_mm[worst]):.4g} mm "
-            f"apart, but most are {abs(usual):.4g} mm. If slices are missing, copy the whole series again; if not, "
+            f"{subject} that are not evenly spaced: slices {worst_gap + 1} and {worst_gap + 2} are "
+            f"{abs(gaps_mm[worst_gap]):.4g} mm "
+            f"apart, but most are {abs(typical_gap_mm):.4g} mm. If slices are missing, copy the whole series again; if "
+            "not, "
             "load it in Slicer with 'Acquisition geometry regularization' and save the volume."
         )

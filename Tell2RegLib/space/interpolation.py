@@ -1,7 +1,7 @@
-"""Trilinear sampling with torch: the one place that knows grid_sample, its frame and its flag.
+"""Trilinear interpolation with torch; the only module that calls grid_sample.
 
-Torch's CPU kernel works on one batch element per thread, so points are cut into as many batch elements as there
-are threads. Imports torch: import this module inside functions.
+Torch's CPU kernel processes one batch element per thread, so points are split into as many batch elements as there are
+threads. Imports torch: import this module inside functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def sample(image: Tensor, cube_xyz: Tensor, padding: str = "border") -> Tensor:
 
     Args:
         image: (C, K, J, I).
-        cube_xyz: (P, 3), in the cube of the image.
+        cube_xyz: (P, 3), cube coordinates of the image.
         padding: "border" repeats the edge, "zeros" fades to zero over one voxel.
 
     Returns:
@@ -38,26 +38,26 @@ def sample(image: Tensor, cube_xyz: Tensor, padding: str = "border") -> Tensor:
     if image.is_cuda and image.requires_grad and padding == "border":
         return RepeatableSample.apply(image, cube_xyz)
     points = cube_xyz.shape[0]
-    parts = torch.get_num_threads() if image.device.type == "cpu" and points > 4096 else 1
-    short = -points % parts
-    padded = functional.pad(cube_xyz, (0, 0, 0, short)) if short else cube_xyz
-    blocks = padded.reshape(parts, 1, 1, -1, 3)
+    batch_size = torch.get_num_threads() if image.device.type == "cpu" and points > 4096 else 1
+    missing = -points % batch_size
+    padded = functional.pad(cube_xyz, (0, 0, 0, missing)) if missing else cube_xyz
+    blocks = padded.reshape(batch_size, 1, 1, -1, 3)
     values = functional.grid_sample(
-        image.expand(parts, -1, -1, -1, -1), blocks, mode="bilinear", padding_mode=padding, align_corners=True
+        image.expand(batch_size, -1, -1, -1, -1), blocks, mode="bilinear", padding_mode=padding, align_corners=True
     )
-    return values.reshape(parts, image.shape[0], -1).transpose(0, 1).reshape(image.shape[0], -1)[:, :points]
+    return values.reshape(batch_size, image.shape[0], -1).transpose(0, 1).reshape(image.shape[0], -1)[:, :points]
 
 
 class RepeatableSample(torch.autograd.Function):
-    """`sample` with border padding whose gradient is the same on every run, on CUDA too.
+    """`sample` with border padding and a reproducible gradient, also on CUDA.
 
-    Torch's own CUDA kernel adds to the image's gradient in no fixed order; here index_add_ does, which torch's
-    deterministic mode puts in order.
+    Torch's CUDA kernel accumulates the image's gradient in varying order; index_add_, used here, is ordered in torch's
+    deterministic mode.
     """
 
     @staticmethod
     def forward(ctx, image: Tensor, cube_xyz: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
-        """Values (C, P); arguments as in `sample`."""
+        """Values (C, P); arguments as for `sample`."""
         ctx.save_for_backward(image, cube_xyz)
         values = functional.grid_sample(
             image[None], cube_xyz[None, None, None], mode="bilinear", padding_mode="border", align_corners=True
@@ -69,14 +69,14 @@ class RepeatableSample(torch.autograd.Function):
         """Gradients of the image and of the points."""
         image, cube_xyz = ctx.saved_tensors
         shaped = gradient.reshape(1, image.shape[0], 1, 1, -1).contiguous()
-        # Modes: 0 is bilinear, 1 is border; only the points' gradient is asked of this kernel.
+        # Modes: 0 is bilinear, 1 is border; the kernel computes the gradient of the points only.
         _, to_points = torch.ops.aten.grid_sampler_3d_backward(
             shaped, image[None], cube_xyz[None, None, None], 0, 1, True, [False, True]
         )
-        return _scattered(gradient, image, cube_xyz), to_points.reshape(cube_xyz.shape)
+        return _image_gradient(gradient, image, cube_xyz), to_points.reshape(cube_xyz.shape)
 
 
-def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
+def _image_gradient(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
     """What each voxel gets of the gradient (C, P): the eight corners around each point, by trilinear weight.
 
     One sum over all corners: torch sorts the indices to keep its order, and one long sort is cheaper than eight.
@@ -84,10 +84,10 @@ def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
     channels, *shape_kji = image.shape
     corners, shares = [], []
     for axis, size in enumerate(reversed(shape_kji)):
-        place = ((cube_xyz[:, axis] + 1) / 2 * (size - 1)).clamp(min=0, max=size - 1)
-        low = place.floor().clamp(max=max(size - 2, 0))
+        position = ((cube_xyz[:, axis] + 1) / 2 * (size - 1)).clamp(min=0, max=size - 1)
+        low = position.floor().clamp(max=max(size - 2, 0))
         corners.append(torch.stack([low, (low + 1).clamp(max=size - 1)]).long())
-        shares.append(torch.stack([low + 1 - place, place - low]))
+        shares.append(torch.stack([low + 1 - position, position - low]))
     (i, j, k), (x, y, z) = corners, shares
     index = (k[:, None, None] * shape_kji[1] + j[:, None]) * shape_kji[2] + i
     weight = (z[:, None, None] * y[:, None] * x).reshape(1, 8, -1)
@@ -97,7 +97,7 @@ def _scattered(gradient: Tensor, image: Tensor, cube_xyz: Tensor) -> Tensor:
 
 
 class FieldSampler:
-    """Displacements of a field at LPS points (P, 3), going on beyond its grid as `Transform` does.
+    """Displacements of a field at LPS points (P, 3), extrapolated beyond its grid as by `Transform`.
 
     Args:
         field: the field.
@@ -119,10 +119,10 @@ class FieldSampler:
         cube = points @ self._to_cube[:3] + self._to_cube[3]
         inside = cube.clamp(-1.0, 1.0)
         values = sample(self._image, inside).T
-        out = torch.nonzero((cube != inside).any(dim=1)).squeeze(1)
-        if out.numel():
-            beyond = (cube[out] - inside[out]) @ self._from_cube[:3]
-            values[out] = values[out] + beyond @ self._shift[:3]
+        outside = torch.nonzero((cube != inside).any(dim=1)).squeeze(1)
+        if outside.numel():
+            overshoot = (cube[outside] - inside[outside]) @ self._from_cube[:3]
+            values[outside] = values[outside] + overshoot @ self._shift[:3]
         return values
 
 

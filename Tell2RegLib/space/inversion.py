@@ -1,19 +1,20 @@
-"""The inverse of a displacement field: solved at every voxel, from coarse to fine."""
+"""Inverts a displacement field, voxel by voxel, from coarse to fine."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from Tell2RegLib.space.displacement_field import Check, DisplacementField, affine_displacements
+from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.support.progress import Check
 
-FEW_VOXELS = 20_000
-"""An inverse on so few voxels starts from the affine map; a larger one from a coarser inverse."""
+DIRECT_START_VOXELS = 20_000
+"""Up to this number of voxels, the iteration starts from the affine map; beyond it, from a coarser inverse."""
 COARSE_TOLERANCE_MM = 0.02
-"""Of a coarser inverse, which is interpolated anyway."""
+"""Tolerance of a coarser inverse, which is only a starting value."""
 SLAB_VOXELS = 1 << 20
-"""Voxels that are solved for at a time."""
+"""Number of voxels solved for at a time."""
 
 
 def invert_field(
@@ -51,38 +52,38 @@ def invert_field(
     affine = np.asarray(affine_lps, dtype=np.float64)
     sampler = FieldSampler(forward, affine, device)
     if guess_kji is None:
-        guess_kji = _start(sampler, grid, affine, steps, check)
-    return DisplacementField(_solved(sampler, grid, affine, guess_kji, tolerance_mm, steps, check), grid)
+        guess_kji = _initial_guess(sampler, grid, affine, steps, check)
+    return DisplacementField(_solve_slabs(sampler, grid, affine, guess_kji, tolerance_mm, steps, check), grid)
 
 
-def _start(sampler, grid: Grid, affine: Floats, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
-    """Displacements of the inverse (K, J, I, 3), nearly: interpolated from half as many voxels along each axis."""
+def _initial_guess(sampler, grid: Grid, affine: Floats, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
+    """Approximate displacements of the inverse (K, J, I, 3), interpolated from half as many voxels along each axis."""
     import torch
 
-    if np.prod(grid.size_xyz) <= FEW_VOXELS:
+    if np.prod(grid.size_xyz) <= DIRECT_START_VOXELS:
         return affine_displacements(np.linalg.inv(affine), grid)
-    coarse = _thinned(grid)
-    start = _start(sampler, coarse, affine, steps, check)
-    found = _solved(sampler, coarse, affine, start, COARSE_TOLERANCE_MM, steps, check)
-    image = torch.from_numpy(found).permute(3, 0, 1, 2)[None]
-    fine = torch.nn.functional.interpolate(image, grid.shape_kji, mode="trilinear", align_corners=True)
-    return fine[0].permute(1, 2, 3, 0).contiguous().numpy()
+    coarse = _half_resolution(grid)
+    start = _initial_guess(sampler, coarse, affine, steps, check)
+    coarse_inverse = _solve_slabs(sampler, coarse, affine, start, COARSE_TOLERANCE_MM, steps, check)
+    coarse_image = torch.from_numpy(coarse_inverse).permute(3, 0, 1, 2)[None]
+    interpolated = torch.nn.functional.interpolate(coarse_image, grid.shape_kji, mode="trilinear", align_corners=True)
+    return interpolated[0].permute(1, 2, 3, 0).contiguous().numpy()
 
 
-def _thinned(grid: Grid) -> Grid:
-    """Half as many voxels along each axis; the first and the last ones lie where they lay."""
+def _half_resolution(grid: Grid) -> Grid:
+    """The grid with half as many voxels along each axis and the same first and last voxel centres."""
     size = [max(2, (n + 1) // 2) if n > 1 else 1 for n in grid.size_xyz]
-    apart = [
+    spacing_mm = [
         s * (n - 1) / (m - 1) if m > 1 else s for s, n, m in zip(grid.spacing_mm, grid.size_xyz, size, strict=True)
     ]
-    return Grid(tuple(size), tuple(apart), grid.origin_lps_mm, grid.direction)  # type: ignore[arg-type]
+    return Grid(tuple(size), tuple(spacing_mm), grid.origin_lps_mm, grid.direction)  # type: ignore[arg-type]
 
 
-def _solved(sampler, grid: Grid, affine: Floats, start, tolerance_mm: float, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
-    """Displacements (K, J, I, 3) of the inverse on a grid, from a start that stays as it is; slab by slab."""
+def _solve_slabs(sampler, grid: Grid, affine: Floats, start, tolerance_mm: float, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
+    """Displacements (K, J, I, 3) of the inverse on a grid, solved slab by slab; `start` is not modified."""
     import torch
 
-    back = np.linalg.inv(affine)
+    inverse_affine = np.linalg.inv(affine)
     result = np.array(start, np.float32)
     planes = max(1, SLAB_VOXELS // (grid.size_xyz[0] * grid.size_xyz[1]))
     for first in range(0, grid.size_xyz[2], planes):
@@ -91,51 +92,55 @@ def _solved(sampler, grid: Grid, affine: Floats, start, tolerance_mm: float, ste
         slab = result[first : first + planes]
         y = torch.from_numpy(_positions(grid, first, first + len(slab))).reshape(-1, 3).to(sampler.device)
         displacement = torch.from_numpy(slab).reshape(-1, 3).to(sampler.device)
-        solved = _solve(sampler, y, displacement, back, tolerance_mm, steps)
+        solved = _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm, steps)
         slab[...] = solved.reshape(slab.shape).cpu().numpy()
     return result
 
 
 def _positions(grid: Grid, first: int, last: int) -> NDArray[np.float32]:
-    """LPS positions (planes, J, I, 3) of the voxels of some planes."""
-    across, down, deep, origin = grid.index_to_lps_matrix[:3].T
+    """LPS positions (planes, J, I, 3) of the voxels of the planes from `first` to `last` - 1."""
+    column_step, row_step, slice_step, origin = grid.index_to_lps_matrix[:3].T
     columns, lines, _ = grid.size_xyz
-    plane = origin + np.arange(lines)[:, None, None] * down + np.arange(columns)[:, None] * across
-    return np.stack([plane + k * deep for k in range(first, last)]).astype(np.float32)
+    plane = origin + np.arange(lines)[:, None, None] * row_step + np.arange(columns)[:, None] * column_step
+    return np.stack([plane + k * slice_step for k in range(first, last)]).astype(np.float32)
 
 
-def _solve(sampler, y, displacement, back, tolerance_mm: float, steps: int):  # type: ignore[no-untyped-def]
-    """Solve x + u(x) = y for one slab of points; only the unfinished ones are looked at again."""
+def _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm: float, steps: int):  # type: ignore[no-untyped-def]
+    """Solve x + u(x) = y for points y (P, 3); each iteration works on the points that have not converged."""
     import torch
 
-    inverse_linear = torch.from_numpy(back[:3, :3].T.astype(np.float32)).to(y.device)
+    inverse_linear = torch.from_numpy(inverse_affine[:3, :3].T.astype(np.float32)).to(y.device)
     x = y + displacement
     residual = x + sampler(x) - y
     norm = residual.norm(dim=1)
     scale = torch.ones_like(norm)
-    for number in range(steps):
-        todo = torch.nonzero(norm > tolerance_mm).squeeze(1)
-        if todo.numel() == 0:
+    for iteration in range(steps):
+        unfinished = torch.nonzero(norm > tolerance_mm).squeeze(1)
+        if unfinished.numel() == 0:
             break
-        if number < steps // 3:
-            step = residual[todo] @ inverse_linear
+        if iteration < steps // 3:
+            step = residual[unfinished] @ inverse_linear
         else:
-            step = _newton_step(sampler, x[todo], residual[todo])
-        trial = x[todo] - scale[todo, None] * step
-        trial_residual = trial + sampler(trial) - y[todo]
+            step = _newton_step(sampler, x[unfinished], residual[unfinished])
+        trial = x[unfinished] - scale[unfinished, None] * step
+        trial_residual = trial + sampler(trial) - y[unfinished]
         trial_norm = trial_residual.norm(dim=1)
-        better = trial_norm < norm[todo]
-        good = todo[better]
-        x[good], residual[good], norm[good] = trial[better], trial_residual[better], trial_norm[better]
-        scale[good] = torch.clamp(scale[good] * 2, max=1.0)
-        scale[todo[~better]] *= 0.5
-        if number == steps // 3:
+        is_better = trial_norm < norm[unfinished]
+        improved = unfinished[is_better]
+        x[improved], residual[improved], norm[improved] = (
+            trial[is_better],
+            trial_residual[is_better],
+            trial_norm[is_better],
+        )
+        scale[improved] = torch.clamp(scale[improved] * 2, max=1.0)
+        scale[unfinished[~is_better]] *= 0.5
+        if iteration == steps // 3:
             scale.fill_(1.0)
     return x - y
 
 
 def _newton_step(sampler, x, residual, reach_mm: float = 0.05):  # type: ignore[no-untyped-def]
-    """J^-1 residual, with the slope of x + u(x) from central differences; a step of at most 2 mm."""
+    """J^-1 residual, with the Jacobian of x + u(x) from central differences; limited to 2 mm."""
     import torch
 
     columns = []

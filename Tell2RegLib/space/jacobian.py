@@ -1,7 +1,7 @@
-"""The Jacobian determinant of a displacement field: where it shrinks, grows or folds space.
+"""The Jacobian determinant of a displacement field: local volume change, and folding.
 
-Derivatives are taken along the voxel axes and turned into mm with the grid's own matrix, so oblique, flipped,
-left-handed and anisotropic grids give the same numbers as straight ones. Fields are worked on in slabs of slices.
+Derivatives are taken along the voxel axes and converted to mm with the grid's matrix, so oblique, flipped, left-handed
+and anisotropic grids give the same numbers as axis-aligned ones. Fields are processed in slabs of slices.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from Tell2RegLib.space.grid import Floats, Grid
 VoxelVectors = NDArray[np.float32]
 
 SLAB_VOXELS = 200_000
-"""Fields are worked on in slabs of about this many voxels, so that the temporaries stay near the processor."""
+"""Approximate number of voxels per slab, so that temporary arrays fit into the processor's cache."""
 
 
 def jacobian_determinant(vectors_kji: NDArray, grid: Grid) -> NDArray[np.float32]:
@@ -47,9 +47,9 @@ def jacobian_determinant(vectors_kji: NDArray, grid: Grid) -> NDArray[np.float32
 
 
 def jacobian_at(field: DisplacementField, points_lps_mm: ArrayLike) -> Floats:
-    """det of d(x + u)/dx at points (..., 3), LPS mm, by the same differences: at voxel centres `jacobian_determinant`.
+    """det of d(x + u)/dx at points (..., 3), LPS mm; at voxel centres equal to `jacobian_determinant`.
 
-    Beyond the grid, that of its nearest place.
+    Beyond the grid, the value at its nearest point.
 
     Returns:
         (...), one number per point.
@@ -65,14 +65,14 @@ def jacobian_at(field: DisplacementField, points_lps_mm: ArrayLike) -> Floats:
     return np.linalg.det(columns) / np.linalg.det(axes)
 
 
-def folded_voxels(vectors_kji: NDArray, grid: Grid, least: float = 0.0) -> NDArray[np.bool_]:
-    """Voxels (K, J, I) at a corner where a one-sided det J is at most `least`: see `one_sided_jacobians`.
+def folded_voxels(vectors_kji: NDArray, grid: Grid, threshold: float = 0.0) -> NDArray[np.bool_]:
+    """Voxels (K, J, I) at a corner where a one-sided det J is at most `threshold`; see `one_sided_jacobians`.
 
     Args and raises: as `jacobian_determinant`.
     """
     folded = np.zeros(grid.shape_kji, dtype=bool)
-    for at, determinant in one_sided_jacobians(vectors_kji, grid):
-        folded[at] |= determinant <= least
+    for box, determinant in one_sided_jacobians(vectors_kji, grid):
+        folded[box] |= determinant <= threshold
     return folded
 
 
@@ -80,7 +80,7 @@ def one_sided_jacobians(vectors_kji: NDArray, grid: Grid) -> Iterator[tuple[tupl
     """det J by all forward and backward differences: where all are positive, no difference scheme sees a fold.
 
     In each cell of 2 x 2 x 2 voxels each of the eight corners gives one determinant, from the three cell edges that
-    meet there. They are all one-sided schemes at once. The central determinant of a voxel is the mean of eight of
+    meet there; together these cover all one-sided schemes. The central determinant of a voxel is the mean of eight of
     them (a determinant is linear in each column), so it cannot be smaller than the smallest of these.
 
     Yields:
@@ -106,7 +106,7 @@ def _check_vectors(vectors_kji: NDArray, grid: Grid) -> None:
 
 
 def slab_ranges(shape_kji: Sequence[int], voxels: int = SLAB_VOXELS) -> Iterator[tuple[int, int]]:
-    """First slice and end of each slab of about so many voxels."""
+    """First slice and end of each slab of about `voxels` voxels."""
     step = max(1, voxels // (shape_kji[1] * shape_kji[2]))
     for first in range(0, shape_kji[0], step):
         yield first, min(first + step, shape_kji[0])
@@ -120,13 +120,13 @@ def to_planar(vectors_kji: NDArray) -> VoxelVectors:
 def _slab_jacobian(vectors_kji: NDArray, first: int, last: int, axes: Floats) -> VoxelVectors:
     """det J of slices first..last-1."""
     low = max(first - 1, 0)
-    halo = to_planar(vectors_kji[low : last + 1])
+    padded_slab = to_planar(vectors_kji[low : last + 1])
     inner = slice(first - low, last - low)
-    slab = halo[:, inner]
-    columns = [_central(slab, 3), _central(slab, 2), _central(halo, 1)[:, inner]]
-    for number, column in enumerate(columns):
-        column += axes[:, number].astype(np.float32)[:, None, None, None]
-    return _triple(*columns) / np.float32(np.linalg.det(axes))
+    slab = padded_slab[:, inner]
+    columns = [_central(slab, 3), _central(slab, 2), _central(padded_slab, 1)[:, inner]]
+    for axis, column in enumerate(columns):
+        column += axes[:, axis].astype(np.float32)[:, None, None, None]
+    return _determinant(*columns) / np.float32(np.linalg.det(axes))
 
 
 def _central(planar: VoxelVectors, axis: int) -> VoxelVectors:
@@ -140,13 +140,13 @@ def _central(planar: VoxelVectors, axis: int) -> VoxelVectors:
     return result
 
 
-def _triple(a: NDArray, b: NDArray, c: NDArray) -> VoxelVectors:
+def _determinant(a: NDArray, b: NDArray, c: NDArray) -> VoxelVectors:
     """det of the matrix with columns a, b, c, each (3, ...)."""
     return a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
 
 
 def _edges(planar: VoxelVectors, axis: int, step_mm: Floats) -> VoxelVectors:
-    """Where x + u takes the cell edges along an axis: (3, ...), one fewer along the axis (a single voxel keeps one)."""
+    """Cell edges along an axis under x + u: (3, ...), one fewer along the axis, but at least one."""
     step = step_mm.astype(np.float32)[:, None, None, None]
     difference = np.diff(planar, axis=axis + 1) if planar.shape[axis + 1] > 1 else np.zeros_like(planar)
     difference += step
@@ -159,8 +159,8 @@ def _corners(
     """For each corner of a cell, the triple products of the three edges that meet there, over all cells."""
     cells = [edges_kji[axis].shape[axis + 1] for axis in range(3)]
     for corner in np.ndindex(*(min(n, 2) for n in points_kji)):
-        at = [slice(offset, offset + n) for offset, n in zip(corner, cells, strict=True)]
-        along_k = edges_kji[0][:, :, at[1], at[2]]
-        along_j = edges_kji[1][:, at[0], :, at[2]]
-        along_i = edges_kji[2][:, at[0], at[1], :]
-        yield corner, _triple(along_i, along_j, along_k)
+        box = [slice(offset, offset + n) for offset, n in zip(corner, cells, strict=True)]
+        along_k = edges_kji[0][:, :, box[1], box[2]]
+        along_j = edges_kji[1][:, box[0], :, box[2]]
+        along_i = edges_kji[2][:, box[0], box[1], :]
+        yield corner, _determinant(along_i, along_j, along_k)

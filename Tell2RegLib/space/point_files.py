@@ -1,9 +1,8 @@
 """Point lists on disk: Slicer's markups (.mrk.json, and .fcsv to read) and plain tables (.csv).
 
-In the library points are LPS mm. A markups file says which of LPS or RAS it uses, and both are honoured.
-A table has one header line: `label,l,p,s` (LPS mm, as it is written here) or `label,r,a,s` (RAS mm), the columns of
-Slicer's own control point tables, or `name,x,y,z` (LPS mm); other columns are ignored, and points without a column of
-names are called 1, 2, 3, ...
+In the library, points are LPS mm. A markups file states whether it uses LPS or RAS; both are supported. A table has one
+header line: `label,l,p,s` (LPS mm, the form written here), `label,r,a,s` (RAS mm, as in Slicer's control point tables)
+or `name,x,y,z` (LPS mm). Other columns are ignored; without a column of names, points are named 1, 2, 3, ...
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.image_files import whole_file
+from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.ras import RAS_AXES_LPS, lps_from, lps_in
 
 Json = dict[str, Any]
@@ -32,7 +31,7 @@ SCHEMA = (
     "markups-schema-v1.0.3.json#"
 )
 _SYSTEMS = {"LPS": "LPS", "1": "LPS", "RAS": "RAS", "0": "RAS"}
-"""Coordinate systems by what a file calls them; 0 and 1 are how old versions of Slicer wrote it."""
+"""Coordinate systems by their names in files; old versions of Slicer wrote 0 and 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,11 @@ class PointList:
         points = np.array(self.points_lps_mm, dtype=np.float64)
         if points.shape != (len(self.names), 3):
             raise InputError(
-                f"{len(self.names)} names need points of shape ({len(self.names)}, 3), not {points.shape}."
+                f"{len(self.names)} names require points of shape ({len(self.names)}, 3), not {points.shape}."
             )
         if not np.isfinite(points).all():
-            bad = self.names[int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])]
-            raise InputError(f"The point '{bad}' has a coordinate that is not a finite number.")
+            invalid = self.names[int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])]
+            raise InputError(f"The point '{invalid}' has a coordinate that is not a finite number.")
         points.setflags(write=False)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "points_lps_mm", points)
@@ -71,22 +70,22 @@ class PointList:
 
 
 def read_points(path: str | Path) -> PointList:
-    """The points of a .mrk.json (or .json), .fcsv or .csv file, in the order of the file.
+    """Read the points of a .mrk.json (or .json), .fcsv or .csv file, in the order of the file.
 
-    All control points of all markups in the file count, whatever their type; points that were never placed
-    (`positionStatus` other than "defined") are left out.
+    Includes all control points of all markups in the file, whatever their type, except points that were never placed
+    (`positionStatus` other than "defined").
 
     Raises:
-        InputError: no such file, another ending, malformed, or without a single placed point.
+        InputError: a missing or malformed file, another extension, or no placed point.
     """
     path = Path(path)
     text = _read_text(path)
     readers = {".json": _read_json, ".fcsv": _read_fcsv, ".csv": _read_csv}
     if path.suffix.lower() not in readers:
-        raise InputError(f"'{path.name}' is not a list of points: its name must end in .mrk.json, .fcsv or .csv.")
+        raise InputError(f"'{path.name}' is not a point list: its name must end in .mrk.json, .fcsv or .csv.")
     rows = readers[path.suffix.lower()](text, path)
     if not rows:
-        raise InputError(f"'{path.name}' holds no placed points.")
+        raise InputError(f"'{path.name}' contains no placed points.")
     return PointList(tuple(name for name, _ in rows), np.array([point for _, point in rows]))
 
 
@@ -96,7 +95,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path.name}' cannot be read as text. Is it a list of points?") from error
+        raise InputError(f"'{path.name}' cannot be read as text. Choose a point list.") from error
 
 
 def _read_json(text: str, path: Path) -> list[tuple[str, Floats]]:
@@ -118,8 +117,8 @@ def _parse(text: str, path: Path) -> Json:
     try:
         document = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"'{path.name}' is not valid JSON{where}.") from error
+        line_note = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"'{path.name}' is not valid JSON{line_note}.") from error
     return document
 
 
@@ -131,7 +130,7 @@ def _markups_in(document: Any, path: Path) -> list[Json]:
 
 
 def _placed_points(markups: list[Json], path: Path) -> Iterator[tuple[Json, Json]]:
-    """Each control point that has a position, with its markup."""
+    """Each placed control point, with its markup."""
     for markup in markups:
         points = markup.get("controlPoints", [])
         if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
@@ -188,12 +187,12 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
     rows = [(n, dict(zip(header, line, strict=False))) for n, line in enumerate(lines[1:], 2) if "".join(line).strip()]
     if "name" not in header:
         rows = [(n, {**row, "name": str(number)}) for number, (n, row) in enumerate(rows, 1)]
-    placed = [(n, row) for n, row in rows if row.get("defined", "1").strip() != "0"]
-    return [(row.get("name", "").strip(), lps_from(system, _numbers(row, n, path))) for n, row in placed]
+    placed_rows = [(n, row) for n, row in rows if row.get("defined", "1").strip() != "0"]
+    return [(row.get("name", "").strip(), lps_from(system, _numbers(row, n, path))) for n, row in placed_rows]
 
 
 _COLUMNS = {"label": "name", "l": "x", "r": "x", "p": "y", "a": "y", "s": "z"}
-"""The columns of Slicer's own control point tables, label,l,p,s or label,r,a,s."""
+"""The columns of Slicer's control point tables, label,l,p,s or label,r,a,s."""
 
 
 def _numbers(row: dict[str, str], line: int, path: Path) -> Floats:
@@ -215,36 +214,36 @@ def write_points(
     """Write points to a .mrk.json (or .json) or .csv file.
 
     Args:
-        path: what to write; the ending chooses the format.
+        path: the file to write; its extension determines the format.
         names: one per point.
         points_lps_mm: (P, 3), LPS mm.
-        template: a markups file that these points were read from: everything in it survives (colours, descriptions,
-            display, coordinate system, order, points that were never placed), only positions are replaced.
+        template: the markups file from which these points were read. Its content is preserved (colours, descriptions,
+            display, coordinate system, order, points that were never placed); only positions are replaced.
 
     Raises:
-        InputError: another ending, names and points that do not match, or a template that holds other points.
+        InputError: another extension, names and points that do not match, or a template with other points.
         OutputError: the file cannot be written.
     """
     path = Path(path)
     points = PointList(tuple(names), np.asarray(points_lps_mm, dtype=np.float64))
     if path.suffix.lower() == ".json":
-        document = _new_document(points, path) if template is None else _filled(Path(template), points)
+        document = _new_document(points, path) if template is None else _with_positions(Path(template), points)
         text = json.dumps(document, indent=4, ensure_ascii=False) + "\n"
     elif path.suffix.lower() == ".csv" and template is None:
         text = _table(points)
     else:
         needed = ".mrk.json or .csv" if template is None else ".mrk.json, as its template"
-        raise InputError(f"'{path.name}' cannot be written as a list of points: its name must end in {needed}.")
-    with whole_file(path):
+        raise InputError(f"'{path.name}' cannot be written as a point list: its name must end in {needed}.")
+    with complete_file(path):
         path.write_text(text, encoding="utf-8", newline="")
 
 
 def _table(points: PointList) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["label", "l", "p", "s"])  # as Slicer names them
     writer.writerows([name, *point] for name, point in zip(points.names, points.points_lps_mm.tolist(), strict=True))
-    return out.getvalue()
+    return buffer.getvalue()
 
 
 def _new_document(points: PointList, path: Path) -> Json:
@@ -276,22 +275,22 @@ def _new_document(points: PointList, path: Path) -> Json:
     return {"@schema": SCHEMA, "markups": [markup]}
 
 
-def _filled(template: Path, points: PointList) -> Json:
+def _with_positions(template: Path, points: PointList) -> Json:
     """The template's document with new positions."""
     if template.suffix.lower() != ".json":
         raise InputError(f"The template '{template.name}' is not a .mrk.json file.")
     document = copy.deepcopy(_parse(_read_text(template), template))
     markups = _markups_in(document, template)
-    places = list(_placed_points(markups, template))
-    labels = tuple(_label(point, template) for _, point in places)
+    placed_points = list(_placed_points(markups, template))
+    labels = tuple(_label(point, template) for _, point in placed_points)
     if labels != points.names:
         raise InputError(
-            f"The template '{template.name}' holds other points ({', '.join(labels) or 'none'}) than are to be "
+            f"The template '{template.name}' contains other points ({', '.join(labels) or 'none'}) than those to be "
             f"written ({', '.join(points.names) or 'none'})."
         )
     centres = {id(markup): _mean_position(markup, template) for markup in markups}
-    for (markup, point), new in zip(places, points.points_lps_mm, strict=True):
-        point["position"] = lps_in(_system(markup, template), new).tolist()
+    for (markup, point), new_position in zip(placed_points, points.points_lps_mm, strict=True):
+        point["position"] = lps_in(_system(markup, template), new_position).tolist()
     for markup in markups:
         _move_centre(markup, centres[id(markup)], template)
     return document
@@ -303,7 +302,7 @@ def _mean_position(markup: Json, path: Path) -> Floats | None:
 
 
 def _move_centre(markup: Json, old_mean: Floats | None, path: Path) -> None:
-    """Planes and regions of interest also keep a centre of their own: it moves along with their points."""
+    """Move the separately stored centre of planes and regions of interest along with their points."""
     new_mean = _mean_position(markup, path)
     centre = markup.get("center")
     if old_mean is not None and new_mean is not None and isinstance(centre, list) and len(centre) == 3:

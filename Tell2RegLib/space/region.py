@@ -1,6 +1,6 @@
 """Regions and pairs of regions: frozen values that know their grid.
 
-A region is stored as the box around its voxels, so that twenty organs cost no more than their own size.
+A region stores only the bounding box of its voxels, so that many organs fit into memory.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ class Region:
     """A named set of voxels on a grid.
 
     Args:
-        name: what the user calls it.
+        name: name shown to the user.
         box_kji: bool, the voxels inside the bounding box; never empty, kept read-only.
         start_kji: first voxel of the box on the grid.
         grid: the grid of the whole volume.
-        prompt: the words that found it; empty when it was drawn or read.
-        score: how sure the source is, 0..1; None when it does not say.
+        prompt: the prompt that detected it; empty when it was drawn or read from a file.
+        score: confidence of the source, 0..1; None when the source gives none.
         color: red, green, blue in 0..1; None when the source gives none.
-        prototype: (C,), what the region looks like to a network, kept read-only; None when no network saw it.
+        prototype: (C,), mean embedding, kept read-only; None without a network.
 
-    Use `Region.from_mask` to make one from a mask of the whole volume.
+    Raises:
+        InputError: an empty region, or a prototype that is not a list of finite numbers.
+        GeometryError: a box that extends beyond the grid.
+
+    Use `Region.from_mask` to create one from a mask of the whole volume.
     """
 
     name: str
@@ -46,7 +50,7 @@ class Region:
     def __post_init__(self) -> None:
         stop = np.add(self.start_kji, self.box_kji.shape)
         if min(self.start_kji) < 0 or np.any(stop > self.grid.shape_kji):
-            raise GeometryError(f"The region '{self.name}' reaches outside its grid {self.grid.shape_kji}.")
+            raise GeometryError(f"The region '{self.name}' extends beyond its grid {self.grid.shape_kji}.")
         if not self.box_kji.any():
             raise InputError(f"The region '{self.name}' is empty.")
         box = self.box_kji.view()
@@ -63,7 +67,7 @@ class Region:
         object.__setattr__(self, "prototype", prototype)
 
     @classmethod
-    def from_mask(cls, name: str, mask_kji: NDArray, grid: Grid, **more: object) -> Region:
+    def from_mask(cls, name: str, mask_kji: NDArray, grid: Grid, **properties: object) -> Region:
         """A region from a mask (K, J, I) of the whole volume.
 
         Raises:
@@ -79,7 +83,7 @@ class Region:
         if box is None:
             raise InputError(f"The region '{name}' is empty.")
         start = tuple(int(s.start) for s in box)
-        return cls(name, mask[box].copy(), start, grid, **more)  # type: ignore[arg-type]
+        return cls(name, mask[box].copy(), start, grid, **properties)  # type: ignore[arg-type]
 
     def mask_kji(self) -> NDArray[np.bool_]:
         """The mask of the whole volume, (K, J, I)."""
@@ -89,7 +93,7 @@ class Region:
 
     @property
     def slices_kji(self) -> tuple[slice, slice, slice]:
-        """Where the box lies in an array of the whole volume."""
+        """The slices of the box in an array of the whole volume."""
         a, b, c = (slice(s, s + n) for s, n in zip(self.start_kji, self.box_kji.shape, strict=True))
         return a, b, c
 
@@ -114,13 +118,13 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class RegionPair:
-    """A fixed and a moving region that are taken for the same thing.
+    """A fixed and a moving region that represent the same structure.
 
     Args:
-        fixed, moving: the two regions, each on its own volume's grid.
-        similarity: cosine or other similarity that made the pair; None when names did.
-        accepted: whether the fit uses it.
-        reason: why it was accepted or rejected, in the user's words.
+        fixed, moving: the two regions, each on the grid of its volume.
+        similarity: cosine or other similarity of the two; None when they were paired by name.
+        accepted: whether the fit uses the pair.
+        reason: why it was accepted or rejected, for display.
     """
 
     fixed: Region
@@ -131,36 +135,36 @@ class RegionPair:
 
     @property
     def name(self) -> str:
-        """One name for both; the fixed region's, and the moving one's too where they differ."""
+        """The name of the pair: that of the fixed region, followed by that of the moving one where they differ."""
         if plain_name(self.fixed.name) == plain_name(self.moving.name):
             return self.fixed.name
         return f"{self.fixed.name} ~ {self.moving.name}"
 
     @property
     def prompt(self) -> str:
-        """The words behind the pair; empty when there were none."""
+        """The prompt of the pair; empty without a prompt."""
         if self.fixed.prompt == self.moving.prompt:
             return self.fixed.prompt
         return f"{self.fixed.prompt} ~ {self.moving.prompt}"
 
     def rejected(self, reason: str) -> RegionPair:
-        """The same pair, left out of the fit."""
+        """The same pair, excluded from the fit."""
         return replace(self, accepted=False, reason=reason)
 
 
 def plain_name(name: str) -> str:
-    """A name without case, separators and outer space, for comparing: 'Seminal_Vesicles ' is 'seminal vesicles'."""
+    """A name without case, separators and outer spaces, for comparison: 'Seminal_Vesicles ' is 'seminal vesicles'."""
     return " ".join(re.split(r"[\s_\-]+", name.strip().casefold())).strip()
 
 
 def bounding_box(mask_kji: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The smallest box of slices that holds every true voxel; None when there is none."""
+    """The smallest box of slices that contains every true voxel; None when there is none."""
     slices = []
     for axis in range(3):
-        hit = np.flatnonzero(mask_kji.any(axis=tuple(a for a in range(3) if a != axis)))
-        if hit.size == 0:
+        occupied = np.flatnonzero(mask_kji.any(axis=tuple(a for a in range(3) if a != axis)))
+        if occupied.size == 0:
             return None
-        slices.append(slice(int(hit[0]), int(hit[-1]) + 1))
+        slices.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
     return slices[0], slices[1], slices[2]
 
 
@@ -174,11 +178,11 @@ _PALETTE: tuple[Color, ...] = (
     (0.800, 0.475, 0.655),
     (0.600, 0.600, 0.600),
 )
-"""Okabe and Ito's colours, told apart by readers with any colour vision (black replaced by grey)."""
+"""Okabe and Ito's colours, distinguishable with any colour vision (black replaced by grey)."""
 
 
 def color_of(number: int) -> Color:
-    """The colour of the pair with this number: the palette, then darker rounds of it."""
+    """The colour of the pair with this number: from the palette, then from darker versions of it."""
     shade = 0.72 ** (number // len(_PALETTE))
     r, g, b = _PALETTE[number % len(_PALETTE)]
     return (round(r * shade, 3), round(g * shade, 3), round(b * shade, 3))

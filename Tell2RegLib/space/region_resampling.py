@@ -1,7 +1,7 @@
-"""Regions on other grids: occupancy sampled linearly and cut at one half, so that surfaces stay smooth.
+"""Resamples regions to other grids: linear interpolation of occupancy, thresholded at 0.5, keeps surfaces smooth.
 
-Nearest-voxel sampling would add half a voxel of noise to the surface. Works without torch, so that Slicer can place
-regions before anything was installed.
+Nearest-neighbour sampling would add half a voxel of noise to the surface. Works without torch, so that Slicer can
+resample regions before the packages are installed.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.region import Region
 
 MARGIN_VOXELS = 3
-"""Added around where a region's voxels land, since its surface runs between voxels."""
+"""Margin around a region's voxels on the target grid; its surface runs between voxels."""
 
 
 def resample_region(region: Region, grid: Grid) -> Region | None:
-    """A region where it lies in space, on another grid; None when nothing of it lies there."""
+    """The region resampled to another grid at the same position in space; None when it lies outside that grid."""
     if region.grid.same_space(grid):
         return region
-    return sample_region(region, grid, some_points(region))
+    return sample_region(region, grid, sampled_points(region))
 
 
-def some_points(region: Region) -> Floats:
-    """Enough of the region's voxel centres (P, 3), LPS mm, to know the box that it lands in."""
+def sampled_points(region: Region) -> Floats:
+    """A subset of the region's voxel centres (P, 3), LPS mm, large enough to bound it on another grid."""
     points = region.points_lps_mm()
     return points[:: max(1, len(points) // 20_000)]
 
 
 def sample_region(
-    region: Region, grid: Grid, landed_lps_mm: Floats, vectors_kji: NDArray | None = None
+    region: Region, grid: Grid, target_points_lps_mm: Floats, vectors_kji: NDArray | None = None
 ) -> Region | None:
-    """A region read at the voxels of a grid; None when no voxel is at least half in it.
+    """Sample a region at the voxels of a grid; None when no voxel has an occupancy of at least 0.5.
 
     Args:
         region: on any grid.
-        grid: where to have it.
-        landed_lps_mm: (P, 3) places in the grid's space that the region's voxels come to: only there is looked.
-        vectors_kji: (K, J, I, 3) displacements on the grid to where in the region's space to read, mm; none when None.
+        grid: the target grid.
+        target_points_lps_mm: (P, 3), positions of the region's voxels in the grid's space; they bound the search.
+        vectors_kji: (K, J, I, 3), displacements in mm from the grid to the region's space; zero when None.
     """
-    index = grid.lps_to_index(landed_lps_mm)
+    index = grid.lps_to_index(target_points_lps_mm)
     low = np.clip(np.floor(index.min(axis=0)).astype(int) - MARGIN_VOXELS, 0, None)
     high = np.clip(np.ceil(index.max(axis=0)).astype(int) + MARGIN_VOXELS + 1, None, grid.size_xyz)
     if np.any(high <= low):
         return None
-    crop = grid.crop(low, high - low)
+    box_grid = grid.crop(low, high - low)
     box = tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))
-    inside = _occupancy(region)(crop, None if vectors_kji is None else vectors_kji[box]) >= 0.5
-    if not inside.any():
+    mask_in_box = _occupancy(region)(box_grid, None if vectors_kji is None else vectors_kji[box]) >= 0.5
+    if not mask_in_box.any():
         return None
     mask = np.zeros(grid.shape_kji, dtype=bool)
-    mask[box] = inside
-    placed = Region.from_mask(region.name, mask, grid)
-    return replace(region, box_kji=placed.box_kji, start_kji=placed.start_kji, grid=grid)
+    mask[box] = mask_in_box
+    resampled = Region.from_mask(region.name, mask, grid)
+    return replace(region, box_kji=resampled.box_kji, start_kji=resampled.start_kji, grid=grid)
 
 
 def _occupancy(region: Region) -> Callable[[Grid, NDArray | None], NDArray]:
@@ -65,9 +65,9 @@ def _occupancy(region: Region) -> Callable[[Grid, NDArray | None], NDArray]:
     padded = np.pad(region.box_kji, 1).astype(np.float32)
     grid = region.box_grid.crop((-1, -1, -1), padded.shape[::-1])
 
-    def occupancy(crop: Grid, shift: NDArray | None) -> NDArray:
+    def occupancy(crop: Grid, vectors: NDArray | None) -> NDArray:
         points = crop.voxel_centres_lps_mm()
-        points = points if shift is None else points + shift
+        points = points if vectors is None else points + vectors
         kji = grid.lps_to_index(points).reshape(-1, 3).T[::-1]
         return map_coordinates(padded, kji, np.float32, order=1, mode="constant").reshape(crop.shape_kji)
 

@@ -1,17 +1,17 @@
-"""Regions carried from moving to fixed space by a transform."""
+"""Warps regions from moving to fixed space."""
 
 from __future__ import annotations
 
 from Tell2RegLib.space.region import Region
-from Tell2RegLib.space.region_resampling import sample_region, some_points
+from Tell2RegLib.space.region_resampling import sample_region, sampled_points
 from Tell2RegLib.space.transform import Transform
 
 
 def warp_region(region: Region, transform: Transform) -> Region | None:
-    """A region of the moving volume on the fixed grid; None when nothing of it lands there.
+    """Warp a moving region to the fixed grid; None when it falls outside that grid.
 
-    Occupancy is interpolated linearly at each fixed voxel's place in the moving volume and cut at 0.5.
+    Occupancy is interpolated linearly at the position of each fixed voxel in the moving volume and thresholded at 0.5.
     """
-    landed = transform.inverse.apply_to_points(some_points(region))
+    target_points = transform.inverse.apply_to_points(sampled_points(region))
     forward = transform.fixed_to_moving
-    return sample_region(region, forward.grid, landed, forward.vectors_kji)
+    return sample_region(region, forward.grid, target_points, forward.vectors_kji)

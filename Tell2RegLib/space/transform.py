@@ -1,7 +1,7 @@
-"""A registration's result: both directions of a transform, applied to points and to volumes.
+"""A transform with its inverse, applied to points and to volumes.
 
-Direction (docs/coordinates.md): `fixed_to_moving` maps points of the fixed patient to the moving one and is what
-resamples the moving volume into fixed space; points drawn on the moving volume go through `moving_to_fixed`.
+Direction (docs/coordinates.md): `fixed_to_moving` maps points from fixed to moving space and resamples the moving
+volume into fixed space; points drawn on the moving volume are mapped by `moving_to_fixed`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Transform:
         kind: one of `transform_kinds.KINDS`.
         fixed_to_moving: x_moving = x_fixed + u(x_fixed), on the fixed grid.
         moving_to_fixed: its inverse, on the moving grid.
-        affine_lps: 4 x 4, the affine part of fixed_to_moving. Beyond the grid a point moves with it, plus what the
-            nearest point of the grid moves besides.
+        affine_lps: 4 x 4, the affine part of fixed_to_moving. Beyond the grid, a point is mapped by the affine part
+            plus the residual displacement of the nearest point of the grid.
 
     Raises:
         GeometryError: an affine part that cannot be inverted.
@@ -47,13 +47,13 @@ class Transform:
 
     @property
     def inverse(self) -> Transform:
-        """The same map, the other way round: fixed and moving change places."""
+        """The inverse transform, with fixed and moving exchanged."""
         return Transform(
             self.kind, self.moving_to_fixed, self.fixed_to_moving, np.linalg.inv(self.affine_lps).astype(float)
         )
 
     def apply_to_points(self, points_lps_mm: ArrayLike) -> Floats:
-        """Points (..., 3) of the fixed patient, mapped to the moving one; use `.inverse` for a plan on the moving.
+        """Map points (..., 3) from fixed to moving space; use `.inverse` for a plan drawn on the moving volume.
 
         Raises:
             GeometryError: not (..., 3), or not finite.
@@ -68,36 +68,38 @@ class Transform:
         return apply_affine(self.affine_lps, points) + residual
 
     def resample(self, volume: Volume, *, nearest: bool = False, grid: Grid | None = None) -> Volume:
-        """A volume of the moving patient, brought to fixed space.
+        """Resample a volume from moving to fixed space.
 
         Args:
             volume: on any grid of moving space.
-            nearest: take the nearest voxel instead of interpolating (label maps).
-            grid: where to put it; the fixed grid when None.
+            nearest: use nearest-neighbour instead of linear interpolation (label maps).
+            grid: the output grid; the fixed grid when None.
 
         Returns:
-            The volume on `grid`, in its own dtype, whole numbers rounded; 0 for labels, else its smallest value, where
-            nothing is known.
+            The volume on `grid`, in its original dtype, integers rounded. Outside the input the value is 0 for label
+            maps, else the smallest value of the volume.
         """
         import SimpleITK as sitk
 
         grid = grid or self.fixed_to_moving.grid
         resampler = sitk.ResampleImageFilter()
         set_reference(resampler, grid)
-        resampler.SetTransform(to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._seen_on(grid)))
+        resampler.SetTransform(
+            to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._resampled_on(grid))
+        )
         resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
         resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
         array, dtype = volume.array_kji, volume.array_kji.dtype
-        whole = np.issubdtype(dtype, np.integer) and not nearest
-        if whole:  # the filter would cut what is behind the point
+        is_rounded = np.issubdtype(dtype, np.integer) and not nearest
+        if is_rounded:  # the filter would truncate, not round
             array = array.astype(np.float32 if dtype.itemsize < 4 else np.float64)
-        found = array_of(resampler.Execute(to_simpleitk(array, volume.grid)))
-        if whole:
-            found = np.rint(found)
-        return Volume(found.astype(dtype), grid, volume.name)
+        resampled = array_of(resampler.Execute(to_simpleitk(array, volume.grid)))
+        if is_rounded:
+            resampled = np.rint(resampled)
+        return Volume(resampled.astype(dtype), grid, volume.name)
 
-    def _seen_on(self, grid: Grid) -> Transform:
-        """The same map with its forward field on another grid; good for resampling, where only that is looked at."""
+    def _resampled_on(self, grid: Grid) -> Transform:
+        """The same map with its forward field on another grid; valid for resampling, which uses only that field."""
         if self.kind in LINEAR:
             return self
         points = grid.voxel_centres_lps_mm()
@@ -106,7 +108,7 @@ class Transform:
 
 
 def invertible(matrix_4x4: ArrayLike) -> Floats:
-    """A checked, read-only copy of an affine matrix.
+    """A validated, read-only copy of an affine matrix.
 
     Raises:
         GeometryError: not 4 x 4, not finite, or singular.
@@ -121,7 +123,7 @@ def invertible(matrix_4x4: ArrayLike) -> Floats:
 
 
 def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_grid: Grid) -> Transform:
-    """A rigid or affine map as a Transform with fields of its own.
+    """A rigid or affine map (4 x 4, LPS mm) as a Transform with displacement fields on both grids.
 
     Raises:
         GeometryError: a matrix that cannot be inverted.
@@ -132,52 +134,53 @@ def affine_transform(kind: str, matrix_lps: ArrayLike, fixed_grid: Grid, moving_
     return Transform(kind, forward, backward, matrix)
 
 
-def after_moving(transform: Transform, matrix_lps: ArrayLike, moving_grid: Grid | None = None) -> Transform:
-    """The map to the moving volume as it lies, from one that was fitted to it after it had been moved.
+def transform_before_move(transform: Transform, matrix_lps: ArrayLike, moving_grid: Grid | None = None) -> Transform:
+    """Convert a transform fitted to a moved moving volume to one for the volume at its original position.
 
     Args:
-        transform: fixed to moved; its inverse lives on the moved grid, `moving_grid.moved_by(matrix_lps)`.
-        matrix_lps: 4 x 4, what the moving volume was moved by before the fit.
-        moving_grid: the moving volume's own grid; the moved grid taken back when None.
+        transform: fixed to moved; its inverse is on the moved grid, `moving_grid.moved_by(matrix_lps)`.
+        matrix_lps: 4 x 4, the matrix T by which the moving volume was moved before the fit.
+        moving_grid: the grid of the moving volume at its original position; derived from the moved grid when None.
 
     Returns:
-        x -> T^-1(x + u(x)) on the fixed grid, and its inverse on the moving volume's own grid, voxel by voxel. A
-        rigid map stays rigid if T is rigid.
+        x -> T^-1(x + u(x)) on the fixed grid, and its inverse on the grid of the moving volume. A rigid transform stays
+        rigid if T is rigid.
 
     Raises:
-        GeometryError: a matrix that cannot be inverted or shears the voxels, or a moving grid that is not the one
-            that was moved.
+        GeometryError: a matrix that cannot be inverted or shears the voxels, or a moving grid that does not match the
+            moved one.
     """
-    moved_by = invertible(matrix_lps)
-    back = invertible(np.linalg.inv(moved_by))
+    moving_to_moved = invertible(matrix_lps)
+    moved_to_moving = invertible(np.linalg.inv(moving_to_moved))
     moved_grid = transform.moving_to_fixed.grid
     if moving_grid is None:
-        moving_grid = moved_grid.moved_by(back)
-    elif not moving_grid.moved_by(moved_by).same_space(moved_grid):
+        moving_grid = moved_grid.moved_by(moved_to_moving)
+    elif not moving_grid.moved_by(moving_to_moved).same_space(moved_grid):
         raise GeometryError("The fit's moving grid is not the moving volume's grid moved by the matrix.")
-    kept = transform.kind != "rigid" or np.allclose(moved_by[:3, :3].T @ moved_by[:3, :3], np.eye(3), atol=1e-6)
+    keeps_kind = transform.kind != "rigid" or np.allclose(
+        moving_to_moved[:3, :3].T @ moving_to_moved[:3, :3], np.eye(3), atol=1e-6
+    )
     forward, backward = transform.fixed_to_moving, transform.moving_to_fixed
-    to_moved = affine_displacements(moved_by, moving_grid)
+    moved_displacements = affine_displacements(moving_to_moved, moving_grid)
     return Transform(
-        transform.kind if kept else "affine",
-        DisplacementField(_before(forward, back), forward.grid),
-        DisplacementField(backward.vectors_kji + to_moved, moving_grid),
-        back @ transform.affine_lps,
+        transform.kind if keeps_kind else "affine",
+        DisplacementField(_followed_by(forward, moved_to_moving), forward.grid),
+        DisplacementField(backward.vectors_kji + moved_displacements, moving_grid),
+        moved_to_moving @ transform.affine_lps,
     )
 
 
-def _before(field: DisplacementField, matrix: Floats) -> NDArray[np.float32]:
-    """Displacements of x -> M(x + u(x)) on the field's own grid: (M x - x) + M's linear part of u."""
-    turned = field.vectors_kji.astype(np.float64) @ matrix[:3, :3].T
-    return (affine_displacements(matrix, field.grid) + turned).astype(np.float32)
+def _followed_by(field: DisplacementField, matrix: Floats) -> NDArray[np.float32]:
+    """Displacements of x -> M(x + u(x)) on the field's grid: (M x - x) + L u, with L the linear part of M."""
+    rotated = field.vectors_kji.astype(np.float64) @ matrix[:3, :3].T
+    return (affine_displacements(matrix, field.grid) + rotated).astype(np.float32)
 
 
 def to_sitk_transform(transform: Transform) -> sitk.Transform:
     """The fixed-to-moving map for SimpleITK's resamplers and transform files, LPS.
 
-    Rigid and affine maps become an AffineTransform. A deformable one becomes a CompositeTransform of the affine
-    part and a displacement field that is applied before it, so that points beyond the fixed grid still move with
-    the affine part.
+    Rigid and affine maps become an AffineTransform. A deformable map becomes a CompositeTransform of the affine part
+    and a displacement field that is applied first, so that points beyond the fixed grid still follow the affine part.
     """
     import SimpleITK as sitk
 

@@ -1,8 +1,8 @@
-"""Transform files that ITK, SimpleITK and Slicer read as they are, and reading them back.
+"""Reads and writes transform files, compatible with ITK, SimpleITK and Slicer.
 
-Displacement fields: .nrrd, .nhdr, .nii, .nii.gz, .mha, .mhd, vectors in mm, LPS. NRRD carries the displacement intent
-(1006) and says that the field resamples; NIfTI carries the vector intent (1007), whose components ITK, ANTs and Slicer
-take as LPS. ITK transforms: .h5, .hdf5, .tfm, .txt.
+Displacement fields: .nrrd, .nhdr, .nii, .nii.gz, .mha, .mhd, vectors in LPS mm. NRRD files have the displacement intent
+(1006) and are marked as resampling fields; NIfTI files have the vector intent (1007), which ITK, ANTs and Slicer
+interpret as LPS. ITK transforms: .h5, .hdf5, .tfm, .txt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats, Grid
-from Tell2RegLib.space.image_files import check_small_letters, read_image, whole_file, write_image
+from Tell2RegLib.space.image_files import check_lower_case_ending, complete_file, read_image, write_image
 from Tell2RegLib.space.inversion import invert_field
 from Tell2RegLib.space.transform import Transform, affine_transform, invertible, to_sitk_transform
 from Tell2RegLib.space.volume import array_of, grid_of, to_simpleitk
@@ -26,10 +26,10 @@ DISPLACEMENT_INTENT = "1006"
 
 
 def write_field(field: DisplacementField, path: str | Path) -> None:
-    """Write a displacement field as a vector image that says what it is.
+    """Write a displacement field as a vector image, marked as a displacement field.
 
     Raises:
-        OutputError: the ending is not one of `FIELD_ENDINGS`, or the file cannot be written.
+        OutputError: the extension is not one of `FIELD_ENDINGS`, or the file cannot be written.
     """
     _check_ending(path, FIELD_ENDINGS)
     image = to_simpleitk(field.vectors_kji, field.grid)
@@ -48,30 +48,30 @@ def read_field(path: str | Path) -> DisplacementField:
     image = read_image(path)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
         raise InputError(
-            f"'{path}' is no displacement field: it is {image.GetDimension()}-D with "
-            f"{image.GetNumberOfComponentsPerPixel()} value(s) per voxel, but 3-D with 3 is needed."
+            f"'{path}' is not a displacement field: it is {image.GetDimension()}-D with "
+            f"{image.GetNumberOfComponentsPerPixel()} value(s) per voxel, but 3-D with 3 values is needed."
         )
     return DisplacementField(array_of(image).astype(np.float32), grid_of(image))
 
 
 def write_transform(transform: Transform, path: str | Path) -> None:
-    """Write the fixed-to-moving map: a field or an ITK transform, as the ending says.
+    """Write the fixed-to-moving map as a displacement field or an ITK transform, depending on the extension.
 
     Raises:
-        OutputError: an unknown ending, or the file cannot be written.
+        OutputError: an unknown extension, or the file cannot be written.
     """
     path = Path(path)
     _check_ending(path, FIELD_ENDINGS + ITK_ENDINGS)
     if path.name.lower().endswith(FIELD_ENDINGS):
         write_field(transform.fixed_to_moving, path)
         return
-    # A disk that fills up under HDF5 takes the whole process down.
+    # HDF5 crashes the process when the disk fills up.
     reserve = transform.fixed_to_moving.vectors_kji.size * 8 if path.suffix.lower() in (".h5", ".hdf5") else 0
-    with whole_file(path, reserve):
+    with complete_file(path, reserve):
         itk = to_sitk_transform(transform)
         sitk.WriteTransform(itk, str(path))
-        if path.suffix.lower() in (".tfm", ".txt") and not _text_is_whole(path, itk):
-            raise RuntimeError("ITK writes text to a full disk without a word.")
+        if path.suffix.lower() in (".tfm", ".txt") and not _is_complete_text(path, itk):
+            raise RuntimeError("ITK writes text to a full disk without an error.")
 
 
 def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Transform:
@@ -79,8 +79,8 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
 
     Args:
         path: a file of `FIELD_ENDINGS` or `ITK_ENDINGS`.
-        fixed_grid: where the forward field is wanted; a field file keeps its own grid.
-        moving_grid: where the inverse is wanted.
+        fixed_grid: the grid of the forward field; the field of a file keeps the file's grid.
+        moving_grid: the grid of the inverse.
 
     Raises:
         InputError: missing, unreadable, or not a map of 3-D points.
@@ -102,20 +102,20 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
     try:
         field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
     except RuntimeError as error:
-        raise InputError(f"'{path}' cannot be used as a map of points; is the file whole?") from error
-    found = _first_affine(itk)
-    affine = invertible(fit_affine(field) if found is None else found)
+        raise InputError(f"'{path}' cannot be used as a map of points. Check that the file is complete.") from error
+    affine_part = _first_affine(itk)
+    affine = invertible(fit_affine(field) if affine_part is None else affine_part)
     return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
 
 
 def fit_affine(field: DisplacementField) -> Floats:
-    """The affine map (4 x 4, LPS) nearest to a field in least squares over its voxels, every fourth one per axis."""
+    """The least-squares affine map (4 x 4, LPS) of a field, over every fourth voxel per axis."""
     step = tuple(slice(None, None, 4 if n > 8 else 1) for n in field.grid.shape_kji)
     k, j, i = np.meshgrid(*(np.arange(n)[s] for n, s in zip(field.grid.shape_kji, step, strict=True)), indexing="ij")
     points = field.grid.index_to_lps(np.stack([i, j, k], axis=-1)).reshape(-1, 3)
     shifts = field.vectors_kji[step].reshape(-1, 3).astype(np.float64)
     centre = points.mean(axis=0)
-    # Displacements, not images: along an axis of one voxel, of which nothing is known, the map is then the identity.
+    # Fitted to displacements, not positions: along an axis of one voxel, the map is then the identity.
     linear, *_ = np.linalg.lstsq(points - centre, shifts - shifts.mean(axis=0), rcond=None)
     matrix = np.eye(4)
     matrix[:3, :3] += linear.T
@@ -124,21 +124,21 @@ def fit_affine(field: DisplacementField) -> Floats:
 
 
 def _check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
-    check_small_letters(Path(path))
+    check_lower_case_ending(Path(path))
     if not Path(path).name.lower().endswith(endings):
-        raise OutputError(f"'{path}' has no ending of a transform file; use one of {', '.join(endings)}.")
+        raise OutputError(f"'{path}' does not have the extension of a transform file. Use one of {', '.join(endings)}.")
 
 
-def _text_is_whole(path: Path, itk: sitk.Transform) -> bool:
-    """Every transform ends with a line of fixed parameters."""
-    number = 1
+def _is_complete_text(path: Path, itk: sitk.Transform) -> bool:
+    """Whether a text file contains all transforms; each ends with a line of fixed parameters."""
+    transform_count = 1
     if itk.GetTransformEnum() == sitk.sitkComposite:
-        number = sitk.CompositeTransform(itk).GetNumberOfTransforms()
-    line, found = b"", 0
+        transform_count = sitk.CompositeTransform(itk).GetNumberOfTransforms()
+    line, parameter_lines = b"", 0
     with path.open("rb") as stream:
         for line in stream:
-            found += line.startswith(b"FixedParameters:")
-    return found == number and line.endswith(b"\n")
+            parameter_lines += line.startswith(b"FixedParameters:")
+    return parameter_lines == transform_count and line.endswith(b"\n")
 
 
 def _read_itk(path: Path) -> sitk.Transform:

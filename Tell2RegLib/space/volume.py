@@ -1,6 +1,6 @@
-"""Volumes: images in and out, and the axial working grid with its 8-bit slices.
+"""Volumes: reading, writing, resampling, and the axial working grid with its 8-bit slices.
 
-The only file of the library that turns SimpleITK images into arrays and back (a test holds that).
+The only file of the library that converts between SimpleITK images and arrays (checked by a test).
 Space is LPS mm, arrays are (k, j, i): docs/coordinates.md.
 """
 
@@ -28,8 +28,8 @@ CLIP_PERCENTILES = (0.5, 99.5)
 """Intensity window of the 8-bit slices (method.md section 3)."""
 
 
-MOST_WORKING_VOXELS = 10**9
-"""Of the slices that networks look at: a whole body at 0.5 mm."""
+MAX_WORKING_VOXELS = 10**9
+"""Maximum size of the working grid: a whole body at 0.5 mm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,11 @@ class Volume:
 
     Args:
         array_kji: values, (K, J, I), any real dtype; kept read-only, not copied.
-        grid: where the voxels are.
-        name: what to call it in messages and reports.
+        grid: the grid of the voxels.
+        name: name used in messages and reports.
 
     Raises:
-        GeometryError: when the array's shape is not the grid's.
+        GeometryError: the array's shape is not that of the grid.
     """
 
     array_kji: NDArray
@@ -60,7 +60,7 @@ class Volume:
         object.__setattr__(self, "array_kji", view)
 
     def with_array(self, array_kji: NDArray) -> Volume:
-        """The same grid and name with other values."""
+        """A volume with the same grid and name and other values (K, J, I)."""
         return replace(self, array_kji=array_kji)
 
 
@@ -68,7 +68,7 @@ class Volume:
 
 
 def to_simpleitk(array_kji: NDArray, grid: Grid) -> sitk.Image:
-    """An image of scalars (K, J, I) or vectors (K, J, I, C) on the grid; the values are copied."""
+    """A SimpleITK image of scalars (K, J, I) or vectors (K, J, I, C) on a grid; the values are copied."""
     import SimpleITK as sitk
 
     array = np.asarray(array_kji)
@@ -96,13 +96,14 @@ def array_of(image: sitk.Image) -> NDArray:
 
 
 def from_simpleitk(image: sitk.Image, name: str = "volume") -> Volume:
-    """A checked volume from a SimpleITK image.
+    """Convert a SimpleITK image to a validated volume.
 
-    4-D images of one frame lose that axis, NaN and infinite values become the smallest finite value (logged).
+    The fourth axis of a 4-D image with one frame is removed. NaN and infinite values are replaced by the smallest
+    finite value (logged).
 
     Raises:
-        InputError: 2-D, several frames, several components per voxel, complex, empty or nothing finite.
-        GeometryError: spacing or direction that cannot be used.
+        InputError: 2-D, several frames, several components per voxel, complex, empty, or without finite values.
+        GeometryError: an unusable spacing or direction.
     """
     image = _as_3d_scalar(image, name)
     array = array_of(image)
@@ -110,7 +111,7 @@ def from_simpleitk(image: sitk.Image, name: str = "volume") -> Volume:
         array = _finite(array, name)
     low, high = array.min(), array.max()
     if low == high:
-        log.warning("'%s' is constant: every voxel is %s. Nothing can be seen in it.", name, low)
+        log.warning("'%s' is constant: every voxel is %s. It shows no structures.", name, low)
     try:
         grid = grid_of(image)
     except GeometryError as error:
@@ -127,17 +128,17 @@ def _as_3d_scalar(image: sitk.Image, name: str) -> sitk.Image:
     if image.GetDimension() != 3:
         raise InputError(
             f"'{name}' is {image.GetDimension()}-D with size {image.GetSize()}, but a 3-D volume is needed."
-            + (" Choose one frame of it and save that." if image.GetDimension() == 4 else "")
+            + (" Extract one frame and save it as a file." if image.GetDimension() == 4 else "")
         )
     if min(image.GetSize()) < 2:
         raise InputError(f"'{name}' is a single slice (size {image.GetSize()}), but a 3-D volume is needed.")
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
             f"'{name}' has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or vectors), but one is "
-            "needed. Choose one component of it and save that."
+            "needed. Extract one component and save it as a file."
         )
     if "complex" in image.GetPixelIDTypeAsString():
-        raise InputError(f"'{name}' holds complex numbers. Save its magnitude and use that.")
+        raise InputError(f"'{name}' contains complex numbers. Save its magnitude and use that.")
     return image
 
 
@@ -146,9 +147,9 @@ def _finite(array: NDArray, name: str) -> NDArray:
     if finite.all():
         return array
     if not finite.any():
-        raise InputError(f"'{name}' holds no finite value: every voxel is NaN or infinite.")
+        raise InputError(f"'{name}' contains no finite value: every voxel is NaN or infinite.")
     lowest = array[finite].min()
-    log.warning("'%s': %d NaN or infinite voxels are taken as %g.", name, int((~finite).sum()), lowest)
+    log.warning("'%s': %d NaN or infinite voxels were replaced by %g.", name, int((~finite).sum()), lowest)
     return np.where(finite, array, lowest)
 
 
@@ -166,7 +167,7 @@ def read_volume(path: str | Path) -> Volume:
 
 
 def write_volume(volume: Volume, path: str | Path) -> None:
-    """Write a volume; the file's ending chooses the format (see `write_image`)."""
+    """Write a volume in the format given by the file's extension (see `write_image`)."""
     write_image(to_simpleitk(volume.array_kji, volume.grid), path)
 
 
@@ -174,54 +175,55 @@ def write_volume(volume: Volume, path: str | Path) -> None:
 
 
 def working_grid(grid: Grid, spacing_mm: float = 1.0, slice_spacing_mm: float | None = None) -> Grid:
-    """The grid on which networks look at a volume: slices as axial as its own axes allow, isotropic in plane.
+    """The grid of the slices that networks process: as axial as the volume's axes allow, isotropic in plane.
 
-    The volume's own axes are permuted and flipped so that i, j, k run to Left, Posterior, Superior as nearly as
-    possible; an oblique volume keeps its obliquity, so that slices have no empty corners.
+    The axes of the volume are permuted and flipped so that i, j, k point to Left, Posterior, Superior as closely as
+    possible; an oblique volume stays oblique, so that slices have no empty corners.
 
     Args:
         grid: the volume's grid.
         spacing_mm: in-plane spacing (method.md section 3: 1 mm).
-        slice_spacing_mm: distance of slices; the larger of `spacing_mm` and the volume's own when None.
+        slice_spacing_mm: distance between slices; when None, the larger of `spacing_mm` and the volume's spacing.
 
     Returns:
         A right-handed grid that covers the volume's voxels.
 
     Raises:
-        GeometryError: a spacing that is not positive, or so fine that the slices would fill the memory.
+        GeometryError: a spacing that is not positive, or too fine for the memory.
     """
     if not spacing_mm > 0 or (slice_spacing_mm is not None and not slice_spacing_mm > 0):
         raise GeometryError(f"Working spacing must be positive, not {spacing_mm} and {slice_spacing_mm}.")
     matrix = grid.index_to_lps_matrix[:3, :3]
     axes = _closest_axes(matrix)
-    directions = np.stack([np.sign(matrix[lps, own]) * matrix[:, own] for lps, own in enumerate(axes)], axis=1)
-    own_spacing = np.linalg.norm(directions, axis=0)
+    directions = np.stack([np.sign(matrix[lps, axis]) * matrix[:, axis] for lps, axis in enumerate(axes)], axis=1)
+    voxel_spacing = np.linalg.norm(directions, axis=0)
     if slice_spacing_mm is None:
-        slice_spacing_mm = max(spacing_mm, float(own_spacing[2]))
+        slice_spacing_mm = max(spacing_mm, float(voxel_spacing[2]))
     spacing = np.array([spacing_mm, spacing_mm, slice_spacing_mm])
-    extent = (np.asarray(grid.size_xyz)[axes] - 1) * own_spacing
+    extent = (np.asarray(grid.size_xyz)[axes] - 1) * voxel_spacing
     size_float = np.round(extent / spacing) + 1
     _check_working_size(float(size_float.prod()), spacing_mm)
     size = size_float.astype(int)
-    unit = directions / own_spacing
+    unit_directions = directions / voxel_spacing
     centre = grid.index_to_lps((np.asarray(grid.size_xyz) - 1) / 2)
-    origin = centre - unit @ (spacing * (size - 1) / 2)
-    return Grid(tuple(size), tuple(spacing), tuple(origin), tuple(unit.ravel()))  # type: ignore[arg-type]
+    origin = centre - unit_directions @ (spacing * (size - 1) / 2)
+    return Grid(tuple(size), tuple(spacing), tuple(origin), tuple(unit_directions.ravel()))  # type: ignore[arg-type]
 
 
 def _check_working_size(voxels: float, spacing_mm: float) -> None:
-    if voxels > MOST_WORKING_VOXELS:
-        enough = spacing_mm * math.sqrt(voxels / MOST_WORKING_VOXELS)
-        digit = 10.0 ** math.floor(math.log10(enough))
+    if voxels > MAX_WORKING_VOXELS:
+        minimum_mm = spacing_mm * math.sqrt(voxels / MAX_WORKING_VOXELS)
+        digit = 10.0 ** math.floor(math.log10(minimum_mm))
         raise GeometryError(
             f"At a spacing of {spacing_mm:g} mm the slices would have {voxels:.2g} voxels, but at most "
-            f"{MOST_WORKING_VOXELS:.0e} are possible. Choose a spacing of {math.ceil(enough / digit) * digit:g} mm or "
+            f"{MAX_WORKING_VOXELS:.0e} are possible. Choose a spacing of {math.ceil(minimum_mm / digit) * digit:g} mm "
+            "or "
             "more."
         )
 
 
 def _closest_axes(matrix: NDArray) -> list[int]:
-    """For x, y, z in turn, which of i, j, k runs most nearly along it (one to one)."""
+    """For each of x, y, z, the index of the voxel axis most nearly parallel to it (one to one)."""
     from scipy.optimize import linear_sum_assignment
 
     alignment = np.abs(matrix / np.linalg.norm(matrix, axis=0))
@@ -229,7 +231,7 @@ def _closest_axes(matrix: NDArray) -> list[int]:
 
 
 def resample(volume: Volume, grid: Grid, *, nearest: bool = False) -> Volume:
-    """Values of a volume on another grid; outside the volume the smallest value of it."""
+    """Resample a volume to another grid; outside the volume, its smallest value."""
     import SimpleITK as sitk
 
     image = to_simpleitk(volume.array_kji, volume.grid)
@@ -241,7 +243,7 @@ def resample(volume: Volume, grid: Grid, *, nearest: bool = False) -> Volume:
 
 
 def set_reference(resampler: sitk.ResampleImageFilter, grid: Grid) -> None:
-    """Make a SimpleITK resampler write on the grid."""
+    """Set a grid as the output grid of a SimpleITK resampler."""
     resampler.SetSize(grid.size_xyz)
     resampler.SetOutputSpacing(grid.spacing_mm)
     resampler.SetOutputOrigin(grid.origin_lps_mm)
@@ -249,7 +251,7 @@ def set_reference(resampler: sitk.ResampleImageFilter, grid: Grid) -> None:
 
 
 def to_uint8(volume: Volume) -> Volume:
-    """Intensities between the 0.5 and 99.5 percentiles as 0..255 (method.md section 3); a constant volume is 0."""
+    """Scale intensities between the 0.5 and 99.5 percentiles to 0..255 (method.md section 3); 0 if constant."""
     array = volume.array_kji.astype(np.float32)
     low, high = np.percentile(array, CLIP_PERCENTILES)
     if high <= low:
@@ -259,5 +261,5 @@ def to_uint8(volume: Volume) -> Volume:
 
 
 def axial_slices(volume: Volume, spacing_mm: float = 1.0, slice_spacing_mm: float | None = None) -> Volume:
-    """The volume on its working grid with 8-bit values: `array_kji[k]` is what a network sees as slice k."""
+    """The volume on its working grid with 8-bit values; `array_kji[k]` is slice k as a network receives it."""
     return to_uint8(resample(volume, working_grid(volume.grid, spacing_mm, slice_spacing_mm)))

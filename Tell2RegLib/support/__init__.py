@@ -1,1 +1,1 @@
-"""What every room may use: version, hashes, resources, memory of the system, progress and cancelling."""
+"""Shared by all packages: version, hashes, resources, system memory, settings, device, progress and cancel."""

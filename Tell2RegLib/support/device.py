@@ -1,4 +1,4 @@
-"""The grammar of a device, in one place: auto, cpu, cuda or cuda:N."""
+"""The grammar of compute devices: auto, cpu, cuda or cuda:N."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 def check_device(value: Any) -> str:
-    """The words of what is allowed; empty when the value is a device (the form that `setting(check=...)` takes)."""
+    """A description of the allowed values, or "" if the value is a device; for `setting(check=...)`."""
     return "" if isinstance(value, str) and _DEVICE.fullmatch(value) else GRAMMAR
 
 
@@ -20,8 +20,8 @@ def choose_device(name: str) -> str:
     """The torch device for "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        InputError: another word.
-        ResourceError: a CUDA device that is not there.
+        InputError: another value.
+        ResourceError: a CUDA device that is not available.
     """
     if check_device(name):
         raise InputError(f"There is no device '{name}'; use {GRAMMAR}.")

@@ -1,4 +1,4 @@
-"""The stages of a run: how long each took, how far it is, and whether the user wants to stop."""
+"""Stages of a run: timing, progress and cancel, and the types of the callbacks for them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from Tell2RegLib.errors import Cancelled
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
+StepProgress = Callable[[int, int], None]
+"""Called with (done, total) within one stage; may raise `Cancelled`."""
+Check = Callable[[], None]
+"""Called often during long work; raises `Cancelled` to stop it."""
 
 
 class ProgressTracker:
-    """Times stages and passes progress and cancel on.
+    """Measures the time of stages, reports progress and checks for cancel.
 
     Args:
-        progress: told how far each stage is.
-        cancelled: asked often; True stops the run.
+        progress: called with (stage, done, total).
+        cancelled: called often; returns True to stop the run.
     """
 
     def __init__(self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None) -> None:
@@ -27,32 +31,32 @@ class ProgressTracker:
         self._seconds: dict[str, float] = {}
 
     def check(self) -> None:
-        """Stop here if the user wants to.
+        """Raise `Cancelled` if the run is to stop.
 
         Raises:
-            Cancelled: he does.
+            Cancelled: `cancelled` returned True.
         """
         if self._cancelled and self._cancelled():
             raise Cancelled
 
-    def tell(self, stage: str, done: int, total: int) -> None:
-        """How far a stage is; checks as well."""
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Report the progress of a stage, and check for cancel."""
         self.check()
         if self._progress:
             self._progress(stage, done, total)
 
     def part(self, stage: str, number: int, count: int) -> Callable[[int, int], None]:
-        """Told (done, total) of one of several equal parts of a stage, tells of the whole stage."""
-        return lambda done, total: self.tell(stage, number * total + done, count * total)
+        """A callback that converts (done, total) of one of `count` equal parts into the progress of the whole stage."""
+        return lambda done, total: self.report(stage, number * total + done, count * total)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; entered twice, its seconds add up."""
+        """Context that measures the time of a stage; repeated use adds up."""
         start = time.perf_counter()
-        self.tell(name, 0, 1)
+        self.report(name, 0, 1)
         yield
         self._seconds[name] = round(self._seconds.get(name, 0.0) + time.perf_counter() - start, 3)
-        self.tell(name, 1, 1)
+        self.report(name, 1, 1)
 
     def timing(self) -> dict[str, float]:
         """Seconds per stage, and "total" since the start."""

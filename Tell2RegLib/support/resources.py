@@ -1,6 +1,6 @@
-"""Where the project's data files are: the catalogue of models, the demo weights.
+"""Locates the project's data files: the catalogue of models, the demo weights.
 
-In the source tree they lie in `Resources`, beside `Tell2RegLib`; an installed library, from a wheel or in Slicer, has
+In the source tree they are in `Resources`, next to `Tell2RegLib`; an installed library, from a wheel or in Slicer, has
 them inside the package, as `Tell2RegLib/Resources`.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from Tell2RegLib.errors import InputError, ResourceError
 
 MARK = "Models.json"
-"""The file by which the folder is known."""
+"""The file that identifies the folder."""
 
 
 def resource_path(name: str) -> Path:
@@ -21,20 +21,20 @@ def resource_path(name: str) -> Path:
         name: relative to the folder, with forward slashes: "DemoWeights/detector.safetensors".
 
     Raises:
-        InputError: the name leads out of the folder.
-        ResourceError: the folder is not there.
+        InputError: the name points outside the folder.
+        ResourceError: the folder is missing.
     """
-    parts = PurePosixPath(name).parts
-    if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
+    path_parts = PurePosixPath(name).parts
+    if not path_parts or PurePosixPath(name).is_absolute() or ".." in path_parts or "\\" in name or ":" in name:
         raise InputError(f"'{name}' is not the name of a file among Tell2Reg's resources.")
-    return resource_folder().joinpath(*parts)
+    return resource_folder().joinpath(*path_parts)
 
 
 def resource_folder(package: Path | None = None) -> Path:
     """The folder of the data files.
 
     Args:
-        package: the folder of the package; this one's, unless told otherwise.
+        package: the folder of the package; by default that of this library.
 
     Raises:
         ResourceError: neither the source tree nor the installation has it.

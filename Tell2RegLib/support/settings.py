@@ -26,15 +26,15 @@ _KEY = "Tell2Reg.setting"
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, as it was declared.
+    """The declaration of one setting.
 
     Args:
-        name: of the field.
-        default: what it is when nobody says otherwise; None where the value then follows from something else.
-        help: one line for a person, a full sentence or a phrase with a full stop.
-        unit: "mm" for example; empty for numbers without one and for words.
-        low, high: the least and the largest value, both allowed; None where there is no bound.
-        above, below: bounds that are not allowed themselves.
+        name: name of the field.
+        default: default value; None where the value is then derived from something else.
+        help: one line for display, a sentence or a phrase with a full stop.
+        unit: such as "mm"; empty for text and for numbers without a unit.
+        low, high: inclusive bounds; None for no bound.
+        above, below: exclusive bounds.
         whole: whether a number must be whole.
         choices: the words that are allowed; empty for any, and for numbers.
         check: for other values that are no numbers: the words of what is allowed, or "" when the value is.
@@ -70,7 +70,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """The range in words, as in "a number above 0 and at most 50 mm"."""
+        """The range as text, such as "a number above 0 and at most 50 mm"."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         bounds = (
@@ -79,9 +79,9 @@ class Setting:
             ("at most {:g}", self.high),
             ("below {:g}", self.below),
         )
-        words = " and ".join(text.format(bound) for text, bound in bounds if bound is not None)
+        bounds_text = " and ".join(text.format(bound) for text, bound in bounds if bound is not None)
         kind = "a whole number" if self.whole else "a number"
-        return " ".join(part for part in (kind, words, self.unit) if part)
+        return " ".join(text_part for text_part in (kind, bounds_text, self.unit) if text_part)
 
     def problem(self, value: Any) -> str:
         """What is wrong with a value, one sentence: which setting, the value, and what is allowed; "" when it fits."""
@@ -110,7 +110,7 @@ class Setting:
 
     @property
     def is_no_number(self) -> bool:
-        """Whether the setting is declared without a range: words, yes or no, or several numbers."""
+        """Whether the setting is declared without a range: text, yes or no, or several numbers."""
         return not self.whole and all(bound is None for bound in (self.low, self.high, self.above, self.below))
 
     # --- how it is offered ---
@@ -167,50 +167,54 @@ class Setting:
         return replace(self, low=low, high=high, above=None, below=None)
 
 
-def setting(default: Any, help: str, **more: Any) -> Any:
+def setting(default: Any, help: str, **properties: Any) -> Any:
     """A field of a settings class; the arguments are those of `Setting`."""
-    return field(default=default, metadata={_KEY: {"help": help, **more}})
+    return field(default=default, metadata={_KEY: {"help": help, **properties}})
 
 
 def settings_of(settings: Any) -> tuple[Setting, ...]:
     """Every setting of a class or of one of its values, in the order of their declaration."""
     return tuple(
-        Setting(name=one.name, default=None if one.default is MISSING else one.default, **one.metadata[_KEY])
-        for one in fields(settings)
-        if _KEY in one.metadata
+        Setting(
+            name=declared_field.name,
+            default=None if declared_field.default is MISSING else declared_field.default,
+            **declared_field.metadata[_KEY],
+        )
+        for declared_field in fields(settings)
+        if _KEY in declared_field.metadata
     )
 
 
 def offered_settings(settings: Any) -> tuple[Setting, ...]:
     """Those that the terminal offers."""
-    return tuple(one for one in settings_of(settings) if not one.expert)
+    return tuple(declared for declared in settings_of(settings) if not declared.expert)
 
 
 def panel_settings(settings: Any) -> tuple[Setting, ...]:
     """Those that Slicer's parameter node and panel offer."""
-    return tuple(one for one in offered_settings(settings) if one.panel)
+    return tuple(declared for declared in offered_settings(settings) if declared.panel)
 
 
 def setting_of(settings: Any, name: str) -> Setting:
     """One setting by its name."""
-    return next(one for one in settings_of(settings) if one.name == name)
+    return next(declared for declared in settings_of(settings) if declared.name == name)
 
 
 def check_settings(value: Any) -> None:
     """Check every setting of a value against its declaration.
 
     Raises:
-        InputError: the first that is out of its range.
+        InputError: a setting is out of its range; names the first one.
     """
-    for one in settings_of(value):
-        problem = one.problem(getattr(value, one.name))
+    for declared in settings_of(value):
+        problem = declared.problem(getattr(value, declared.name))
         if problem:
             raise InputError(problem)
 
 
 def recorded(value: Any) -> dict[str, Any]:
     """Every setting of a value by its name, for a record; of paths their names alone, and nothing for None."""
-    values = {one.name: getattr(value, one.name) for one in settings_of(value)}
+    values = {declared.name: getattr(value, declared.name) for declared in settings_of(value)}
     return {
         name: content.name if isinstance(content, PurePath) else content
         for name, content in values.items()

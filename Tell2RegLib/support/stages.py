@@ -61,8 +61,8 @@ def stage_label(name: str) -> str:
     >>> stage_label("fit"), stage_label("download sam-vit-b"), stage_label("spots")
     ('Fitting the transform', 'Downloading sam-vit-b', 'spots')
     """
-    stage, *rest = name.split(" ", 1)
-    return " ".join([STAGES[stage].label if stage in STAGES else stage, *rest])
+    stage, *detail = name.split(" ", 1)
+    return " ".join([STAGES[stage].label if stage in STAGES else stage, *detail])
 
 
 def stage_share(name: str) -> float:

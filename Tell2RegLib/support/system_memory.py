@@ -1,4 +1,4 @@
-"""How much memory the system has, and how much of it a program may still take."""
+"""The total and the available memory of the system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def system_memory() -> tuple[int | None, int | None]:
-    """Bytes of memory in all, and free; None where the system does not say."""
+    """Total and available memory in bytes; None where the system does not report them."""
     if sys.platform == "win32":
         return _windows_memory()
     total = available = None

@@ -1,3 +1,3 @@
-"""The version, in the one place that holds it."""
+"""The version of the library; its only definition."""
 
 __version__ = "0.1.0"

@@ -59,16 +59,16 @@ def _detector(cache: Path) -> None:
 
     first: list[Run] = [(schedule, {}, LEARNT_FROM) for schedule in DETECTOR]
     last: list[Run] = [(schedule, {}, (*LEARNT_FROM, *LACKING)) for schedule in DETECTOR_LAST]
-    _in_turn(train_detector, [*first, *last], cache, "detector")
+    _run_sequentially(train_detector, [*first, *last], cache, "detector")
 
 
 def _segmenter(cache: Path) -> None:
     from Tell2RegLib.training.segmenter import train_segmenter
 
-    _in_turn(train_segmenter, [(*run, LEARNT_FROM) for run in SEGMENTER], cache, "segmenter")
+    _run_sequentially(train_segmenter, [(*run, LEARNT_FROM) for run in SEGMENTER], cache, "segmenter")
 
 
-def _in_turn(train: Callable[..., Any], runs: Sequence[Run], cache: Path, name: str) -> None:
+def _run_sequentially(train: Callable[..., Any], runs: Sequence[Run], cache: Path, name: str) -> None:
     """One run after the other; the last leaves `name`.pt."""
     validation, start = _slices(CHOSEN_BY, cache), None
     for n, (schedule, options, seeds) in enumerate(runs, start=1):
@@ -107,12 +107,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m Tell2RegLib.training", description=__doc__)
     parser.add_argument("step", nargs="?", default="all", choices=[*STEPS, "all"])
     parser.add_argument("--cache", type=Path, default=Path("out/training"), help="scratch folder, about 2 GB")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)  # the same sums in the same order; train both networks side by side to use two cores
     for name, step in STEPS.items():
-        if asked.step in (name, "all"):
+        if arguments.step in (name, "all"):
             log.info("%s ...", name)
-            step(asked.cache)
+            step(arguments.cache)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ class Amount:
     """How much is changed at most, either way.
 
     Args:
-        turn_deg, shift, scale: of the picture; shift as a share of its sides, scale as a factor's logarithm.
+        rotation_deg, shift, scale: of the picture; shift as a share of its sides, scale as a factor's logarithm.
         plain: share of slices whose place stays as it is.
         mirror: share of slices that are mirrored left to right.
     """
 
-    turn_deg: float = 8.0
+    rotation_deg: float = 8.0
     shift: float = 0.07
     scale: float = 0.16
     plain: float = 0.2
@@ -54,15 +54,15 @@ def augmented(
     matrices = [_matrix(rng, amount, images.shape[1:], bool(flip)) for flip in mirrored]
     theta = torch.from_numpy(np.stack(matrices))
     picture = torch.from_numpy(images).float()[:, None]
-    truth = torch.from_numpy(labels).float()[:, None]
+    label_maps = torch.from_numpy(labels).float()[:, None]
     picture = F.grid_sample(picture, F.affine_grid(theta, list(picture.shape), False), align_corners=False)
-    truth = F.grid_sample(
-        truth, F.affine_grid(theta, list(truth.shape), False), mode="nearest", align_corners=False
+    label_maps = F.grid_sample(
+        label_maps, F.affine_grid(theta, list(label_maps.shape), False), mode="nearest", align_corners=False
     ).to(torch.uint8)[:, 0]
     swap = torch.tensor(MIRRORED, dtype=torch.uint8)
     for n in np.flatnonzero(mirrored):
-        truth[n] = swap[truth[n].long()]
-    return _seen_differently(picture, rng), truth
+        label_maps[n] = swap[label_maps[n].long()]
+    return _with_changed_intensities(picture, rng), label_maps
 
 
 def _matrix(rng: np.random.Generator, amount: Amount, size: tuple[int, ...], flip: bool) -> NDArray[np.float32]:
@@ -70,17 +70,17 @@ def _matrix(rng: np.random.Generator, amount: Amount, size: tuple[int, ...], fli
     if rng.random() < amount.plain:
         linear, shift = np.eye(2), np.zeros(2)
     else:
-        angle = np.deg2rad(rng.uniform(-1, 1) * amount.turn_deg)
+        angle = np.deg2rad(rng.uniform(-1, 1) * amount.rotation_deg)
         aspect = size[1] / size[0]
-        turn = np.array([[np.cos(angle), -np.sin(angle) / aspect], [np.sin(angle) * aspect, np.cos(angle)]])
-        linear = turn * np.exp(rng.uniform(-1, 1) * amount.scale) * np.exp(rng.uniform(-0.05, 0.05, (1, 2)))
+        rotation_matrix = np.array([[np.cos(angle), -np.sin(angle) / aspect], [np.sin(angle) * aspect, np.cos(angle)]])
+        linear = rotation_matrix * np.exp(rng.uniform(-1, 1) * amount.scale) * np.exp(rng.uniform(-0.05, 0.05, (1, 2)))
         shift = rng.uniform(-2, 2, 2) * amount.shift
     if flip:
         linear = linear @ np.diag([-1.0, 1.0])
     return np.concatenate([linear, shift[:, None]], axis=1).astype(np.float32)
 
 
-def _seen_differently(picture: Tensor, rng: np.random.Generator) -> Tensor:
+def _with_changed_intensities(picture: Tensor, rng: np.random.Generator) -> Tensor:
     """Another gamma, gain, offset and a little noise for each picture (B, 1, H, W) in 0..255."""
     import torch
 

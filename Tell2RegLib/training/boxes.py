@@ -13,17 +13,17 @@ def boxes_of(labels: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
     """(G, 4) left, top, right, bottom around each group's labels on a slice (J, I); zeros for one that is gone."""
     import torch
 
-    found = []
+    boxes = []
     rows, columns = labels.shape
     for group in groups:
         mask = torch.stack([labels == value for value in group]).any(0)
         down, across = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
         if len(down) == 0:
-            found.append(torch.zeros(4))
+            boxes.append(torch.zeros(4))
             continue
         left, right, top, bottom = across[0], across[-1] + 1, down[0], down[-1] + 1
-        found.append(torch.stack([left / columns, top / rows, right / columns, bottom / rows]))
-    return torch.stack(found) if found else torch.zeros(0, 4)
+        boxes.append(torch.stack([left / columns, top / rows, right / columns, bottom / rows]))
+    return torch.stack(boxes) if boxes else torch.zeros(0, 4)
 
 
 def to_corners(boxes: Tensor) -> Tensor:

@@ -118,10 +118,10 @@ def load_slices(seeds: Iterable[int], cache: Path, *, workers: int = 2) -> Slice
     if missing:
         with ProcessPoolExecutor(workers) as pool:
             list(pool.map(_write, missing, [cache] * len(missing)))
-    parts = []
+    files = []
     for seed in seeds:
         with np.load(cache / f"{seed}.npz") as file:
-            part = {name: file[name] for name in file.files}
-        absent = part["area"].max(axis=0, keepdims=True) == 0
-        parts.append(part | {"lacks": np.repeat(absent, len(part["area"]), axis=0)})
-    return SliceSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+            arrays = {name: file[name] for name in file.files}
+        absent = arrays["area"].max(axis=0, keepdims=True) == 0
+        files.append(arrays | {"lacks": np.repeat(absent, len(arrays["area"]), axis=0)})
+    return SliceSet(**{name: np.concatenate([arrays[name] for arrays in files]) for name in files[0]})

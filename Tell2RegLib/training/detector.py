@@ -16,7 +16,7 @@ from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import SliceSet
 from Tell2RegLib.training.detector_forward import answer, encode_captions
 from Tell2RegLib.training.detector_loss import Target, detector_loss
-from Tell2RegLib.training.detector_score import Tally, found_boxes
+from Tell2RegLib.training.detector_score import Tally, detected_boxes
 from Tell2RegLib.training.loop import Schedule, train
 from Tell2RegLib.training.sampling_matrix import fast_attention
 from Tell2RegLib.training.words import draw_captions, draw_near_misses, draw_prompt, draw_removed, draw_slices, truth
@@ -55,13 +55,13 @@ def targets_of(
     """Boxes of one slice and the tokens that ask for each; a box asked for in two ways is one box."""
     import torch
 
-    asked: dict[tuple[int, ...], Tensor] = {}
+    targets: dict[tuple[int, ...], Tensor] = {}
     for prompt, (first, last) in zip(caption, spans, strict=True):
         for group in truth(prompt, area) or ():
-            asked.setdefault(group, torch.zeros(tokens))[first:last] = 1
-    if not asked:
+            targets.setdefault(group, torch.zeros(tokens))[first:last] = 1
+    if not targets:
         return Target(torch.zeros(0, 4), torch.zeros(0, tokens))
-    return Target(boxes_of(labels, list(asked)), torch.stack(list(asked.values())))
+    return Target(boxes_of(labels, list(targets)), torch.stack(list(targets.values())))
 
 
 def train_detector(
@@ -81,15 +81,17 @@ def train_detector(
 
     def loss_of(rng: np.random.Generator, step: int) -> Tensor:
         joined = 0.7 if start is None and step < schedule.steps * 0.3 else 0.3
-        near = round(schedule.near_misses * schedule.batch)
-        missed, missing = draw_near_misses(rng, training.area, near)
-        gone, lacking = draw_removed(rng, training.area, training.lacks, round(schedule.removed * schedule.batch))
+        near_count = round(schedule.near_misses * schedule.batch)
+        missed, missing = draw_near_misses(rng, training.area, near_count)
+        removed, lacking = draw_removed(rng, training.area, training.lacks, round(schedule.removed * schedule.batch))
         absent = [*missing, *lacking]
-        plain = draw_slices(rng, training.area, schedule.batch - len(absent))
-        chosen = np.concatenate([missed, gone, plain])
+        plain_slices = draw_slices(rng, training.area, schedule.batch - len(absent))
+        chosen = np.concatenate([missed, removed, plain_slices])
         pictures, labels = augmented(training.small[chosen], training.labels[chosen], rng)
-        area = np.stack([np.bincount(one.ravel(), minlength=11) / one.size for one in labels.numpy()])
-        prompts = [caption for one in area for caption in draw_captions(rng, one, CAPTIONS, joined)]
+        area = np.stack(
+            [np.bincount(slice_labels.ravel(), minlength=11) / slice_labels.size for slice_labels in labels.numpy()]
+        )
+        prompts = [caption for slice_labels in area for caption in draw_captions(rng, slice_labels, CAPTIONS, joined)]
         prompts[: len(absent) * CAPTIONS : CAPTIONS] = [[draw_prompt(rng, name)] for name in absent]
         captions = encode_captions(prompts, tokenizer)
         tokens = captions.ids.shape[1]
@@ -100,10 +102,10 @@ def train_detector(
         return detector_loss(answer(network, normalized(pictures, config), captions), targets, captions.mask)
 
     def score(taught: torch.nn.Module) -> dict[str, Any]:
-        some = np.arange(0, len(validation), 9)
+        subset = np.arange(0, len(validation), 9)
         counts = Tally()
-        found = found_boxes(taught, tokenizer, validation, some, config=config)
-        counts.add(found, validation.labels[some], validation.area[some], 0.3)
+        boxes = detected_boxes(taught, tokenizer, validation, subset, config=config)
+        counts.add(boxes, validation.labels[subset], validation.area[subset], 0.3)
         return counts.summary()
 
     with warnings.catch_warnings(), fast_attention():

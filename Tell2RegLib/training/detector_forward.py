@@ -41,12 +41,12 @@ class Answers:
     Args:
         layers: the encoder's proposals, then each decoder layer.
         dense: the encoder's answer at every token.
-        places: (N, 2) centres of these tokens, 0..1.
+        positions: (N, 2) centres of these tokens, 0..1.
     """
 
     layers: list[Answer]
     dense: Answer
-    places: Tensor
+    positions: Tensor
 
 
 def encode_captions(prompts: Sequence[Sequence[str]], tokenizer: Any) -> Captions:
@@ -56,13 +56,13 @@ def encode_captions(prompts: Sequence[Sequence[str]], tokenizer: Any) -> Caption
     first, last, dot = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]", "."])
     rows, spans = [], []
     for caption in prompts:
-        row, where = [first], []
+        row, positions = [first], []
         for prompt in caption:
             tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            where.append((len(row), len(row) + len(tokens)))
+            positions.append((len(row), len(row) + len(tokens)))
             row += [*tokens, dot]
         rows.append([*row, last])
-        spans.append(where)
+        spans.append(positions)
     longest = max(len(row) for row in rows)
     ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[n < len(row) for n in range(longest)] for row in rows])

@@ -41,7 +41,7 @@ def detector_loss(answers: Answers, targets: Sequence[Target], mask: Tensor) -> 
         targets: as many.
         mask: (B, T) where tokens are.
     """
-    total = _dense_loss(answers.dense, answers.places, targets, mask) * DENSE
+    total = _dense_loss(answers.dense, answers.positions, targets, mask) * DENSE
     for layer in answers.layers:
         total = total + _matched_loss(layer, targets, mask)
     return total
@@ -50,19 +50,19 @@ def detector_loss(answers: Answers, targets: Sequence[Target], mask: Tensor) -> 
 def _matched_loss(layer: Answer, targets: Sequence[Target], mask: Tensor) -> Tensor:
     import torch
 
-    wanted = torch.zeros_like(layer.logits)
-    ours, theirs = [], []
+    labels = torch.zeros_like(layer.logits)
+    predicted, expected = [], []
     for n, target in enumerate(targets):
         if len(target.boxes) == 0:
             continue
         rows, columns = _match(layer.logits[n].detach(), layer.boxes[n].detach(), target)
-        wanted[n, rows] = target.tokens[columns]
-        ours.append(layer.boxes[n, rows])
-        theirs.append(target.boxes[columns])
+        labels[n, rows] = target.tokens[columns]
+        predicted.append(layer.boxes[n, rows])
+        expected.append(target.boxes[columns])
     count = max(1, sum(len(target.boxes) for target in targets))
-    loss = CLASS * focal(layer.logits, wanted, mask) / count
-    if ours:
-        loss = loss + _box_loss(torch.cat(ours), torch.cat(theirs)) / count
+    loss = CLASS * focal(layer.logits, labels, mask) / count
+    if predicted:
+        loss = loss + _box_loss(torch.cat(predicted), torch.cat(expected)) / count
     return loss
 
 
@@ -82,52 +82,52 @@ def _match(logits: Tensor, boxes: Tensor, target: Target) -> tuple[Tensor, Tenso
     return torch.from_numpy(rows), torch.from_numpy(columns)
 
 
-def _box_loss(boxes: Tensor, truth: Tensor) -> Tensor:
+def _box_loss(boxes: Tensor, true_boxes: Tensor) -> Tensor:
     """Sum over pairs of boxes (P, 4), the first as centre and size, the second as corners."""
-    distance = (boxes - to_centre_size(truth)).abs().sum()
-    return L1 * distance + GIOU * (1 - iou_and_giou(to_corners(boxes), truth)[1]).sum()
+    distance = (boxes - to_centre_size(true_boxes)).abs().sum()
+    return L1 * distance + GIOU * (1 - iou_and_giou(to_corners(boxes), true_boxes)[1]).sum()
 
 
-def focal(logits: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+def focal(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Sum of the sigmoid focal loss (alpha 0.25, gamma 2) of logits (B, Q, T) over tokens that are there (B, T)."""
     import torch.nn.functional as F
 
     logits = logits.masked_fill(~mask[:, None], -50.0)
     chance = logits.sigmoid()
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    missed = chance + wanted - 2 * chance * wanted
-    return ((0.75 - 0.5 * wanted) * entropy * missed**2).sum()
+    entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    missed = chance + labels - 2 * chance * labels
+    return ((0.75 - 0.5 * labels) * entropy * missed**2).sum()
 
 
-def _dense_loss(dense: Answer, places: Tensor, targets: Sequence[Target], mask: Tensor) -> Tensor:
+def _dense_loss(dense: Answer, positions: Tensor, targets: Sequence[Target], mask: Tensor) -> Tensor:
     """Every token near the middle of a box answers with that box."""
     import torch
 
-    wanted = torch.zeros_like(dense.logits)
-    ours, theirs = [], []
+    labels = torch.zeros_like(dense.logits)
+    predicted, expected = [], []
     for n, target in enumerate(targets):
         if len(target.boxes) == 0:
             continue
-        owner, near = _owners(places, target.boxes)
-        wanted[n, near] = target.tokens[owner[near]]
-        ours.append(dense.boxes[n, near])
-        theirs.append(target.boxes[owner[near]])
-    count = max(1, sum(len(part) for part in ours))
-    loss = CLASS * focal(dense.logits, wanted, mask) / count
-    if ours:
-        loss = loss + _box_loss(torch.cat(ours), torch.cat(theirs)) / count
+        owner, is_near = _owners(positions, target.boxes)
+        labels[n, is_near] = target.tokens[owner[is_near]]
+        predicted.append(dense.boxes[n, is_near])
+        expected.append(target.boxes[owner[is_near]])
+    count = max(1, sum(len(part) for part in predicted))
+    loss = CLASS * focal(dense.logits, labels, mask) / count
+    if predicted:
+        loss = loss + _box_loss(torch.cat(predicted), torch.cat(expected)) / count
     return loss
 
 
-def _owners(places: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+def _owners(positions: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """For tokens at places (N, 2): the nearest of the boxes (G, 4), and whether the token lies in its middle."""
     box = to_centre_size(boxes)
-    offset = (places[:, None] - box[None, :, :2]).abs() / box[None, :, 2:].clamp(min=1e-3)
+    offset = (positions[:, None] - box[None, :, :2]).abs() / box[None, :, 2:].clamp(min=1e-3)
     distance = offset.max(-1).values
     nearest = distance.min(1)
-    near = nearest.values < 0.25
+    is_near = nearest.values < 0.25
     for g in range(len(boxes)):  # a box smaller than the tokens' spacing still has its nearest token
         closest = int(distance[:, g].argmin())
-        near[closest] = True
+        is_near[closest] = True
         nearest.indices[closest] = g
-    return nearest.indices, near
+    return nearest.indices, is_near

@@ -42,9 +42,11 @@ class Tally:
     false: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     extra: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, found: SourceResult, labels: NDArray[np.uint8], area: NDArray[np.float32], threshold: float) -> None:
+    def add(
+        self, boxes_by_prompt: SourceResult, labels: NDArray[np.uint8], area: NDArray[np.float32], threshold: float
+    ) -> None:
         """Count what was found on slices (S, J, I) of labels against what is there."""
-        for prompt, answers in found.items():
+        for prompt, answers in boxes_by_prompt.items():
             for labels_here, area_here, (boxes, scores) in zip(labels, area, answers, strict=True):
                 groups = truth(prompt, area_here)
                 if groups is not None:
@@ -59,12 +61,12 @@ class Tally:
             self.silent[prompt] += 1
             self.false[prompt] += len(boxes)
             return
-        wanted = boxes_of(torch.from_numpy(labels), groups)
-        self.wanted[prompt] += len(wanted)
+        true_boxes = boxes_of(torch.from_numpy(labels), groups)
+        self.wanted[prompt] += len(true_boxes)
         if len(boxes):
-            good = iou_and_giou(torch.from_numpy(boxes).float()[:, None], wanted[None])[0] >= MIN_IOU
-            self.hit[prompt] += int(good.any(0).sum())
-            self.extra[prompt] += int((~good.any(1)).sum())
+            is_hit = iou_and_giou(torch.from_numpy(boxes).float()[:, None], true_boxes[None])[0] >= MIN_IOU
+            self.hit[prompt] += int(is_hit.any(0).sum())
+            self.extra[prompt] += int((~is_hit.any(1)).sum())
 
     def recall(self, prompts: Iterable[str] = tuple(PROMPTS)) -> float:
         """Share of the boxes that were found."""
@@ -92,7 +94,7 @@ class Tally:
         }
 
 
-def found_boxes(
+def detected_boxes(
     network: torch.nn.Module,
     tokenizer: Any,
     slices: SliceSet,
@@ -105,28 +107,30 @@ def found_boxes(
     """Every box above a low score for each prompt, one caption each, on these slices of a set."""
     import torch
 
-    found: dict[str, list[tuple[NDArray, NDArray]]] = {prompt: [] for prompt in prompts}
+    boxes_by_prompt: dict[str, list[tuple[NDArray, NDArray]]] = {prompt: [] for prompt in prompts}
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (config.pixel_mean, config.pixel_std))
     captions = encode_captions([[prompt] for prompt in prompts], tokenizer)
     with torch.inference_mode():
         for index in indices:
             pixels = torch.from_numpy(slices.small[index]).float()[None, None]
             last = answer(network, (pixels / 255 - mean) / std, captions).layers[-1]
-            best = last.logits.sigmoid().masked_fill(~captions.mask[:, None], 0).amax(-1)
+            best_scores = last.logits.sigmoid().masked_fill(~captions.mask[:, None], 0).amax(-1)
             corners = to_corners(last.boxes)
             for n, prompt in enumerate(prompts):
-                kept = best[n] > keep
-                found[prompt].append((corners[n, kept].numpy(), best[n, kept].numpy()))
-    return found
+                above_threshold = best_scores[n] > keep
+                boxes_by_prompt[prompt].append(
+                    (corners[n, above_threshold].numpy(), best_scores[n, above_threshold].numpy())
+                )
+    return boxes_by_prompt
 
 
-def as_found(boxes: Iterable[Box], prompts: Sequence[str], shape: tuple[int, ...]) -> SourceResult:
+def as_boxes_by_prompt(boxes: Iterable[Box], prompts: Sequence[str], shape: tuple[int, ...]) -> SourceResult:
     """A detector's boxes on slices of this shape (S, J, I), sorted for a `Tally`."""
     count, rows, columns = shape
     rows_of: dict[str, list[list[tuple[float, ...]]]] = {prompt: [[] for _ in range(count)] for prompt in prompts}
     for box in boxes:
         left, top, right, bottom = box.xyxy_px
-        place = (left / columns, top / rows, right / columns, bottom / rows)
-        rows_of[box.prompt][box.slice_index].append((*place, box.score))
+        fractions = (left / columns, top / rows, right / columns, bottom / rows)
+        rows_of[box.prompt][box.slice_index].append((*fractions, box.score))
     tables = {prompt: [np.array(rows).reshape(-1, 5) for rows in lists] for prompt, lists in rows_of.items()}
     return {prompt: [(table[:, :4], table[:, 4]) for table in lists] for prompt, lists in tables.items()}

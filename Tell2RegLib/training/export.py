@@ -46,10 +46,10 @@ def _write(network: torch.nn.Module, path: Path, about: dict[str, str]) -> None:
         "use": "research and demonstration only",
         "version": __version__,
     }
-    stored, seen = {}, set()
+    stored, hashes = {}, set()
     for name, value in network.state_dict().items():
-        if value.data_ptr() not in seen:  # a head that several layers share is stored once
-            seen.add(value.data_ptr())
+        if value.data_ptr() not in hashes:  # a head that several layers share is stored once
+            hashes.add(value.data_ptr())
             stored[name] = _halved(value).contiguous()
     save_file(stored, path, metadata=about)
     path.chmod(0o644)

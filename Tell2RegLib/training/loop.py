@@ -130,10 +130,10 @@ def _save(values: dict[str, Tensor], out: Path) -> None:
 
 def _scored(network: torch.nn.Module, average: Average, score: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """The score of the averaged weights; the network's own come back."""
-    own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    trained_weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
     network.load_state_dict(average.values)
     network.eval()
     try:
         return score(network)
     finally:
-        network.load_state_dict(own)
+        network.load_state_dict(trained_weights)

@@ -34,14 +34,14 @@ def deformable_attention(value: Tensor, shapes: Tensor, locations: Tensor, weigh
     starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]]).view(-1, 1)
     x, y = locations[..., 0] * columns - 0.5, locations[..., 1] * rows - 0.5
     left, top = x.detach().floor(), y.detach().floor()
-    places, shares = [], []
+    indices, shares = [], []
     for i, share_x in ((left, 1 - (x - left)), (left + 1, x - left)):
         for j, share_y in ((top, 1 - (y - top)), (top + 1, y - top)):
             inside = (i >= 0) & (i < columns) & (j >= 0) & (j < rows)
-            places.append(torch.where(inside, starts + j * columns + i, 0).long())
+            indices.append(torch.where(inside, starts + j * columns + i, 0).long())
             shares.append(torch.where(inside, share_x * share_y * weights, 0.0))
-    place, share = (torch.stack(parts, -1).transpose(1, 2).flatten(3) for parts in (places, shares))
-    matrix = value.new_zeros(batch, heads, queries, tokens).scatter_add(-1, place, share)
+    index, share = (torch.stack(parts, -1).transpose(1, 2).flatten(3) for parts in (indices, shares))
+    matrix = value.new_zeros(batch, heads, queries, tokens).scatter_add(-1, index, share)
     return (matrix @ value.transpose(1, 2)).transpose(1, 2).flatten(2)
 
 
@@ -50,9 +50,9 @@ def fast_attention() -> Iterator[None]:
     """Let groundingdino's networks use `deformable_attention`."""
     from groundingdino.models.GroundingDINO import ms_deform_attn
 
-    theirs = ms_deform_attn.multi_scale_deformable_attn_pytorch
+    original = ms_deform_attn.multi_scale_deformable_attn_pytorch
     ms_deform_attn.multi_scale_deformable_attn_pytorch = deformable_attention
     try:
         yield
     finally:
-        ms_deform_attn.multi_scale_deformable_attn_pytorch = theirs
+        ms_deform_attn.multi_scale_deformable_attn_pytorch = original

@@ -17,12 +17,12 @@ from Tell2RegLib.models.protocol import Box
 from Tell2RegLib.support.resources import resource_path
 from Tell2RegLib.training.boxes import boxes_of
 from Tell2RegLib.training.data import Scan, make_scan
-from Tell2RegLib.training.detector_score import Tally, as_found
+from Tell2RegLib.training.detector_score import Tally, as_boxes_by_prompt
 from Tell2RegLib.training.score_regions import regions_table, score_regions
 from Tell2RegLib.training.segmenter import GROUPS
 from Tell2RegLib.training.words import PRESENT_SHARE, PROMPTS, SYNONYMS, UNSEEN_WORDS
 
-ASKED = (*PROMPTS, *SYNONYMS, *UNSEEN_WORDS)
+ALL_PROMPTS = (*PROMPTS, *SYNONYMS, *UNSEEN_WORDS)
 
 START, END = "<!-- scores: written by python -m Tell2RegLib.training score -->", "<!-- end of scores -->"
 
@@ -41,15 +41,15 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
     seconds: dict[str, float] = defaultdict(float)
     slices = 0
     for seed in (seeds := list(seeds)):
-        scan = _thinned(make_scan(seed), every)
+        scan = _every_nth_slice(make_scan(seed), every)
         slices += len(scan.slices)
         began = time.perf_counter()
-        boxes = detector.detect(scan.slices, ASKED)
+        boxes = detector.detect(scan.slices, ALL_PROMPTS)
         seconds["detector"] += time.perf_counter() - began
-        found = as_found(boxes, ASKED, scan.slices.shape)
-        counts.add(found, scan.labels, scan.area, detector.box_threshold)
-        gone = {prompt: found[prompt] for prompt in PROMPTS if prompt in scan.without}
-        lacking.add(gone, scan.labels, scan.area, detector.box_threshold)
+        boxes_by_prompt = as_boxes_by_prompt(boxes, ALL_PROMPTS, scan.slices.shape)
+        counts.add(boxes_by_prompt, scan.labels, scan.area, detector.box_threshold)
+        absent_prompts = {prompt: boxes_by_prompt[prompt] for prompt in PROMPTS if prompt in scan.without}
+        lacking.add(absent_prompts, scan.labels, scan.area, detector.box_threshold)
         began = time.perf_counter()
         for name, values in _dice(segmenter, scan).items():
             dice[name] += values
@@ -62,14 +62,14 @@ def score(seeds: Iterable[int], every: int = 4) -> dict[str, Any]:
         "detector": _detector_numbers(counts, lacking),
         "segmenter": _segmenter_numbers(dice),
         "regions": score_regions(seeds[: len(seeds) // 2]),
-        "seconds per slice and prompt": round(seconds["detector"] / slices / len(ASKED), 4),
+        "seconds per slice and prompt": round(seconds["detector"] / slices / len(ALL_PROMPTS), 4),
         "seconds per slice, embedding and true boxes": round(seconds["segmenter"] / slices, 4),
     }
 
 
-def _thinned(scan: Scan, every: int) -> Scan:
-    kept = slice(None, None, every)
-    return Scan(scan.slices[kept], scan.labels[kept], scan.area[kept], scan.without)
+def _every_nth_slice(scan: Scan, every: int) -> Scan:
+    every_nth = slice(None, None, every)
+    return Scan(scan.slices[every_nth], scan.labels[every_nth], scan.area[every_nth], scan.without)
 
 
 def _detector_numbers(counts: Tally, lacking: Tally) -> dict[str, Any]:
@@ -102,16 +102,18 @@ def _dice(segmenter: Any, scan: Scan) -> dict[str, list[float]]:
     boxes: list[Box] = []
     rows, columns = scan.slices.shape[1:]
     for index, (labels, area) in enumerate(zip(scan.labels, scan.area, strict=True)):
-        here = [name for name, group in GROUPS.items() if area[list(group)].sum() >= PRESENT_SHARE]
-        corners = boxes_of(torch.from_numpy(labels), [GROUPS[name] for name in here]).numpy()
+        present = [name for name, group in GROUPS.items() if area[list(group)].sum() >= PRESENT_SHARE]
+        corners = boxes_of(torch.from_numpy(labels), [GROUPS[name] for name in present]).numpy()
         corners = corners * np.array([columns, rows, columns, rows])
-        boxes += [Box(index, name, tuple(place.tolist()), 1.0) for name, place in zip(here, corners, strict=True)]
+        boxes += [
+            Box(index, name, tuple(corners_px.tolist()), 1.0) for name, corners_px in zip(present, corners, strict=True)
+        ]
     masks = segmenter.segment(segmenter.embed(scan.slices), boxes)
-    found: dict[str, list[float]] = defaultdict(list)
+    dice_by_organ: dict[str, list[float]] = defaultdict(list)
     for mask in masks:
         true = np.isin(scan.labels[mask.box.slice_index], GROUPS[mask.box.prompt])
-        found[mask.box.prompt].append(_overlap(mask.mask, true))
-    return found
+        dice_by_organ[mask.box.prompt].append(_overlap(mask.mask, true))
+    return dice_by_organ
 
 
 def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -122,13 +124,13 @@ def write_scores(numbers: Mapping[str, Any], folder: Path) -> None:
     """scores.json, and the table of the model card."""
     (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     card = folder / "MODEL_CARD.md"
-    before, rest = card.read_text(encoding="utf-8").split(START)
-    card.write_text(f"{before}{START}\n{table(numbers)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    text_before, text_after = card.read_text(encoding="utf-8").split(START)
+    card.write_text(f"{text_before}{START}\n{table(numbers)}\n{END}{text_after.split(END)[1]}", encoding="utf-8")
 
 
 def table(numbers: Mapping[str, Any]) -> str:
     """The scores as Markdown."""
-    found, masks = numbers["detector"], numbers["segmenter"]
+    detector_numbers, masks = numbers["detector"], numbers["segmenter"]
     first, last = numbers["seeds"]
     lines = [
         f"Subjects {first} to {last}, {numbers['slices']} slices. Boxes with a score above {numbers['boxes above']:g} "
@@ -138,16 +140,22 @@ def table(numbers: Mapping[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for prompt in PROMPTS:
-        cells = [found["recall by prompt"][prompt], found["false by absent prompt"][prompt]]
+        cells = [detector_numbers["recall by prompt"][prompt], detector_numbers["false by absent prompt"][prompt]]
         dice = masks["Dice by organ"].get(prompt)
         lines.append(f"| {prompt} | {cells[0]:.3f} | {cells[1]:.3f} | {'' if dice is None else f'{dice:.3f}'} |")
-    total = (found["recall at IoU 0.5"], found["false per absent prompt and slice"], masks["Dice from true boxes"])
+    total = (
+        detector_numbers["recall at IoU 0.5"],
+        detector_numbers["false per absent prompt and slice"],
+        masks["Dice from true boxes"],
+    )
     lines += [f"| **all** | **{total[0]:.3f}** | **{total[1]:.3f}** | **{total[2]:.3f}** |", ""]
-    words = ", ".join(f"{word} {value:.3f}" for word, value in found["false by unseen word"].items())
+    listed = ", ".join(f"{word} {value:.3f}" for word, value in detector_numbers["false by unseen word"].items())
     lines += [
-        f"- Organ removed from the subject: {found['false per slice, organ removed']:.3f} boxes per slice.",
-        f"- Words never taught, boxes per slice: {words}.",
-        f"- Boxes beside the right ones: {found['extra boxes per right box']:.3f} per right one.",
-        "- Recall in other words: " + ", ".join(f"{w} {v:.3f}" for w, v in found["recall by synonym"].items()) + ".",
+        f"- Organ removed from the subject: {detector_numbers['false per slice, organ removed']:.3f} boxes per slice.",
+        f"- Words never taught, boxes per slice: {listed}.",
+        f"- Boxes beside the right ones: {detector_numbers['extra boxes per right box']:.3f} per right one.",
+        "- Recall in other words: "
+        + ", ".join(f"{w} {v:.3f}" for w, v in detector_numbers["recall by synonym"].items())
+        + ".",
     ]
     return "\n".join([*lines, "", regions_table(numbers["regions"])])

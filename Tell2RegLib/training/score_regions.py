@@ -13,7 +13,7 @@ from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.training.data import SCAN_SEED_OFFSET
 
-FOUND_DICE = 0.5
+DETECTED_DICE = 0.5
 """An organ is found when a region of its words overlaps it so much."""
 
 
@@ -26,21 +26,21 @@ def score_regions(seeds: Iterable[int], every: int = 2) -> dict[str, Any]:
     """
     source = query_by_models(ORGANS, "demo", device="cpu", settings=DetectionSettings(slice_step=every)).source
     seeds = list(seeds)
-    found, invented = (dict.fromkeys(ORGANS, 0) for _ in range(2))
+    detected, invented = (dict.fromkeys(ORGANS, 0) for _ in range(2))
 
     def regions_of(scan: PhantomVolume, prompts: Sequence[str]) -> tuple[Region, ...]:
-        (there,) = find_regions(source, [scan.volume], prompts)
-        return there.regions
+        (result,) = find_regions(source, [scan.volume], prompts)
+        return result.regions
 
     for seed in seeds:
-        whole = render(make_subject(seed), seed=SCAN_SEED_OFFSET + seed)
-        true = {region.name: region for region in whole.regions()}
-        for region in regions_of(whole, ORGANS):
-            found[region.prompt] += region.prompt in true and dice(region, true[region.prompt]) >= FOUND_DICE
+        complete_scan = render(make_subject(seed), seed=SCAN_SEED_OFFSET + seed)
+        true = {region.name: region for region in complete_scan.regions()}
+        for region in regions_of(complete_scan, ORGANS):
+            detected[region.prompt] += region.prompt in true and dice(region, true[region.prompt]) >= DETECTED_DICE
         for organ in ORGANS:
-            without = render(make_subject(seed, without=(organ,)), seed=SCAN_SEED_OFFSET + seed)
-            invented[organ] += bool(regions_of(without, [organ]))
-    return {"seeds": [min(seeds), max(seeds)], "subjects": len(seeds), "found": found, "invented": invented}
+            scan_without_organ = render(make_subject(seed, without=(organ,)), seed=SCAN_SEED_OFFSET + seed)
+            invented[organ] += bool(regions_of(scan_without_organ, [organ]))
+    return {"seeds": [min(seeds), max(seeds)], "subjects": len(seeds), "found": detected, "invented": invented}
 
 
 def regions_table(numbers: dict[str, Any]) -> str:
@@ -49,7 +49,7 @@ def regions_table(numbers: dict[str, Any]) -> str:
     lines = [
         f"Regions out of whole scans, subjects {first} to {last}, and the same subjects without the organ:",
         "",
-        f"| prompt | found (Dice {FOUND_DICE} or more), of {numbers['subjects']} | a region though it was removed |",
+        f"| prompt | found (Dice {DETECTED_DICE} or more), of {numbers['subjects']} | a region though it was removed |",
         "|---|---|---|",
     ]
     lines += [f"| {name} | {numbers['found'][name]} | {numbers['invented'][name]} |" for name in numbers["found"]]

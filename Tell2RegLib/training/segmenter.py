@@ -56,16 +56,16 @@ def with_input_of(weights: Mapping[str, Tensor], network: Any) -> dict[str, Tens
     import torch.nn.functional as F
 
     stretched = dict(weights)
-    for name, wanted in network.state_dict().items():
-        given = weights[name]
-        if given.shape == wanted.shape:
+    for name, expected in network.state_dict().items():
+        stored = weights[name]
+        if stored.shape == expected.shape:
             continue
         if name.endswith("pos_embed"):
-            grid = given.permute(0, 3, 1, 2)
-            larger = F.interpolate(grid, wanted.shape[1:3], mode="bicubic", align_corners=False)
+            grid = stored.permute(0, 3, 1, 2)
+            larger = F.interpolate(grid, expected.shape[1:3], mode="bicubic", align_corners=False)
             stretched[name] = larger.permute(0, 2, 3, 1)
         else:
-            line = F.interpolate(given.T[None], wanted.shape[0], mode="linear", align_corners=False)
+            line = F.interpolate(stored.T[None], expected.shape[0], mode="linear", align_corners=False)
             stretched[name] = line[0].T
     return stretched
 
@@ -84,9 +84,9 @@ def _at(pictures: Tensor, side: int) -> Tensor:
     """Grey slices (B, 1, H, W), those kept for the whole input, for an input of this side."""
     import torch.nn.functional as F
 
-    here = (pictures.shape[2], pictures.shape[3])
-    size = long_side_size(here, side)
-    if size == here:
+    current_hw = (pictures.shape[2], pictures.shape[3])
+    size = long_side_size(current_hw, side)
+    if size == current_hw:
         return pictures
     return F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=True)
 
@@ -109,42 +109,44 @@ def mask_logits(network: Any, features: Tensor, owners: Tensor, boxes_px: Tensor
     sparse, dense = prompts(points=None, boxes=boxes_px, masks=None)
     fixed = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([fixed.expand(len(boxes_px), -1, -1), sparse], dim=1)
-    place = prompts.get_dense_pe().expand(len(boxes_px), -1, -1, -1)
-    hidden, image = decoder.transformer(features[owners] + dense, place, tokens)
+    position_encoding = prompts.get_dense_pe().expand(len(boxes_px), -1, -1, -1)
+    hidden, image = decoder.transformer(features[owners] + dense, position_encoding, tokens)
     image = image.transpose(1, 2).reshape(len(boxes_px), *features.shape[1:])
-    fine = decoder.output_upscaling(image)
+    upscaled = decoder.output_upscaling(image)
     weights = decoder.output_hypernetworks_mlps[0](hidden[:, 1])
-    return torch.einsum("pc,pchw->phw", weights, fine), decoder.iou_prediction_head(hidden[:, 0])[:, 0]
+    return torch.einsum("pc,pchw->phw", weights, upscaled), decoder.iou_prediction_head(hidden[:, 0])[:, 0]
 
 
-def segmenter_loss(logits: Tensor, expected: Tensor, wanted: Tensor, boxes_px: Tensor, side: int) -> Tensor:
+def segmenter_loss(logits: Tensor, expected: Tensor, true_masks: Tensor, boxes_px: Tensor, side: int) -> Tensor:
     """Cross entropy for a box's area, soft Dice, and how well the expected overlap meets the real one.
 
     Args:
         logits: (P, h, w), of the low resolution.
         expected: (P,) overlap.
-        wanted: (P, H, W) share of each pixel inside the organ, without the input's padding.
+        true_masks: (P, H, W) share of each pixel inside the organ, without the input's padding.
         boxes_px: (P, 4) the boxes that were given.
         side: of the input, in pixels.
     """
     import torch.nn.functional as F
 
-    rows, columns = wanted.shape[1:]
-    full = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0, :rows, :columns]
+    rows, columns = true_masks.shape[1:]
+    full_logits = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[
+        :, 0, :rows, :columns
+    ]
     area = ((boxes_px[:, 2] - boxes_px[:, 0]) * (boxes_px[:, 3] - boxes_px[:, 1])).clamp(min=16)
-    entropy = F.binary_cross_entropy_with_logits(full, wanted, reduction="none").sum((1, 2)) / area
-    share = full.sigmoid()
-    both = (share * wanted).sum((1, 2))
-    dice = 1 - 2 * both / (share.sum((1, 2)) + wanted.sum((1, 2))).clamp(min=1)
-    ours, theirs = full > 0, wanted > 0.5
-    overlap = (ours & theirs).sum((1, 2)) / (ours | theirs).sum((1, 2)).clamp(min=1)
+    entropy = F.binary_cross_entropy_with_logits(full_logits, true_masks, reduction="none").sum((1, 2)) / area
+    share = full_logits.sigmoid()
+    intersection = (share * true_masks).sum((1, 2))
+    dice = 1 - 2 * intersection / (share.sum((1, 2)) + true_masks.sum((1, 2))).clamp(min=1)
+    predicted, expected_pixels = full_logits > 0, true_masks > 0.5
+    overlap = (predicted & expected_pixels).sum((1, 2)) / (predicted | expected_pixels).sum((1, 2)).clamp(min=1)
     return (entropy + dice).mean() + 0.2 * F.mse_loss(expected, overlap)
 
 
 def _drawn_groups(rng: np.random.Generator, labels: Tensor, first: Sequence[str]) -> list[tuple[int, ...]]:
     area = np.bincount(labels.numpy().ravel(), minlength=11) / labels.numel()
-    seen = [group for group in GROUPS.values() if area[list(group)].sum() >= LEAST_SHARE]
-    drawn = [seen[n] for n in rng.permutation(len(seen))]
+    visible_groups = [group for group in GROUPS.values() if area[list(group)].sum() >= LEAST_SHARE]
+    drawn = [visible_groups[n] for n in rng.permutation(len(visible_groups))]
     return sorted(drawn, key=lambda group: group not in [GROUPS[name] for name in first])[:MASKS]
 
 
@@ -169,13 +171,13 @@ def _lesson(
     pictures, labels = augmented(slices.square[chosen], slices.labels[chosen], rng)
     pictures = _at(pictures, side)
     owners, boxes, masks = [], [], []
-    for n, one in enumerate(labels):
-        groups = _drawn_groups(rng, one, first)
+    for n, slice_labels in enumerate(labels):
+        groups = _drawn_groups(rng, slice_labels, first)
         owners += [n] * len(groups)
-        boxes.append(boxes_of(one, groups))
-        masks += [torch.stack([one == value for value in group]).any(0) for group in groups]
-    wanted = F.interpolate(torch.stack(masks)[:, None].float(), pictures.shape[2:], mode="area")[:, 0]
-    return pictures, torch.tensor(owners), torch.cat(boxes), wanted
+        boxes.append(boxes_of(slice_labels, groups))
+        masks += [torch.stack([slice_labels == value for value in group]).any(0) for group in groups]
+    true_masks = F.interpolate(torch.stack(masks)[:, None].float(), pictures.shape[2:], mode="area")[:, 0]
+    return pictures, torch.tensor(owners), torch.cat(boxes), true_masks
 
 
 def train_segmenter(
@@ -203,10 +205,10 @@ def train_segmenter(
     scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
 
     def loss_of(rng: np.random.Generator, step: int) -> Tensor:
-        pictures, owners, boxes, wanted = _lesson(rng, training, schedule.batch, first, side)
+        pictures, owners, boxes, true_masks = _lesson(rng, training, schedule.batch, first, side)
         boxes_px = _shaken(boxes, rng, shake) * scale
         logits, expected = mask_logits(network, network.image_encoder(padded(pictures, side)), owners, boxes_px)
-        return segmenter_loss(logits, expected, wanted, boxes_px, side)
+        return segmenter_loss(logits, expected, true_masks, boxes_px, side)
 
     def score(taught: torch.nn.Module) -> dict[str, Any]:
         return {"dice": dice_by_organ(taught, validation, np.arange(0, len(validation), 9))}
@@ -225,22 +227,22 @@ def dice_by_organ(network: Any, slices: SliceSet, indices: NDArray, least_share:
     side = int(network.image_encoder.img_size)
     rows, columns = long_side_size((slices.square.shape[1], slices.square.shape[2]), side)
     scale = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
-    found: dict[str, list[float]] = {name: [] for name in GROUPS}
+    scores: dict[str, list[float]] = {name: [] for name in GROUPS}
     for index in indices:
-        here = [n for n, group in GROUPS.items() if slices.area[index, list(group)].sum() >= least_share]
-        if not here:
+        present = [n for n, group in GROUPS.items() if slices.area[index, list(group)].sum() >= least_share]
+        if not present:
             continue
         labels = torch.from_numpy(slices.labels[index])
-        boxes = boxes_of(labels, [GROUPS[name] for name in here]) * scale
+        boxes = boxes_of(labels, [GROUPS[name] for name in present]) * scale
         with torch.inference_mode():
             picture = _at(torch.from_numpy(slices.square[index]).float()[None, None], side)
             features = network.image_encoder(padded(picture, side))
-            logits, _ = mask_logits(network, features, torch.zeros(len(here), dtype=torch.long), boxes)
+            logits, _ = mask_logits(network, features, torch.zeros(len(present), dtype=torch.long), boxes)
             full = F.interpolate(logits[:, None], (side, side), mode="bilinear", align_corners=False)[
                 ..., :rows, :columns
             ]
             masks = F.interpolate(full, labels.shape, mode="bilinear", align_corners=False)[:, 0] > 0
-        for name, mask in zip(here, masks, strict=True):
+        for name, mask in zip(present, masks, strict=True):
             true = torch.stack([labels == value for value in GROUPS[name]]).any(0)
-            found[name].append(float(2 * (mask & true).sum() / (mask.sum() + true.sum())))
-    return {name: round(float(np.mean(values)), 4) for name, values in found.items() if values}
+            scores[name].append(float(2 * (mask & true).sum() / (mask.sum() + true.sum())))
+    return {name: round(float(np.mean(values)), 4) for name, values in scores.items() if values}

@@ -178,19 +178,19 @@ def draw_nonsense(rng: np.random.Generator) -> str:
     if rng.random() < 0.1:
         return str(rng.choice(LITTLE))
     if rng.random() < 0.5:
-        words = str(rng.choice(NOT_HERE))
+        nonsense = str(rng.choice(NOT_HERE))
     else:
-        words = "".join(rng.choice(list(string.ascii_lowercase), size=int(rng.integers(2, 9))))
-    if words not in ("left", "right") and rng.random() < 0.2:
-        words = f"{rng.choice(['left', 'right'])} {words}"
-    return "bone" if words in UNSEEN_WORDS else words
+        nonsense = "".join(rng.choice(list(string.ascii_lowercase), size=int(rng.integers(2, 9))))
+    if nonsense not in ("left", "right") and rng.random() < 0.2:
+        nonsense = f"{rng.choice(['left', 'right'])} {nonsense}"
+    return "bone" if nonsense in UNSEEN_WORDS else nonsense
 
 
 def draw_prompt(rng: np.random.Generator, name: str | None = None) -> str:
     """A prompt of `PROMPTS` (that one, if named), now and then in other words."""
     name = str(rng.choice(list(PROMPTS))) if name is None else name
-    others = [other for other, same in SYNONYMS.items() if same == name]
-    return str(rng.choice(others)) if others and rng.random() < 0.15 else name
+    synonyms = [synonym for synonym, synonym_of in SYNONYMS.items() if synonym_of == name]
+    return str(rng.choice(synonyms)) if synonyms and rng.random() < 0.15 else name
 
 
 def draw_captions(rng: np.random.Generator, area: NDArray[np.float32], count: int, joined: float) -> list[list[str]]:
@@ -203,20 +203,20 @@ def draw_captions(rng: np.random.Generator, area: NDArray[np.float32], count: in
         joined: share of captions that join several prompts.
     """
     known = {name: truth(name, area) for name in PROMPTS}
-    there = [name for name, groups in known.items() if groups]
+    present_names = [name for name, groups in known.items() if groups]
     absent = [name for name, groups in known.items() if groups == ()]
     captions = []
     for _ in range(count):
         if rng.random() < joined:
-            asked = [*there, *absent]
-            names = rng.permutation(asked)[: int(rng.integers(2, 7))].tolist()
+            candidates = [*present_names, *absent]
+            names = rng.permutation(candidates)[: int(rng.integers(2, 7))].tolist()
             caption = [draw_prompt(rng, name) for name in names]
             if rng.random() < 0.3 or not caption:
                 caption.insert(int(rng.integers(0, len(caption) + 1)), draw_nonsense(rng))
         else:
             chance = rng.random()
-            if there and chance < 0.62:
-                caption = [draw_prompt(rng, str(rng.choice(there)))]
+            if present_names and chance < 0.62:
+                caption = [draw_prompt(rng, str(rng.choice(present_names)))]
             elif absent and chance < 0.85:
                 caption = [draw_prompt(rng, str(rng.choice(absent)))]
             else:
@@ -249,9 +249,9 @@ def draw_near_misses(
     names: list[str] = []
     while len(drawn) < count:
         name = str(rng.choice(list(PROMPTS)))
-        found = near_misses(area, name)
-        if found.size:
-            drawn.append(int(rng.choice(found)))
+        misses = near_misses(area, name)
+        if misses.size:
+            drawn.append(int(rng.choice(misses)))
             names.append(name)
     return np.array(drawn, dtype=np.int64), names
 
@@ -271,8 +271,10 @@ def draw_removed(
         lacks: (S, 11) labels that no slice of the same subject holds.
         count: how many; none come where no subject lacks anything that can be asked for.
     """
-    held = area[:, 1:].sum(axis=1) >= PRESENT_SHARE
-    without = {name: held & lacks[:, [n for group in PROMPTS[name] for n in group]].all(axis=1) for name in PROMPTS}
+    has_organ = area[:, 1:].sum(axis=1) >= PRESENT_SHARE
+    without = {
+        name: has_organ & lacks[:, [n for group in PROMPTS[name] for n in group]].all(axis=1) for name in PROMPTS
+    }
     names = [name for name in REMOVED if without[name].any()]
     if not names:
         return np.zeros(0, dtype=np.int64), []

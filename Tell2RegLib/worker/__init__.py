@@ -1,4 +1,5 @@
-"""The library as a process of its own: requests in, events out, so that a host such as Slicer never freezes or falls.
+"""The library as a separate process: requests in, events out; a host such as Slicer neither freezes nor crashes with
+it.
 
-docs/worker-protocol.md says what is spoken.
+docs/worker-protocol.md describes the protocol.
 """

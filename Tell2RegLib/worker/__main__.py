@@ -1,4 +1,4 @@
-"""`python -m Tell2RegLib.worker`: the worker's process; docs/worker-protocol.md says what it understands."""
+"""`python -m Tell2RegLib.worker`: the worker process; docs/worker-protocol.md describes its protocol."""
 
 from Tell2RegLib.worker.serve import serve
 

@@ -1,4 +1,4 @@
-"""Whether the packages that a run needs can be imported: they are imported."""
+"""Checks that the packages needed for a run can be imported, by importing them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 from Tell2RegLib.worker.requests import CheckReply, Missing
 
 DETECTOR = "groundingdino-py"
-"""Parts of this package draw or read files of its own and bring more packages: only what the detector needs counts."""
+"""Some modules of this package need further packages; only those that the detector uses are imported."""
 NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -31,24 +31,24 @@ NEEDED = {
     "filelock": "filelock",
     "platformdirs": "platformdirs",
 }
-"""What to find regions by words, fit and report takes: packages, and what of each is imported."""
+"""Packages needed to find regions by prompts, fit and report, and the module of each that is imported."""
 
 
 def check_packages(step: Callable[[int, int], None]) -> CheckReply:
-    """Import them all.
+    """Import all packages.
 
     Args:
-        step: told (done, total); raises Cancelled to stop.
+        step: called with (done, total); raises `Cancelled` to stop.
     """
     versions, missing = {}, []
     for number, (package, module) in enumerate(NEEDED.items()):
         step(number, len(NEEDED))
         try:
-            found = _imported(package, module)
+            version = _imported(package, module)
         except Exception as error:  # a broken package may raise anything
             missing.append(Missing(package, f"{type(error).__name__}: {error}"))
             continue
-        versions[package] = _version(package, found)
+        versions[package] = _version(package, version)
     step(len(NEEDED), len(NEEDED))
     return CheckReply(platform.python_version(), versions, tuple(missing))
 

@@ -1,4 +1,4 @@
-"""What there is to compute on: the CPU, and the GPUs that torch can use."""
+"""Lists compute devices: the CPU, and the GPUs that torch can use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from Tell2RegLib.worker.requests import Device, DevicesReply
 
 
 def find_devices() -> DevicesReply:
-    """The CPU first, then every CUDA device; "auto" is what a run takes that is told nothing.
+    """The CPU first, then every CUDA device; "auto" is the device that a run uses by default.
 
     Without torch there is the CPU alone.
     """
@@ -29,18 +29,18 @@ def _cuda_devices() -> tuple[Device, ...]:
         return ()
     if not torch.cuda.is_available():
         return ()
-    found = []
+    devices = []
     for number in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(number)
         free = None
         with suppress(RuntimeError):  # a GPU that others have filled up
             free = int(torch.cuda.mem_get_info(number)[0])
-        found.append(Device(f"cuda:{number}", about.name, int(about.total_memory), free))
-    return tuple(found)
+        devices.append(Device(f"cuda:{number}", about.name, int(about.total_memory), free))
+    return tuple(devices)
 
 
 def cpu_name() -> str:
-    """What the system calls the processor, with its number of cores."""
+    """The processor's name and its number of cores, as reported by the system."""
     cores = os.cpu_count() or 1
     return f"{_cpu_model() or platform.processor() or platform.machine() or 'CPU'}, {cores} cores"
 
@@ -48,8 +48,8 @@ def cpu_name() -> str:
 def _cpu_model() -> str:
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
-            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model name":

@@ -1,4 +1,4 @@
-"""The worker's voice: events as lines, progress with an estimate, the library's log."""
+"""The worker's output: events as lines, progress with an estimate of the remaining time, the library's log."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import IO, Any
 from Tell2RegLib.worker.protocol import line
 
 EVERY_S = 0.05
-"""Progress is told so often; what comes between is left out."""
+"""Minimum interval between progress events; intermediate ones are omitted."""
 KNOWN_AFTER_S = 1.0
-"""A stage must have run so long before its end is estimated."""
+"""Minimum run time of a stage before its remaining time is estimated."""
 
 
-class Voice:
-    """Writes events, from any thread, a whole line at a time."""
+class EventOutput:
+    """Writes events as complete lines, from any thread."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def say(self, event: str, **more: Any) -> None:
-        """Send an event; where nobody reads any more, nothing happens."""
+    def say(self, event: str, **fields: Any) -> None:
+        """Send an event; ignored if the host no longer reads."""
         with self._lock:
             try:
-                self._stream.write(line({"event": event, **more}))
+                self._stream.write(line({"event": event, **fields}))
                 self._stream.flush()
             except (OSError, ValueError):
                 pass
@@ -39,47 +39,47 @@ class Voice:
 class LogLines(logging.Handler):
     """The library's log, and other libraries' warnings, as events."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, output: EventOutput) -> None:
         super().__init__(logging.INFO)
-        self._voice = voice
+        self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._voice.log(record.levelname.lower(), self.format(record))
+        self._output.log(record.levelname.lower(), self.format(record))
 
 
-class ProgressTeller:
-    """Tells of the stages of one run: not too often, and with the seconds that are left.
+class ProgressEvents:
+    """Sends the progress of one run as events, at limited rate and with the remaining seconds.
 
     Args:
-        voice: who says it.
-        run: the run's id.
+        output: the output for events.
+        run: ID of the run.
     """
 
-    def __init__(self, voice: Voice, run: str) -> None:
-        self._voice = voice
+    def __init__(self, output: EventOutput, run: str) -> None:
+        self._output = output
         self._run = run
         self._stage = ""
         self._start = 0.0
         self._first = 0
-        self._told = 0.0
+        self._last_sent_s = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         if stage != self._stage:
-            self._stage, self._start, self._first, self._told = stage, now, done, 0.0
-        if now - self._told < EVERY_S and done < total:
+            self._stage, self._start, self._first, self._last_sent_s = stage, now, done, 0.0
+        if now - self._last_sent_s < EVERY_S and done < total:
             return
-        self._told = now
-        left = seconds_left(done - self._first, total - done, now - self._start)
-        self._voice.say("progress", id=self._run, stage=stage, done=done, total=total, seconds_left=left)
+        self._last_sent_s = now
+        remaining_s = seconds_left(done - self._first, total - done, now - self._start)
+        self._output.say("progress", id=self._run, stage=stage, done=done, total=total, seconds_left=remaining_s)
 
 
-def seconds_left(done: int, left: int, elapsed_s: float) -> float | None:
-    """At the speed so far; None where that is not known yet.
+def seconds_left(done: int, remaining: int, elapsed_s: float) -> float | None:
+    """Remaining seconds at the speed so far; None where that is not known yet.
 
-    >>> seconds_left(done=2, left=6, elapsed_s=3.0)
+    >>> seconds_left(done=2, remaining=6, elapsed_s=3.0)
     9.0
     """
     if done <= 0 or elapsed_s < KNOWN_AFTER_S:
         return None
-    return round(elapsed_s / done * max(left, 0), 1)
+    return round(elapsed_s / done * max(remaining, 0), 1)

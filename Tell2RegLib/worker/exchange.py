@@ -1,7 +1,7 @@
-"""Values of one process for another: a JSON document and .npy files in a private folder, read back exactly.
+"""Passes values between processes: a JSON document and .npy files in a private folder, read back exactly.
 
-Only the types named here are read, and nothing in a folder is ever executed: dataclasses are made from their fields,
-with their own checks.
+Only the types listed here are read, and nothing in a folder is executed: dataclasses are created from their fields,
+with their validation.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ _TYPES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (*_PARTS, *requests.REQUESTS, *(request.reply for request in requests.REQUESTS))  # type: ignore[attr-defined]
 }
-"""What may be written and read, by name."""
+"""The types that can be written and read, by name."""
 
 TAG = "is"
-"""Key of a JSON object that says what the object stands for."""
+"""JSON key of an object's type."""
 
 
 def write(value: Any, folder: Path, name: str) -> None:
-    """Write a value as `name`.json and the arrays in it as `name`-0.npy, ...; the document comes last and whole.
+    """Write a value as `name`.json and the arrays in it as `name`-0.npy, ...; the document is written last and
+    atomically.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -72,7 +73,7 @@ def read(kind: type[T], folder: Path, name: str) -> T:
     """Read a value back.
 
     Raises:
-        InputError: it is missing, damaged, or of another type.
+        InputError: the value is missing, damaged, or of another type.
     """
     path = folder / f"{name}.json"
     try:
@@ -87,7 +88,7 @@ def read(kind: type[T], folder: Path, name: str) -> T:
 
 
 class _Writer:
-    """Values to what JSON knows; arrays go into files on the way."""
+    """Encodes values as JSON, and writes arrays to files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -129,31 +130,31 @@ class _Writer:
 
 
 class _Reader:
-    """The way back."""
+    """Decodes values from JSON, and reads arrays from files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._name = name
 
-    def value(self, plain: Any) -> Any:
-        if isinstance(plain, list):
-            return [self.value(item) for item in plain]
-        if not isinstance(plain, dict):
-            return plain
-        tag = plain[TAG]
+    def value(self, encoded: Any) -> Any:
+        if isinstance(encoded, list):
+            return [self.value(item) for item in encoded]
+        if not isinstance(encoded, dict):
+            return encoded
+        tag = encoded[TAG]
         if tag == "float":
-            return float(plain["value"])
+            return float(encoded["value"])
         if tag == "array":
-            return self._load(plain["file"])
+            return self._load(encoded["file"])
         if tag == "path":
-            return Path(plain["value"])
+            return Path(encoded["value"])
         if tag == "tuple":
-            return tuple(self.value(item) for item in plain["items"])
+            return tuple(self.value(item) for item in encoded["items"])
         if tag == "dict":
-            return {self.value(key): self.value(item) for key, item in plain["items"]}
+            return {self.value(key): self.value(item) for key, item in encoded["items"]}
         if tag not in _TYPES:
             raise ValueError(f"the type {tag!r} is not known")
-        return _TYPES[tag](**{name: self.value(item) for name, item in plain["fields"].items()})
+        return _TYPES[tag](**{name: self.value(item) for name, item in encoded["fields"].items()})
 
     def _load(self, file: str) -> NDArray:
         if file != Path(file).name or not file.startswith(f"{self._name}-"):

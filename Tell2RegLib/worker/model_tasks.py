@@ -1,4 +1,4 @@
-"""Models listed, installed, verified, imported and removed for a host without a terminal."""
+"""Lists, installs, verifies, imports and removes models for a host without a terminal."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.installed import Store
 
 
-def act_on_models(request: ModelsRequest, clock: ProgressTracker) -> ModelsReply:
-    """Do what is asked, and tell how things stand.
+def act_on_models(request: ModelsRequest, tracker: ProgressTracker) -> ModelsReply:
+    """Perform an action on models, and return their status.
 
     Args:
-        request: what to do.
-        clock: told of the stages "download NAME", "verify NAME", "copy NAME", "wait NAME", in bytes.
+        request: the action.
+        tracker: reports the stages "download NAME", "verify NAME", "copy NAME", "wait NAME", in bytes.
 
     Raises:
-        ModelError: it cannot be done.
+        ModelError: the action cannot be performed.
         OutputError: a folder cannot be written.
-        Cancelled: the clock said so; what was downloaded is kept, and the next install goes on from there.
+        Cancelled: the run was cancelled; what was downloaded is kept, and the next install goes on from there.
     """
     if request.action == "list":
         try:
@@ -36,26 +36,26 @@ def act_on_models(request: ModelsRequest, clock: ProgressTracker) -> ModelsReply
         return _state(_where(request))
     from Tell2RegLib.models.catalogue.installed import Store
 
-    message = _done(request, Store(), clock)
+    message = _done(request, Store(), tracker)
     return _state(message)
 
 
-def _done(request: ModelsRequest, store: Store, clock: ProgressTracker) -> str:
+def _done(request: ModelsRequest, store: Store, tracker: ProgressTracker) -> str:
     from Tell2RegLib.models.catalogue import actions
     from Tell2RegLib.models.catalogue.import_files import import_file
     from Tell2RegLib.models.catalogue.installed import readable
 
-    def tell(name: str, what: str, done: int, total: int) -> None:
-        clock.tell(f"{what} {name}", done, total)
+    def report(name: str, activity: str, done: int, total: int) -> None:
+        tracker.report(f"{activity} {name}", done, total)
 
     if request.action == "install":
-        done = actions.install(store, [request.name], tell)
+        done = actions.install(store, [request.name], report)
         return f"Installed and checked: {', '.join(done)}."
     if request.action == "verify":
-        found, problems = actions.verify(store, [request.name] if request.name else (), tell)
+        records, problems = actions.verify(store, [request.name] if request.name else (), report)
         if problems:
             raise ModelError(" ".join(problems))
-        return f"As they should be: {', '.join(found)}." if found else "No model is installed."
+        return f"As they should be: {', '.join(records)}." if records else "No model is installed."
     if request.action == "import":
         assert request.path is not None
         path = request.path
@@ -64,7 +64,7 @@ def _done(request: ModelsRequest, store: Store, clock: ProgressTracker) -> str:
             path,
             name=request.name or None,
             unverified=request.unverified,
-            progress=lambda what, done, total: tell(path.name, what, done, total),
+            progress=lambda activity, done, total: report(path.name, activity, done, total),
         )
         return f"'{path.name}' was imported as {imported.model.name}."
     removed, freed = actions.clear(store) if request.action == "clear" else actions.remove(store, request.name)
@@ -82,9 +82,11 @@ def _where(request: ModelsRequest) -> str:
 
     if request.path is not None:
         choose(request.path)
-    folder, why = where()
-    ignored = f" Your choice holds once {VARIABLE} is not set." if request.path is not None and VARIABLE in why else ""
-    return f"Models are kept in '{folder}', chosen by {why}.{ignored}"
+    folder, chosen_by = where()
+    ignored = (
+        f" Your choice holds once {VARIABLE} is not set." if request.path is not None and VARIABLE in chosen_by else ""
+    )
+    return f"Models are kept in '{folder}', chosen by {chosen_by}.{ignored}"
 
 
 def _state(message: str) -> ModelsReply:

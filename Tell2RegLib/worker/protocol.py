@@ -1,4 +1,4 @@
-"""What goes over the worker's pipes: one JSON object a line (docs/worker-protocol.md)."""
+"""The messages on the worker's pipes: one JSON object per line (docs/worker-protocol.md)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 VERSION = 1
-"""Of the protocol; grows when a line changes its meaning."""
+"""Version of the protocol; incremented when the meaning of a line changes."""
 REQUEST = "request"
-"""Name of the request in its folder."""
+"""Name of the request document in the run's folder."""
 RESULT = "result"
-"""Name of the answer there."""
+"""Name of the reply document in the run's folder."""
 CANCEL = "cancel"
-"""The task that stops another one."""
+"""The task that cancels another one."""
 EVENTS = ("ready", "progress", "log", "result", "error", "cancelled")
 
 
 def line(message: dict[str, Any]) -> bytes:
-    """A message as it is sent.
+    """A message as one line of bytes.
 
     >>> line({"event": "log", "message": "a\\nb"})
     b'{"event": "log", "message": "a\\\\nb"}\\n'
@@ -27,13 +27,13 @@ def line(message: dict[str, Any]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A line to the worker.
+class WorkerRequest:
+    """One request line to the worker.
 
     Args:
         task: one of the worker's tasks, or "cancel".
-        id: of the run.
-        folder: where the request lies and where the result goes; none for "cancel".
+        id: ID of the run.
+        folder: folder of the request and of the reply; empty for "cancel".
     """
 
     task: str
@@ -41,28 +41,28 @@ class Ask:
     folder: str = ""
 
 
-def asked(text: bytes) -> Ask | None:
-    """What a line asks; None where it is no such line."""
-    found = _object(text)
-    if found is None:
+def parse_request(text: bytes) -> WorkerRequest | None:
+    """The request in a line; None if the line is not a request."""
+    message = _object(text)
+    if message is None:
         return None
-    values = [found.get(key, "") for key in ("task", "id", "folder")]
+    values = [message.get(key, "") for key in ("task", "id", "folder")]
     if not all(isinstance(value, str) for value in values) or not values[0]:
         return None
     if values[0] != CANCEL and not all(values):
         return None
-    return Ask(*values)
+    return WorkerRequest(*values)
 
 
 def event(text: bytes) -> dict[str, Any] | None:
-    """The event of a line; None where it is none."""
-    found = _object(text)
-    return found if found is not None and found.get("event") in EVENTS else None
+    """The event in a line; None if the line is not an event."""
+    message = _object(text)
+    return message if message is not None and message.get("event") in EVENTS else None
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return message if isinstance(message, dict) else None

@@ -1,6 +1,6 @@
-"""What the worker can be asked, and what it answers: frozen values that both processes know.
+"""Requests to the worker and its replies: frozen values shared by both processes.
 
-Nothing heavy is imported: a host without torch makes requests and reads replies.
+No heavy imports: a host without torch can create requests and read replies.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from Tell2RegLib.space.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class FindReply:
-    """What words found in both volumes.
+    """The regions and pairs that prompts give in both volumes.
 
     Args:
-        pairs: accepted and rejected ones, with prototypes.
-        unpaired_fixed, unpaired_moving: regions that are in no pair.
-        messages: what each prompt gave, a sentence each, beginning with "Fixed: " or "Moving: ".
+        pairs: accepted and rejected pairs, with prototypes.
+        unpaired_fixed, unpaired_moving: regions without a pair.
+        messages: one sentence per prompt and volume, beginning with "Fixed: " or "Moving: ".
         reason: why there are no pairs; empty when there are some.
         prompts: what each prompt gave, in numbers.
         timing_s: seconds by stage, and "total".
@@ -58,10 +58,10 @@ class FindReply:
 
 @dataclass(frozen=True, eq=False)
 class FitReply:
-    """What pairs were fitted to.
+    """The transform fitted to pairs, and its measures.
 
     Args:
-        transform: both directions; None when no pair is accepted.
+        transform: both directions; None without an accepted pair.
         rigid_lps, affine_lps: 4 x 4, fixed to moving; None without a transform.
         metrics: one row per pair, rejected ones too.
         quality: of the fixed-to-moving field; None without a transform.
@@ -116,7 +116,7 @@ class FitValues:
 
 @dataclass(frozen=True)
 class ReportReply:
-    """Where a result was written.
+    """The location of a result.
 
     Args:
         folder: the result folder.
@@ -131,12 +131,12 @@ class ReportReply:
 
 @dataclass(frozen=True)
 class Device:
-    """Something to compute on.
+    """A compute device.
 
     Args:
         name: "cpu", "cuda:0", ...
-        label: what a person calls it.
-        memory_bytes, free_bytes: None where the system does not say.
+        label: name for display.
+        memory_bytes, free_bytes: None where the system does not report them.
     """
 
     name: str
@@ -147,7 +147,7 @@ class Device:
 
 @dataclass(frozen=True)
 class DevicesReply:
-    """What there is to compute on, and which of it "auto" takes."""
+    """The available compute devices, and the one that "auto" selects."""
 
     devices: tuple[Device, ...]
     auto: str
@@ -155,7 +155,7 @@ class DevicesReply:
 
 @dataclass(frozen=True)
 class Missing:
-    """A package that cannot be used, and why."""
+    """A package that cannot be imported, and the reason."""
 
     package: str
     reason: str
@@ -168,7 +168,7 @@ class CheckReply:
     Args:
         python: the version of the worker's Python.
         versions: of every package that was imported.
-        missing: what could not be.
+        missing: packages that could not be imported.
     """
 
     python: str
@@ -183,9 +183,9 @@ class ModelsReply:
     Args:
         rows: every model.
         sets: every set, the demo's first.
-        folder: where models are kept; None where a package that knows is missing.
-        message: what was done, a sentence for the user; empty for "list".
-        notice: what the catalogue says of all models.
+        folder: the model folder; None where a package needed to determine it is missing.
+        message: one sentence on what was done; empty for "list".
+        notice: the catalogue's notice on all models.
     """
 
     rows: tuple[ModelRow, ...]
@@ -197,7 +197,7 @@ class ModelsReply:
 
 @dataclass(frozen=True, eq=False)
 class DemoReply:
-    """The demo pair: two volumes, a plan on the moving one, and where its targets truly are on the fixed one."""
+    """The demo pair: two volumes, a plan on the moving one, and the true positions of its targets on the fixed one."""
 
     fixed: Volume
     moving: Volume
@@ -210,7 +210,7 @@ class DemoReply:
 
 @dataclass(frozen=True, eq=False)
 class FindRequest:
-    """Find regions by words in both volumes, and pair them.
+    """Find regions by prompts in both volumes, and pair them.
 
     Args:
         fixed, moving: any geometry.
@@ -252,14 +252,14 @@ class FitRequest:
 
 @dataclass(frozen=True, eq=False)
 class ReportRequest:
-    """Write the result folder with its report; what was fitted before is not fitted again.
+    """Write the result folder with its report; an existing fit is reused.
 
     Args:
-        fit: as it was asked for.
+        fit: the request of the fit.
         plan: points on the moving volume; None for none.
-        folder: where to.
+        folder: the result folder.
         overwrite: whether an earlier result there may be replaced.
-        plan_truth: where the plan's points truly are in fixed space, by the same names; None where that is unknown.
+        plan_truth: true positions of the plan's points in fixed space, by the same names; None if unknown.
     """
 
     task: ClassVar[str] = "report"
@@ -274,7 +274,7 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class DevicesRequest:
-    """Ask what there is to compute on."""
+    """List the compute devices."""
 
     task: ClassVar[str] = "devices"
     reply: ClassVar[type] = DevicesReply
@@ -282,7 +282,7 @@ class DevicesRequest:
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """Import every package that a run needs: whether an installation works."""
+    """Check an installation by importing every package that a run needs."""
 
     task: ClassVar[str] = "check"
     reply: ClassVar[type] = CheckReply
@@ -290,7 +290,7 @@ class CheckRequest:
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """Make the demo pair, which takes seconds that a host with a window does not have."""
+    """Create the demo pair, which takes too long for the thread of a user interface."""
 
     task: ClassVar[str] = "demo"
     reply: ClassVar[type] = DemoReply
@@ -312,7 +312,7 @@ class ModelsRequest:
         unverified: "import" takes the file as `name` although its hash is not known.
 
     Raises:
-        InputError: another action, or one that lacks its name or its file.
+        InputError: an unknown action, or one without the required name or file.
     """
 
     task: ClassVar[str] = "models"

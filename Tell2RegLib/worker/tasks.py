@@ -1,4 +1,4 @@
-"""What the worker does: a request in, a reply out, with what earlier runs left behind."""
+"""The worker's tasks: each turns a request into a reply, with the caches of earlier runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult
 
 
-class Kept:
-    """What stays between runs: results that are still valid, and the networks in use."""
+class WorkerCaches:
+    """Kept between runs: cached results, and the loaded networks."""
 
     def __init__(self) -> None:
         self.memory = InMemoryCache()
@@ -29,7 +29,7 @@ class Kept:
 
     @property
     def networks(self) -> Networks:
-        """Made when they are first asked for: their home imports more than a light task needs."""
+        """The networks, created on first use because their module imports more than a light task needs."""
         if self._networks is None:
             from Tell2RegLib.region_sources.grounded_sam_networks import Networks
 
@@ -37,12 +37,12 @@ class Kept:
         return self._networks
 
     def counts(self) -> Counter[str]:
-        """How often each stage was computed so far; "models" counts how often networks were loaded."""
+        """Number of times each stage was computed; "models" counts loads of networks."""
         loads = 0 if self._networks is None else self._networks.loads
         return self.memory.runs + Counter(models=loads)
 
     def release(self) -> None:
-        """Let everything go: memory ran out."""
+        """Release everything, after the memory ran out."""
         self.memory = InMemoryCache()
         if self._networks is not None:
             self._networks.release()
@@ -53,37 +53,37 @@ class Run:
     """One run of a task.
 
     Args:
-        progress: told (stage, done, total).
-        cancelled: asked often; True stops the run.
-        kept: from the runs before.
-        folder: a private one that vanishes when the run ends; the system's temporary place when None.
+        progress: called with (stage, done, total).
+        cancelled: called often; returns True to stop the run.
+        caches: kept between runs.
+        folder: a private folder, deleted when the run ends; the system's temporary folder when None.
     """
 
     progress: Callable[[str, int, int], None]
     cancelled: Callable[[], bool]
-    kept: Kept = field(default_factory=Kept)
+    caches: WorkerCaches = field(default_factory=WorkerCaches)
     folder: Path | None = None
 
-    def clock(self) -> ProgressTracker:
-        """A new clock for the stages."""
+    def tracker(self) -> ProgressTracker:
+        """A new progress tracker."""
         return ProgressTracker(self.progress, self.cancelled)
 
 
 Task = Callable[[Any, Run], Any]
-"""A request and its run to the reply. Raises Cancelled when the run is."""
+"""Turns a request and its run into the reply; raises `Cancelled` when the run is cancelled."""
 
 
 def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
-    """Words to pairs: see `FindRequest`."""
-    from Tell2RegLib.pipeline.measure import words_result
-    from Tell2RegLib.pipeline.pair import match_by_words
+    """From prompts to pairs; see `FindRequest`."""
+    from Tell2RegLib.pipeline.measure import prompts_result
+    from Tell2RegLib.pipeline.pair import match_by_prompts
 
-    clock, before = run.clock(), run.kept.counts()
-    with clock.stage("models"):
-        words = request.options.words(request.prompts, run.kept.networks)
-    matched = match_by_words(request.fixed, request.moving, words, clock=clock, memory=run.kept.memory)
-    left_fixed, left_moving = matched.without_partner()
-    result = words_result(matched.found, matched.pairs, None)
+    tracker, counts_before = run.tracker(), run.caches.counts()
+    with tracker.stage("models"):
+        query = request.options.query(request.prompts, run.caches.networks)
+    matched = match_by_prompts(request.fixed, request.moving, query, tracker=tracker, memory=run.caches.memory)
+    left_fixed, left_moving = matched.regions_without_partner()
+    result = prompts_result(matched.source_results, matched.pairs, None)
     assert result is not None
     return requests.FindReply(
         pairs=matched.pairs,
@@ -95,16 +95,16 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         ),
         reason=matched.reason,
         prompts=result.prompts,
-        timing_s=clock.timing(),
+        timing_s=tracker.timing(),
         models=matched.models,
-        unverified=words.unverified,
+        unverified=query.unverified,
         parameters=matched.parameters,
-        computed=tuple(run.kept.counts() - before),
+        computed=tuple(run.caches.counts() - counts_before),
     )
 
 
 def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
-    """Pairs to a transform and its measures: see `FitRequest`."""
+    """From pairs to a transform and its measures; see `FitRequest`."""
     from Tell2RegLib.pipeline.measure import linear_agreements
     from Tell2RegLib.space.jacobian import jacobian_determinant
     from Tell2RegLib.space.volume import Volume
@@ -133,22 +133,22 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
 
 
 def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
-    """A result folder: see `ReportRequest`.
+    """Write a result folder; see `ReportRequest`.
 
     It is written in the run's own folder first: a process that is killed leaves nothing in the user's.
     """
     from Tell2RegLib.results.result_folder import check_folder, write_result, writing_folder
 
-    clock = run.clock()
+    tracker = run.tracker()
     if request.folder.parent.is_dir():
         check_folder(request.folder, overwrite=request.overwrite)
-    before = run.kept.counts()
+    counts_before = run.caches.counts()
     with tempfile.TemporaryDirectory(dir=run.folder) as draft:
         result = _finished(request.fit, run, request)
-        write_result(result, Path(draft), lambda done, total: clock.tell("write", done, total))
+        write_result(result, Path(draft), lambda done, total: tracker.report("write", done, total))
         with writing_folder(request.folder, overwrite=request.overwrite) as aside:
             _copy(Path(draft), aside)
-    computed = tuple(run.kept.counts() - before)
+    computed = tuple(run.caches.counts() - counts_before)
     return requests.ReportReply(request.folder, request.folder / "report.html", computed)
 
 
@@ -159,7 +159,9 @@ def _copy(draft: Path, aside: Path) -> None:
         raise OutputError(f"'{aside.parent}' cannot be written: {error.strerror or error}. Free some space.") from error
 
 
-def _finished(request: requests.FitRequest, run: Run, more: requests.ReportRequest | None = None) -> RegistrationResult:
+def _finished(
+    request: requests.FitRequest, run: Run, report_request: requests.ReportRequest | None = None
+) -> RegistrationResult:
     from Tell2RegLib.workflows.register import finish
 
     return finish(
@@ -167,46 +169,46 @@ def _finished(request: requests.FitRequest, run: Run, more: requests.ReportReque
         request.moving,
         request.pairs,
         settings=request.settings,
-        plan=more.plan if more else None,
-        plan_truth=more.plan_truth if more else None,
+        plan=report_request.plan if report_request else None,
+        plan_truth=report_request.plan_truth if report_request else None,
         prompts=request.prompts,
         models=request.models,
         parameters=request.parameters,
-        memory=run.kept.memory,
+        memory=run.caches.memory,
         progress=run.progress,
         cancelled=run.cancelled,
     )
 
 
 def devices(request: requests.DevicesRequest, run: Run) -> requests.DevicesReply:
-    """What there is to compute on."""
+    """The compute devices; see `DevicesRequest`."""
     from Tell2RegLib.worker.devices import find_devices
 
     return find_devices()
 
 
 def check(request: requests.CheckRequest, run: Run) -> requests.CheckReply:
-    """Whether the packages can be imported."""
+    """Import the packages; see `CheckRequest`."""
     from Tell2RegLib.worker.checking import check_packages
 
-    clock = run.clock()
-    return check_packages(lambda done, total: clock.tell("check", done, total))
+    tracker = run.tracker()
+    return check_packages(lambda done, total: tracker.report("check", done, total))
 
 
 def demo(request: requests.DemoRequest, run: Run) -> requests.DemoReply:
-    """The demo pair."""
+    """Create the demo pair; see `DemoRequest`."""
     from Tell2RegLib.workflows.demo import make_demo_pair
 
-    with run.clock().stage("demo"):
+    with run.tracker().stage("demo"):
         pair = make_demo_pair()
     return requests.DemoReply(pair.fixed, pair.moving, pair.plan, pair.plan_truth)
 
 
 def models(request: requests.ModelsRequest, run: Run) -> requests.ModelsReply:
-    """Models listed, installed, verified, imported, removed."""
+    """Act on models; see `ModelsRequest`."""
     from Tell2RegLib.worker.model_tasks import act_on_models
 
-    return act_on_models(request, run.clock())
+    return act_on_models(request, run.tracker())
 
 
 TASKS: Mapping[str, Task] = {
@@ -218,4 +220,4 @@ TASKS: Mapping[str, Task] = {
     "demo": demo,
     "models": models,
 }
-"""By the names of `requests`."""
+"""The tasks by name, as in `requests`."""

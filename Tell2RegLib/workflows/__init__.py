@@ -1,1 +1,1 @@
-"""What a person asks for, one file each: register, apply, evaluate, demo."""
+"""The user's tasks, one file each: register, apply, evaluate, demo."""

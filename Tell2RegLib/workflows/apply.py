@@ -1,7 +1,7 @@
-"""Carry a file through a transform: volumes, label maps, segmentations, points, surface models.
+"""Warps files with a transform: volumes, label maps, segmentations, points, surface models.
 
-Everything goes from moving to fixed space, as the plan does; `inverse` turns that round. Positions in files are LPS
-or RAS as their formats say; here they are LPS mm.
+Files are mapped from moving to fixed space, like a plan, or back with `inverse`. Positions in files are LPS
+or RAS, depending on the format; here they are LPS mm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from Tell2RegLib.errors import InputError, NothingFound, OutputError
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.image_files import whole_file
+from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.point_files import read_points, write_points
 from Tell2RegLib.space.ras import lps_from
 from Tell2RegLib.space.region_warping import warp_region
@@ -26,27 +26,27 @@ POINT_ENDINGS = (".json", ".csv", ".fcsv")
 MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 SEGMENTATION_ENDING = ".seg.nrrd"
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
-"""Formats that keep the direction of the axes and every type of number."""
+"""Formats that preserve the direction of the axes and every data type."""
 
 SPACE = "SPACE"
-"""What Slicer calls a model's frame, in comments and in the field data of .vtp files."""
+"""Slicer's key for a model's coordinate system, in comments and in the field data of .vtp files."""
 
 
 def apply_file(
     transform: Transform, source: str | Path, target: str | Path, *, inverse: bool = False, nearest: bool = False
 ) -> str:
-    """Carry one file from moving to fixed space (from fixed to moving when `inverse`).
+    """Warp one file from moving to fixed space, or from fixed to moving with `inverse`.
 
     Args:
-        transform: of a registration.
+        transform: the transform of a registration.
         source: a volume, label map, `.seg.nrrd`, point list (.mrk.json or .json, .fcsv, .csv) or surface (.vtk, .vtp,
             .stl, .ply, .obj).
-        target: where to write it; never the source itself.
+        target: the file to write; must differ from the source.
         inverse: from fixed to moving instead.
-        nearest: take the nearest voxel of a volume (label maps) instead of interpolating.
+        nearest: use nearest-neighbour instead of linear interpolation for a volume (label maps).
 
     Returns:
-        One sentence about what was done.
+        One sentence that describes what was done.
 
     Raises:
         InputError: a file that cannot be read, or one kind of file to be written as another.
@@ -59,55 +59,57 @@ def apply_file(
         raise OutputError(f"'{target}' is the input itself; choose another name for the result.")
     if not target.parent.is_dir():
         raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
-    way = transform.inverse if inverse else transform
+    applied_transform = transform.inverse if inverse else transform
     name = source.name.lower()
     if name.endswith(POINT_ENDINGS):
-        return _apply_to_points(way, source, target)
+        return _apply_to_points(applied_transform, source, target)
     if name.endswith(MODEL_ENDINGS):
-        return _apply_to_model(way, source, target)
+        return _apply_to_model(applied_transform, source, target)
     if name.endswith(SEGMENTATION_ENDING):
-        return _apply_to_segmentation(way, source, target)
-    return _apply_to_volume(way, source, target, nearest)
+        return _apply_to_segmentation(applied_transform, source, target)
+    return _apply_to_volume(applied_transform, source, target, nearest)
 
 
-def _apply_to_points(way: Transform, source: Path, target: Path) -> str:
+def _apply_to_points(transform: Transform, source: Path, target: Path) -> str:
     points = read_points(source)
-    moved = way.inverse.apply_to_points(points.points_lps_mm)
+    moved = transform.inverse.apply_to_points(points.points_lps_mm)
     keeps = source.suffix.lower() == target.suffix.lower() == ".json"
     write_points(target, points.names, moved, template=source if keeps else None)
     return f"{len(points)} point(s) carried to '{target}'."
 
 
-def _apply_to_segmentation(way: Transform, source: Path, target: Path) -> str:
+def _apply_to_segmentation(transform: Transform, source: Path, target: Path) -> str:
     regions = read_regions(source)
-    carried = [moved for moved in (warp_region(region, way) for region in regions) if moved is not None]
-    if not carried:
+    warped_regions = [warped for warped in (warp_region(region, transform) for region in regions) if warped is not None]
+    if not warped_regions:
         raise NothingFound(f"No segment of '{source}' lands inside the volume it was to be carried to.")
-    write_segmentation(carried, target, grid=way.fixed_to_moving.grid)
-    lost = len(regions) - len(carried)
-    return f"{len(carried)} segment(s) carried to '{target}'" + (f"; {lost} fell outside." if lost else ".")
+    write_segmentation(warped_regions, target, grid=transform.fixed_to_moving.grid)
+    lost_count = len(regions) - len(warped_regions)
+    return f"{len(warped_regions)} segment(s) carried to '{target}'" + (
+        f"; {lost_count} fell outside." if lost_count else "."
+    )
 
 
-def _apply_to_volume(way: Transform, source: Path, target: Path, nearest: bool) -> str:
+def _apply_to_volume(transform: Transform, source: Path, target: Path, nearest: bool) -> str:
     name = target.name.lower()
     if not name.endswith(VOLUME_ENDINGS) or name.endswith(SEGMENTATION_ENDING):
         raise InputError(f"A volume can be written as {', '.join(VOLUME_ENDINGS)}, not as '{target.name}'.")
-    write_volume(way.resample(read_volume(source), nearest=nearest), target)
+    write_volume(transform.resample(read_volume(source), nearest=nearest), target)
     return f"'{source.name}' resampled to '{target}' ({'nearest voxel' if nearest else 'linear'})."
 
 
 # --- surface models ---
 
 
-def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
+def _apply_to_model(transform: Transform, source: Path, target: Path) -> str:
     if not target.name.lower().endswith(MODEL_ENDINGS):
         raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
     vtk = _vtk()
     surface = _read_surface(source, vtk)
     system = _system(source, surface)
-    back = way.inverse.apply_to_points
+    map_to_source = transform.inverse.apply_to_points
     points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    moved: Floats = back(lps_from(system, points))
+    moved: Floats = map_to_source(lps_from(system, points))
     fresh = vtk.Points()
     fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
     surface.SetPoints(fresh)
@@ -119,7 +121,7 @@ def _apply_to_model(way: Transform, source: Path, target: Path) -> str:
 
 
 class _Vtk:
-    """The few classes of VTK that read and write surfaces; no rendering library is loaded."""
+    """The VTK classes that read and write surfaces; no rendering library is loaded."""
 
     def __init__(self) -> None:
         from vtkmodules import vtkCommonCore, vtkIOGeometry, vtkIOLegacy, vtkIOPLY, vtkIOXML
@@ -153,7 +155,7 @@ def _vtk() -> _Vtk:
 
 def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
     reader = vtk.readers[source.suffix.lower()]()
-    errors = _heard_errors(reader)
+    errors = _collected_errors(reader)
     reader.SetFileName(str(source))
     reader.Update()
     surface = reader.GetOutput()
@@ -162,8 +164,8 @@ def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
     return surface
 
 
-def _heard_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
-    """Errors of a VTK reader or writer; heard, they are not printed. Those of its pipeline come by another object."""
+def _collected_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
+    """Collect the errors of a VTK reader or writer and of its executive, instead of printing them."""
     errors: list[str] = []
     for speaker in (algorithm, algorithm.GetExecutive()):
         speaker.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
@@ -171,7 +173,7 @@ def _heard_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
 
 
 def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
-    """Write in LPS, and say so where the format can."""
+    """Write in LPS, and record that where the format allows it."""
     space = vtk.StringArray()
     space.SetName(SPACE)
     space.InsertNextValue("LPS")
@@ -179,7 +181,7 @@ def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no
     if target.suffix.lower() == ".vtp":
         surface.GetFieldData().AddArray(space)
     writer = vtk.writers[target.suffix.lower()]()
-    errors = _heard_errors(writer)
+    errors = _collected_errors(writer)
     if target.suffix.lower() in (".vtk", ".stl"):
         writer.SetHeader(f"Tell2Reg {SPACE}=LPS")
         writer.SetFileTypeToBinary()
@@ -188,7 +190,7 @@ def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no
     writer.SetFileName(str(target))
     writer.SetInputData(surface)
     # VTK writes some formats on a full disk without a word, and crashes on others; as text a number is longest.
-    with whole_file(target, reserve=4096 + 3 * 1024 * surface.GetActualMemorySize()):
+    with complete_file(target, reserve_bytes=4096 + 3 * 1024 * surface.GetActualMemorySize()):
         if not writer.Write() or errors or not target.is_file():
             raise RuntimeError("VTK could not write.")
 

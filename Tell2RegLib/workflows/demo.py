@@ -1,4 +1,4 @@
-"""The demo pair: two synthetic pelves related by a known warp, with a biopsy plan; made on the spot, no download."""
+"""The demo pair: two synthetic pelves related by a known warp, with a biopsy plan; generated, not downloaded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PROMPTS = ("prostate", "bladder", "rectum", "femoral head", "pubic symphysis", "
 """What the demo looks for. "femoral head" and "obturator internus" find two regions each, left and right. The seminal
 vesicles are left out: the demo's detector finds them on too few slices (Resources/DemoWeights/MODEL_CARD.md)."""
 ZONES = ("transition zone", "peripheral zone")
-"""Parts of the prostate, which is a region of its own: not used as regions of the demo."""
+"""Zones of the prostate, which is itself a region; not used as regions of the demo."""
 
 
 @dataclass(frozen=True, eq=False)
 class DemoPair:
-    """What a user would bring: two volumes, regions in both, a plan on the moving one; and the truth."""
+    """Two volumes, regions in both, a plan on the moving one, and the known truth."""
 
     fixed: Volume
     moving: Volume
@@ -53,7 +53,7 @@ def _organs(regions: tuple[Region, ...]) -> tuple[Region, ...]:
 
 
 def write_demo_pair(pair: DemoPair, folder: Path) -> dict[str, Path]:
-    """Write the demo pair as the files a user would have; returns them by the part they play."""
+    """Write the demo pair as the files that a user would have; returns their paths by role."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {role: folder / name for role, name in DEMO_FILES.items()}
     write_volume(pair.fixed, files["fixed"])

@@ -1,4 +1,4 @@
-"""Measure a transform against labels and landmarks that it may never have seen."""
+"""Evaluates a transform with labels and landmarks that were not used for the fit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def evaluate(
     measured in fixed space: |moving point carried to fixed space - fixed point|, in mm.
 
     Raises:
-        InputError: one of two files that belong together is missing, or they do not fit together.
+        InputError: one of two corresponding files is missing, or the two do not match.
     """
     _both("label maps", fixed_labels, moving_labels)
     _both("point lists", fixed_points, moving_points)
@@ -55,54 +55,58 @@ def evaluate(
         pairs = pairs_by_name(fixed, read_regions(moving_labels))
         report["labels"] = [_label_row(pair, transform) for pair in pairs]
     if fixed_points and moving_points:
-        truth, points = read_points(fixed_points), read_points(moving_points)
-        order = _order_by_name(truth, points)
+        true_points, plan_points = read_points(fixed_points), read_points(moving_points)
+        order = _order_by_name(true_points, plan_points)
         if order is None:
             report["remarks"].append(BY_ORDER)
-        report["points"] = _point_rows(transform, points, truth.points_lps_mm[order or range(len(truth))])
+        report["points"] = _point_rows(
+            transform, plan_points, true_points.points_lps_mm[order or range(len(true_points))]
+        )
     return report
 
 
-def _both(what: str, fixed: Path | None, moving: Path | None) -> None:
+def _both(content: str, fixed: Path | None, moving: Path | None) -> None:
     if (fixed is None) != (moving is None):
-        raise InputError(f"Give {what} of both volumes: the {'fixed' if fixed is None else 'moving'} one is missing.")
+        raise InputError(
+            f"Give {content} of both volumes: the {'fixed' if fixed is None else 'moving'} one is missing."
+        )
 
 
 def _label_row(pair: RegionPair, transform: Transform) -> dict[str, Any]:
-    before = resample_region(pair.moving, pair.fixed.grid)
-    after = warp_region(pair.moving, transform)
-    after = None if after is None else resample_region(after, pair.fixed.grid)
+    unregistered = resample_region(pair.moving, pair.fixed.grid)
+    warped = warp_region(pair.moving, transform)
+    warped = None if warped is None else resample_region(warped, pair.fixed.grid)
     row: dict[str, Any] = {"name": pair.name}
-    for when, region in (("before", before), ("after", after)):
-        keys = (f"dice_{when}", f"centroid_mm_{when}", f"hd95_mm_{when}")
+    for prefix, region in (("before", unregistered), ("after", warped)):
+        keys = (f"dice_{prefix}", f"centroid_mm_{prefix}", f"hd95_mm_{prefix}")
         row |= zip(keys, agreement(pair.fixed, region), strict=True)
     return row
 
 
 def _point_rows(transform: Transform, moving: PointList, fixed_at: np.ndarray) -> list[dict[str, Any]]:
     moving_at = moving.points_lps_mm
-    carried = transform.inverse.apply_to_points(moving_at)
-    before = target_registration_error_mm(moving_at, fixed_at)
-    after = target_registration_error_mm(carried, fixed_at)
+    propagated = transform.inverse.apply_to_points(moving_at)
+    errors_before = target_registration_error_mm(moving_at, fixed_at)
+    errors_after = target_registration_error_mm(propagated, fixed_at)
     return [
-        {"name": name, "error_mm_before": float(b), "error_mm_after": float(a), "fixed_lps_mm": place.tolist()}
-        for name, b, a, place in zip(moving.names, before, after, carried, strict=True)
+        {"name": name, "error_mm_before": float(b), "error_mm_after": float(a), "fixed_lps_mm": position.tolist()}
+        for name, b, a, position in zip(moving.names, errors_before, errors_after, propagated, strict=True)
     ]
 
 
 def _order_by_name(fixed: PointList, moving: PointList) -> list[int] | None:
-    """Which fixed point belongs to every moving one; None where no name is in both, and their order must do.
+    """The index of the fixed point of every moving point, by name; None if the lists have no name in common.
 
     Raises:
-        InputError: some names are in both and some are not, or the lists differ in length.
+        InputError: only some names are in both lists, or the lists differ in length.
     """
-    ours, theirs = numbered_names(fixed.names), numbered_names(moving.names)
-    shared = {name for name in set(ours) & set(theirs) if name[0]}
-    if shared and set(ours) == set(theirs):
-        return [ours.index(name) for name in theirs]
+    fixed_keys, moving_keys = numbered_names(fixed.names), numbered_names(moving.names)
+    shared = {name for name in set(fixed_keys) & set(moving_keys) if name[0]}
+    if shared and set(fixed_keys) == set(moving_keys):
+        return [fixed_keys.index(name) for name in moving_keys]
     if shared or len(fixed) != len(moving):
-        alone = [name for name, key in zip(fixed.names, ours, strict=True) if key not in theirs]
-        alone += [name for name, key in zip(moving.names, theirs, strict=True) if key not in ours]
+        alone = [name for name, key in zip(fixed.names, fixed_keys, strict=True) if key not in moving_keys]
+        alone += [name for name, key in zip(moving.names, moving_keys, strict=True) if key not in fixed_keys]
         raise InputError(
             f"The point lists do not belong together: {len(fixed)} fixed and {len(moving)} moving points, and these "
             f"names are in one list only: {', '.join(map(repr, alone[:8]))}. Give every pair of points one name."

@@ -31,7 +31,7 @@ def syn(case: Case) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         start = str(Path(folder) / "start.mat")
         sitk.WriteTransform(affine_start(case), start)
-        found = ants.registration(
+        detected = ants.registration(
             fixed[0],
             moving[0],
             type_of_transform="SyNOnly",
@@ -43,8 +43,8 @@ def syn(case: Case) -> Outcome:
             outprefix=str(Path(folder) / "syn_"),
             random_seed=1,
         )
-        forward = sitk.CompositeTransform([_read(file) for file in found["fwdtransforms"]])
-        backward = sitk.CompositeTransform([_read(file, inverse=True) for file in found["invtransforms"]])
+        forward = sitk.CompositeTransform([_read(file) for file in detected["fwdtransforms"]])
+        backward = sitk.CompositeTransform([_read(file, inverse=True) for file in detected["invtransforms"]])
         return Outcome(field_of(forward, case.fixed_grid), field_of(backward, case.moving_grid))
 
 

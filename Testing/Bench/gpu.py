@@ -96,7 +96,7 @@ def run_section(section: Section, plan: Plan, checks: Checks) -> Row:
         except Exception as error:
             traceback.print_exc()
             row = {"failed": f"{type(error).__name__}: {error}"[:500]}
-    own = sorted({f"{one.category.__name__}: {str(one.message)[:200]}" for one in heard})
+    own = sorted({f"{item.category.__name__}: {str(item.message)[:200]}" for item in heard})
     seconds = {"section_seconds": time.perf_counter() - started, "section_cpu_seconds": time.process_time() - used}
     return row | seconds | {"warnings": own}
 
@@ -158,9 +158,9 @@ def _profile_of_a_fit(plan: Plan, checks: Checks) -> Row:
 def rounded(value: object) -> object:
     """The same with floats of few digits."""
     if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [rounded(one) for one in value]
+        return [rounded(item) for item in value]
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 

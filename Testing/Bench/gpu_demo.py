@@ -10,9 +10,9 @@ import numpy as np
 
 from Tell2RegLib.evaluation import metrics
 from Tell2RegLib.fitting import fit
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND
+from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_DETECTED
 from Tell2RegLib.models.inference import Precision
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.phantom import PhantomPair, make_pair
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.volume import Volume, to_uint8
@@ -44,7 +44,7 @@ def demo_networks(plan: Plan, checks: Checks) -> Row:
 
     pair = _phantom(plan.phantom)
     middle = slice((plan.phantom.shape_kji[0] - plan.compared) // 2, None)
-    slices: Slices = to_uint8(pair.fixed.volume).array_kji[middle][: plan.compared].copy()
+    slices: SliceStack = to_uint8(pair.fixed.volume).array_kji[middle][: plan.compared].copy()
     reference = demo_detector("cpu", precision="fp32", box_threshold=0.0).detect(slices, plan.asked)
     segmenter = demo_segmenter("cpu", precision="fp32")
     embeddings = segmenter.embed(slices)
@@ -53,19 +53,19 @@ def demo_networks(plan: Plan, checks: Checks) -> Row:
     rows: Row = {"slices": len(slices), "prompts": len(plan.asked)}
     for way, precision in WAYS.items():
         detector = demo_detector(plan.device, precision=precision, box_threshold=0.0)
-        found, again = detector.detect(slices, plan.asked), _again(detector, slices, plan.asked)
-        rows[f"boxes {way}"] = box_difference(reference, found) | {"same_twice": found == again}
+        detected, again = detector.detect(slices, plan.asked), _again(detector, slices, plan.asked)
+        rows[f"boxes {way}"] = box_difference(reference, detected) | {"same_twice": detected == again}
         _check_boxes(f"demo {way}", rows[f"boxes {way}"], way, checks)
-        ours = demo_segmenter(plan.device, precision=precision)
-        seen = ours.embed(slices)
-        rows[f"embeddings {way}"] = embedding_difference(embeddings, seen) | {
-            "same_twice": ours.embed(slices).features.tobytes() == seen.features.tobytes()
+        actual = demo_segmenter(plan.device, precision=precision)
+        recorded = actual.embed(slices)
+        rows[f"embeddings {way}"] = embedding_difference(embeddings, recorded) | {
+            "same_twice": actual.embed(slices).features.tobytes() == recorded.features.tobytes()
         }
         _check_embeddings(f"demo {way}", rows[f"embeddings {way}"], way, checks)
-        drawn = ours.segment(seen, boxes)
+        drawn = actual.segment(recorded, boxes)
         rows[f"masks {way}"] = mask_difference(masks, drawn) | {
             "same_twice": all(
-                np.array_equal(a.mask, b.mask) for a, b in zip(drawn, ours.segment(seen, boxes), strict=True)
+                np.array_equal(a.mask, b.mask) for a, b in zip(drawn, actual.segment(recorded, boxes), strict=True)
             )
         }
         checks.at_most(f"demo {way}: pixels in other masks", rows[f"masks {way}"]["pixels"], PIXELS[way])  # type: ignore[index]
@@ -73,8 +73,8 @@ def demo_networks(plan: Plan, checks: Checks) -> Row:
     return rows
 
 
-def _again(detector: Any, slices: Slices, prompts: Sequence[str]) -> tuple[Box, ...]:
-    detector.seen.clear()
+def _again(detector: Any, slices: SliceStack, prompts: Sequence[str]) -> tuple[Box, ...]:
+    detector.feature_cache.clear()
     return detector.detect(slices, prompts)  # type: ignore[no-any-return]
 
 
@@ -101,9 +101,9 @@ def box_difference(reference: Sequence[Box], other: Sequence[Box], count: int = 
     candidates = best_boxes(other, 2 * count)
     positions, scores = [], []
     for key, group in best_boxes(reference, count).items():
-        places = np.array([box.xyxy_px for box in candidates[key]])
+        locations = np.array([box.xyxy_px for box in candidates[key]])
         for box in group:
-            gaps = np.abs(places - box.xyxy_px).max(axis=1)
+            gaps = np.abs(locations - box.xyxy_px).max(axis=1)
             nearest = int(gaps.argmin())
             positions.append(gaps[nearest])
             scores.append(abs(candidates[key][nearest].score - box.score))
@@ -150,38 +150,38 @@ def words(plan: Plan, checks: Checks) -> Row:
     """Both volumes of a phantom pair through every step, on the CPU in fp32 and on the device as it chooses."""
     pair = _phantom(plan.phantom)
     reference = _registered(pair, plan, "cpu", "fp32")
-    found = _registered(pair, plan, plan.device, "auto")
-    row: Row = {"cpu": reference["summary"], "device": found["summary"]}
-    names = {place: {region.name for region in reference[place]} for place in ("fixed", "moving")}
-    same = all({region.name for region in found[place]} == names[place] for place in names)
+    detected = _registered(pair, plan, plan.device, "auto")
+    row: Row = {"cpu": reference["summary"], "device": detected["summary"]}
+    names = {position: {region.name for region in reference[position]} for position in ("fixed", "moving")}
+    same = all({region.name for region in detected[position]} == names[position] for position in names)
     dice = [
         metrics.dice(region, other)
-        for place in names
-        for region in reference[place]
-        for other in found[place]
+        for position in names
+        for region in reference[position]
+        for other in detected[position]
         if other.name == region.name
     ]
     row["same_regions"], row["worst_dice_of_regions"] = same, float(min(dice, default=1.0))
     checks.true("words: the same regions as on the CPU", same)
     checks.at_most("words: 1 - Dice of the worst region", 1 - row["worst_dice_of_regions"], 1 - REGION_DICE)  # type: ignore[operator]
     if "target_mm" in reference["summary"]:
-        loss = found["summary"].get("target_mm", np.inf) - reference["summary"]["target_mm"]
+        loss = detected["summary"].get("target_mm", np.inf) - reference["summary"]["target_mm"]
         checks.at_most("words: mean target error above the CPU's, mm", loss, TARGET_MM)
     return row
 
 
 def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision) -> dict[str, Any]:
-    from Tell2RegLib.matching.by_prototype import match_found
+    from Tell2RegLib.matching.by_prototype import match_source_results
     from Tell2RegLib.models.demo_weights import demo_detector, demo_segmenter
     from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 
     source = GroundedSam(demo_detector(device, precision=precision), demo_segmenter(device, precision=precision))
     fixed, moving = (_found(source, side.volume, plan.asked) for side in (pair.fixed, pair.moving))
-    pairs = match_found(fixed, moving)
-    accepted = [one for one in pairs if one.accepted]
-    summary: dict[str, Any] = {"pairs": [one.name for one in accepted], "rejected": len(pairs) - len(accepted)}
+    pairs = match_source_results(fixed, moving)
+    accepted = [item for item in pairs if item.accepted]
+    summary: dict[str, Any] = {"pairs": [item.name for item in accepted], "rejected": len(pairs) - len(accepted)}
     if accepted:
-        result = fit(accepted, plan.settings(device, smoothness=SMOOTHNESS_OF_FOUND))
+        result = fit(accepted, plan.settings(device, smoothness=SMOOTHNESS_OF_DETECTED))
         back = result.transform.inverse.apply_to_points([target.moving_lps_mm for target in pair.plan])
         errors = np.linalg.norm(back - np.array([target.fixed_lps_mm for target in pair.plan]), axis=1)
         summary |= {"target_mm": float(errors.mean()), "worst_target_mm": float(errors.max())}

@@ -67,8 +67,13 @@ def _parts(case: Case, kind: str, plan: Plan) -> dict[str, float]:
 
     module = sys.modules[_fit_function.__module__]  # the package's `fit` is the function
     laps = Laps(plan.device)
-    places = [(module, "rigid_and_affine"), (deformable, "fit_deformation"), (unfold, "unfolded"), (module, "_inverse")]
-    with laps.of(*places):
+    positions = [
+        (module, "rigid_and_affine"),
+        (deformable, "fit_deformation"),
+        (unfold, "remove_folding"),
+        (module, "_invert"),
+    ]
+    with laps.of(*positions):
         fit(case.pairs, plan.settings(plan.device, kind=kind))
     return laps.seconds
 

@@ -86,9 +86,9 @@ class Laps:
         self._device = device
 
     @contextmanager
-    def of(self, *places: tuple[Any, str]) -> Iterator[None]:
+    def of(self, *positions: tuple[Any, str]) -> Iterator[None]:
         """Time the functions of these names, each an attribute of a module or class."""
-        before = [(owner, name, getattr(owner, name)) for owner, name in places]
+        before = [(owner, name, getattr(owner, name)) for owner, name in positions]
         for owner, name, function in before:
             setattr(owner, name, self._wrapped(function, name))
         try:
@@ -145,11 +145,11 @@ def profile(work: Callable[[], Any], device: str) -> Row:
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if is_cuda(device) else [])
     wait_for(device)
     started = time.perf_counter()
-    with profiler(activities=activities) as seen:
+    with profiler(activities=activities) as recorded:
         work()
         wait_for(device)
     seconds = time.perf_counter() - started
-    events = list(seen.key_averages())
+    events = list(recorded.key_averages())
     kernels = [event for event in events if event.device_type == torch.autograd.DeviceType.CUDA]
     operations = [event for event in events if event.device_type == torch.autograd.DeviceType.CPU]
     busy = sum(_own_time(event) for event in kernels) / 1e6

@@ -12,7 +12,7 @@ import torch
 from Tell2RegLib.models.grounding_dino import detector as grounding_dino
 from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 from Tell2RegLib.models.inference import free_unused
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.models.sam import segmenter as sam
 from Tell2RegLib.models.sam.segmenter import SamSegmenter
 from Testing.Bench.gpu_demo import box_difference, embedding_difference, mask_difference
@@ -66,7 +66,7 @@ def network(name: str, plan: Plan, checks: Checks) -> Row:
 # --- detection ---
 
 
-def _detector(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, checks: Checks) -> Row:
+def _detector(name: str, module: Any, config: Any, pixels: SliceStack, plan: Plan, checks: Checks) -> Row:
     _move_boxes(module)
     detector = GroundingDinoDetector(module, config, device=plan.device, content="random")
     rows: Row = {"format": detector.compute.format}
@@ -76,11 +76,11 @@ def _detector(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, c
     scores = sorted((box.score for box in detector.detect(some, plan.asked)), reverse=True)
     detector.box_threshold = scores[KEPT_BOXES * len(some) * len(plan.asked)]
 
-    found: list[int] = []
+    detected: list[int] = []
 
-    def detect(slices: Slices) -> None:
-        detector.seen.clear()
-        found.append(len(detector.detect(slices, plan.asked)))
+    def detect(slices: SliceStack) -> None:
+        detector.feature_cache.clear()
+        detected.append(len(detector.detect(slices, plan.asked)))
 
     detect(pixels[:WARM_UP])
     rows["detect"] = _stage(lambda: detect(pixels), detect, pixels, detector.compute.format, plan)
@@ -89,12 +89,12 @@ def _detector(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, c
     names = ("resized", "normalised", "image_features", "locate")
     with laps.of(*((grounding_dino, part) for part in names), (GroundingDinoDetector, "_boxes")):
         rows["again, each part alone"] = timed(lambda: detect(pixels), plan.device)
-    rows["parts"], rows["boxes"] = laps.seconds, found[-1]
+    rows["parts"], rows["boxes"] = laps.seconds, detected[-1]
     few = pixels[: plan.package_slices]
     predict_each(module, config, few[:1], plan.asked[:1], plan.device)
     rows["package"] = timed(lambda: predict_each(module, config, few, plan.asked, plan.device), plan.device)
     _compare(rows, "detect", "package", plan)
-    detector.seen.clear()
+    detector.feature_cache.clear()
     rows["profile"] = profile(lambda: detect(pixels[: plan.profiled_slices]), plan.device)
     return rows
 
@@ -122,22 +122,22 @@ def _without_tf32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def _against_package_boxes(name: str, module: Any, config: Any, one: Slices, plan: Plan, checks: Checks) -> Row:
+def _against_package_boxes(name: str, module: Any, config: Any, item: SliceStack, plan: Plan, checks: Checks) -> Row:
     """Boxes of one slice and prompt: the package, ours in fp32, and ours in the device's own format against ours."""
     prompt = plan.asked[0]
     every: dict[str, Any] = {"device": plan.device, "box_threshold": 0.0, "content": "random"}
-    exact = GroundingDinoDetector(module, config, precision="fp32", **every).detect(one, (prompt,))
-    half = GroundingDinoDetector(module, config, **every).detect(one, (prompt,))
+    exact = GroundingDinoDetector(module, config, precision="fp32", **every).detect(item, (prompt,))
+    half = GroundingDinoDetector(module, config, **every).detect(item, (prompt,))
     with _without_tf32():
-        logits, places = package_output(module, package_image(config, one[0]), prompt, plan.device)
-    centre, size = places.split(2, dim=-1)
-    corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * one.shape[1]
-    theirs = [
+        logits, positions = package_output(module, package_image(config, item[0]), prompt, plan.device)
+    centre, size = positions.split(2, dim=-1)
+    corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * item.shape[1]
+    expected = [
         Box(0, prompt, tuple(xyxy), score)  # type: ignore[arg-type]
         for xyxy, score in zip(corners.tolist(), logits.amax(dim=-1).tolist(), strict=True)
     ]
     row: Row = {
-        "fp32": box_difference(theirs, exact, BEST),
+        "fp32": box_difference(expected, exact, BEST),
         "own format against fp32": box_difference(exact, half, BEST),
     }
     checks.at_most(f"{name}: 95 % of the package's best boxes, px", row["fp32"]["position_px_95"], POSITION_PX)  # type: ignore[index]
@@ -147,7 +147,7 @@ def _against_package_boxes(name: str, module: Any, config: Any, one: Slices, pla
 # --- embedding and masks ---
 
 
-def _segmenter(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, checks: Checks) -> Row:
+def _segmenter(name: str, module: Any, config: Any, pixels: SliceStack, plan: Plan, checks: Checks) -> Row:
     _move_positions(module)
     size = config.image_size_px
     segmenter = SamSegmenter(module, device=plan.device, image_size=size, content="random")
@@ -162,8 +162,8 @@ def _segmenter(name: str, module: Any, config: Any, pixels: Slices, plan: Plan, 
     rows["segment"] = timed(lambda: segmenter.segment(embeddings, boxes), plan.device)
     rows["boxes"] = len(boxes)
     laps = Laps(plan.device)
-    places = [(sam, part) for part in ("resized", "normalised", "decode", "to_slice")]
-    with laps.of(*places, (sam.SamEncoder, "__call__")):
+    positions = [(sam, part) for part in ("resized", "normalised", "decode", "to_slice")]
+    with laps.of(*positions, (sam.SamEncoder, "__call__")):
         rows["again, each part alone"] = timed(lambda: segmenter.segment(embed(pixels), boxes), plan.device)
     rows["parts"] = laps.seconds
     rows |= _package_times(module, pixels[: plan.package_slices], plan)
@@ -196,7 +196,7 @@ def _boxes(slices: int, each: int) -> list[Box]:
     return boxes
 
 
-def _against_package_masks(name: str, module: Any, size: int, few: Slices, plan: Plan, checks: Checks) -> Row:
+def _against_package_masks(name: str, module: Any, size: int, few: SliceStack, plan: Plan, checks: Checks) -> Row:
     from segment_anything import SamPredictor
 
     boxes = _boxes(len(few), plan.prompts)
@@ -212,12 +212,12 @@ def _against_package_masks(name: str, module: Any, size: int, few: Slices, plan:
                     masks.append(Mask(box, mask[0], float(quality[0])))
     exact = SamSegmenter(module, device=plan.device, image_size=size, precision="fp32", content="random")
     half = SamSegmenter(module, device=plan.device, image_size=size, content="random")
-    ours, own = exact.embed(few), half.embed(few)
-    theirs = Embeddings(np.stack(features), ours.covered_hw, ours.slice_hw, ours.model)
+    actual, own = exact.embed(few), half.embed(few)
+    expected = Embeddings(np.stack(features), actual.covered_hw, actual.slice_hw, actual.model)
     row: Row = {
-        "embeddings fp32": embedding_difference(theirs, ours),
-        "embeddings own format": embedding_difference(theirs, own),
-        "masks fp32": mask_difference(masks, exact.segment(ours, boxes)),
+        "embeddings fp32": embedding_difference(expected, actual),
+        "embeddings own format": embedding_difference(expected, own),
+        "masks fp32": mask_difference(masks, exact.segment(actual, boxes)),
         "masks own format": mask_difference(masks, half.segment(own, boxes)),
     }
     checks.at_most(f"{name}: fp32 embeddings, rms in sigma", row["embeddings fp32"]["rms"], SIGMA["fp32"])  # type: ignore[index]
@@ -226,7 +226,7 @@ def _against_package_masks(name: str, module: Any, size: int, few: Slices, plan:
     return row
 
 
-def _package_times(module: Any, few: Slices, plan: Plan) -> Row:
+def _package_times(module: Any, few: SliceStack, plan: Plan) -> Row:
     """The package's predictor: a slice at a time, then a box at a time."""
     from segment_anything import SamPredictor
 
@@ -251,17 +251,19 @@ def _package_times(module: Any, few: Slices, plan: Plan) -> Row:
 # --- numbers ---
 
 
-def _stage(run: Callable[[], Any], one: Callable[[Slices], Any], pixels: Slices, number_format: str, plan: Plan) -> Row:
+def _stage(
+    run: Callable[[], Any], item: Callable[[SliceStack], Any], pixels: SliceStack, number_format: str, plan: Plan
+) -> Row:
     """Time, memory, arithmetic and share of the peak of a stage."""
     row = timed(run, plan.device, repeats=2)
-    row["teraflop_each"] = operations(one, pixels[:1])
+    row["teraflop_each"] = operations(item, pixels[:1])
     reached = row["teraflop_each"] * len(pixels) / row["seconds"]  # type: ignore[operator]
     return row | {"teraflops": reached, "share_of_peak": reached / teraflops(plan.device, number_format, plan.matrix)}
 
 
-def _compare(rows: Row, ours: str, theirs: str, plan: Plan) -> None:
+def _compare(rows: Row, actual: str, expected: str, plan: Plan) -> None:
     """Seconds per slice of both, and how many times as fast ours is."""
-    each = rows[ours]["seconds"] / plan.slices  # type: ignore[index]
-    package = rows[theirs]["seconds"] / plan.package_slices  # type: ignore[index]
-    rows[ours] |= {"seconds_per_slice": each, "times_as_fast": package / each}  # type: ignore[operator]
-    rows[theirs] |= {"seconds_per_slice": package, "slices": plan.package_slices}  # type: ignore[operator]
+    each = rows[actual]["seconds"] / plan.slices  # type: ignore[index]
+    package = rows[expected]["seconds"] / plan.package_slices  # type: ignore[index]
+    rows[actual] |= {"seconds_per_slice": each, "times_as_fast": package / each}  # type: ignore[operator]
+    rows[expected] |= {"seconds_per_slice": package, "slices": plan.package_slices}  # type: ignore[operator]

@@ -125,8 +125,8 @@ def _line(row: Row, rows: Sequence[Row]) -> str:
     if "failed" in row:
         return f"| {title} | {row.get('prompts') or ''} | {who} | {row['failed']} | | | | | | | |"
     each = _number(row, "seconds") / _number(row, "slices")
-    theirs = identity({**row, "who": "package"})
-    rival = next((other for other in rows if identity(other) == theirs and "seconds" in other), None)
+    expected = identity({**row, "who": "package"})
+    rival = next((other for other in rows if identity(other) == expected and "seconds" in other), None)
     faster = ""
     if rival is not None and row["who"] != "package":
         faster = f"{_number(rival, 'seconds') / _number(rival, 'slices') / each:.3g}"

@@ -74,12 +74,12 @@ def measure(name: str, who: str, device: str, slices: int, prompts: int) -> Row:
 
     case = CASES[name]
     pixels = np.random.default_rng(0).integers(0, 256, (slices, *SLICE_HW), dtype=np.uint8)
-    asked = PROMPTS[:prompts]
+    requested = PROMPTS[:prompts]
     started = time.perf_counter()
     if who == "package":
-        run, number_format = _package(case, device, asked)
+        run, number_format = _package(case, device, requested)
     else:
-        run, number_format = _ours(case, device, asked, seen=pixels if who == "later" else None)
+        run, number_format = _ours(case, device, requested, recorded=pixels if who == "later" else None)
     built = time.perf_counter() - started
     seconds, memory = _timed(run, pixels, device)
     each = operations(run, pixels[:1])
@@ -118,21 +118,21 @@ def _timed(run: Callable[[np.ndarray], Any], pixels: np.ndarray, device: str) ->
 
 
 def _ours(
-    case: NetworkCase, device: str, prompts: tuple[str, ...], *, seen: np.ndarray | None
+    case: NetworkCase, device: str, prompts: tuple[str, ...], *, recorded: np.ndarray | None
 ) -> tuple[Callable[[np.ndarray], Any], str]:
-    """Each run of the detector starts from nothing, or knows the slices that were `seen` with another word."""
+    """Each run of the detector starts from nothing, or knows the slices that were `recorded` with another word."""
     network, config = build(case)
     if case.detects:
         from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
 
         detector = GroundingDinoDetector(network, config, device=device, content="random")
 
-        if seen is not None:
-            detector.detect(seen, PROMPTS[-1:])
+        if recorded is not None:
+            detector.detect(recorded, PROMPTS[-1:])
 
         def detect(slices: np.ndarray) -> None:
-            if seen is None:
-                detector.seen.clear()
+            if recorded is None:
+                detector.feature_cache.clear()
             detector.detect(slices, prompts)
 
         return detect, detector.compute.format
@@ -198,12 +198,12 @@ def build(case: NetworkCase) -> tuple[Any, Any]:
     return segmenter_network.build_segmenter(config), config
 
 
-def operations(run: Callable[[np.ndarray], Any], one: np.ndarray) -> float:
+def operations(run: Callable[[np.ndarray], Any], item: np.ndarray) -> float:
     """Tera floating point operations of one slice, as torch counts products."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        run(one)
+        run(item)
     return counter.get_total_flops() / 1e12
 
 

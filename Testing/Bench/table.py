@@ -30,22 +30,22 @@ def comparison(result: Result, tools: Mapping[str, Tool]) -> str:
     before = result["before"]
     lines = [f"### {result['title']}", "", HEAD]
     lines.append(f"| *before* | | | {before['mean_dice']:.3f} | {before['worst_dice']:.3f} | | | | |")
-    ours = result["tools"].get("ours", {}).get("seconds")
+    actual = result["tools"].get("ours", {}).get("seconds")
     remarks = []
     for name, row in result["tools"].items():
         mark = ""
         if row.get("remark"):
             remarks.append(f"{tools[name].title.strip('*')}: {row['remark']}.")
             mark = " " + "¹²³⁴⁵⁶⁷"[len(remarks) - 1]
-        lines.append(_line(tools[name].title + mark, row, ours))
+        lines.append(_line(tools[name].title + mark, row, actual))
     notes = [f"{'¹²³⁴⁵⁶⁷'[number]} {remark}" for number, remark in enumerate(remarks)]
     return "\n".join(lines + ([""] + notes if notes else []))
 
 
-def _line(title: str, row: Result, ours: float | None) -> str:
+def _line(title: str, row: Result, actual: float | None) -> str:
     if "absent" in row:
         return f"| {title} | {row['absent']} | | | | | | | |"
-    cells = [title, seconds_text(row["seconds"]), f"{row['seconds'] / ours:.3g}" if ours else ""]
+    cells = [title, seconds_text(row["seconds"]), f"{row['seconds'] / actual:.3g}" if actual else ""]
     if "mean_dice" in row:
         cells += [f"{row['mean_dice']:.3f}", f"{row['worst_dice']:.3f}", f"{row['folding_percent']:.3f}"]
         cells += [f"{row['sdlogj']:.3f}"]
@@ -133,10 +133,10 @@ class Machine:
 
 def _processor() -> str:
     try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        detected = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        found = None
-    return found.group(1).strip() if found else platform.processor() or platform.machine()
+        detected = None
+    return detected.group(1).strip() if detected else platform.processor() or platform.machine()
 
 
 # --- into the document ---

@@ -7,7 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from Tell2RegLib.slicer_module.install.environment import Place, installed_versions, loaded_packages, place_of_packages
+from Tell2RegLib.slicer_module.install.environment import (
+    PackagesFolder,
+    installed_versions,
+    loaded_packages,
+    packages_folder,
+)
 from Tell2RegLib.slicer_module.install.install_plan import InstallFailed
 
 
@@ -20,8 +25,8 @@ class PlainInstaller:
     def loaded(self) -> set[str]:
         return loaded_packages()
 
-    def place(self) -> Place:
-        return place_of_packages()
+    def destination(self) -> PackagesFolder:
+        return packages_folder()
 
     def has_extension(self) -> bool:
         return True

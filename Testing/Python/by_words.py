@@ -31,7 +31,7 @@ class Bench:
 
     def run(self, words: PromptQuery, **more: object) -> RegistrationResult:
         given = {"settings": QUICK, **more}
-        return register(self.pair.fixed.volume, self.pair.moving.volume, words=words, **given)  # type: ignore[arg-type]
+        return register(self.pair.fixed.volume, self.pair.moving.volume, query=words, **given)  # type: ignore[arg-type]
 
     @property
     def calls(self) -> dict[str, int]:

@@ -65,11 +65,11 @@ def no_network() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def the_locale_stays() -> Iterator[None]:
     """A library that leaves another locale behind breaks text somewhere else, far from here."""
-    found = locale.setlocale(locale.LC_ALL)
+    detected = locale.setlocale(locale.LC_ALL)
     yield
     left = locale.setlocale(locale.LC_ALL)
-    locale.setlocale(locale.LC_ALL, found)
-    assert left == found
+    locale.setlocale(locale.LC_ALL, detected)
+    assert left == detected
 
 
 def rotation(axis_xyz: tuple[float, float, float], degrees: float) -> np.ndarray:

@@ -56,9 +56,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def asked_from(self) -> int:
         """Where the body may begin: what Range asks for, if If-Range lets it."""
-        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        detected = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         same = self.headers.get("If-Range", self.server.etag) == self.server.etag
-        return int(found[1]) if found and same else 0
+        return int(detected[1]) if detected and same else 0
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

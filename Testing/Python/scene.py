@@ -69,9 +69,9 @@ def put_under_a_warp(node):
     """A transform above a node that is not linear."""
     warp = vtk.vtkThinPlateSplineTransform()
     points = [vtk.vtkPoints(), vtk.vtkPoints()]
-    for place in np.random.default_rng(1).uniform(-50, 50, (8, 3)):
-        points[0].InsertNextPoint(place)
-        points[1].InsertNextPoint(place + np.sin(place))
+    for position in np.random.default_rng(1).uniform(-50, 50, (8, 3)):
+        points[0].InsertNextPoint(position)
+        points[1].InsertNextPoint(position + np.sin(position))
     warp.SetSourceLandmarks(points[0])
     warp.SetTargetLandmarks(points[1])
     transform = node.GetScene().AddNewNodeByClass("vtkMRMLTransformNode", "warp")

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.phantom import LABELS, PhantomVolume
 from Tell2RegLib.space.volume import Volume, axial_slices, resample
+from Tell2RegLib.support.progress import StepProgress
 
 Truth = dict[bytes, NDArray[np.uint8]]
 """Labels (J, I) of a slice, by the hash of its content."""
@@ -77,7 +78,9 @@ class SimulatedNetworks:
 
     # --- detector ---
 
-    def detect(self, slices: Slices, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
+    def detect(
+        self, slices: SliceStack, prompts: Sequence[str], *, step: StepProgress | None = None
+    ) -> tuple[Box, ...]:
         self.calls["detect"] += 1
         boxes: list[Box] = []
         for number, image in enumerate(slices):
@@ -107,7 +110,7 @@ class SimulatedNetworks:
 
     # --- segmenter ---
 
-    def embed(self, slices: Slices, *, step: Step | None = None) -> Embeddings:
+    def embed(self, slices: SliceStack, *, step: StepProgress | None = None) -> Embeddings:
         self.calls["embed"] += 1
         high, wide = slices.shape[1:]
         covered = (CELLS * high / max(high, wide), CELLS * wide / max(high, wide))
@@ -132,7 +135,9 @@ class SimulatedNetworks:
         looks = np.moveaxis(_LOOKS[cells], -1, 0)
         return (looks + rng.normal(size=looks.shape) * self.blur.features).astype(np.float32)
 
-    def segment(self, embeddings: Embeddings, boxes: Sequence[Box], *, step: Step | None = None) -> tuple[Mask, ...]:
+    def segment(
+        self, embeddings: Embeddings, boxes: Sequence[Box], *, step: StepProgress | None = None
+    ) -> tuple[Mask, ...]:
         self.calls["segment"] += 1
         masks = []
         for number, box in enumerate(boxes):

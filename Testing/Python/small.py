@@ -109,9 +109,9 @@ def write_small_pair(folder: Path, fixed_to_moving: Floats = AFFINE) -> Files:
     for name, side in (("fixed", fixed), ("moving", moving)):
         write_volume(side.volume, folder / f"{name}.nrrd")
         write_segmentation(side.regions, folder / f"{name}.seg.nrrd")
-    places = np.array(list(PLAN.values()))
-    write_points(folder / "truth.mrk.json", list(PLAN), places)
-    write_points(folder / "plan.mrk.json", list(PLAN), apply_affine(fixed_to_moving, places))
+    positions = np.array(list(PLAN.values()))
+    write_points(folder / "truth.mrk.json", list(PLAN), positions)
+    write_points(folder / "plan.mrk.json", list(PLAN), apply_affine(fixed_to_moving, positions))
     return Files(folder)
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from Tell2RegLib.models.grounding_dino.network import DEMO, DetectorConfig, build_detector, build_tokenizer
-from Tell2RegLib.models.protocol import Box, Slices
+from Tell2RegLib.models.protocol import Box, SliceStack
 from Tell2RegLib.models.sam.network import SegmenterConfig, build_segmenter
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "prostate", "left", "right", "hip", "blad", "##der")
@@ -37,7 +37,7 @@ SEGMENTER = SegmenterConfig(
 PROMPTS = ("Prostate", "left hip")
 
 
-def some_slices(count: int, hw: tuple[int, int], seed: int = 0) -> Slices:
+def some_slices(count: int, hw: tuple[int, int], seed: int = 0) -> SliceStack:
     """Noise with a bright rectangle, so that networks have something to look at."""
     slices = np.random.default_rng(seed).integers(0, 160, (count, *hw), dtype=np.uint8)
     slices[:, hw[0] // 4 : hw[0] // 2, hw[1] // 3 : hw[1] // 2] += 90
@@ -133,7 +133,7 @@ def package_phrase(network, grey: np.ndarray, config: DetectorConfig, caption: s
     return get_phrases_from_posmap(best > threshold, tokenized, network.tokenizer).replace(".", "")
 
 
-def package_masks(network, slices: Slices, boxes: list[Box]) -> tuple[np.ndarray, list[float], np.ndarray]:
+def package_masks(network, slices: SliceStack, boxes: list[Box]) -> tuple[np.ndarray, list[float], np.ndarray]:
     """Masks, qualities and embeddings of boxes, one after another by segment_anything's SamPredictor."""
     from segment_anything import SamPredictor
 
@@ -148,13 +148,13 @@ def package_masks(network, slices: Slices, boxes: list[Box]) -> tuple[np.ndarray
     return np.stack(masks), qualities, np.stack(features)
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
+def overlap(item: np.ndarray, other: np.ndarray) -> float:
     """Intersection over union of two masks."""
-    union = (one | other).sum()
-    return float((one & other).sum() / union) if union else 1.0
+    union = (item | other).sum()
+    return float((item & other).sum() / union) if union else 1.0
 
 
-def boxes_on(slices: Slices, each: int = 2) -> list[Box]:
+def boxes_on(slices: SliceStack, each: int = 2) -> list[Box]:
     """A few boxes on every slice, also beyond its edge, not in the order of the slices."""
     height, width = slices.shape[1:]
     shapes = [(0.1, 0.2, 0.7, 0.8), (-0.05, 0.3, 0.5, 1.05), (0.4, 0.1, 0.9, 0.45)][:each]

@@ -119,7 +119,7 @@ class Hands:
         for line, row in enumerate(self.rows):
             self.person.clickCell(self.ui.pairsTable, line, NAME)
             process()
-            fixed, _moving = self.widget.logic.placesOf(row.number)
+            fixed, _moving = self.widget.logic.positionsOf(row.number)
             assert abs(placeOf(FIXED).offset_mm - fixed[2]) < 3.0, f"'{row.name}': {placeOf(FIXED)}, {fixed}"
             for view in (FIXED, MOVING):
                 assert not isBlank(view), f"'{row.name}': {isBlank(view)}"

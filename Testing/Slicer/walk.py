@@ -31,7 +31,7 @@ SHOWN = {"none": "noneButton", "rigid": "rigidButton", "affine": "affineButton",
 VIEWS = {"side": "sideButton", "fade": "fadeButton", "checkerboard": "checkerboardButton", "flicker": "flickerButton"}
 PLAN = "Demo plan"
 """The point list that is drawn on the moving volume."""
-LAID_OUT_MS = 500
+LAYOUT_DELAY_MS = 500
 """Slicer has laid out its views anew then, and the panel has followed."""
 
 
@@ -68,7 +68,7 @@ def press(person: Person, widget: Any, view: str, shown: str) -> None:
 def settle() -> None:
     """Let the views take their sizes: the timers that follow a change of the layout have fired after this time."""
     due = []
-    qt.QTimer.singleShot(LAID_OUT_MS, lambda: due.append(True))
+    qt.QTimer.singleShot(LAYOUT_DELAY_MS, lambda: due.append(True))
     until(lambda: due, 60.0, "a timer")
 
 
@@ -125,12 +125,12 @@ def checkPoints(parameters: Any, where: str) -> None:
     names = [name for name in inMoving if " in " in name]
     assert not names, f"{where}: the carried copy {names} is drawn over the moving volume."
     (places,) = inMoving.values()
-    expected = np.array([whereShown(parameters, place) for place in raw])
+    expected = np.array([displayedPosition(parameters, place) for place in raw])
     far = np.linalg.norm(places - expected, axis=1).max()
     assert far < 1.0, f"{where}: the plan is drawn {far:.1f} mm from where its places are shown."
 
 
-def whereShown(parameters: Any, place: np.ndarray) -> np.ndarray:
+def displayedPosition(parameters: Any, place: np.ndarray) -> np.ndarray:
     """Where a place of the moving volume is shown now, by the transform that its copy lies under."""
     node = parameters.movingShown.GetParentTransformNode()
     if node is None:

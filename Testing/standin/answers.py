@@ -46,8 +46,8 @@ class Answers:
         self.waiting.extend(answers)
 
     def clear(self) -> None:
-        for one in (self.messages, self.status, self.opened, self.dialogs, self.waiting):
-            one.clear()
+        for item in (self.messages, self.status, self.opened, self.dialogs, self.waiting):
+            item.clear()
 
     def next(self, question: str) -> Any:
         if not self.waiting:
@@ -85,12 +85,12 @@ def buttons_of(buttons: int) -> dict[str, int]:
 
 
 def _kind(icon: int) -> str:
-    return {int(one): one.name.lower() for one in QMessageBox.Icon}[int(icon)]
+    return {int(item): item.name.lower() for item in QMessageBox.Icon}[int(icon)]
 
 
 def box_shown(box: Any) -> int:
     """What `exec_` of a message box does here."""
-    custom = {one.text.replace("&", ""): one for one in box.buttons() if one.text != "Show Details..."}
+    custom = {item.text.replace("&", ""): item for item in box.buttons() if item.text != "Show Details..."}
     standard = int(box.standardButtons)
     titles = tuple(buttons_of(standard)) or tuple(custom)
     message = Message(_kind(box.icon), box.text, box.windowTitle.strip(), box.detailedText, titles)

@@ -218,7 +218,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         for rule in self._rules:
             slicer.vtkSegmentationConverterFactory.GetInstance().UnregisterConverterRule(rule)
         # Now and in this order: left to the garbage collector, Qt would call into Python while it clears up.
-        for widget in [one for one in self.topLevelWidgets() if one.parent() is None]:
+        for widget in [item for item in self.topLevelWidgets() if item.parent() is None]:
             if Shiboken.isValid(widget):
                 widget.delete()
         for held in (*self._modules._all().values(), self._modules, self._layouts):
@@ -396,8 +396,8 @@ def logic_of(name: str) -> Any:
     """A logic that knows the scene and the application."""
     if name == "vtkMRMLColorLogic":
         return slicer.app._colors
-    found = getattr(slicer, name)
-    logic = (getattr(found, name) if isinstance(found, ModuleType) else found)()
+    detected = getattr(slicer, name)
+    logic = (getattr(detected, name) if isinstance(detected, ModuleType) else detected)()
     logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
     logic.SetMRMLScene(slicer.mrmlScene)
     return logic
@@ -407,9 +407,9 @@ def make_application() -> qSlicerApplication:
     """The application of this process."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     QtCore.qInstallMessageHandler(_heard)
-    found = locale.setlocale(locale.LC_ALL)
+    detected = locale.setlocale(locale.LC_ALL)
     app = QtWidgets.QApplication.instance() or qSlicerApplication(["Slicer"])
-    locale.setlocale(locale.LC_ALL, found)
+    locale.setlocale(locale.LC_ALL, detected)
     assert isinstance(app, qSlicerApplication), "Another QApplication was made before the stand-in."
     app.setStyle("Fusion")
     for setter, value in (

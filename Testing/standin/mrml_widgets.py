@@ -125,10 +125,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             return False
         if any(node.IsA(kind) for kind in self._hidden_types):
             return False
-        asked = [(name, value) for kind, name, value in self._attributes if node.IsA(kind)]
+        requested = [(name, value) for kind, name, value in self._attributes if node.IsA(kind)]
         return all(
             node.GetAttribute(name) is not None and (value in (None, "") or node.GetAttribute(name) == str(value))
-            for name, value in asked
+            for name, value in requested
         )
 
     def _refresh(self) -> None:
@@ -185,7 +185,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if self._scene is None:
             self._requested = name
             return
-        node = next((one for one in self._nodes if one.GetID() == name), None)
+        node = next((item for item in self._nodes if item.GetID() == name), None)
         if node is None and name:
             return
         self._show(node)
@@ -222,7 +222,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._refresh()
 
     def removeAttribute(self, kind: str, name: str) -> None:
-        self._attributes = [one for one in self._attributes if one[:2] != (kind, name)]
+        self._attributes = [item for item in self._attributes if item[:2] != (kind, name)]
         self._refresh()
 
     # --- properties ---

@@ -45,7 +45,7 @@ def load_requirements(path: str | Path) -> list[Requirement]:
 
 def _all_of(requirements: Any) -> list[Requirement]:
     many = [requirements] if isinstance(requirements, str | Requirement) else requirements
-    return [one if isinstance(one, Requirement) else Requirement(one) for one in many]
+    return [item if isinstance(item, Requirement) else Requirement(item) for item in many]
 
 
 def pip_check(requirements: Any) -> bool:
@@ -125,7 +125,7 @@ def pip_ensure(
     """
     import slicer
 
-    missing = [str(one) for one in _all_of(requirements) if not pip_check(one)]
+    missing = [str(item) for item in _all_of(requirements) if not pip_check(item)]
     if not missing or (skip_in_testing and slicer.app.testingEnabled()):
         return
     if prompt_install and not slicer.util.confirmOkCancelDisplay(f"Install {', '.join(missing)}?"):

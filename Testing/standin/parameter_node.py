@@ -173,7 +173,7 @@ def storage_of(kind: Any) -> Any:
     """
     kind = without_annotations(kind)[0]
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return OneOf(tuple(storage_of(one) for one in typing.get_args(kind)))
+        return OneOf(tuple(storage_of(item) for item in typing.get_args(kind)))
     if kind is type(None):
         return Nothing()
     if kind is bool:
@@ -221,9 +221,9 @@ class Parameter:
 def _parameter(owner: type, name: str, kind: Any) -> Parameter:
     plain, annotations = without_annotations(kind)
     storage = storage_of(plain)
-    rules = tuple(one for one in annotations if isinstance(one, Rule))
-    defaults = [one for one in annotations if isinstance(one, Default)]
-    rest = [one for one in annotations if not isinstance(one, Rule | Default)]
+    rules = tuple(item for item in annotations if isinstance(item, Rule))
+    defaults = [item for item in annotations if isinstance(item, Default)]
+    rest = [item for item in annotations if not isinstance(item, Rule | Default)]
     if hasattr(owner, name):
         default = Default(getattr(owner, name))
     else:
@@ -252,8 +252,8 @@ def parameterNodeWrapper(klass: Any = None) -> Any:
     return klass
 
 
-def isParameterNodeWrapper(one: Any) -> bool:
-    return bool(getattr(one, "_is_parameter_node_wrapper", False))
+def isParameterNodeWrapper(item: Any) -> bool:
+    return bool(getattr(item, "_is_parameter_node_wrapper", False))
 
 
 class _Wrapper:

@@ -95,4 +95,4 @@ def without_annotations(kind: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def first_of(annotations: Sequence[Any], kind: type) -> Any:
-    return next((one for one in annotations if isinstance(one, kind)), None)
+    return next((item for item in annotations if isinstance(item, kind)), None)

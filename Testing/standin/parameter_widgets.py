@@ -84,9 +84,9 @@ def _range(widget: Any, annotations: Any, must: tuple[type, ...]) -> tuple[Any, 
 
 def _digits(widget: Any, annotations: Any) -> None:
     for rule, name in ((Decimals, "decimals"), (SingleStep, "singleStep")):
-        found = first_of(annotations, rule)
-        if found is not None:
-            setattr(widget, name, found.value)
+        detected = first_of(annotations, rule)
+        if detected is not None:
+            setattr(widget, name, detected.value)
 
 
 def _whole(widget: Any, _plain: Any, annotations: Any) -> Connector:
@@ -123,7 +123,7 @@ def _choice(widget: Any, _plain: Any, annotations: Any) -> Connector:
     choice = first_of(annotations, Choice)
     if choice is None:
         raise RuntimeError("A combo box for a text or number requires the Choice annotation to be used.")
-    return _chosen(widget, list(choice.choices), [str(one) for one in choice.choices])
+    return _chosen(widget, list(choice.choices), [str(item) for item in choice.choices])
 
 
 def _member(widget: Any, plain: Any, _annotations: Any) -> Connector:
@@ -156,7 +156,7 @@ def _path(widget: Any, plain: Any, _annotations: Any) -> Connector:
 def node_kinds(plain: Any) -> list[type] | None:
     """The node classes of a parameter; None where it holds anything else."""
     union = typing.get_origin(plain) in (typing.Union, types.UnionType)
-    kinds = [without_annotations(one)[0] for one in typing.get_args(plain)] if union else [plain]
+    kinds = [without_annotations(item)[0] for item in typing.get_args(plain)] if union else [plain]
     nodes = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)]
     others = [kind for kind in kinds if kind not in nodes and kind is not type(None)]
     return nodes if nodes and not others else None

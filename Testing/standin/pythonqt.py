@@ -137,11 +137,11 @@ class Connections:
     def remove(self, sender: Any, signature: str, slot: Callable[..., Any] | None) -> bool:
         """Take off one callable, or with None all of them."""
         held = self.of.get(Shiboken.getCppPointer(sender)[0], [])
-        found = [entry for entry in held if entry[0] == signature and (slot is None or entry[1] == slot)]
-        for entry in found if slot is None else found[:1]:
+        detected = [entry for entry in held if entry[0] == signature and (slot is None or entry[1] == slot)]
+        for entry in detected if slot is None else detected[:1]:
             held.remove(entry)
             _disconnect_by_text(sender, QtCore.SIGNAL(signature), entry[2])
-        return bool(found)
+        return bool(detected)
 
 
 connections = Connections()
@@ -151,12 +151,12 @@ def _signals(instance: Any, name: str) -> list[str]:
     """Signatures of the signals of this name, the one with most arguments first."""
     meta = QtCore.QObject.metaObject(instance)
     methods = (meta.method(index) for index in range(meta.methodCount()))
-    found = [
+    detected = [
         bytes(method.methodSignature().data()).decode()
         for method in methods
         if method.methodType() == QtCore.QMetaMethod.Signal and bytes(method.name().data()).decode() == name
     ]
-    return sorted(found, key=_count, reverse=True)
+    return sorted(detected, key=_count, reverse=True)
 
 
 def _count(signature: str) -> int:
@@ -307,19 +307,19 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     klass = type(self)
     if name == "name" and not hasattr(klass, "name"):
         name = "objectName"
-    found = inspect.getattr_static(klass, name, None)
-    if isinstance(found, QtCore.Property):
-        put = _setters.get(id(found))
+    detected = inspect.getattr_static(klass, name, None)
+    if isinstance(detected, QtCore.Property):
+        put = _setters.get(id(detected))
         if put is None or value is None:
             raise AttributeError(f"Property '{name}' of {klass.__name__} object does not accept {value!r}")
         put(self, value)
-    elif hasattr(type(found), "__set__"):
-        found.__set__(self, value)
+    elif hasattr(type(detected), "__set__"):
+        detected.__set__(self, value)
     elif name.startswith("_"):
         self.__dict__[name] = value
-    elif found is not None and inspect.isroutine(found) and not inspect.isfunction(found):
+    elif detected is not None and inspect.isroutine(detected) and not inspect.isfunction(detected):
         raise AttributeError(f"Slot '{name}' can not be overwritten on {klass.__name__} object")
-    elif name.encode() in [bytes(one.data()) for one in QtCore.QObject.dynamicPropertyNames(self)]:
+    elif name.encode() in [bytes(item.data()) for item in QtCore.QObject.dynamicPropertyNames(self)]:
         self.setProperty(name, value)
     elif is_of_cpp(klass):
         if getattr(value, "objectName", None) == name and _is_below(value, self):
@@ -396,7 +396,7 @@ def _own(meta: QtCore.QMetaObject, klass: type) -> tuple[list[str], set[str]]:
     """All properties of a class, and the names of its own signals."""
     properties = [meta.property(index).name() for index in range(meta.propertyCount())]
     own = [meta.method(index) for index in range(meta.methodOffset(), meta.methodCount())]
-    signals = {bytes(one.name().data()).decode() for one in own if one.methodType() == QtCore.QMetaMethod.Signal}
+    signals = {bytes(item.name().data()).decode() for item in own if item.methodType() == QtCore.QMetaMethod.Signal}
     properties_of[klass] = frozenset(properties)
     first = {meta.property(index).name() for index in range(meta.propertyOffset(), meta.propertyCount())}
     return [name for name in properties if name in first or name in klass.__dict__], signals

@@ -44,7 +44,7 @@ class SampleDataLogic:
         """Keep a source, once."""
         source = SampleDataSource(**values)
         sources = slicer.modules.sampleDataSources.setdefault(category, [])
-        if vars(source) not in [vars(one) for one in sources]:
+        if vars(source) not in [vars(item) for item in sources]:
             sources.append(source)
 
 

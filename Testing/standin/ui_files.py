@@ -40,7 +40,7 @@ class QUiLoader(QtUiTools.QUiLoader):
         widget = super().load(buffer, parent)
         for connection in connections if connections is not None else ():
             _connect(widget, *(connection.findtext(part) or "" for part in ("sender", "signal", "receiver", "slot")))
-        for folded in (one for one in widget.findChildren("QWidget") if isinstance(one, ctk_widgets.Collapsing)):
+        for folded in (item for item in widget.findChildren("QWidget") if isinstance(item, ctk_widgets.Collapsing)):
             folded.fold_what_came_later()
         return widget
 
@@ -53,10 +53,10 @@ def _check(root: ElementTree.Element) -> None:
         if klass is None:
             raise UnknownInUi(f"The stand-in for Slicer knows no widget class {kind} ({name})")
         names.append(name)
-        for one in element.findall("property"):
-            known = one.get("name") in properties_of[klass]
-            if not known and one.get("stdset") != "0" and one.get("name") not in DYNAMIC:
-                raise UnknownInUi(f"{kind} '{name}' has no property {one.get('name')}")
+        for item in element.findall("property"):
+            known = item.get("name") in properties_of[klass]
+            if not known and item.get("stdset") != "0" and item.get("name") not in DYNAMIC:
+                raise UnknownInUi(f"{kind} '{name}' has no property {item.get('name')}")
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UnknownInUi(f"Names given twice: {sorted(twice)}")

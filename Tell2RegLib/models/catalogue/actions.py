@@ -1,4 +1,4 @@
-"""What can be done with models by the names of models and sets: install, verify, remove, clear."""
+"""Actions on models and sets by name: install, verify, remove, clear."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from Tell2RegLib.models.catalogue.download import install as install_model
 from Tell2RegLib.models.catalogue.entries import Model
 from Tell2RegLib.models.catalogue.installed import Record, Store
 
-Tell = Callable[[str, str, int, int], None]
-"""Called with (model, what is done, bytes done, bytes in all or 0 where unknown); raises Cancelled to stop."""
+ModelProgress = Callable[[str, str, int, int], None]
+"""Called with (model, activity, bytes done, total bytes or 0 if unknown); raises `Cancelled` to stop."""
 
 
-def install(store: Store, names: Sequence[str], tell: Tell) -> dict[str, Record]:
+def install(store: Store, names: Sequence[str], tell: ModelProgress) -> dict[str, Record]:
     """Download models or sets, as far as they are not there yet, and check them; records by model.
 
     Raises:
@@ -25,7 +25,7 @@ def install(store: Store, names: Sequence[str], tell: Tell) -> dict[str, Record]
     }
 
 
-def verify(store: Store, names: Sequence[str], tell: Tell) -> tuple[dict[str, Record | None], list[str]]:
+def verify(store: Store, names: Sequence[str], tell: ModelProgress) -> tuple[dict[str, Record | None], list[str]]:
     """Hash models again, all that are installed if none is named; records by model, none where
     something is wrong, and what is.
 
@@ -37,7 +37,7 @@ def verify(store: Store, names: Sequence[str], tell: Tell) -> tuple[dict[str, Re
     problems = []
     for model in _chosen(store, names) if names else _installed(store):
         try:
-            done[model.name] = store.verify(model, partial(tell, model.name), again=True)
+            done[model.name] = store.verify(model, partial(tell, model.name), force=True)
         except ModelError as error:
             done[model.name] = None
             problems.append(str(error))
@@ -77,12 +77,16 @@ def _installed(store: Store) -> list[Model]:
 def _to_remove(store: Store, name: str) -> list[Model]:
     """The models that a name stands for; of a set, those that are there and that no other installed set needs."""
     members = [model for model in store.catalog.members(name) if store.files(model)]
-    if name not in {one.name for one in store.catalog.sets}:
+    if name not in {model_set.name for model_set in store.catalog.sets}:
         return list(store.catalog.members(name))
-    others = [one for one in store.catalog.sets if one.name != name]
-    whole = [one for one in others if all(store.status(store.catalog.model(m)) != "missing" for m in one.members)]
-    needed = {member for one in whole for member in one.members}
-    found = [model for model in members if model.name not in needed and model.kind != "shipped"]
-    if not found:
+    other_sets = [model_set for model_set in store.catalog.sets if model_set.name != name]
+    complete_sets = [
+        model_set
+        for model_set in other_sets
+        if all(store.status(store.catalog.model(m)) != "missing" for m in model_set.members)
+    ]
+    needed_models = {member for model_set in complete_sets for member in model_set.members}
+    removable = [model for model in members if model.name not in needed_models and model.kind != "shipped"]
+    if not removable:
         raise ModelError(f"Nothing of the set '{name}' can be removed: it is not installed, or other sets need it.")
-    return found
+    return removable

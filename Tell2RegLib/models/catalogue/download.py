@@ -1,4 +1,4 @@
-"""Models over the network, on request only: whole, checked and moved into place, or not at all.
+"""Downloads models on request: a file is complete, verified and moved into place, or not installed at all.
 
 A download that was cut off, cancelled or killed goes on from where it was. Nothing is taken for a model before its
 hash is that of the catalogue.
@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 from Tell2RegLib.errors import ModelError, OutputError
 from Tell2RegLib.models.catalogue.entries import Model
 from Tell2RegLib.models.catalogue.file_contents import check_content
-from Tell2RegLib.models.catalogue.http_transfer import Interrupted, Part, Refused, transfer
+from Tell2RegLib.models.catalogue.http_transfer import Interrupted, PartialFile, Refused, transfer
 from Tell2RegLib.models.catalogue.installed import (
     BLOCK,
-    Progress,
     Record,
     Store,
     check_space,
@@ -28,11 +27,12 @@ from Tell2RegLib.models.catalogue.installed import (
     hash_file,
     part_files,
 )
+from Tell2RegLib.support.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to try.
+    """Limits of retries and timeouts.
 
     Args:
         tries: attempts in a row that bring nothing, before an address is given up.
@@ -47,17 +47,17 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
     def pauses(self, failures: int) -> Iterator[float]:
-        """The pause after so many failures, in short steps, so that it can be cancelled."""
-        left = min(60.0, self.first_pause_s * 2 ** (failures - 1))
-        while left > 0:
-            yield min(0.25, left)
-            left -= 0.25
+        """The pause after a number of failures, in short steps so that it can be cancelled."""
+        remaining_s = min(60.0, self.first_pause_s * 2 ** (failures - 1))
+        while remaining_s > 0:
+            yield min(0.25, remaining_s)
+            remaining_s -= 0.25
 
 
 def install(
     store: Store, model: Model, *, progress: Progress | None = None, patience: Patience | None = None
 ) -> Record:
-    """See that a model is there and is what it should be, by downloading it where needed.
+    """Make sure that a model is installed and verified, downloading it if needed.
 
     Another process that installs the same model is waited for.
 
@@ -85,13 +85,13 @@ def _present(store: Store, model: Model, report: Progress) -> Record | None:
 
 
 def _silent(stage: str, done: int, total: int) -> None:
-    """Nobody is told."""
+    """A progress callback that does nothing."""
 
 
 def _download(store: Store, model: Model, report: Progress, patience: Patience) -> Record:
     path = store.path(model)
-    part = _part(path, model, report, patience)
-    said = []
+    part = _partial_file(path, model, report, patience)
+    failures = []
     for url in model.urls:
         try:
             for _ in range(2):  # a part from an earlier day may be what is wrong
@@ -99,21 +99,21 @@ def _download(store: Store, model: Model, report: Progress, patience: Patience) 
                 _persist(url, part, patience)
                 record = _checked(model, part, report)
                 if record is not None:
-                    return _put(store, path, part, record)
+                    return _move_into_place(store, path, part, record)
                 if not resumed:
                     break
             raise Refused("sends another file than the catalogue describes; it was deleted")
         except (Interrupted, Refused) as error:
-            said.append(f"{urlsplit(url).hostname} {error}")
+            failures.append(f"{urlsplit(url).hostname} {error}")
     raise ModelError(
-        f"The model '{model.name}' cannot be downloaded: {'; '.join(said)}. Try again later, or get the file "
+        f"The model '{model.name}' cannot be downloaded: {'; '.join(failures)}. Try again later, or get the file "
         f"elsewhere and run `tell2reg models import FILE`."
     )
 
 
-def _part(path: Path, model: Model, report: Progress, patience: Patience) -> Part:
+def _partial_file(path: Path, model: Model, report: Progress, patience: Patience) -> PartialFile:
     data, notes = part_files(path)
-    return Part(
+    return PartialFile(
         data=data,
         notes=notes,
         bytes=model.bytes,
@@ -124,15 +124,15 @@ def _part(path: Path, model: Model, report: Progress, patience: Patience) -> Par
     )
 
 
-def _persist(url: str, part: Part, patience: Patience) -> None:
+def _persist(url: str, part: PartialFile, patience: Patience) -> None:
     """Ask an address until the file is there; attempts that bring something do not count as failures."""
     failures = 0
     while True:
-        before = part.size
+        size_before = part.size
         try:
             return transfer(url, part)
         except Interrupted:
-            failures = 1 if part.size - before >= BLOCK else failures + 1
+            failures = 1 if part.size - size_before >= BLOCK else failures + 1
             if failures >= patience.tries:
                 raise
         for pause in patience.pauses(failures):
@@ -140,7 +140,7 @@ def _persist(url: str, part: Part, patience: Patience) -> None:
             part.progress(part.size, part.bytes or 0)
 
 
-def _checked(model: Model, part: Part, report: Progress) -> Record | None:
+def _checked(model: Model, part: PartialFile, report: Progress) -> Record | None:
     """The hashes of what has come; none, and nothing left of it, where it is not the model."""
     record = hash_file(part.data, report)
     if not fits(model, record):
@@ -155,8 +155,8 @@ def _checked(model: Model, part: Part, report: Progress) -> Record | None:
     return record
 
 
-def _put(store: Store, path: Path, part: Part, record: Record) -> Record:
-    """Move a whole and checked file into its place."""
+def _move_into_place(store: Store, path: Path, part: PartialFile, record: Record) -> Record:
+    """Move a complete and verified file into place."""
     try:
         with part.data.open("rb+") as stream:
             os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""Which models exist: Resources/Models.json as checked values.
+"""The catalogue of models: Resources/Models.json as validated values.
 
 `parse_catalog` is the only validator of that file; it says in one sentence what is wrong, and needs no package.
 """
@@ -26,7 +26,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One file of weights or words.
+    """One file of weights, or a vocabulary.
 
     Args:
         name: what the user calls it.
@@ -90,7 +90,7 @@ class Catalog:
     notice: str
 
     def model(self, name: str) -> Model:
-        """The model of that name.
+        """The model with a name.
 
         Raises:
             ModelError: there is none.
@@ -102,35 +102,35 @@ class Catalog:
         raise ModelError(f"There is no model '{name}'. Choose one of: {names}.")
 
     def set(self, name: str) -> ModelSet:
-        """The set of that name.
+        """The set with a name.
 
         Raises:
             ModelError: there is none.
         """
-        found = [one for one in self.sets if one.name == name]
-        if not found:
-            names = ", ".join(one.name for one in self.sets)
+        matches = [model_set for model_set in self.sets if model_set.name == name]
+        if not matches:
+            names = ", ".join(model_set.name for model_set in self.sets)
             raise ModelError(f"There is no set of models '{name}'. Choose one of: {names}.")
-        return found[0]
+        return matches[0]
 
     def members(self, name: str) -> tuple[Model, ...]:
-        """The models of a set, or the one model of that name.
+        """The models of a set, or the single model with that name.
 
         Raises:
             ModelError: there is neither.
         """
-        for one in self.sets:
-            if one.name == name:
-                return tuple(self.model(member) for member in one.members)
+        for model_set in self.sets:
+            if model_set.name == name:
+                return tuple(self.model(member) for member in model_set.members)
         if name in {model.name for model in self.models}:
             return (self.model(name),)
-        names = ", ".join([one.name for one in self.sets] + [model.name for model in self.models])
+        names = ", ".join([model_set.name for model_set in self.sets] + [model.name for model in self.models])
         raise ModelError(f"There is no model and no set '{name}'. Choose one of: {names}.")
 
 
 @cache
 def load_catalog(path: Path | None = None) -> Catalog:
-    """The catalogue of a file; Tell2Reg's own where none is given.
+    """Read a catalogue; that of Tell2Reg if no file is given.
 
     Raises:
         ModelError: the file is missing or says what cannot be.
@@ -155,61 +155,61 @@ def parse_catalog(content: Any) -> Catalog:
     _keys(content, ("schema_version", "notice", "models", "sets"), "its top level")
     if content["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {content['schema_version']!r}, this version reads {SCHEMA_VERSION}")
-    models = tuple(_model(one) for one in _list(content["models"], "models"))
-    sets = tuple(_set(one, models) for one in _list(content["sets"], "sets"))
-    for what, values in (
-        ("name", [one.name for one in models] + [one.name for one in sets]),
-        ("file", [one.file.casefold() for one in models]),
+    models = tuple(_model(entry) for entry in _list(content["models"], "models"))
+    sets = tuple(_set(entry, models) for entry in _list(content["sets"], "sets"))
+    for attribute, values in (
+        ("name", [entry.name for entry in models] + [entry.name for entry in sets]),
+        ("file", [entry.file.casefold() for entry in models]),
     ):
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise ValueError(f"the {what} '{twice[0]}' occurs twice")
+            raise ValueError(f"the {attribute} '{twice[0]}' occurs twice")
     return Catalog(models=models, sets=sets, notice=_text(content["notice"], "notice"))
 
 
 def _model(entry: Any) -> Model:
     _keys(entry, [field.name for field in fields(Model)], "a model")
-    where = f"model {entry['name']!r}"
+    context = f"model {entry['name']!r}"
     for key in ("name", "title", "file", "hash_origin", "licence", "licence_origin", "citation", "purpose"):
-        _text(entry[key], f"{where}: {key}")
+        _text(entry[key], f"{context}: {key}")
     _name(entry["name"])
-    _among(entry["role"], ROLES, f"{where}: role")
-    _among(entry["kind"], KINDS, f"{where}: kind")
+    _among(entry["role"], ROLES, f"{context}: role")
+    _among(entry["kind"], KINDS, f"{context}: kind")
     if (entry["architecture"] is None) != (entry["role"] == "vocabulary"):
-        raise ValueError(f"{where}: architecture belongs to networks, and to nothing else")
+        raise ValueError(f"{context}: architecture belongs to networks, and to nothing else")
     if entry["architecture"] is not None:
-        _among(entry["architecture"], NAMES_BY_ROLE[entry["role"]], f"{where}: architecture")
-    _check_file(entry, where)
-    _check_sizes(entry, where)
+        _among(entry["architecture"], NAMES_BY_ROLE[entry["role"]], f"{context}: architecture")
+    _check_file(entry, context)
+    _check_sizes(entry, context)
     return Model(**{**entry, "urls": tuple(entry["urls"]), "memory_gb": float(entry["memory_gb"])})
 
 
-def _check_file(entry: Mapping[str, Any], where: str) -> None:
+def _check_file(entry: Mapping[str, Any], context: str) -> None:
     file, shipped = PurePosixPath(entry["file"]), entry["kind"] == "shipped"
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", entry["file"]) or ".." in file.parts:
-        raise ValueError(f"{where}: file {entry['file']!r} is no plain file name")
+        raise ValueError(f"{context}: file {entry['file']!r} is no plain file name")
     if len(file.parts) > 1 and not shipped:
-        raise ValueError(f"{where}: file {entry['file']!r} names a folder")
-    urls = _list(entry["urls"], f"{where}: urls")
+        raise ValueError(f"{context}: file {entry['file']!r} names a folder")
+    urls = _list(entry["urls"], f"{context}: urls")
     if bool(urls) == shipped:
-        raise ValueError(f"{where}: models to download have urls, shipped ones have none")
+        raise ValueError(f"{context}: models to download have urls, shipped ones have none")
     for url in urls:
         if not isinstance(url, str) or not is_allowed(url):
-            raise ValueError(f"{where}: {url!r} is no https address")
+            raise ValueError(f"{context}: {url!r} is no https address")
     if not shipped and not entry["sha256"] and not entry["md5"]:
-        raise ValueError(f"{where}: what is downloaded needs a hash")
+        raise ValueError(f"{context}: what is downloaded needs a hash")
 
 
-def _check_sizes(entry: Mapping[str, Any], where: str) -> None:
+def _check_sizes(entry: Mapping[str, Any], context: str) -> None:
     for key, digits in (("sha256", 64), ("md5", 32)):
         value = entry[key]
         if value is not None and not (isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value)):
-            raise ValueError(f"{where}: {key} is not {digits} hexadecimal digits in lower case")
+            raise ValueError(f"{context}: {key} is not {digits} hexadecimal digits in lower case")
     for key in ("bytes", "about_bytes", "memory_gb"):
-        value, optional, whole = entry[key], key == "bytes", key != "memory_gb"
-        fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and value >= 0
+        value, optional, is_integer = entry[key], key == "bytes", key != "memory_gb"
+        fits = isinstance(value, int if is_integer else int | float) and not isinstance(value, bool) and value >= 0
         if not fits and not (optional and value is None):
-            raise ValueError(f"{where}: {key} is {value!r}")
+            raise ValueError(f"{context}: {key} is {value!r}")
 
 
 def _set(entry: Any, models: Sequence[Model]) -> ModelSet:
@@ -224,36 +224,38 @@ def _set(entry: Any, models: Sequence[Model]) -> ModelSet:
 
 
 def is_allowed(url: str) -> bool:
-    """Whether an address may be asked: https, or this machine."""
+    """Whether downloads from an address are allowed: https, or this machine."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname
+        url_parts = urlsplit(url)
+        host = url_parts.hostname
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOCAL_HOSTS))
+    return bool(host) and (url_parts.scheme == "https" or (url_parts.scheme == "http" and host in LOCAL_HOSTS))
 
 
 # --- plain checks ---
 
 
-def _keys(entry: Any, names: Sequence[str], where: str) -> None:
+def _keys(entry: Any, names: Sequence[str], context: str) -> None:
     if not isinstance(entry, dict):
-        raise ValueError(f"{where} is not an object")
+        raise ValueError(f"{context} is not an object")
     missing, unknown = sorted(set(names) - set(entry)), sorted(set(entry) - set(names))
     if missing or unknown:
-        who = f" {entry['name']!r}" if "name" in entry else ""
-        raise ValueError(f"{where}{who} lacks {missing}" if missing else f"{where}{who} has unknown keys {unknown}")
+        owner = f" {entry['name']!r}" if "name" in entry else ""
+        raise ValueError(
+            f"{context}{owner} lacks {missing}" if missing else f"{context}{owner} has unknown keys {unknown}"
+        )
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def _list(value: Any, context: str) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{where} is not a list")
+        raise ValueError(f"{context} is not a list")
     return value
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: Any, context: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{where} is not a text")
+        raise ValueError(f"{context} is not a text")
     return value
 
 
@@ -262,6 +264,6 @@ def _name(value: Any) -> None:
         raise ValueError(f"{value!r} is no name: small letters, digits and hyphens")
 
 
-def _among(value: Any, choices: Sequence[str], where: str) -> None:
+def _among(value: Any, choices: Sequence[str], context: str) -> None:
     if value not in choices:
-        raise ValueError(f"{where} is {value!r}, not one of {', '.join(choices)}")
+        raise ValueError(f"{context} is {value!r}, not one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""What a file is, told by looking into it: for files whose hash says nothing."""
+"""The content of a file, determined by reading it: for files whose hash says nothing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ LARGEST_VOCABULARY = 10_000_000
 
 
 def check_content(model: Model, path: Path) -> None:
-    """See that a file holds the kind of network, or the words, that a model is.
+    """Check that a file contains the architecture, or the vocabulary, of a model.
 
     Raises:
         ModelError: it holds something else, or cannot be read safely.
     """
-    found, wanted = look_into(path), (model.role, model.architecture)
-    if found != wanted:
-        raise ModelError(f"'{path}' holds {told(found)}, but '{model.name}' is {told(wanted)}.")
+    content, expected = identify_content(path), (model.role, model.architecture)
+    if content != expected:
+        raise ModelError(
+            f"'{path}' holds {describe_content(content)}, but '{model.name}' is {describe_content(expected)}."
+        )
 
 
-def look_into(path: Path) -> tuple[str, str | None] | None:
-    """Role and architecture of a file; None where it holds tensors of some other network.
+def identify_content(path: Path) -> tuple[str, str | None] | None:
+    """Role and architecture of a file; None for the tensors of an unknown network.
 
     Raises:
         ModelError: it is neither a vocabulary nor a checkpoint that can be read safely.
@@ -38,13 +40,13 @@ def look_into(path: Path) -> tuple[str, str | None] | None:
     return recognise(read_tensors(path))
 
 
-def told(found: tuple[str, str | None] | None) -> str:
-    """A kind of content in words.
+def describe_content(content: tuple[str, str | None] | None) -> str:
+    """A kind of content as text.
 
-    >>> told(("segmenter", "vit-b")), told(("vocabulary", None)), told(None)
+    >>> describe_content(("segmenter", "vit-b")), describe_content(("vocabulary", None)), describe_content(None)
     ('a segmenter (vit-b)', 'a vocabulary', 'a network that Tell2Reg does not know')
     """
-    if found is None:
+    if content is None:
         return "a network that Tell2Reg does not know"
-    role, architecture = found
+    role, architecture = content
     return f"a {role} ({architecture})" if architecture else f"a {role}"

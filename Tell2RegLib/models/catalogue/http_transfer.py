@@ -1,4 +1,4 @@
-"""One file over HTTP into a part file, going on where an earlier attempt stopped.
+"""Downloads one file over HTTP to a partial file, and resumes an earlier attempt.
 
 The standard library's urllib does it: it follows the system's and the environment's proxy settings, checks
 certificates, needs no further package in Slicer, and what is missing from it (resuming, retrying, limits) is ours to
@@ -26,21 +26,21 @@ from Tell2RegLib.models.catalogue.models_folder import write_json
 from Tell2RegLib.support.version import __version__
 
 BLOCK = 1 << 18
-AGAIN = (408, 425, 429, 500, 502, 503, 504)
-"""Answers that may be different a little later."""
+RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
+"""HTTP status codes after which a retry may succeed."""
 
 
 class Interrupted(Exception):
-    """The transfer broke off; asking again may go on from here."""
+    """The transfer was interrupted; a retry may resume it."""
 
 
 class Refused(Exception):
-    """This address does not give what is wanted, however often it is asked."""
+    """This address does not provide the file; a retry is useless."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notes:
-    """Where the bytes of a part file come from, so that no two versions are ever mixed.
+    """The origin of the bytes in a partial file, so that different versions are never mixed.
 
     Args:
         url: the address.
@@ -52,8 +52,8 @@ class Notes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """What is wanted, and the files that it grows in.
+class PartialFile:
+    """A download in progress: its limits, and its files.
 
     Args:
         data: the bytes so far.
@@ -75,22 +75,22 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """Number of bytes so far."""
         return self.data.stat().st_size if self.data.is_file() else 0
 
     @property
-    def most(self) -> int:
-        """Bytes that the file can have."""
+    def max_bytes(self) -> int:
+        """Maximum number of bytes of the file."""
         return 2 * self.about_bytes if self.bytes is None else self.bytes
 
     def discard(self) -> None:
-        """Begin anew."""
+        """Delete the partial file, to start again."""
         self.data.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
 
-def transfer(url: str, part: Part) -> None:
-    """Bring the rest of a file.
+def transfer(url: str, part: PartialFile) -> None:
+    """Download the missing bytes of a file.
 
     Raises:
         Interrupted: what has come so far stays in the part file.
@@ -118,7 +118,7 @@ def transfer(url: str, part: Part) -> None:
         raise Interrupted(f"breaks off ({error or type(error).__name__})") from error
 
 
-def _validator_of(url: str, part: Part) -> str:
+def _validator_of(url: str, part: PartialFile) -> str:
     """The mark of the version that the part file holds; a part of anything else is dropped."""
     with suppress(OSError, ValueError, TypeError):
         notes = Notes(**json.loads(part.notes.read_text(encoding="utf-8")))
@@ -163,52 +163,52 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(_OnlyToSafety(url))
 
 
-def _judge_answer(error: urllib.error.HTTPError, part: Part) -> None:
-    """What an answer other than the file itself means."""
+def _judge_answer(error: urllib.error.HTTPError, part: PartialFile) -> None:
+    """Turn an HTTP error into `Interrupted` or `Refused`."""
     if error.code == 416:
         if error.headers.get("Content-Range", "") == f"bytes */{part.size}":
             return  # there is no more: it is whole
         part.discard()
         raise Interrupted("has another version by now")
-    if error.code in AGAIN:
+    if error.code in RETRY_STATUS:
         raise Interrupted(f"answers {error.code} {error.reason}")
     if 300 <= error.code < 400:
         raise Refused("leads round in a circle, or to no address of the web")
     raise Refused(f"answers {error.code} {error.reason}")
 
 
-def _receive(response: Any, url: str, part: Part) -> None:
-    """Write what a server sends behind what is there, or in its place."""
-    start, total = _place(response, part)
-    if total is not None and (total > part.most or part.bytes not in (None, total)):
+def _receive(response: Any, url: str, part: PartialFile) -> None:
+    """Append the server's data to the partial file, or replace it."""
+    start, total = _body_start(response, part)
+    if total is not None and (total > part.max_bytes or part.bytes not in (None, total)):
         part.discard()
         kind = response.headers.get_content_type()
         expected = f"about {part.about_bytes:,}" if part.bytes is None else f"{part.bytes:,}"
         raise Refused(f"offers {total:,} bytes ({kind}) instead of {expected}")
-    wanted = part.bytes if part.bytes is not None else total
-    part.space((wanted or part.about_bytes) - start)
+    expected_bytes = part.bytes if part.bytes is not None else total
+    part.space((expected_bytes or part.about_bytes) - start)
     _note(url, response, part)
     with _opened(part.data, "ab" if start else "wb") as stream:
-        _copy(response, stream, start, wanted, part)
-    if wanted is not None and part.size < wanted:
-        raise Interrupted(f"stops after {part.size:,} of {wanted:,} bytes")
+        _copy(response, stream, start, expected_bytes, part)
+    if expected_bytes is not None and part.size < expected_bytes:
+        raise Interrupted(f"stops after {part.size:,} of {expected_bytes:,} bytes")
 
 
-def _place(response: Any, part: Part) -> tuple[int, int | None]:
-    """Where the body begins, and the size of the whole file, as the server has it."""
+def _body_start(response: Any, part: PartialFile) -> tuple[int, int | None]:
+    """Offset of the response body in the file, and the size of the whole file if the server reports it."""
     if response.status == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if found is None or int(found[1]) != part.size:
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if match is None or int(match[1]) != part.size:
             part.discard()
             raise Interrupted("sends another part than it was asked for")
-        return part.size, None if found[2] == "*" else int(found[2])
+        return part.size, None if match[2] == "*" else int(match[2])
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise Refused("packs what it sends")
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
 
-def _note(url: str, response: Any, part: Part) -> None:
+def _note(url: str, response: Any, part: PartialFile) -> None:
     etag = response.headers.get("ETag", "")
     validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
     try:
@@ -224,21 +224,21 @@ def _opened(path: Path, mode: str) -> IO[bytes]:
         raise _cannot_write(path, error) from error
 
 
-def _copy(response: Any, stream: IO[bytes], start: int, wanted: int | None, part: Part) -> None:
-    done, end = start, None if response.length is None else start + response.length
-    most = wanted or part.most
-    part.progress(done, wanted or 0)
-    while done != end and (block := response.read1(BLOCK)):
-        if done + len(block) > most:
+def _copy(response: Any, stream: IO[bytes], start: int, expected_bytes: int | None, part: PartialFile) -> None:
+    done, expected_end = start, None if response.length is None else start + response.length
+    max_bytes = expected_bytes or part.max_bytes
+    part.progress(done, expected_bytes or 0)
+    while done != expected_end and (block := response.read1(BLOCK)):
+        if done + len(block) > max_bytes:
             stream.close()
             part.discard()
-            raise Refused(f"sends more than the {most:,} bytes that the file can have")
+            raise Refused(f"sends more than the {max_bytes:,} bytes that the file can have")
         try:
             stream.write(block)
         except OSError as error:
             raise _cannot_write(part.data, error) from error
         done += len(block)
-        part.progress(done, wanted or 0)
+        part.progress(done, expected_bytes or 0)
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -1,4 +1,4 @@
-"""Models brought by hand, for places without internet: recognised by hash, else by content, and copied whole."""
+"""Imports model files on computers without internet access: recognised by hash, else by content."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 
 from Tell2RegLib.errors import ModelError, OutputError
 from Tell2RegLib.models.catalogue.entries import Model
-from Tell2RegLib.models.catalogue.file_contents import check_content, look_into, told
+from Tell2RegLib.models.catalogue.file_contents import check_content, describe_content, identify_content
 from Tell2RegLib.models.catalogue.installed import (
     BLOCK,
     COPY,
-    Progress,
     Record,
     Store,
     check_space,
@@ -23,11 +22,12 @@ from Tell2RegLib.models.catalogue.installed import (
     hash_file,
     stale_copies,
 )
+from Tell2RegLib.support.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What an import did.
+    """The result of an import.
 
     Args:
         model: what the file was recognised as.
@@ -59,40 +59,41 @@ def import_file(
     """
     if not file.is_file():
         raise ModelError(f"There is no file '{file}'. Check the path.")
-    asked = store.catalog.model(name) if name else None
+    requested_model = store.catalog.model(name) if name else None
     record = hash_file(file, progress)
-    known = _by_hash(store, record)
-    if known is not None:
-        if asked is not None and asked != known:
-            raise ModelError(f"'{file}' is the model '{known.name}', not '{asked.name}'.")
-        if known.sha256 is None:
-            check_content(known, file)
-        return _copied(store, known, file, record, progress)
-    model = _by_content(store, file, record, asked, unverified)
+    known_model = _by_hash(store, record)
+    if known_model is not None:
+        if requested_model is not None and requested_model != known_model:
+            raise ModelError(f"'{file}' is the model '{known_model.name}', not '{requested_model.name}'.")
+        if known_model.sha256 is None:
+            check_content(known_model, file)
+        return _copied(store, known_model, file, record, progress)
+    model = _by_content(store, file, record, requested_model, unverified)
     return _copied(store, model, file, replace(record, by_hand=True), progress)
 
 
 def _by_hash(store: Store, record: Record) -> Model | None:
-    found = [model for model in store.catalog.models if model.kind == "download" and fits(model, record)]
-    return found[0] if found else None
+    matches = [model for model in store.catalog.models if model.kind == "download" and fits(model, record)]
+    return matches[0] if matches else None
 
 
-def _by_content(store: Store, file: Path, record: Record, asked: Model | None, unverified: bool) -> Model:
-    """The model that a file of unknown hash is to be taken for, if the user insists."""
-    found = look_into(file)
-    alike = [m for m in store.catalog.models if m.kind == "download" and (m.role, m.architecture) == found]
-    if asked is not None and asked.kind == "shipped":
-        raise ModelError(f"'{asked.name}' is a part of Tell2Reg and cannot be replaced.")
-    if asked is not None and asked not in alike:
-        raise ModelError(f"'{file}' holds {told(found)}, so it cannot be '{asked.name}'.")
-    if not alike:
-        raise ModelError(f"'{file}' holds {told(found)}, so it cannot be used.")
-    if asked is not None and unverified:
-        return asked
-    names = " or ".join(f"'{model.name}'" for model in alike)
+def _by_content(store: Store, file: Path, record: Record, requested_model: Model | None, unverified: bool) -> Model:
+    """The model for which a file with an unknown hash is accepted, if the user requests it."""
+    content = identify_content(file)
+    candidates = [m for m in store.catalog.models if m.kind == "download" and (m.role, m.architecture) == content]
+    if requested_model is not None and requested_model.kind == "shipped":
+        raise ModelError(f"'{requested_model.name}' is a part of Tell2Reg and cannot be replaced.")
+    if requested_model is not None and requested_model not in candidates:
+        raise ModelError(f"'{file}' holds {describe_content(content)}, so it cannot be '{requested_model.name}'.")
+    if not candidates:
+        raise ModelError(f"'{file}' holds {describe_content(content)}, so it cannot be used.")
+    if requested_model is not None and unverified:
+        return requested_model
+    names = " or ".join(f"'{model.name}'" for model in candidates)
     raise ModelError(
-        f"'{file}' is refused: it holds {told(found)} as {names} does, but its SHA-256 {record.sha256} is not known. "
-        f"If you trust where it comes from, add `--as {(asked or alike[0]).name} --unverified`."
+        f"'{file}' is refused: it holds {describe_content(content)} as {names} does, but its SHA-256 {record.sha256} "
+        "is not known. "
+        f"If you trust where it comes from, add `--as {(requested_model or candidates[0]).name} --unverified`."
     )
 
 
@@ -109,7 +110,7 @@ def _copied(store: Store, model: Model, file: Path, record: Record, progress: Pr
 
 
 def _copy(file: Path, path: Path, record: Record, progress: Progress | None) -> None:
-    """Copy to a temporary name, see that the very same bytes have arrived, and move into place."""
+    """Copy to a temporary name, verify the bytes, and move into place."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=COPY)
     aside = Path(name)
     try:

@@ -1,4 +1,4 @@
-"""Which models are installed, and whether their files are what they should be.
+"""Installed models: status, verification by hash, removal.
 
 A file of gigabytes is hashed once: beside it lies a small record of its size, its time of change and its hashes, and
 while those two are the same the record holds. What no longer fits its record is hashed again before it is used.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from Tell2RegLib.errors import ModelError, OutputError
 from Tell2RegLib.models.catalogue.entries import Catalog, Model, load_catalog
 from Tell2RegLib.models.catalogue.models_folder import models_folder, write_json
+from Tell2RegLib.support.progress import Progress
 from Tell2RegLib.support.resources import resource_path
 
 if TYPE_CHECKING:
@@ -29,13 +30,10 @@ log = logging.getLogger(__name__)
 BLOCK = 1 << 20
 
 COPY = ".import"
-"""Ending of a copy that is not whole yet."""
+"""Suffix of an incomplete copy."""
 
 SPARE = 16 << 20
-"""Bytes that stay free on a disk."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is done, bytes done, bytes in all or 0 where unknown); raises Cancelled to stop."""
+"""Number of bytes to leave free on a disk."""
 
 Status = Literal["missing", "damaged", "installed", "verified", "unverified"]
 """installed: there, and not hashed since it changed; unverified: imported by hand although no known hash fits."""
@@ -43,7 +41,7 @@ Status = Literal["missing", "damaged", "installed", "verified", "unverified"]
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is remembered of a file.
+    """The stored record of a file.
 
     Args:
         bytes, mtime_ns: its size and time of change when it was hashed.
@@ -71,11 +69,11 @@ class Store:
     catalog: Catalog = field(default_factory=load_catalog)
 
     def path(self, model: Model) -> Path:
-        """Where a model's file is, or would be."""
+        """The path of a model's file, whether or not it exists."""
         return resource_path(model.file) if model.kind == "shipped" else self.folder / model.file
 
     def status(self, model: Model) -> Status:
-        """What can be said of a model without hashing it."""
+        """The status of a model, determined without hashing."""
         path = self.path(model)
         if not path.is_file():
             return "missing"
@@ -91,17 +89,17 @@ class Store:
         return path.stat().st_size if path.is_file() else model.about_bytes
 
     def files(self, model: Model) -> list[Path]:
-        """What there is of a model in the folder: its file, its record, what was left of a download or an import."""
+        """The existing files of a model: file, record, remains of a download or an import."""
         path = self.path(model)
         return [file for file in (path, _record_file(path), *part_files(path), *stale_copies(path)) if file.is_file()]
 
-    def verify(self, model: Model, progress: Progress | None = None, *, again: bool = False) -> Record:
-        """The record of a model's file, hashed now unless it is remembered.
+    def verify(self, model: Model, progress: Progress | None = None, *, force: bool = False) -> Record:
+        """The record of a model's file, hashed if there is no valid stored record.
 
         Args:
             model: whose.
             progress: see `Progress`.
-            again: hash it even if it is remembered.
+            force: hash it even if it is remembered.
 
         Raises:
             ModelError: missing, or not what it should be.
@@ -110,14 +108,16 @@ class Store:
         if not path.is_file():
             missing = "missing from this installation" if model.kind == "shipped" else "not installed"
             raise ModelError(f"The model '{model.name}' is {missing}. {_mend(model)}")
-        known = self._record(path)
-        record = known if known is not None and not again else self._hash(model, path, known, progress)
+        known_record = self._record(path)
+        record = (
+            known_record if known_record is not None and not force else self._hash(model, path, known_record, progress)
+        )
         if judge(model, record) == "damaged":
             raise ModelError(f"The model '{model.name}' is damaged: {why_not(model, record, path)} {_mend(model)}")
         return record
 
     def keep(self, path: Path, record: Record) -> None:
-        """Lay a record beside its file; where the folder cannot be written, the file is hashed anew each time."""
+        """Store a record next to its file; if the folder is read-only, the file is hashed every time."""
         try:
             write_json(_record_file(path), asdict(record))
         except OSError as error:
@@ -133,12 +133,12 @@ class Store:
         if model.kind == "shipped":
             raise ModelError(f"'{model.name}' is a part of Tell2Reg and cannot be removed.")
         with self.locked(model):
-            found = self.files(model)
-            if not found:
+            files = self.files(model)
+            if not files:
                 raise ModelError(f"The model '{model.name}' is not installed, so there is nothing to remove.")
-            size = sum(file.stat().st_size for file in found)
+            size = sum(file.stat().st_size for file in files)
             try:
-                for file in found:
+                for file in files:
                     file.unlink()
             except OSError as error:
                 raise OutputError(f"'{file}' cannot be deleted: {error.strerror or error}.") from error
@@ -146,7 +146,7 @@ class Store:
 
     @contextmanager
     def locked(self, model: Model, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-        """Keep other processes and threads away from a model's files.
+        """Lock a model's files against other processes and threads.
 
         The system itself ends the lock of a process that has ended, so a lock is never stale.
 
@@ -184,23 +184,23 @@ class Store:
                     raise ModelError(f"Another process works on the model '{model.name}'; wait for it.") from error
                 waiting()
 
-    def _hash(self, model: Model, path: Path, known: Record | None, progress: Progress | None) -> Record:
+    def _hash(self, model: Model, path: Path, known_record: Record | None, progress: Progress | None) -> Record:
         """Hash a file and lay the record beside it; the very bytes that the user took by hand stay so."""
         record = hash_file(path, progress)
-        if known is not None and known.sha256 == record.sha256:
-            record = replace(record, by_hand=known.by_hand)
+        if known_record is not None and known_record.sha256 == record.sha256:
+            record = replace(record, by_hand=known_record.by_hand)
         if model.kind != "shipped":
             self.keep(path, record)
         return record
 
     def _record(self, path: Path) -> Record | None:
-        """What is remembered of a file, as long as it still fits."""
+        """The stored record of a file, if it still matches."""
         if not path.is_relative_to(self.folder):
             return hash_file(path)  # shipped: small
         with suppress(OSError, ValueError, TypeError):
             record = Record(**json.loads(_record_file(path).read_text(encoding="utf-8")))
-            now = path.stat()
-            if (record.bytes, record.mtime_ns) == (now.st_size, now.st_mtime_ns):
+            file_stat = path.stat()
+            if (record.bytes, record.mtime_ns) == (file_stat.st_size, file_stat.st_mtime_ns):
                 return record
         return None
 
@@ -213,24 +213,24 @@ def hash_file(path: Path, progress: Progress | None = None) -> Record:
     """
     sha256, md5, done = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     try:
-        before = path.stat()
+        stat_before = path.stat()
         with path.open("rb") as stream:
             while block := stream.read(BLOCK):
                 sha256.update(block)
                 md5.update(block)
                 done += len(block)
                 if progress:
-                    progress("verify", done, before.st_size)
-        after = path.stat()
+                    progress("verify", done, stat_before.st_size)
+        stat_after = path.stat()
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-    if (done, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    if (done, stat_after.st_mtime_ns) != (stat_before.st_size, stat_before.st_mtime_ns):
         raise ModelError(f"'{path}' changes while it is read. Wait until it is whole.")
-    return Record(bytes=done, mtime_ns=after.st_mtime_ns, sha256=sha256.hexdigest(), md5=md5.hexdigest())
+    return Record(bytes=done, mtime_ns=stat_after.st_mtime_ns, sha256=sha256.hexdigest(), md5=md5.hexdigest())
 
 
 def judge(model: Model, record: Record) -> Status:
-    """What a file's hashes say of it. Where the catalogue knows no SHA-256, its MD5 and size decide."""
+    """The status of a file by its hashes; without a SHA-256 in the catalogue, by MD5 and size."""
     if fits(model, record):
         return "verified"
     if record.by_hand:
@@ -239,7 +239,7 @@ def judge(model: Model, record: Record) -> Status:
 
 
 def fits(model: Model, record: Record) -> bool:
-    """Whether a file is the one that the catalogue describes."""
+    """Whether a file matches the catalogue."""
     if model.bytes not in (None, record.bytes):
         return False
     if model.sha256:
@@ -248,7 +248,7 @@ def fits(model: Model, record: Record) -> bool:
 
 
 def why_not(model: Model, record: Record, path: Path) -> str:
-    """One sentence on how a file differs from what the catalogue describes."""
+    """One sentence on how a file differs from the catalogue."""
     if model.bytes is not None and record.bytes != model.bytes:
         return f"'{path}' has {record.bytes:,} bytes and should have {model.bytes:,}."
     if model.sha256:
@@ -256,8 +256,8 @@ def why_not(model: Model, record: Record, path: Path) -> str:
     return f"the MD5 of '{path}' is {record.md5}, and should be {model.md5}."
 
 
-def check_space(folder: Path, size: int, what: str) -> None:
-    """See that so many bytes fit.
+def check_space(folder: Path, size: int, content: str) -> None:
+    """Check that a number of bytes fits on the disk.
 
     Raises:
         ModelError: they do not.
@@ -265,7 +265,8 @@ def check_space(folder: Path, size: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + SPARE:
         raise ModelError(
-            f"'{what}' needs {readable(size)}, but the disk of '{folder}' has {readable(free)} free. Free some space, "
+            f"'{content}' needs {readable(size)}, but the disk of '{folder}' has {readable(free)} free. Free some "
+            "space, "
             "or keep models elsewhere: `tell2reg models where --set DIR`."
         )
 
@@ -283,7 +284,7 @@ def readable(size: int) -> str:
 
 
 def part_files(path: Path) -> tuple[Path, Path]:
-    """What a download keeps until it is whole: the bytes so far, and where they come from."""
+    """The temporary files of a download: the bytes so far, and their origin."""
     return path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.json")
 
 

@@ -1,4 +1,4 @@
-"""From the name of a set to files that may be loaded: there, hashed, and what they should be."""
+"""Resolves the name of a set to verified files that can be loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from Tell2RegLib.errors import ModelError
 from Tell2RegLib.models.catalogue.entries import Model
-from Tell2RegLib.models.catalogue.installed import Progress, Store, readable
+from Tell2RegLib.models.catalogue.installed import Store, readable
+from Tell2RegLib.support.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class ModelFiles:
 
 
 def model_files(name: str, *, store: Store | None = None, progress: Progress | None = None) -> ModelFiles:
-    """The files of a set. What has not been hashed since it changed is hashed now; nothing is downloaded.
+    """The files of a set. Files changed since their last hash are hashed again; nothing is downloaded.
 
     Args:
         name: "demo", "fast", "paper" or "medical".
@@ -45,13 +46,13 @@ def model_files(name: str, *, store: Store | None = None, progress: Progress | N
         ModelError: there is no such set, or one of its models is missing or damaged.
     """
     store = store or Store()
-    chosen = store.catalog.set(name)
+    model_set = store.catalog.set(name)
     members = store.catalog.members(name)
     _check_presence(store, name, members)
     records = {model.name: store.verify(model, progress) for model in members}
     detector, vocabulary, segmenter = members
     return ModelFiles(
-        name=chosen.name,
+        name=model_set.name,
         detector=store.path(detector),
         vocabulary=store.path(vocabulary),
         segmenter=store.path(segmenter),

@@ -1,4 +1,4 @@
-"""Where the files of models are kept: the user's cache folder, unless told otherwise.
+"""The model folder: by default the user's cache folder.
 
 The environment variable TELL2REG_MODELS comes first, then what `tell2reg models where --set` has written, then the
 system's own place for caches.
@@ -19,7 +19,7 @@ VARIABLE = "TELL2REG_MODELS"
 
 
 def models_folder() -> Path:
-    """The folder of models, which need not exist yet.
+    """The model folder, which need not exist.
 
     Raises:
         ModelError: the settings file is damaged.
@@ -28,29 +28,29 @@ def models_folder() -> Path:
 
 
 def where() -> tuple[Path, str]:
-    """The folder of models, and who chose it.
+    """The model folder, and what determines it.
 
     Raises:
         ModelError: the settings file is damaged.
     """
-    if chosen := os.environ.get(VARIABLE, "").strip():
-        return Path(chosen).expanduser().absolute(), f"the environment variable {VARIABLE}"
-    if kept := _settings().get("models"):
-        return Path(kept), f"'{settings_file()}'"
+    if from_environment := os.environ.get(VARIABLE, "").strip():
+        return Path(from_environment).expanduser().absolute(), f"the environment variable {VARIABLE}"
+    if from_settings := _settings().get("models"):
+        return Path(from_settings), f"'{settings_file()}'"
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("tell2reg", appauthor=False)) / "models", "the system's place for caches"
 
 
 def settings_file() -> Path:
-    """The file that remembers the user's choice."""
+    """The file with the user's choice of the folder."""
     import platformdirs
 
     return Path(platformdirs.user_config_dir("tell2reg", appauthor=False)) / "settings.json"
 
 
 def choose(folder: Path) -> None:
-    """Keep models in another folder from now on; what is in the old one stays there.
+    """Choose another model folder; files in the old one stay there.
 
     Raises:
         InputError: there is a file of that name.
@@ -71,10 +71,10 @@ def choose(folder: Path) -> None:
 def _settings() -> dict[str, Any]:
     file = settings_file()
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not isinstance(found.get("models", ""), str):
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict) or not isinstance(settings.get("models", ""), str):
             raise ValueError("it is no table of texts")
-        return found
+        return settings
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -82,7 +82,7 @@ def _settings() -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small JSON file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

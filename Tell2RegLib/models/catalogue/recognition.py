@@ -1,4 +1,4 @@
-"""Which network a checkpoint belongs to, told by the names and shapes of its tensors."""
+"""Recognises the architecture of a checkpoint by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS_IN_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class HasShape(Protocol):
-    """A tensor, as far as it matters here."""
+    """Anything with the shape of a tensor."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,8 +39,8 @@ def recognise(tensors: Mapping[str, HasShape]) -> tuple[str, str] | None:
 
 def is_vocabulary(text: str) -> bool:
     """Whether a text is a vocabulary of word pieces: one to a line, no line twice, BERT's marks among them."""
-    words = text.splitlines()
-    return len(words) == len(set(words)) and set(WORDS_IN_BERT) <= set(words)
+    lines = text.splitlines()
+    return len(lines) == len(set(lines)) and set(WORDS_IN_BERT) <= set(lines)
 
 
 def _is_detector(shapes: Mapping[str, tuple[int, ...]], config: DetectorConfig) -> bool:
@@ -66,5 +66,5 @@ def _is_segmenter(shapes: Mapping[str, tuple[int, ...]], config: SegmenterConfig
 
 
 def _count(names: Iterable[str], pattern: str) -> int:
-    """How many different numbers the names show where the pattern has its group."""
-    return len({found[1] for name in names if (found := re.match(pattern, name))})
+    """Number of different values of the pattern's group in the names."""
+    return len({match[1] for name in names if (match := re.match(pattern, name))})

@@ -1,4 +1,4 @@
-"""What is told of models and sets: frozen values for a table, whoever shows it."""
+"""The status of models and sets as frozen values, for display."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelRow:
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Name for display."""
         return self.model.name
 
     @property
@@ -42,7 +42,7 @@ class ModelRow:
 
     @property
     def licence(self) -> str:
-        """Under which terms it comes."""
+        """Licence of the model."""
         return self.model.licence
 
     @property
@@ -87,7 +87,7 @@ class SetRow:
 
     @property
     def missing_bytes(self) -> int:
-        """What is left to download."""
+        """Number of bytes still to download."""
         return sum(row.bytes for row in self.models if not row.installed)
 
     @property
@@ -97,18 +97,18 @@ class SetRow:
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Under which terms its models come, each once."""
+        """Licences of its models, each once."""
         return tuple(dict.fromkeys(row.licence for row in self.models))
 
 
-def worst(found: Sequence[str]) -> str:
-    """One word for several models.
+def worst(statuses: Sequence[str]) -> str:
+    """The worst of several statuses.
 
     >>> worst(["verified", "missing", "damaged"]), worst(["verified", "installed"])
     ('missing', 'installed')
     """
     for status in ("missing", "damaged", "unknown"):
-        if status in found:
+        if status in statuses:
             return status
     return "installed"
 
@@ -121,7 +121,7 @@ def model_rows(store: Store) -> tuple[ModelRow, ...]:
 
 
 def rows_without_store(catalog: Catalog) -> tuple[ModelRow, ...]:
-    """Every model as far as known before the packages are installed that a store needs."""
+    """Every model, as far as known without the packages that a store needs."""
     return tuple(
         ModelRow(model, "installed", model.about_bytes, resource_path(model.file))
         if model.kind == "shipped"
@@ -133,4 +133,7 @@ def rows_without_store(catalog: Catalog) -> tuple[ModelRow, ...]:
 def set_rows(catalog: Catalog, rows: Sequence[ModelRow]) -> tuple[SetRow, ...]:
     """Every set, of these rows."""
     by_name = {row.name: row for row in rows}
-    return tuple(SetRow(one.name, one.purpose, tuple(by_name[name] for name in one.members)) for one in catalog.sets)
+    return tuple(
+        SetRow(model_set.name, model_set.purpose, tuple(by_name[name] for name in model_set.members))
+        for model_set in catalog.sets
+    )

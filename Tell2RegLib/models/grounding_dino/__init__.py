@@ -1,1 +1,1 @@
-"""GroundingDINO: words to boxes, in batches, with the official weights or the demo's."""
+"""GroundingDINO: from prompts to boxes, in batches, with the official weights or those of the demo."""

@@ -1,4 +1,4 @@
-"""What a detector's backbone saw in slices, kept while memory is plentiful: a new word needs no new look at them."""
+"""Cache of the detector's backbone features in memory, so that a new prompt does not process the slices again."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import torch
 from torch import Tensor
 
 from Tell2RegLib.models.inference import free_bytes
-from Tell2RegLib.models.protocol import Slices
+from Tell2RegLib.models.protocol import SliceStack
 from Tell2RegLib.support.hashing import array_key
 
 SHARE = 0.25
-"""Of the memory that would be free without them: what the features may take. The networks need the rest."""
+"""Fraction of the memory (free plus cached) that the features may take; the networks need the rest."""
 UNKNOWN_FREE = 2 << 30
-"""Bytes, taken for free where the system does not tell."""
+"""Assumed free bytes where the system does not report them."""
 CALLS = 2
-"""Features that were of no use in so many calls make room: a fixed and a moving volume take turns."""
+"""Features unused for this number of calls may be dropped; fixed and moving volume alternate."""
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Entry:
     features: Tensor
     used: int
     """Number of the call that used them last."""
 
 
-class SliceFeatures:
+class BackboneFeatureCache:
     """Features of slices by the slices' content.
 
     What does not fit is not kept, and nothing in use makes room for it: to throw out the oldest of a volume that is too
@@ -45,45 +45,45 @@ class SliceFeatures:
         self.reused = 0
         self._device = device
         self._free = free
-        self._kept: dict[str, _Kept] = {}
+        self._entries: dict[str, _Entry] = {}
         self._call = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def new_call(self) -> None:
-        """A volume is looked at."""
+        """Start processing a volume."""
         self._call += 1
 
     def clear(self) -> None:
-        """Let everything go: the memory is needed."""
-        self._kept.clear()
+        """Drop all features, when the memory is needed."""
+        self._entries.clear()
 
-    def of(self, slices: Slices, about: object, compute: Callable[[list[int]], Tensor]) -> Tensor:
-        """Features of slices, kept or computed.
+    def of(self, slices: SliceStack, context: object, compute: Callable[[list[int]], Tensor]) -> Tensor:
+        """Features of slices, from the cache or computed.
 
         Args:
             slices: (B, J, I).
-            about: what else the features depend on.
+            context: what else the features depend on.
             compute: the numbers of some of the slices to their features, (len(numbers), ...).
 
         Returns:
             (B, ...).
         """
-        keys = [array_key(repr(about), one) for one in slices]
-        known = {key: kept.features for key in keys if (kept := self._kept.get(key)) is not None}
-        for key in known:
-            self._kept[key].used = self._call
-        new = [number for number, key in enumerate(keys) if key not in known]
-        fresh = compute(new) if new else ()  # may be stopped: nothing is counted or kept before
-        self.computed += len(new)
-        self.reused += len(keys) - len(new)
-        for number, features in zip(new, fresh, strict=True):
+        keys = [array_key(repr(context), grey_slice) for grey_slice in slices]
+        cached = {key: entry.features for key in keys if (entry := self._entries.get(key)) is not None}
+        for key in cached:
+            self._entries[key].used = self._call
+        missing = [number for number, key in enumerate(keys) if key not in cached]
+        fresh = compute(missing) if missing else ()  # may be stopped: nothing is counted or kept before
+        self.computed += len(missing)
+        self.reused += len(keys) - len(missing)
+        for number, features in zip(missing, fresh, strict=True):
             self._keep(keys[number], features)
-        if len(new) == len(keys):
+        if len(missing) == len(keys):
             return fresh
-        own = dict(zip(new, fresh, strict=True))
-        return torch.stack([own[n] if n in own else known[key] for n, key in enumerate(keys)])
+        computed = dict(zip(missing, fresh, strict=True))
+        return torch.stack([computed[n] if n in computed else cached[key] for n, key in enumerate(keys)])
 
     def _keep(self, key: str, features: Tensor) -> None:
         size = features.nbytes
@@ -92,13 +92,13 @@ class SliceFeatures:
             if not self._fits(size):
                 return
         # of a batch's features a view would keep the whole batch
-        self._kept[key] = _Kept(features.clone(), self._call)
+        self._entries[key] = _Entry(features.clone(), self._call)
 
     def _fits(self, size: int) -> bool:
         free = self._free(self._device)
         free = UNKNOWN_FREE if free is None else free
-        held = sum(kept.features.nbytes for kept in self._kept.values())
-        return held + size <= SHARE * (free + held)
+        cached_bytes = sum(entry.features.nbytes for entry in self._entries.values())
+        return cached_bytes + size <= SHARE * (free + cached_bytes)
 
     def _drop_unused(self) -> None:
-        self._kept = {key: kept for key, kept in self._kept.items() if self._call - kept.used <= CALLS}
+        self._entries = {key: entry for key, entry in self._entries.items() if self._call - entry.used <= CALLS}

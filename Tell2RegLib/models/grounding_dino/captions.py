@@ -1,4 +1,4 @@
-"""Prompts as the captions that GroundingDINO reads, and its answers by token back to prompts and phrases."""
+"""Converts prompts to GroundingDINO's captions, and its token probabilities back to prompts and phrases."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def plan_captions(prompts: Sequence[str], tokenizer: Any, *, longest: int, joine
     return tuple(captions)
 
 
-def plain(prompt: str) -> str:
-    """A prompt as it stands in a caption, without its full stop.
+def cleaned_prompt(prompt: str) -> str:
+    """A prompt in the form used in a caption, without its full stop.
 
-    >>> plain(" Left Hip. ")
+    >>> cleaned_prompt(" Left Hip. ")
     'left hip'
     """
-    words = prompt.lower().strip().removesuffix(".")
-    if not _says_something(words):
+    text = prompt.lower().strip().removesuffix(".")
+    if not _has_word(text):
         raise InputError(f"The prompt '{prompt}' says nothing: give it a word.")
-    return words
+    return text
 
 
 def phrase_of(probabilities: Sequence[float], caption: Caption, threshold: float, tokenizer: Any) -> str:
@@ -74,12 +74,12 @@ def phrase_of(probabilities: Sequence[float], caption: Caption, threshold: float
 
 
 def prompt_of(probabilities: Sequence[float], caption: Caption) -> str:
-    """The prompt whose tokens hold the largest probability."""
-    best = [max(probabilities[start:stop]) for start, stop in caption.spans]
-    return caption.prompts[best.index(max(best))]
+    """The prompt of the token with the largest probability."""
+    best_probabilities = [max(probabilities[start:stop]) for start, stop in caption.spans]
+    return caption.prompts[best_probabilities.index(max(best_probabilities))]
 
 
-def _says_something(text: str) -> bool:
+def _has_word(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
@@ -87,8 +87,8 @@ def _check_known(caption: Caption, tokenizer: Any) -> None:
     """Refuse a prompt of which nothing but "unknown" would reach the network: it would find anything."""
     ((start, stop),) = caption.spans
     offsets = tokenizer(caption.text, return_offsets_mapping=True)["offset_mapping"]
-    spoken = [n for n in range(start, stop) if _says_something(caption.text[slice(*offsets[n])])]
-    if all(caption.token_ids[n] == tokenizer.unk_token_id for n in spoken):
+    meaningful = [n for n in range(start, stop) if _has_word(caption.text[slice(*offsets[n])])]
+    if all(caption.token_ids[n] == tokenizer.unk_token_id for n in meaningful):
         raise InputError(
             f"The prompt '{caption.prompts[0]}' cannot be read: the model's vocabulary has none of these words; use "
             "English words, such as 'prostate'."
@@ -96,14 +96,18 @@ def _check_known(caption: Caption, tokenizer: Any) -> None:
 
 
 def _caption(prompts: tuple[str, ...], tokenizer: Any) -> Caption:
-    pieces = [plain(prompt) for prompt in prompts]
+    pieces = [cleaned_prompt(prompt) for prompt in prompts]
     text = ". ".join(pieces) + "."
     encoded = tokenizer(text, return_offsets_mapping=True)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-    spans, begin = [], 0
+    spans, piece_start = [], 0
     for piece in pieces:
-        end = begin + len(piece) + 1
-        inside = [index for index, (start, stop) in enumerate(offsets) if start >= begin and begin < stop <= end]
+        piece_end = piece_start + len(piece) + 1
+        inside = [
+            index
+            for index, (start, stop) in enumerate(offsets)
+            if start >= piece_start and piece_start < stop <= piece_end
+        ]
         spans.append((inside[0], inside[-1] + 1))
-        begin = end + 1
+        piece_start = piece_end + 1
     return Caption(text, prompts, tuple(ids), tuple(spans))

@@ -51,12 +51,12 @@ def deformable_attention(
     offsets = module.sampling_offsets(query).reshape(batch, queries, heads, levels, points, 2)
     scores = module.attention_weights(query).reshape(batch, queries, heads, levels, points)
     if gpu_kernels.usable(values.device):
-        found = gpu_kernels.sampled_sum(values, shapes, offsets, scores, reference)
+        sampled = gpu_kernels.sampled_sum(values, shapes, offsets, scores, reference)
     else:
         weights = scores.flatten(3).softmax(-1).reshape(scores.shape)
-        found = deformable_sample(values, shapes, _positions(offsets, reference, shapes), weights)
+        sampled = deformable_sample(values, shapes, _positions(offsets, reference, shapes), weights)
     with halved():
-        return module.output_proj(found)
+        return module.output_proj(sampled)
 
 
 def _positions(offsets: Tensor, reference: Tensor, shapes: Shapes) -> Tensor:
@@ -82,30 +82,30 @@ def deformable_sample(values: Tensor, shapes: Shapes, positions: Tensor, weights
         (B, Q, heads * D), summed in float32.
     """
     batch, _, heads, width = values.shape
-    queries, place = positions.shape[1], values.device
+    queries, device = positions.shape[1], values.device
     table = _bordered(values, shapes)
-    sizes, strides, starts = _constants(tuple(shapes), heads, positions.dtype, place)
+    sizes, strides, starts = _constants(tuple(shapes), heads, positions.dtype, device)
     nearby = positions.fmax(positions.new_full((), -1.0)).fmin(sizes[:, None])
     floor = nearby.floor()
     upper = nearby - floor
     corner = floor.to(torch.int32).add_(1)  # in the bordered table
-    head = torch.arange(heads, dtype=torch.int32, device=place).reshape(-1, 1, 1)
-    image = torch.arange(batch, dtype=torch.int32, device=place).reshape(-1, 1, 1, 1, 1) * table.shape[1]
+    head = torch.arange(heads, dtype=torch.int32, device=device).reshape(-1, 1, 1)
+    image = torch.arange(batch, dtype=torch.int32, device=device).reshape(-1, 1, 1, 1, 1) * table.shape[1]
     origin = (starts[:, None] + image) * heads + head
     first = corner[..., 1] * strides[:, None, 1] + corner[..., 0] * heads + origin
     x, y = upper.unbind(-1)
     low, high = weights - weights * y, weights * y
 
-    index = torch.empty(batch, queries, heads, 4, *weights.shape[3:], dtype=torch.int32, device=place)
-    share = torch.empty(index.shape, dtype=table.dtype, device=place)
+    index = torch.empty(batch, queries, heads, 4, *weights.shape[3:], dtype=torch.int32, device=device)
+    share = torch.empty(index.shape, dtype=table.dtype, device=device)
     for number, (row, beside) in enumerate(((low, 0), (low, 1), (high, 0), (high, 1))):
         step = strides[:, None, 0] * beside + strides[:, None, 1] * (number // 2)
         torch.add(first, step, out=index[:, :, :, number])
         torch.mul(row, x if beside else 1 - x, out=share[:, :, :, number])
     bags = (batch * queries * heads, -1)
     rows = table.reshape(-1, width)
-    found = F.embedding_bag(index.reshape(bags), rows, mode="sum", per_sample_weights=share.reshape(bags))
-    return found.reshape(batch, queries, heads * width)
+    sampled = F.embedding_bag(index.reshape(bags), rows, mode="sum", per_sample_weights=share.reshape(bags))
+    return sampled.reshape(batch, queries, heads * width)
 
 
 def _bordered(values: Tensor, shapes: Shapes) -> Tensor:
@@ -142,11 +142,11 @@ class _Constants(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _constants(shapes: tuple[tuple[int, int], ...], heads: int, dtype: torch.dtype, device: torch.device) -> _Constants:
-    """Made once: on a GPU each of them is a copy that waits for all work before it."""
+    """The constants, created once: on a GPU, each creation is a synchronising copy."""
     lines = [(width + BORDER, height + BORDER) for height, width in shapes]
-    starts = [sum(across * down for across, down in lines[:level]) for level in range(len(lines))]
+    starts = [sum(columns * rows for columns, rows in lines[:level]) for level in range(len(lines))]
     return _Constants(
         torch.tensor([(width, height) for height, width in shapes], dtype=dtype, device=device),
-        torch.tensor([(heads, across * heads) for across, _ in lines], dtype=torch.int32, device=device),
+        torch.tensor([(heads, columns * heads) for columns, _ in lines], dtype=torch.int32, device=device),
         torch.tensor(starts, dtype=torch.int32, device=device),
     )

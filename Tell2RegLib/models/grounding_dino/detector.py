@@ -1,4 +1,4 @@
-"""GroundingDINO as a Detector: each caption read once, each slice looked at once, whatever the number of prompts.
+"""GroundingDINO as a Detector: each caption and each slice is processed once, whatever the number of prompts.
 
 What the backbone saw is kept (slice_features.py), so words that are added later cost their own part only.
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.models.grounding_dino.backbone_feature_cache import SliceFeatures
+from Tell2RegLib.models.grounding_dino.backbone_feature_cache import BackboneFeatureCache
 from Tell2RegLib.models.grounding_dino.captions import Caption, phrase_of, plan_captions, prompt_of
 from Tell2RegLib.models.grounding_dino.forward import (
     Levels,
@@ -30,18 +30,19 @@ from Tell2RegLib.models.grounding_dino.forward import (
 from Tell2RegLib.models.grounding_dino.network import DetectorConfig, build_detector
 from Tell2RegLib.models.inference import Precision, batch_size, check_of, choose, in_batches, is_out_of_memory
 from Tell2RegLib.models.official_checkpoints import content_hash, load_official
-from Tell2RegLib.models.protocol import Box, Slices, Step
+from Tell2RegLib.models.protocol import Box, SliceStack
 from Tell2RegLib.models.slice_preparation import check_slices, normalised, resized, short_side_size
+from Tell2RegLib.support.progress import StepProgress
 
 THRESHOLD = 0.15
-"""Of box and text alike: the value of the method's research code."""
+"""Default threshold of boxes and of tokens, from the research code."""
 
 BYTES_PER_PIXEL = 1500
-"""Of network input, alive at once while the official sizes run, roughly."""
+"""Approximate peak memory in bytes per input pixel, for the official sizes."""
 
 
 class GroundingDinoDetector:
-    """Words to boxes.
+    """Detects boxes by prompts.
 
     Args:
         network: a groundingdino GroundingDINO with its weights and its tokenizer.
@@ -86,7 +87,7 @@ class GroundingDinoDetector:
             f"{title} {self.content[:12]}, boxes above {box_threshold:g}, text above {text_threshold:g}, "
             f"{'one caption' if joined else 'a caption each'}, {self.compute.format}"
         )
-        self.seen = SliceFeatures(self.compute.device)
+        self.feature_cache = BackboneFeatureCache(self.compute.device)
         self._texts: dict[str, Text] = {}
         self._levels: dict[tuple[int, int], Levels] = {}
 
@@ -113,11 +114,13 @@ class GroundingDinoDetector:
             ModelError: they are not of such a network.
         """
         network = build_detector(config, tokenizer)
-        load_official(network, tensors, what=options.get("title", "GroundingDINO"), source=source)
+        load_official(network, tensors, architecture=options.get("title", "GroundingDINO"), source=source)
         return cls(network, config, **options)
 
-    def detect(self, slices: Slices, prompts: Sequence[str], *, step: Step | None = None) -> tuple[Box, ...]:
-        """Every box above the thresholds, by slice, then prompt, then falling score.
+    def detect(
+        self, slices: SliceStack, prompts: Sequence[str], *, step: StepProgress | None = None
+    ) -> tuple[Box, ...]:
+        """All boxes above the thresholds, by slice, prompt and decreasing score.
 
         Positions are the network's own: a box may reach a little beyond the slice. `step` is also called between the
         layers, so that a large network can be cancelled soon.
@@ -141,41 +144,41 @@ class GroundingDinoDetector:
                 return self._detect_batch(slices[start:stop], hw, start, captions, run)
             except (MemoryError, RuntimeError) as error:
                 if is_out_of_memory(error):
-                    self.seen.clear()
+                    self.feature_cache.clear()
                 raise
 
-        self.seen.new_call()
+        self.feature_cache.new_call()
 
         bytes_each = BYTES_PER_PIXEL * hw[0] * hw[1]
-        size = batch_size(self.compute, bytes_each=bytes_each, pixels_each=hw[0] * hw[1], wanted=self.batch)
-        found = in_batches(len(slices), size, work, what=f"Detection by {self.title}", step=step)
+        size = batch_size(self.compute, bytes_each=bytes_each, pixels_each=hw[0] * hw[1], requested=self.batch)
+        batches = in_batches(len(slices), size, work, task=f"Detection by {self.title}", step=step)
         order = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
-        boxes = [box for boxes in found for box in boxes]
+        boxes = [box for boxes in batches for box in boxes]
         return tuple(sorted(boxes, key=lambda box: (box.slice_index, order[box.prompt], -box.score)))
 
     def _detect_batch(
-        self, slices: Slices, hw: tuple[int, int], first: int, captions: Sequence[Caption], run: Run
+        self, slices: SliceStack, hw: tuple[int, int], first: int, captions: Sequence[Caption], run: Run
     ) -> list[Box]:
         """Boxes of a few slices, of which the first is number `first`."""
         boxes: list[Box] = []
         mean, std = ([255 * value for value in values] for values in (self.config.pixel_mean, self.config.pixel_std))
         with self.compute.running():
 
-            def look(numbers: list[int]) -> Tensor:
+            def compute_features(numbers: list[int]) -> Tensor:
                 images = normalised(resized(slices[numbers], hw), mean, std, self.compute.device)
                 features, shapes = image_features(self.network, images, run)
                 if hw not in self._levels:
                     self._levels[hw] = prepare_levels(self.network, shapes, self.compute.device)
                 return features
 
-            features = self.seen.of(slices, hw, look)
+            features = self.feature_cache.of(slices, hw, compute_features)
             answers = []
             for caption in captions:
                 run.check()
                 answers.append(locate(self.network, features, self._levels[hw], self._text(caption), run))
             # only now: to read an answer is to wait for a GPU, which should have the next caption's work by then
-            for caption, (logits, places) in zip(captions, answers, strict=True):
-                boxes += self._boxes(logits, places, caption, first, (slices.shape[1], slices.shape[2]))
+            for caption, (logits, box_coordinates) in zip(captions, answers, strict=True):
+                boxes += self._boxes(logits, box_coordinates, caption, first, (slices.shape[1], slices.shape[2]))
         return boxes
 
     def _text(self, caption: Caption) -> Text:
@@ -185,11 +188,13 @@ class GroundingDinoDetector:
             self._texts[caption.text] = encode_text(self.network, tokens)
         return self._texts[caption.text]
 
-    def _boxes(self, logits: Tensor, places: Tensor, caption: Caption, first: int, hw: tuple[int, int]) -> list[Box]:
-        """What is above the threshold, in pixels of the slices."""
+    def _boxes(
+        self, logits: Tensor, box_coordinates: Tensor, caption: Caption, first: int, hw: tuple[int, int]
+    ) -> list[Box]:
+        """The boxes above the threshold, in pixels of the slices."""
         probabilities = logits.sigmoid().cpu()
         numbers, queries = (probabilities.amax(-1) > self.box_threshold).nonzero().unbind(1)
-        centre, size = places.cpu()[numbers, queries].split(2, dim=-1)
+        centre, size = box_coordinates.cpu()[numbers, queries].split(2, dim=-1)
         scale = torch.tensor([hw[1], hw[0], hw[1], hw[0]])
         corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * scale
         tokens_of = probabilities[numbers, queries].tolist()

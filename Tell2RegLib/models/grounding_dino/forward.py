@@ -1,4 +1,4 @@
-"""GroundingDINO run our way, with the package's weights: slices of one size, so nothing is padded.
+"""The forward pass of GroundingDINO for slices of one size, without padding, with the package's weights.
 
 Three stages, so that each is done once for what it depends on: words (`encode_text`, once a caption), slices
 (`image_features`, once a slice) and both together (`locate`). The last follows the package's transformer and differs in
@@ -21,7 +21,7 @@ from Tell2RegLib.models.gpu_kernels import norm_of_sum
 from Tell2RegLib.models.grounding_dino.deformable_attention import deformable_attention
 from Tell2RegLib.models.grounding_dino.swin import swin_features
 from Tell2RegLib.models.grounding_dino.text_fusion import fuse
-from Tell2RegLib.models.inference import Check
+from Tell2RegLib.support.progress import Check
 
 PROPOSAL_SIZE = 0.05
 """Of the slice: side of the box that a pixel of the first level proposes; on each further level twice that."""
@@ -54,7 +54,7 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """What depends on the size of the slices alone.
+    """Constants that depend on the size of the slices only.
 
     Args:
         shapes: rows and columns of each level.
@@ -86,11 +86,13 @@ def encode_text(network: Any, tokens: Any) -> Text:
         tokens, network.specical_tokens, network.tokenizer
     )
     bert = network.bert
-    words = bert.embeddings(
+    token_embeddings = bert.embeddings(
         input_ids=tokens["input_ids"], token_type_ids=tokens["token_type_ids"], position_ids=position
     )
-    barred = torch.zeros_like(mask, dtype=words.dtype).masked_fill(~mask, torch.finfo(words.dtype).min)
-    features = network.feat_map(bert.encoder(words, attention_mask=barred[:, None])[0])
+    barred = torch.zeros_like(mask, dtype=token_embeddings.dtype).masked_fill(
+        ~mask, torch.finfo(token_embeddings.dtype).min
+    )
+    features = network.feat_map(bert.encoder(token_embeddings, attention_mask=barred[:, None])[0])
     return Text(features, get_sine_pos_embed(position[..., None], num_pos_feats=256, exchange_xy=False), mask)
 
 
@@ -98,12 +100,12 @@ def encode_text(network: Any, tokens: Any) -> Text:
 
 
 def image_features(network: Any, images: Tensor, run: Run) -> tuple[Tensor, tuple[tuple[int, int], ...]]:
-    """Slices (B, 3, H, W) to the features of all levels, (B, S, C), and the levels' shapes."""
+    """SliceStack (B, 3, H, W) to the features of all levels, (B, S, C), and the levels' shapes."""
     with run.halved():
         stages = swin_features(network.backbone[0], images, run.check)
     run.check()
     maps = [stage.float() for stage in stages]
-    levels = [project(found) for project, found in zip(network.input_proj, maps, strict=False)]
+    levels = [project(feature_map) for project, feature_map in zip(network.input_proj, maps, strict=False)]
     for project in network.input_proj[len(maps) :]:
         levels.append(project(maps[-1] if len(levels) == len(maps) else levels[-1]))
     shapes = tuple((int(level.shape[2]), int(level.shape[3])) for level in levels)
@@ -116,8 +118,8 @@ def prepare_levels(network: Any, shapes: tuple[tuple[int, int], ...], device: to
 
     positions, centres, sizes = [], [], []
     for level, (height, width) in enumerate(shapes):
-        nothing = torch.zeros(1, height, width, dtype=torch.bool, device=device)
-        position = network.backbone[1](NestedTensor(nothing[:, None].float(), nothing))
+        empty_mask = torch.zeros(1, height, width, dtype=torch.bool, device=device)
+        position = network.backbone[1](NestedTensor(empty_mask[:, None].float(), empty_mask))
         positions.append(position.flatten(2).transpose(1, 2) + network.transformer.level_embed[level])
         y = (torch.arange(height, device=device) + 0.5) / height
         x = (torch.arange(width, device=device) + 0.5) / width
@@ -133,7 +135,7 @@ def prepare_levels(network: Any, shapes: tuple[tuple[int, int], ...], device: to
 
 
 def locate(network: Any, image: Tensor, levels: Levels, text: Text, run: Run) -> tuple[Tensor, Tensor]:
-    """Where the caption's tokens are.
+    """Locate the caption's tokens in the slices.
 
     Args:
         network: a groundingdino GroundingDINO.
@@ -145,62 +147,66 @@ def locate(network: Any, image: Tensor, levels: Levels, text: Text, run: Run) ->
     Returns:
         Logits (B, Q, T) and boxes (B, Q, 4): centre x and y, width and height, as fractions of the slice.
     """
-    memory, words = _encode(network.transformer.encoder, image, levels, text, run)
-    boxes, queries = _propose(network.transformer, memory, words, levels)
-    return _decode(network, queries, boxes, memory, words, levels, run)
+    memory, text_memory = _encode(network.transformer.encoder, image, levels, text, run)
+    boxes, queries = _propose(network.transformer, memory, text_memory, levels)
+    return _decode(network, queries, boxes, memory, text_memory, levels, run)
 
 
 def _encode(encoder: Any, image: Tensor, levels: Levels, text: Text, run: Run) -> tuple[Tensor, Tensor]:
     batch = image.shape[0]
-    words = text.features.expand(batch, -1, -1)
-    apart = ~text.attention_mask.expand(batch, -1, -1)
-    where = text.position.expand(batch, -1, -1).transpose(0, 1)
+    text_features = text.features.expand(batch, -1, -1)
+    text_mask = ~text.attention_mask.expand(batch, -1, -1)
+    text_positions = text.position.expand(batch, -1, -1).transpose(0, 1)
     for fusion, enhance, layer in zip(encoder.fusion_layers, encoder.text_layers, encoder.layers, strict=True):
         run.check()
-        image, words = fuse(fusion, image, words)
-        words = enhance(src=words.transpose(0, 1), src_mask=apart, pos=where).transpose(0, 1)
+        image, text_features = fuse(fusion, image, text_features)
+        text_features = enhance(src=text_features.transpose(0, 1), src_mask=text_mask, pos=text_positions).transpose(
+            0, 1
+        )
         run.check()
-        seen = deformable_attention(
+        image_attention = deformable_attention(
             layer.self_attn, image + levels.position, image, levels.centres, levels.shapes, run.halved
         )
-        image = norm_of_sum(layer.norm1, image, seen)
+        image = norm_of_sum(layer.norm1, image, image_attention)
         run.check()
         with run.halved():
             hidden = layer.linear2(layer.activation(layer.linear1(image)))
         image = norm_of_sum(layer.norm2, image, hidden)
-    return image, words
+    return image, text_features
 
 
-def _propose(transformer: Any, memory: Tensor, words: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
+def _propose(transformer: Any, memory: Tensor, text_memory: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
     """The pixels that agree best with any word: their boxes (before the sigmoid), and the queries that look there."""
     outside = levels.proposals.isinf().any(-1, keepdim=True)
     candidates = transformer.enc_output_norm(transformer.enc_output(memory.masked_fill(outside, 0.0)))
-    best = (candidates @ words.transpose(1, 2)).amax(-1).topk(transformer.num_queries, dim=1).indices[..., None]
-    chosen = candidates.gather(1, best.expand(-1, -1, candidates.shape[-1]))
-    start = levels.proposals.expand(memory.shape[0], -1, -1).gather(1, best.expand(-1, -1, 4))
-    boxes = transformer.enc_out_bbox_embed(chosen) + start
+    best_indices = (
+        (candidates @ text_memory.transpose(1, 2)).amax(-1).topk(transformer.num_queries, dim=1).indices[..., None]
+    )
+    selected = candidates.gather(1, best_indices.expand(-1, -1, candidates.shape[-1]))
+    start = levels.proposals.expand(memory.shape[0], -1, -1).gather(1, best_indices.expand(-1, -1, 4))
+    boxes = transformer.enc_out_bbox_embed(selected) + start
     if transformer.tgt_embed is None:
-        return boxes, chosen
+        return boxes, selected
     return boxes, transformer.tgt_embed.weight.expand(memory.shape[0], -1, -1)
 
 
 def _decode(
-    network: Any, queries: Tensor, boxes: Tensor, memory: Tensor, words: Tensor, levels: Levels, run: Run
+    network: Any, queries: Tensor, boxes: Tensor, memory: Tensor, text_memory: Tensor, levels: Levels, run: Run
 ) -> tuple[Tensor, Tensor]:
     from groundingdino.models.GroundingDINO.utils import gen_sineembed_for_position
     from groundingdino.util.misc import inverse_sigmoid
 
     decoder = network.transformer.decoder
-    reference = before = boxes.sigmoid()
+    reference = previous_boxes = boxes.sigmoid()
     for layer, refine in zip(decoder.layers, decoder.bbox_embed, strict=True):
         run.check()
-        before = reference
-        position = decoder.ref_point_head(gen_sineembed_for_position(before))
-        queries = _decode_layer(layer, queries, position, before, memory, words, levels, run)
-        reference = (refine(queries) + inverse_sigmoid(before)).sigmoid()
-    answers = decoder.norm(queries)
-    final = (network.bbox_embed[-1](answers) + inverse_sigmoid(before)).sigmoid()
-    return answers @ words.transpose(1, 2), final
+        previous_boxes = reference
+        position = decoder.ref_point_head(gen_sineembed_for_position(previous_boxes))
+        queries = _decode_layer(layer, queries, position, previous_boxes, memory, text_memory, levels, run)
+        reference = (refine(queries) + inverse_sigmoid(previous_boxes)).sigmoid()
+    hidden_states = decoder.norm(queries)
+    final = (network.bbox_embed[-1](hidden_states) + inverse_sigmoid(previous_boxes)).sigmoid()
+    return hidden_states @ text_memory.transpose(1, 2), final
 
 
 def _decode_layer(
@@ -209,14 +215,14 @@ def _decode_layer(
     position: Tensor,
     reference: Tensor,
     memory: Tensor,
-    words: Tensor,
+    text_memory: Tensor,
     levels: Levels,
     run: Run,
 ) -> Tensor:
     queries = layer.norm2(queries + _attend(layer.self_attn, queries + position, queries + position, queries))
-    queries = layer.catext_norm(queries + _attend(layer.ca_text, queries + position, words, words))
-    seen = deformable_attention(layer.cross_attn, queries + position, memory, reference, levels.shapes, run.halved)
-    queries = layer.norm1(queries + seen)
+    queries = layer.catext_norm(queries + _attend(layer.ca_text, queries + position, text_memory, text_memory))
+    attended = deformable_attention(layer.cross_attn, queries + position, memory, reference, levels.shapes, run.halved)
+    queries = layer.norm1(queries + attended)
     return layer.norm3(queries + layer.linear2(layer.activation(layer.linear1(queries))))
 
 
@@ -226,8 +232,10 @@ def _attend(module: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Where TF32 will do for products, fp16 will: it has as many bits, and a kernel that is many times as fast.
     """
     width, heads = module.embed_dim, module.num_heads
-    parts = zip((query, key, value), module.in_proj_weight.split(width), module.in_proj_bias.split(width), strict=True)
-    q, k, v = (F.linear(x, weight, bias).unflatten(-1, (heads, -1)).transpose(1, 2) for x, weight, bias in parts)
+    projections = zip(
+        (query, key, value), module.in_proj_weight.split(width), module.in_proj_bias.split(width), strict=True
+    )
+    q, k, v = (F.linear(x, weight, bias).unflatten(-1, (heads, -1)).transpose(1, 2) for x, weight, bias in projections)
     if query.is_cuda and torch.backends.cuda.matmul.allow_tf32:
         q, k, v = q.half(), k.half(), v.half()
     mixed = F.scaled_dot_product_attention(q, k, v).to(query.dtype)

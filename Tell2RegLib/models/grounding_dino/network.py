@@ -1,4 +1,4 @@
-"""GroundingDINO built from numbers: the package's own classes in any size, no download, no registry of backbones.
+"""Builds GroundingDINO networks of any size from the package's classes, without downloads.
 
 The checkpoint holds all of BERT, so only its vocabulary is needed besides. `SWIN_T` and `SWIN_B` are the two official
 sizes, layer for layer; `DEMO` is the small network whose weights ship with the project (Resources/DemoWeights).
@@ -140,7 +140,7 @@ def build_detector(config: DetectorConfig, tokenizer: Any) -> torch.nn.Module:
     """
     with _lock, _quietly():
         package = import_package()
-        with _own_text(package.get_tokenlizer, tokenizer, config):
+        with _replaced_text_loaders(package.get_tokenlizer, tokenizer, config):
             network = package.GroundingDINO(
                 _build_backbone(config),
                 _build_transformer(config),
@@ -250,15 +250,15 @@ def import_package() -> ModuleType:
 
 
 @contextmanager
-def _own_text(loader: ModuleType, tokenizer: Any, config: DetectorConfig) -> Iterator[None]:
+def _replaced_text_loaders(loader: ModuleType, tokenizer: Any, config: DetectorConfig) -> Iterator[None]:
     """The network asks this module for its tokenizer and BERT, which would download both."""
-    theirs = loader.get_tokenlizer, loader.get_pretrained_language_model
+    original_loaders = loader.get_tokenlizer, loader.get_pretrained_language_model
     loader.get_tokenlizer = lambda _: tokenizer  # type: ignore[attr-defined]
     loader.get_pretrained_language_model = lambda _: _build_bert(config)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        loader.get_tokenlizer, loader.get_pretrained_language_model = theirs  # type: ignore[attr-defined]
+        loader.get_tokenlizer, loader.get_pretrained_language_model = original_loaders  # type: ignore[attr-defined]
 
 
 @contextmanager

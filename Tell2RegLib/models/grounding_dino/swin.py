@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from Tell2RegLib.models.inference import Check
+from Tell2RegLib.support.progress import Check
 
-BARRED = -100.0
+BLOCKED = -100.0
 """Added to the scores of pixels that a shift has brought together, as in the package."""
 
 
@@ -33,7 +33,7 @@ def swin_features(swin: Any, images: Tensor, check: Check) -> list[Tensor]:
     x = x.flatten(2).transpose(1, 2)
     maps = []
     for number, layer in enumerate(swin.layers):
-        bars = _bars(height, width, layer.window_size, layer.shift_size, x.device)
+        bars = _blocked_pairs(height, width, layer.window_size, layer.shift_size, x.device)
         for block in layer.blocks:
             check()
             x = _block(block, x, height, width, bars)
@@ -52,10 +52,12 @@ def _block(block: Any, x: Tensor, height: int, width: int, bars: Tensor) -> Tens
     grid = F.pad(block.norm1(x).unflatten(1, (height, width)), (0, 0, 0, -width % size, 0, -height % size))
     if shift:
         grid = grid.roll((-shift, -shift), dims=(1, 2))
-    down, across = grid.shape[1] // size, grid.shape[2] // size
-    windows = grid.unflatten(2, (across, size)).unflatten(1, (down, size)).transpose(2, 3)
-    mixed = _window_attention(block.attn, windows.reshape(len(x), down * across, size * size, -1), bars, bool(shift))
-    windows = mixed.unflatten(2, (size, size)).unflatten(1, (down, across)).transpose(2, 3)
+    window_rows, window_columns = grid.shape[1] // size, grid.shape[2] // size
+    windows = grid.unflatten(2, (window_columns, size)).unflatten(1, (window_rows, size)).transpose(2, 3)
+    mixed = _window_attention(
+        block.attn, windows.reshape(len(x), window_rows * window_columns, size * size, -1), bars, bool(shift)
+    )
+    windows = mixed.unflatten(2, (size, size)).unflatten(1, (window_rows, window_columns)).transpose(2, 3)
     grid = windows.reshape(grid.shape)
     if shift:
         grid = grid.roll((shift, shift), dims=(1, 2))
@@ -78,17 +80,17 @@ def _window_attention(attention: Any, windows: Tensor, bars: Tensor, shifted: bo
     return attention.proj(mixed)
 
 
-def _bars(height: int, width: int, size: int, shift: int, device: torch.device) -> Tensor:
-    """(windows, tokens, tokens): 0 between pixels that were together before the shift, `BARRED` between others."""
-    rows, columns = (_part(length + -length % size, size, shift, device) for length in (height, width))
-    parts = rows[:, None] * 3 + columns
-    down, across = parts.shape[0] // size, parts.shape[1] // size
-    parts = parts.unflatten(1, (across, size)).unflatten(0, (down, size)).transpose(1, 2)
-    parts = parts.reshape(down * across, size * size)
-    return (parts[:, :, None] != parts[:, None]).float() * BARRED
+def _blocked_pairs(height: int, width: int, size: int, shift: int, device: torch.device) -> Tensor:
+    """(windows, tokens, tokens): 0 between pixels that were together before the shift, `BLOCKED` between others."""
+    rows, columns = (_window_part(length + -length % size, size, shift, device) for length in (height, width))
+    region_labels = rows[:, None] * 3 + columns
+    window_rows, window_columns = region_labels.shape[0] // size, region_labels.shape[1] // size
+    region_labels = region_labels.unflatten(1, (window_columns, size)).unflatten(0, (window_rows, size)).transpose(1, 2)
+    region_labels = region_labels.reshape(window_rows * window_columns, size * size)
+    return (region_labels[:, :, None] != region_labels[:, None]).float() * BLOCKED
 
 
-def _part(length: int, size: int, shift: int, device: torch.device) -> Tensor:
+def _window_part(length: int, size: int, shift: int, device: torch.device) -> Tensor:
     """0, 1 or 2 for each row: before the last window, in it, and what the shift has brought around."""
-    place = torch.arange(length, device=device)
-    return (place >= length - size).long() + (place >= length - shift).long()
+    positions = torch.arange(length, device=device)
+    return (positions >= length - size).long() + (positions >= length - shift).long()

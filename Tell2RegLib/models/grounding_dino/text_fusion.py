@@ -15,32 +15,32 @@ from torch import Tensor
 from Tell2RegLib.models.gpu_kernels import norm_of_sum
 
 
-def fuse(block: Any, image: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+def fuse(block: Any, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
     """The package's BiAttentionBlock with its weights, without padding.
 
     Args:
         block: it.
         image: (B, S, C).
-        words: (B, T, C).
+        text: (B, T, C).
 
     Returns:
         Both, each changed by the other.
     """
     attention = block.attn
     image = norm_of_sum(block.layer_norm_v, image)
-    words = block.layer_norm_l(words)
-    scores = _scores(attention, image, words)
-    to_words = words + block.gamma_l * _to_words(attention, scores, image)
+    text = block.layer_norm_l(text)
+    scores = _scores(attention, image, text)
+    to_words = text + block.gamma_l * _to_text(attention, scores, image)
     if image.is_cuda:
-        return _added_in_place(block, scores, words, image), to_words
-    return image + block.gamma_v * _to_image(attention, scores, words), to_words
+        return _added_in_place(block, scores, text, image), to_words
+    return image + block.gamma_v * _to_image(attention, scores, text), to_words
 
 
-def _scores(attention: Any, image: Tensor, words: Tensor) -> Tensor:
+def _scores(attention: Any, image: Tensor, text: Tensor) -> Tensor:
     """(B, heads, S, T): how well each pixel and each word agree."""
     heads, width = attention.num_heads, attention.head_dim
-    batch, count, _ = words.shape
-    keys = attention.l_proj(words).reshape(batch, count, heads, width) * attention.scale
+    batch, count, _ = text.shape
+    keys = attention.l_proj(text).reshape(batch, count, heads, width) * attention.scale
     weight = attention.v_proj.weight.reshape(heads, width, -1)
     compact = torch.einsum("bthd,hdc->bcht", keys, weight).flatten(2)
     constant = torch.einsum("bthd,hd->bht", keys, attention.v_proj.bias.reshape(heads, width)).flatten(1)
@@ -48,9 +48,9 @@ def _scores(attention: Any, image: Tensor, words: Tensor) -> Tensor:
     return scores.reshape(batch, -1, heads, count).transpose(1, 2)
 
 
-def _to_image(attention: Any, scores: Tensor, words: Tensor) -> Tensor:
+def _to_image(attention: Any, scores: Tensor, text: Tensor) -> Tensor:
     """(B, S, C): what each pixel hears from the words."""
-    return torch.baddbmm(attention.out_v_proj.bias, _shares(scores), _heard(attention, words))
+    return torch.baddbmm(attention.out_v_proj.bias, _shares(scores), _heard(attention, text))
 
 
 def _added_in_place(block: Any, scores: Tensor, words: Tensor, image: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def _heard(attention: Any, words: Tensor) -> Tensor:
     return torch.einsum("bthd,chd->bhtc", values, weight).flatten(1, 2)
 
 
-def _to_words(attention: Any, scores: Tensor, image: Tensor) -> Tensor:
+def _to_text(attention: Any, scores: Tensor, image: Tensor) -> Tensor:
     """(B, T, C): what each word hears from the pixels."""
     heads, width = attention.num_heads, attention.head_dim
     batch, _, pixels, count = scores.shape

@@ -28,15 +28,15 @@ def decode(sam: Any, features: Tensor, boxes: Tensor, image_size: int) -> tuple[
     decoder, prompts = sam.mask_decoder, sam.prompt_encoder
     corners = _corners(prompts, boxes, image_size)
     count, channels, height, width = features.shape
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight], dim=0)
-    tokens = torch.cat([own.expand(count, -1, -1), corners], dim=1)
+    output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight], dim=0)
+    tokens = torch.cat([output_tokens.expand(count, -1, -1), corners], dim=1)
     src = features + prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
-    places = prompts.pe_layer((height, width))[None]
-    answers, keys = decoder.transformer(src, places, tokens)
-    fine = decoder.output_upscaling(keys.transpose(1, 2).reshape(count, channels, height, width))
-    weights = decoder.output_hypernetworks_mlps[0](answers[:, 1])
-    logits = torch.einsum("bc,bchw->bhw", weights, fine)
-    return logits, decoder.iou_prediction_head(answers[:, 0])[:, 0]
+    image_positions = prompts.pe_layer((height, width))[None]
+    hidden_states, keys = decoder.transformer(src, image_positions, tokens)
+    upscaled = decoder.output_upscaling(keys.transpose(1, 2).reshape(count, channels, height, width))
+    weights = decoder.output_hypernetworks_mlps[0](hidden_states[:, 1])
+    logits = torch.einsum("bc,bchw->bhw", weights, upscaled)
+    return logits, decoder.iou_prediction_head(hidden_states[:, 0])[:, 0]
 
 
 def _corners(prompts: Any, boxes: Tensor, image_size: int) -> Tensor:

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from Tell2RegLib.models.gpu_kernels import add_and_norm
-from Tell2RegLib.models.inference import Check, Compute
+from Tell2RegLib.models.inference import Compute
 from Tell2RegLib.models.sam.relative_position_attention import relative_attention
+from Tell2RegLib.support.progress import Check
 
 
 class Positions(NamedTuple):

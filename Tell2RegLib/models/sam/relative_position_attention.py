@@ -33,14 +33,14 @@ def relative_attention(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: T
     along = torch.einsum("bnhwd,hkd->bnhwk", grid, rows).reshape(batch, heads, tokens, height)
     beside = torch.einsum("bnhwd,wkd->bnhwk", grid, columns).reshape(batch, heads, tokens, across)
     padding = -(width + height + across) % KERNEL_WIDTH
-    places = F.pad(_places(height, across, k), (0, padding)).expand(batch, heads, -1, -1)
+    relative_positions = F.pad(_positions(height, across, k), (0, padding)).expand(batch, heads, -1, -1)
     long_q = torch.cat([q * width**-0.5, along, F.pad(beside, (0, padding))], dim=-1)
-    long_k = torch.cat([k, places], dim=-1)
-    long_v = F.pad(v, (0, places.shape[-1]))
+    long_k = torch.cat([k, relative_positions], dim=-1)
+    long_v = F.pad(v, (0, relative_positions.shape[-1]))
     return F.scaled_dot_product_attention(long_q, long_k, long_v, scale=1.0)[..., :width]
 
 
-def _places(height: int, across: int, like: Tensor) -> Tensor:
+def _positions(height: int, across: int, like: Tensor) -> Tensor:
     """(H * W, H + W): each token's row and column, one-hot."""
     row = torch.eye(height, dtype=like.dtype, device=like.device).repeat_interleave(across, dim=0)
     column = torch.eye(across, dtype=like.dtype, device=like.device).repeat(height, 1)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from Tell2RegLib.errors import InputError, ModelError
-from Tell2RegLib.models.inference import Check, Precision, batch_size, check_of, choose, in_batches
+from Tell2RegLib.models.inference import Precision, batch_size, check_of, choose, in_batches
 from Tell2RegLib.models.official_checkpoints import content_hash, load_official
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices, Step
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.models.sam.decoder import decode, to_slice
 from Tell2RegLib.models.sam.encoder import SamEncoder
 from Tell2RegLib.models.sam.network import SegmenterConfig, build_segmenter
 from Tell2RegLib.models.slice_preparation import check_slices, long_side_size, normalised, resized
+from Tell2RegLib.support.progress import Check, StepProgress
 
 CPU_IMAGE_SIZE = 512
 """Input side on a CPU for slices of at most that size: several times as fast as 1024 (docs/benchmarks.md), for slices
@@ -67,8 +68,8 @@ class SamSegmenter:
         self.image_size = image_size
         self.batch = batch
         self.content = content or content_hash(network)
-        wanted = f"{image_size} px" if image_size else f"{self.compute.device.type} size"
-        self.name = f"{title} {self.content[:12]}, {wanted}, {self.compute.format}"
+        size_text = f"{image_size} px" if image_size else f"{self.compute.device.type} size"
+        self.name = f"{title} {self.content[:12]}, {size_text}, {self.compute.format}"
         self._encoders: dict[int, SamEncoder] = {}
 
     @classmethod
@@ -87,7 +88,7 @@ class SamSegmenter:
             ModelError: they are not of such a network.
         """
         network = build_segmenter(config)
-        load_official(network, tensors, what=options.get("title", "SAM"), source=source)
+        load_official(network, tensors, architecture=options.get("title", "SAM"), source=source)
         return cls(network, **options)
 
     def model(self, image_size: int) -> str:
@@ -96,15 +97,15 @@ class SamSegmenter:
 
     def size_for(self, slice_hw: tuple[int, int]) -> int:
         """Side of the network's input for slices of a size."""
-        own = int(self.network.image_encoder.img_size)
+        native_size = int(self.network.image_encoder.img_size)
         if self.image_size is not None:
             return self.image_size
         small = self.compute.device.type == "cpu" and max(slice_hw) <= CPU_IMAGE_SIZE
-        return min(own, CPU_IMAGE_SIZE) if small else own
+        return min(native_size, CPU_IMAGE_SIZE) if small else native_size
 
     # --- slices to embeddings ---
 
-    def embed(self, slices: Slices, *, step: Step | None = None) -> Embeddings:
+    def embed(self, slices: SliceStack, *, step: StepProgress | None = None) -> Embeddings:
         """Features of every slice, float32; float16 where they were computed in 16 bits.
 
         Masks decoded from float32 features rounded to float16 would differ in more pixels than the comparison with the
@@ -128,14 +129,14 @@ class SamSegmenter:
             torch.from_numpy(features[start:stop]).copy_(self._encode(slices[start:stop], size, check))
 
         for _ in in_batches(
-            len(slices), self._slices_at_once(size), work, what=f"Embedding by {self.title}", step=step
+            len(slices), self._slices_at_once(size), work, task=f"Embedding by {self.title}", step=step
         ):
             pass
         used = long_side_size(slice_hw, size)
         covered = (used[0] / self.patch, used[1] / self.patch)
         return Embeddings(features, covered, slice_hw, self.model(size))
 
-    def _encode(self, slices: Slices, size: int, check: Check) -> Tensor:
+    def _encode(self, slices: SliceStack, size: int, check: Check) -> Tensor:
         """(S, C, H, W) of slices (S, J, I)."""
         network = self.network
         picture = resized(slices, long_side_size((slices.shape[1], slices.shape[2]), size))
@@ -151,11 +152,13 @@ class SamSegmenter:
         width = self.network.image_encoder.patch_embed.proj.out_channels
         number = self.compute.dtype.itemsize
         bytes_each = (size / self.patch) ** 2 * width * ENCODER_COPIES * number
-        return batch_size(self.compute, bytes_each=bytes_each, pixels_each=size * size, wanted=self.batch)
+        return batch_size(self.compute, bytes_each=bytes_each, pixels_each=size * size, requested=self.batch)
 
     # --- boxes to masks ---
 
-    def segment(self, embeddings: Embeddings, boxes: Sequence[Box], *, step: Step | None = None) -> tuple[Mask, ...]:
+    def segment(
+        self, embeddings: Embeddings, boxes: Sequence[Box], *, step: StepProgress | None = None
+    ) -> tuple[Mask, ...]:
         """One mask a box, in the order of the boxes; `step` counts boxes.
 
         Raises:
@@ -172,39 +175,41 @@ class SamSegmenter:
             return self._decode(embeddings, boxes[start:stop], size)
 
         at_once = self._boxes_at_once(embeddings)
-        found = in_batches(len(boxes), at_once, work, what=f"Segmentation by {self.title}", step=step)
-        return tuple(mask for masks in found for mask in masks)
+        batches = in_batches(len(boxes), at_once, work, task=f"Segmentation by {self.title}", step=step)
+        return tuple(mask for batch in batches for mask in batch)
 
     def _size_of(self, embeddings: Embeddings) -> int:
         size = embeddings.features.shape[-1] * self.patch
-        ours = self.model(size)
-        if embeddings.model != ours:
+        own_model = self.model(size)
+        if embeddings.model != own_model:
             raise ModelError(
-                f"These embeddings were made by '{embeddings.model}', not by '{ours}': embed the slices again."
+                f"These embeddings were made by '{embeddings.model}', not by '{own_model}': embed the slices again."
             )
         return size
 
     def _decode(self, embeddings: Embeddings, boxes: Sequence[Box], size: int) -> list[Mask]:
         device = self.compute.device
         input_hw = long_side_size(embeddings.slice_hw, size)
-        where, which = np.unique([box.slice_index for box in boxes], return_inverse=True)
+        slice_numbers, slice_of_box = np.unique([box.slice_index for box in boxes], return_inverse=True)
         with self.compute.running():
-            features = torch.from_numpy(embeddings.features[where]).to(device).float()
-            features = features[torch.from_numpy(which.reshape(-1)).to(device)]
+            features = torch.from_numpy(embeddings.features[slice_numbers]).to(device).float()
+            features = features[torch.from_numpy(slice_of_box.reshape(-1)).to(device)]
             corners = torch.from_numpy(_in_input(boxes, embeddings.slice_hw, input_hw)).to(device)
             logits, quality = decode(self.network, features, corners, size)
             logits = to_slice(logits, size, input_hw, embeddings.slice_hw)
             masks = (logits > self.network.mask_threshold).cpu().numpy()
-        return [Mask(*parts) for parts in zip(boxes, masks, quality.tolist(), strict=True)]
+        return [Mask(*mask_values) for mask_values in zip(boxes, masks, quality.tolist(), strict=True)]
 
     def _boxes_at_once(self, embeddings: Embeddings) -> int:
         _, channels, height, width = embeddings.features.shape
         bytes_each = channels * height * width * 4 * DECODER_COPIES
-        return batch_size(self.compute, bytes_each=bytes_each, pixels_each=height * width * 64, wanted=self.batch)
+        return batch_size(self.compute, bytes_each=bytes_each, pixels_each=height * width * 64, requested=self.batch)
 
 
 def _in_input(boxes: Sequence[Box], slice_hw: tuple[int, int], input_hw: tuple[int, int]) -> NDArray[np.float32]:
     """(B, 4): boxes in pixels of the network's input."""
-    down, across = (new / old for new, old in zip(input_hw, slice_hw, strict=True))
+    row_scale, column_scale = (
+        input_size / slice_size for input_size, slice_size in zip(input_hw, slice_hw, strict=True)
+    )
     edges = np.array([box.xyxy_px for box in boxes], np.float64).reshape(-1, 4)
-    return (edges * (across, down, across, down)).astype(np.float32)
+    return (edges * (column_scale, row_scale, column_scale, row_scale)).astype(np.float32)

@@ -19,48 +19,58 @@ if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult
 
 NEAR_MM = 5.0
-"""A target is drawn on a plane that passes it at most this far."""
-Shown = Sequence[tuple[RegionPair, Color]]
+"""Maximum distance of a target from a plane on which it is drawn."""
+AcceptedPairs = Sequence[tuple[RegionPair, Color]]
 Row = dict[str, Any]
 Outlines = Sequence[Sequence[Outline]]
 Pixels = list[NDArray[np.uint8]]
 
 
-def picture_rows(result: RegistrationResult, shown: Shown, jacobian: Volume | None) -> list[Row]:
+def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jacobian: Volume | None) -> list[Row]:
     """Rows of pictures for the template: title, text, pictures as SVG, colour bar.
 
     Args:
         result: what to show.
-        shown: accepted pairs and their colours.
+        accepted_pairs: accepted pairs and their colours.
         jacobian: det J on the fixed grid; None without a transform.
     """
     targets = np.array([target.fixed_lps_mm for target in result.targets]).reshape(-1, 3)
-    planes = planes_through([pair for pair, _ in shown], result.fixed.grid, targets)
-    here = [plane.points_lps_mm for plane in planes]
-    fixed = [read_volume_at(result.fixed, points) for points in here]
-    before = [read_volume_at(result.moving, points) for points in here]
+    planes = planes_through([pair for pair, _ in accepted_pairs], result.fixed.grid, targets)
+    fixed_points = [plane.points_lps_mm for plane in planes]
+    fixed = [read_volume_at(result.fixed, points) for points in fixed_points]
+    unregistered = [read_volume_at(result.moving, points) for points in fixed_points]
     fixed_grey = _grey(fixed, pictures.window_of(fixed))
-    before_grey = _grey(before, pictures.window_of(before))
-    own, partners = _outlines(shown, here, "fixed"), _outlines(shown, here, "moving")
+    before_grey = _grey(unregistered, pictures.window_of(unregistered))
+    outlines, partners = (
+        _outlines(accepted_pairs, fixed_points, "fixed"),
+        _outlines(accepted_pairs, fixed_points, "moving"),
+    )
     rows = [
-        _row("Fixed volume", "", planes, fixed_grey, own),
-        _row("Moving volume, before", _before_text(before), planes, before_grey, _both(own, partners)),
+        _row("Fixed volume", "", planes, fixed_grey, outlines),
+        _row("Moving volume, before", _before_text(unregistered), planes, before_grey, _both(outlines, partners)),
     ]
     if result.fitted is None or jacobian is None:
         return rows
-    there = [result.fitted.transform.apply_to_points(points) for points in here]
-    after = [read_volume_at(result.moving, points) for points in there]
-    after_grey = _grey(after, pictures.window_of(after))
+    moving_points = [result.fitted.transform.apply_to_points(points) for points in fixed_points]
+    warped = [read_volume_at(result.moving, points) for points in moving_points]
+    after_grey = _grey(warped, pictures.window_of(warped))
     marks = [_marks(result, plane) for plane in planes]
     text = "The moving volume and its regions, warped to fixed space."
     if any(marks):
         text += f" Crosses: propagated targets within {NEAR_MM:g} mm of the plane."
     return [
         *rows,
-        _row("Moving volume, after", text, planes, after_grey, _both(own, _outlines(shown, there, "moving")), marks),
+        _row(
+            "Moving volume, after",
+            text,
+            planes,
+            after_grey,
+            _both(outlines, _outlines(accepted_pairs, moving_points, "moving")),
+            marks,
+        ),
         *_checkerboard_rows(planes, fixed_grey, before_grey, after_grey),
-        _displacement_row(planes, there, own),
-        _change_row(planes, jacobian, own),
+        _displacement_row(planes, moving_points, outlines),
+        _change_row(planes, jacobian, outlines),
     ]
 
 
@@ -68,18 +78,18 @@ def _grey(values: Sequence[Grey], window: tuple[float, float]) -> Pixels:
     return [pictures.grey(value, window) for value in values]
 
 
-def _before_text(before: Sequence[Grey]) -> str:
-    if not any(np.isfinite(value).any() for value in before):
+def _before_text(unregistered: Sequence[Grey]) -> str:
+    if not any(np.isfinite(value).any() for value in unregistered):
         return "Nothing to show: unregistered, the moving volume does not overlap these planes."
     return "Unregistered: both volumes at the positions in their headers, in the planes above."
 
 
-def _outlines(shown: Shown, points: Sequence[Floats], side: str) -> list[list[Outline]]:
+def _outlines(accepted_pairs: AcceptedPairs, points: Sequence[Floats], side: str) -> list[list[Outline]]:
     """Outlines of one side of the pairs, per plane; `points` says where in that side's space each plane lies."""
     return [
         [
             Outline(f"{pair.name} ({side})", read_region_at(getattr(pair, side), plane), color, side == "moving")
-            for pair, color in shown
+            for pair, color in accepted_pairs
         ]
         for plane in points
     ]
@@ -87,7 +97,7 @@ def _outlines(shown: Shown, points: Sequence[Floats], side: str) -> list[list[Ou
 
 def _marks(result: RegistrationResult, plane: Plane) -> list[Mark]:
     placed = [(target.name, *plane.pixels_of(target.fixed_lps_mm)) for target in result.targets]
-    return [Mark(name, x, y) for name, x, y, away in placed if away <= NEAR_MM]
+    return [Mark(name, x, y) for name, x, y, distance_mm in placed if distance_mm <= NEAR_MM]
 
 
 def _both(first: Outlines, second: Outlines) -> list[list[Outline]]:
@@ -105,8 +115,8 @@ def _row(
     from markupsafe import Markup
 
     items = []
-    none: Any = [()] * len(planes)
-    for plane, image, lines, points in zip(planes, pixels, outlines or none, marks or none, strict=True):
+    no_items: Any = [()] * len(planes)
+    for plane, image, lines, points in zip(planes, pixels, outlines or no_items, marks or no_items, strict=True):
         svg = pictures.picture(plane, image, f"{title}, {plane.name}, {plane.position}", lines, points)
         # Shares of the row's width that make all pictures of a row equally high.
         share = f"{plane.width / plane.height:.3f}"
@@ -114,24 +124,25 @@ def _row(
     return {"title": title, "text": text, "pictures": items, "bar": None}
 
 
-def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, before: Pixels, after: Pixels) -> list[Row]:
+def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, unregistered: Pixels, warped: Pixels) -> list[Row]:
     text = "Alternating tiles of the fixed and the moving volume. Edges should continue across tiles."
     return [
         _row(
-            f"Checkerboard, {when}",
+            f"Checkerboard, {key}",
             text,
             planes,
-            [pictures.checkerboard(a, b) for a, b in zip(fixed, other, strict=True)],
+            [pictures.checkerboard(a, b) for a, b in zip(fixed, image, strict=True)],
         )
-        for when, text, other in (("before", text, before), ("after", "", after))
+        for key, text, image in (("before", text, unregistered), ("after", "", warped))
     ]
 
 
-def _displacement_row(planes: Sequence[Plane], there: Sequence[Floats], own: Outlines) -> Row:
+def _displacement_row(planes: Sequence[Plane], moving_points: Sequence[Floats], outlines: Outlines) -> Row:
     from markupsafe import Markup
 
     lengths = [
-        np.linalg.norm(points - plane.points_lps_mm, axis=-1) for plane, points in zip(planes, there, strict=True)
+        np.linalg.norm(points - plane.points_lps_mm, axis=-1)
+        for plane, points in zip(planes, moving_points, strict=True)
     ]
     top = _round_up(max(float(length.max()) for length in lengths))
     row = _row(
@@ -139,7 +150,7 @@ def _displacement_row(planes: Sequence[Plane], there: Sequence[Floats], own: Out
         "Distance from each point of fixed space to the corresponding point of moving space.",
         planes,
         [pictures.magnitude_colors(length.astype(np.float32), top) for length in lengths],
-        _in_one_color(own, (1.0, 1.0, 1.0)),
+        _in_one_color(outlines, (1.0, 1.0, 1.0)),
     )
     row["bar"] = Markup(pictures.color_bar("magnitude", "0 mm", f"{top / 2:g} mm", f"{top:g} mm"))
     return row
@@ -150,25 +161,25 @@ def _round_up(value: float) -> float:
     return float(next((step for step in (1, 2, 5, 10, 15) if value <= step), np.ceil(value / 10) * 10))
 
 
-def _change_row(planes: Sequence[Plane], jacobian: Volume, own: Outlines) -> Row:
+def _change_row(planes: Sequence[Plane], jacobian: Volume, outlines: Outlines) -> Row:
     from markupsafe import Markup
 
     changes = [read_volume_at(jacobian, plane.points_lps_mm) for plane in planes]
-    most = _change_limit(changes)
+    limit = _change_limit(changes)
     row = _row(
         "Local volume change (det J)",
         "Volume of the same tissue in moving space divided by its volume in fixed space. 1: unchanged. "
         "Magenta: 0 or less, where the transform folds.",
         planes,
-        [pictures.change_colors(change, most) for change in changes],
-        _in_one_color(own, (0.2, 0.2, 0.2)),
+        [pictures.change_colors(change, limit) for change in changes],
+        _in_one_color(outlines, (0.2, 0.2, 0.2)),
     )
-    row["bar"] = Markup(pictures.color_bar("change", f"{1 / most:.2g}", "1", f"{most:.2g}"))
+    row["bar"] = Markup(pictures.color_bar("change", f"{1 / limit:.2g}", "1", f"{limit:.2g}"))
     return row
 
 
 def _change_limit(changes: Sequence[Grey]) -> float:
-    """The end of the colour scale: the strongest change seen, at least 1.25 and at most 4."""
+    """The end of the colour scale: the largest change, at least 1.25 and at most 4."""
     known = np.concatenate([change[np.isfinite(change) & (change > 0)] for change in changes])
     return float(np.clip(np.exp(np.abs(np.log(known)).max()), 1.25, 4.0)) if known.size else 1.25
 

@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 """Grey (rows, columns) or colours (rows, columns, 3)."""
 
 _EMPTY = 24
-"""Grey level of places outside the volume: not black, so that it is told from dark tissue."""
+"""Grey level outside the volume; not black, to distinguish it from dark tissue."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def window_of(values: Sequence[Grey]) -> tuple[float, float]:
 def grey(values: Grey, window: tuple[float, float]) -> NDArray[np.uint8]:
     """8-bit grey within a window."""
     low, high = window
-    shown = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0, 1) * 255
-    return np.where(np.isfinite(values), shown, _EMPTY).astype(np.uint8)
+    scaled = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0, 1) * 255
+    return np.where(np.isfinite(values), scaled, _EMPTY).astype(np.uint8)
 
 
 def checkerboard(first: NDArray[np.uint8], second: NDArray[np.uint8], tiles: int = 8) -> NDArray[np.uint8]:
@@ -106,10 +106,10 @@ def magnitude_colors(values: Grey, top: float) -> NDArray[np.uint8]:
     return _scale(_MAGNITUDE, np.clip(np.nan_to_num(values) / top, 0, 1))
 
 
-def change_colors(values: Grey, most: float) -> NDArray[np.uint8]:
+def change_colors(values: Grey, limit: float) -> NDArray[np.uint8]:
     """Colours of local volume change on a logarithmic scale 1/most..most: blue below 1, red above, magenta folded."""
     known = np.nan_to_num(values, nan=1.0)
-    share = 0.5 + 0.5 * np.log(np.maximum(known, 1e-6)) / np.log(most)
+    share = 0.5 + 0.5 * np.log(np.maximum(known, 1e-6)) / np.log(limit)
     colors = _scale(_CHANGE, np.clip(share, 0, 1))
     colors[known <= 0] = FOLDED
     return colors
@@ -121,20 +121,20 @@ def change_colors(values: Grey, most: float) -> NDArray[np.uint8]:
 def picture(
     plane: Plane,
     pixels: Pixels,
-    what: str,
+    description: str,
     outlines: Sequence[Outline] = (),
     marks: Sequence[Mark] = (),
     tags: Sequence[Tag] = (),
 ) -> str:
     """One picture: pixels, outlines, boxes, marks, patient directions, a scale bar.
 
-    `what` is told to readers who cannot see it.
+    `description` is told to readers who cannot see it.
     """
     width, height = plane.width, plane.height
     size = height / 18  # the pictures of a row are shown equally high
     parts = [
-        f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(what)}">',
-        f"<title>{escape(what)}</title>",
+        f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(description)}">',
+        f"<title>{escape(description)}</title>",
         f'<image width="{width}" height="{height}" href="{_jpeg(pixels)}"/>',
         *(_outline_svg(outline, size) for outline in outlines),
         *_tags_svg(tags, size, width),
@@ -191,20 +191,20 @@ def _outline_svg(outline: Outline, size: float) -> str:
 
 
 def _tags_svg(tags: Sequence[Tag], size: float, width: int) -> list[str]:
-    """Boxes, then their words, each where it covers the words before it least."""
+    """Boxes, then their labels, each placed to cover earlier labels least."""
     font = size * 0.62
     boxes = [_box_svg(tag, size) for tag in tags]
-    taken: list[tuple[float, float, float]] = []
-    words = []
+    occupied: list[tuple[float, float, float]] = []
+    labels = []
     for tag in tags:
         if tag.text:
-            x, y, long = _place_of_words(tag, font, width, taken)
-            taken.append((x, y, long))
-            words.append(
+            x, y, long = _label_position(tag, font, width, occupied)
+            occupied.append((x, y, long))
+            labels.append(
                 f'<text x="{x:.1f}" y="{y:.1f}" font-size="{font:.1f}" stroke-width="{font * 0.2:.2f}" '
                 f'fill="{css_color(tag.color)}" class="tag">{escape(tag.text)}</text>'
             )
-    return [*boxes, *words]
+    return [*boxes, *labels]
 
 
 def _box_svg(tag: Tag, size: float) -> str:
@@ -216,8 +216,8 @@ def _box_svg(tag: Tag, size: float) -> str:
     )
 
 
-def _place_of_words(
-    tag: Tag, font: float, width: int, taken: Sequence[tuple[float, float, float]]
+def _label_position(
+    tag: Tag, font: float, width: int, occupied: Sequence[tuple[float, float, float]]
 ) -> tuple[float, float, float]:
     """Left end, base line and length of a box's words: above it, below, or inside."""
     left, top, _, bottom = tag.xyxy_px
@@ -226,8 +226,8 @@ def _place_of_words(
     lines = [top - font * 0.3, bottom + font, top + font, bottom - font * 0.3, top - font * 1.4, bottom + 2.1 * font]
 
     def covered(y: float) -> float:
-        near = [(a, n) for a, b, n in taken if abs(b - y) < font * 1.05]
-        return sum(max(0.0, min(x + long, a + n) - max(x, a)) for a, n in near)
+        neighbours = [(a, n) for a, b, n in occupied if abs(b - y) < font * 1.05]
+        return sum(max(0.0, min(x + long, a + n) - max(x, a)) for a, n in neighbours)
 
     y = min((line for line in lines if line > font), key=covered, default=bottom + font)
     return x, y, long
@@ -245,11 +245,11 @@ def _mark_svg(mark: Mark, size: float) -> str:
 
 def _letters_svg(plane: Plane, size: float) -> list[str]:
     width, height, gap = plane.width, plane.height, size * 0.9
-    places = ((gap, height / 2), (width - gap, height / 2), (width / 2, gap), (width / 2, height - gap))
+    positions = ((gap, height / 2), (width - gap, height / 2), (width / 2, gap), (width / 2, height - gap))
     return [
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size * 1.25:.1f}" stroke-width="{size * 0.18:.2f}" '
         f'class="letter">{letter}</text>'
-        for letter, (x, y) in zip(plane.letters, places, strict=True)
+        for letter, (x, y) in zip(plane.letters, positions, strict=True)
     ]
 
 

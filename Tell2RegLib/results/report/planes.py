@@ -1,4 +1,4 @@
-"""Where the report's pictures lie: patient-aligned planes through the regions, and values read on them.
+"""The planes of the report's pictures: patient-aligned, through the regions; and sampling of values on them.
 
 A plane is aligned with the patient's axes whatever the scan's direction, its pixels are square millimetres, and it is
 shown as radiologists look at it: the patient's right on the left, anterior on top (axial) or left (sagittal), superior
@@ -54,9 +54,9 @@ class Plane:
         across = self.points_lps_mm[0, 1] - origin
         down = self.points_lps_mm[1, 0] - origin
         offset = np.asarray(point_lps_mm, dtype=np.float64) - origin
-        away = np.cross(across, down) / self.pixel_mm**2
+        normal = np.cross(across, down) / self.pixel_mm**2
         scale = self.pixel_mm**2
-        return float(offset @ across / scale + 0.5), float(offset @ down / scale + 0.5), float(abs(offset @ away))
+        return float(offset @ across / scale + 0.5), float(offset @ down / scale + 0.5), float(abs(offset @ normal))
 
     @property
     def width(self) -> int:
@@ -115,7 +115,7 @@ def _box_corners(region: Region) -> Floats:
 
 
 def _busiest_point(regions: Sequence[Region]) -> Floats:
-    """For each axis the position where the regions, each weighing the same, are cut most."""
+    """For each axis, the position with the largest cross-section of the regions, each with the same weight."""
     points = [_at_most(region.points_lps_mm(), 20_000) for region in regions]
     best = np.empty(3)
     for axis in range(3):
@@ -142,16 +142,16 @@ def read_volume_at(volume: Volume, points_lps_mm: Floats) -> NDArray[np.float32]
 
 
 def read_region_at(region: Region, points_lps_mm: Floats) -> NDArray[np.float32]:
-    """How much of the region is at points (..., 3), 0..1; its outline is where this is one half."""
+    """Occupancy of a region at points (..., 3), 0..1; its outline is the level 0.5."""
     padded = np.pad(region.box_kji, 1).astype(np.float32)
     grid = region.box_grid.crop((-1, -1, -1), padded.shape[::-1])
     corners = grid.corners_lps_mm()
-    near = np.ones(points_lps_mm.shape[:-1], bool)
+    in_box = np.ones(points_lps_mm.shape[:-1], bool)
     for axis in range(3):
         position = points_lps_mm[..., axis]
-        near &= (position >= corners[:, axis].min()) & (position <= corners[:, axis].max())
-    shares = np.zeros(near.shape, np.float32)
-    shares[near] = _interpolate(padded, grid, points_lps_mm[near], 0.0)
+        in_box &= (position >= corners[:, axis].min()) & (position <= corners[:, axis].max())
+    shares = np.zeros(in_box.shape, np.float32)
+    shares[in_box] = _interpolate(padded, grid, points_lps_mm[in_box], 0.0)
     return shares
 
 
@@ -160,8 +160,8 @@ def _interpolate(array_kji: NDArray, grid: Grid, points_lps_mm: Floats, outside:
 
     index = grid.lps_to_index(points_lps_mm.reshape(-1, 3))
     last = np.asarray(grid.size_xyz) - 1
-    near = ((index > -0.5) & (index < last + 0.5)).all(axis=1)
+    is_inside = ((index > -0.5) & (index < last + 0.5)).all(axis=1)
     values = np.full(len(index), outside, np.float32)
-    kji = np.clip(index[near], 0, last).T[::-1]
-    values[near] = map_coordinates(array_kji, kji, np.float32, order=1, mode="nearest")
+    kji = np.clip(index[is_inside], 0, last).T[::-1]
+    values[is_inside] = map_coordinates(array_kji, kji, np.float32, order=1, mode="nearest")
     return values.reshape(points_lps_mm.shape[:-1])

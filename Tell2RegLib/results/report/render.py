@@ -10,7 +10,7 @@ import numpy as np
 
 from Tell2RegLib.errors import OutputError
 from Tell2RegLib.results.report import text
-from Tell2RegLib.results.report.detections import found_rows
+from Tell2RegLib.results.report.detections import detection_rows
 from Tell2RegLib.results.report.image_rows import picture_rows
 from Tell2RegLib.results.report.pictures import css_color
 from Tell2RegLib.results.report.planes import read_volume_at
@@ -43,8 +43,8 @@ def render_report(result: RegistrationResult) -> str:
     """The report as one HTML page with its pictures inside and nothing from outside."""
     jacobian = _jacobian(result.fitted)
     strain = [_range_inside(jacobian, pair) if jacobian and pair.accepted else None for pair in result.pairs]
-    colors = [pair.fixed.color or color_of(place) for place, pair in enumerate(result.pairs)]
-    shown = [(pair, color) for pair, color in zip(result.pairs, colors, strict=True) if pair.accepted]
+    colors = [pair.fixed.color or color_of(number) for number, pair in enumerate(result.pairs)]
+    accepted_pairs = [(pair, color) for pair, color in zip(result.pairs, colors, strict=True) if pair.accepted]
     template = _environment().get_template("report.html.j2")
     return template.render(
         notice=NOTICE,
@@ -54,8 +54,8 @@ def render_report(result: RegistrationResult) -> str:
         kind_words=KINDS[result.fitted.transform.kind].title if result.fitted else "No transform",
         figures=text.key_figures(result),
         remarks=text.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
-        legend=[{"name": pair.name, "color": css_color(color)} for pair, color in shown],
-        rows=picture_rows(result, shown, jacobian),
+        legend=[{"name": pair.name, "color": css_color(color)} for pair, color in accepted_pairs],
+        rows=picture_rows(result, accepted_pairs, jacobian),
         pairs=[
             {"metrics": metrics, "color": css_color(color) if metrics.accepted else None, "strain": inside}
             for metrics, color, inside in zip(result.metrics, colors, strain, strict=True)
@@ -63,7 +63,7 @@ def render_report(result: RegistrationResult) -> str:
         show_words=any(pair.prompt not in ("", pair.name) for pair in result.pairs),
         show_similarity=any(pair.similarity is not None for pair in result.pairs),
         words=text.prompt_rows(result),
-        found_rows=found_rows(result),
+        detection_rows=detection_rows(result),
         targets=_targets(result),
         errors=text.mean_errors(result),
         measures=text.measures(result),
@@ -110,7 +110,7 @@ def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
             {
                 "trust": trust,
                 "fixed_position": text.position(trust.fixed_lps_mm.tolist()),
-                "region": text.near(trust),
+                "region": text.nearest_text(trust),
                 "errors": target.errors_mm,
             }
         )

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult
 
 Strain = Mapping[str, tuple[float, float]]
-"""By name of an accepted pair: the range of det J inside its fixed region."""
+"""Range of det J inside the fixed region of each accepted pair, by name."""
 
 LOW_DICE = 0.7
-"""A pair that agrees less than this is worth a look."""
+"""Pairs with a lower Dice are reported for review."""
 SQUEEZED, STRETCHED = 0.5, 2.0
 """Soft tissue seldom changes its volume more than this within one region; bone never does."""
 TARGET_MM = 2.87
 """The error below which 90 % of the hotspots of a targeted biopsy are hit (method.md section 9)."""
 INVERSE_MEAN_MM, INVERSE_MAX_MM = 0.1, 1.0
-"""Above these the two directions of a transform no longer count as each other's inverse."""
+"""Limits of the inverse-consistency error, mean and maximum, above which it is reported."""
 
 EXTRAPOLATION = (
     "Only the regions were aligned. Between and beyond them the transform is an extrapolation: trust it less the "
@@ -109,7 +109,7 @@ def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
 
 def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
     """One row per prompt, as in the paper's Table 2, with a sentence per side; empty when the regions were given."""
-    if result.words is None:
+    if result.prompts_result is None:
         return []
     return [
         {
@@ -121,7 +121,7 @@ def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
             "ratio": "–" if row.detection_ratio is None else f"{100 * row.detection_ratio:.0f} %",
             "notes": [f"{side}: {count.in_words()}" for side, count in (("Fixed", row.fixed), ("Moving", row.moving))],
         }
-        for row in result.words.prompts
+        for row in result.prompts_result.prompts
     ]
 
 
@@ -129,11 +129,11 @@ def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
 
 
 def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
-    """What to know before looking at anything else, the good first."""
+    """The most important remarks on a result, favourable ones first."""
     if result.fitted is None:
         return [Remark(result.reason or "No region pair could be used, so there is no transform.", "look")]
-    found = [
-        *_about_words(result),
+    all_remarks = [
+        *_about_prompts(result),
         *_about_pairs([m for m in result.metrics if m.accepted]),
         *_about_rejected([m.name for m in result.metrics if not m.accepted]),
         *_about_transform(result.fitted),
@@ -143,16 +143,16 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_targets(result),
         Remark(EXTRAPOLATION, "note"),
     ]
-    return sorted(found, key=lambda remark: ("good", "look", "note").index(remark.kind))
+    return sorted(all_remarks, key=lambda remark: ("good", "look", "note").index(remark.kind))
 
 
-def _about_words(result: RegistrationResult) -> Iterator[Remark]:
-    if result.words is None:
+def _about_prompts(result: RegistrationResult) -> Iterator[Remark]:
+    if result.prompts_result is None:
         return
     unknown = result.provenance.get("parameters", {}).get("unverified_models")
     if unknown:
         yield Remark(f"Unverified weights, their hash is not in the catalogue: {listed(unknown)}.", "look")
-    unused = [row.prompt for row in result.words.prompts if not row.accepted]
+    unused = [row.prompt for row in result.prompts_result.prompts if not row.accepted]
     if unused:
         quoted = listed([f"'{prompt}'" for prompt in unused])
         yield Remark(f"No used pair comes from {quoted}: see the detections by prompt.", "look")
@@ -161,20 +161,22 @@ def _about_words(result: RegistrationResult) -> Iterator[Remark]:
 def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
     if len(used) < 3:
         yield Remark(f"The fit rests on {counted(len(used), 'pair')} only: elsewhere the transform is a guess.", "look")
-    lost = [m.name for m in used if m.centroid_mm_after is None or m.dice_after is None]
-    if lost:
-        yield Remark(f"Outside the fixed volume after warping: {listed(lost)}.", "look")
-    known = [
-        (m.name, m.dice_before or 0.0, m.dice_after) for m in used if m.dice_after is not None and m.name not in lost
+    lost_names = [m.name for m in used if m.centroid_mm_after is None or m.dice_after is None]
+    if lost_names:
+        yield Remark(f"Outside the fixed volume after warping: {listed(lost_names)}.", "look")
+    dice_rows = [
+        (m.name, m.dice_before or 0.0, m.dice_after)
+        for m in used
+        if m.dice_after is not None and m.name not in lost_names
     ]
-    worse = [name for name, before, after in known if after < before - 0.005]
+    worse = [name for name, before, after in dice_rows if after < before - 0.005]
     if worse:
         yield Remark(f"Overlap less than before: {listed(worse)}.", "look")
-    low = [f"{name} ({after:.2f})" for name, _, after in known if after < LOW_DICE]
+    low = [f"{name} ({after:.2f})" for name, _, after in dice_rows if after < LOW_DICE]
     if low:
         yield Remark(f"Overlap poorly, Dice below {LOW_DICE:.1f}: {listed(low)}.", "look")
-    if known and not (lost or worse or low):
-        smallest = min(after for _, _, after in known)
+    if dice_rows and not (lost_names or worse or low):
+        smallest = min(after for _, _, after in dice_rows)
         yield Remark(f"Every used pair has a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good")
 
 
@@ -189,13 +191,13 @@ def _about_transform(fitted: Fitted) -> Iterator[Remark]:
         yield Remark(f"The transform folds in {percent(folding)} of the voxels: anatomically impossible.", "look")
     else:
         yield Remark("The transform does not fold.", "good")
-    mean, most = fitted.inverse_error_mm
+    mean, maximum = fitted.inverse_error_mm
     if not math.isfinite(mean):
         yield Remark("The two volumes do not overlap, so the inverse could not be checked.", "look")
-    elif mean > INVERSE_MEAN_MM or most > INVERSE_MAX_MM:
-        yield Remark(f"High inverse-consistency error: {mean:.2f} mm on average, {most:.2f} mm at most.", "look")
+    elif mean > INVERSE_MEAN_MM or maximum > INVERSE_MAX_MM:
+        yield Remark(f"High inverse-consistency error: {mean:.2f} mm on average, {maximum:.2f} mm at most.", "look")
     else:
-        yield Remark(f"Inverse-consistency error: {mean:.3f} mm on average, {most:.3f} mm at most.", "good")
+        yield Remark(f"Inverse-consistency error: {mean:.3f} mm on average, {maximum:.3f} mm at most.", "good")
 
 
 def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
@@ -226,20 +228,22 @@ def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
     errors, kind = mean_errors(result), fitted_kind(result)
     if kind not in errors or "before" not in errors:
         return
-    worst = max((t for t in result.targets if kind in t.errors_mm), key=lambda target: target.errors_mm[kind])
+    worst_target = max((t for t in result.targets if kind in t.errors_mm), key=lambda target: target.errors_mm[kind])
     text = f"Mean target error {errors['before']:.1f} mm before, {errors[kind]:.1f} mm after; largest"
-    good = errors[kind] < errors["before"] and worst.errors_mm[kind] <= TARGET_MM
-    yield Remark(f"{text} '{worst.name}' with {worst.errors_mm[kind]:.1f} mm.", "good" if good else "look")
-    best = min(errors, key=lambda name: errors[name])
-    if errors[best] < errors[kind] - 0.05:
-        what = "no registration" if best == "before" else f"the {best} transform"
-        yield Remark(f"For these targets {what} is better: mean error {errors[best]:.1f} mm.", "look")
+    is_good = errors[kind] < errors["before"] and worst_target.errors_mm[kind] <= TARGET_MM
+    yield Remark(
+        f"{text} '{worst_target.name}' with {worst_target.errors_mm[kind]:.1f} mm.", "good" if is_good else "look"
+    )
+    best_kind = min(errors, key=lambda name: errors[name])
+    if errors[best_kind] < errors[kind] - 0.05:
+        best_label = "no registration" if best_kind == "before" else f"the {best_kind} transform"
+        yield Remark(f"For these targets {best_label} is better: mean error {errors[best_kind]:.1f} mm.", "look")
 
 
 # --- targets ---
 
 
-def near(trust: TargetTrust) -> str:
+def nearest_text(trust: TargetTrust) -> str:
     """'in gland' or '3.2 mm from gland'; a dash without any region."""
     if trust.nearest_mm is None:
         return "–"
@@ -268,11 +272,11 @@ def mean_errors(result: RegistrationResult) -> dict[str, float]:
 
 
 def measures(result: RegistrationResult) -> list[dict[str, str]]:
-    """Name, meaning and value of what was measured on the whole."""
+    """Name, meaning and value of the global measures."""
     if result.fitted is None:
         return []
     means, quality = result.summary, result.fitted.quality
-    mean, most = result.fitted.inverse_error_mm
+    mean, maximum = result.fitted.inverse_error_mm
     rows = [
         (
             "Mean Dice, before → after",
@@ -302,7 +306,7 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
         (
             "Inverse-consistency error, mean and largest",
             "Distance between a point and its image after forward and inverse transform.",
-            f"{number(mean, 3)} and {number(most, 3)} mm",
+            f"{number(mean, 3)} and {number(maximum, 3)} mm",
         ),
     ]
     return [{"name": name, "meaning": meaning, "value": value} for name, meaning, value in rows]
@@ -321,7 +325,7 @@ def provenance(result: RegistrationResult) -> list[dict[str, str]]:
     lines = []
     for name, value in result.provenance.items():
         if name == "inputs":
-            lines += [(str(part.get("role", "input")), _all(part, leave_out="role")) for part in value]
+            lines += [(str(entry.get("role", "input")), _all(entry, leave_out="role")) for entry in value]
         else:
             lines.append((name.replace("_", " "), _all(value) if isinstance(value, Mapping) else _plain(value)))
     return [{"name": name, "value": value} for name, value in lines if value]

@@ -1,4 +1,4 @@
-"""The Python environment of this process: what is installed, what of it is loaded, and where new packages would go."""
+"""The Python environment of this process: installed packages, loaded packages, and the folder for new ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 WINDOWS_PATH = 259
-"""Characters of the longest path that Windows allows a program that asks for no more; Slicer does not."""
+"""Longest path in characters that Windows allows without long-path support, which Slicer does not enable."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder that packages go to.
+class PackagesFolder:
+    """A folder into which packages are installed.
 
     Args:
         folder: where.
@@ -35,7 +35,7 @@ class Place:
     longest_path: int | None = None
 
     def has_room_for(self, characters: int) -> bool:
-        """Whether a file may have a path of so many characters below the folder."""
+        """Whether the folder allows a file path with this number of additional characters."""
         return self.longest_path is None or len(str(self.folder)) + 1 + characters <= self.longest_path
 
 
@@ -43,8 +43,8 @@ def installed_versions() -> dict[str, str]:
     """The version of every installed package, by its canonical name; read from the disk, nothing is imported."""
     importlib.invalidate_caches()
     versions: dict[str, str] = {}
-    for found in importlib.metadata.distributions():
-        header = _header(found)
+    for distribution in importlib.metadata.distributions():
+        header = _header(distribution)
         if header.get("Name"):
             versions.setdefault(canonicalize_name(header["Name"]), header.get("Version", ""))
     return versions
@@ -62,18 +62,18 @@ def _header(package: importlib.metadata.Distribution) -> dict[str, str]:
 
 
 def loaded_packages() -> set[str]:
-    """The canonical names of the installed packages of which this process has imported something."""
+    """Canonical names of the installed packages from which this process has imported modules."""
     owners = importlib.metadata.packages_distributions()
     loaded = {name.partition(".")[0] for name in sys.modules}
     return {canonicalize_name(owner) for name in loaded for owner in owners.get(name, ())}
 
 
-def place_of_packages() -> Place:
-    """Where this Python keeps its packages."""
+def packages_folder() -> PackagesFolder:
+    """The folder in which this Python installs packages."""
     folder = Path(sysconfig.get_path("purelib"))
-    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    existing = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
     longest = WINDOWS_PATH if os.name == "nt" else None
-    return Place(folder, shutil.disk_usage(there).free / 1e6, _can_write(there), longest)
+    return PackagesFolder(folder, shutil.disk_usage(existing).free / 1e6, _can_write(existing), longest)
 
 
 def _can_write(folder: Path) -> bool:

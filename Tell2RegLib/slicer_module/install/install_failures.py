@@ -1,4 +1,4 @@
-"""Why pip failed, from what it said: what a person can do differs from one cause to the next."""
+"""Recognises why pip failed from its output, and suggests a remedy for each cause."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ UNKNOWN = f"The details show what pip said: mend that, {AGAIN}"
 
 
 def whatToDo(lines: Sequence[str]) -> str:
-    """What a person can do about an install that failed with these last lines.
+    """The remedy for an installation that failed with these last lines of output.
 
     >>> whatToDo(["ERROR: [Errno 28] No space left on device"])
     'The disk is full: make room, then press Install again; Slicer works as before.'
     """
-    said = "\n".join(lines).lower()
-    return next((remedy for signs, remedy in CAUSES if any(sign in said for sign in signs)), UNKNOWN)
+    output = "\n".join(lines).lower()
+    return next((remedy for signs, remedy in CAUSES if any(sign in output for sign in signs)), UNKNOWN)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from Tell2RegLib.errors import Cancelled, ResourceError, Tell2RegError
-from Tell2RegLib.slicer_module.install.environment import Place
+from Tell2RegLib.slicer_module.install.environment import PackagesFolder
 from Tell2RegLib.slicer_module.install.requirements import (
     LONGEST_IN_PYTORCH,
     LONGEST_IN_SOME_PYTORCH,
@@ -25,16 +25,16 @@ from Tell2RegLib.slicer_module.install.requirements import (
 )
 
 SLICERS_OWN = ("numpy", "scipy", "simpleitk", "vtk")
-"""Packages of Slicer that must stay as they are; nothing is installed over one that pip does not know either."""
-KEPT_TOO = ("pillow", "torch", "torchvision")
-"""Packages that stay at their version once they are there."""
+"""Slicer's packages that must not change; one that pip does not know is not replaced either."""
+ALSO_CONSTRAINED = ("pillow", "torch", "torchvision")
+"""Packages that keep their version once installed."""
 PYTORCH_MB = (250, 3000)
-"""Download of PyTorch with torchvision: for the CPU alone, and for an NVIDIA GPU."""
+"""Download size of PyTorch with torchvision in MB: CPU build, NVIDIA build."""
 PYTORCH_DISK_MB = (1200, 7500)
-"""What it takes unpacked."""
+"""Unpacked size of PyTorch in MB: CPU build, NVIDIA build."""
 UNPACKED = 4
-"""How much larger the other packages are on the disk than on the way, about."""
-LONG_PATHS_TOLD = (
+"""Approximate ratio of unpacked size to download size of the other packages."""
+LONG_PATHS_TEXT = (
     "PyTorch 2.13 and 2.14 are left out: the paths of their files would be longer than Windows allows in that folder."
 )
 EXTENSION_BY_HAND = (
@@ -64,7 +64,7 @@ class Installer(Protocol):
     def loaded(self) -> set[str]:
         """Canonical names of the packages that this process uses already."""
 
-    def place(self) -> Place:
+    def destination(self) -> PackagesFolder:
         """Where packages go."""
 
     def has_extension(self) -> bool:
@@ -84,22 +84,22 @@ class Installer(Protocol):
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """What an install would do.
+    """The plan of an installation.
 
     Args:
         packages: all that are needed, PyTorch first, with the versions that are there.
-        place: where they go.
+        destination: the folder into which they are installed.
         has_extension: whether Slicer's PyTorch extension is loaded.
     """
 
     packages: tuple[Package, ...]
-    place: Place
+    destination: PackagesFolder
     has_extension: bool
 
     @property
     def missing(self) -> tuple[Package, ...]:
         """The packages to install."""
-        return tuple(package for package in self.packages if not package.is_there)
+        return tuple(package for package in self.packages if not package.is_installed)
 
     @property
     def pytorch(self) -> tuple[Package, ...]:
@@ -109,18 +109,18 @@ class InstallPlan:
     @property
     def long_paths(self) -> bool:
         """Whether the folder leaves too little room for the paths of some builds of PyTorch."""
-        return bool(self.pytorch) and not self.place.has_room_for(LONGEST_IN_SOME_PYTORCH)
+        return bool(self.pytorch) and not self.destination.has_room_for(LONGEST_IN_SOME_PYTORCH)
 
     @property
     def pytorch_requirements(self) -> tuple[str, ...]:
-        """What is asked of the PyTorch extension."""
+        """The requirements passed to the PyTorch extension."""
         return WITHOUT_LONG_PATHS if self.long_paths else PYTORCH
 
     @property
-    def others(self) -> tuple[Package, ...]:
+    def pip_packages(self) -> tuple[Package, ...]:
         """The missing ones that pip installs, with what they ask for first, those without it last."""
-        rest = [package for package in self.missing if package not in self.pytorch]
-        return tuple(sorted(rest, key=lambda package: package.needed.alone))
+        remaining = [package for package in self.missing if package not in self.pytorch]
+        return tuple(sorted(remaining, key=lambda package: package.needed.alone))
 
     @property
     def needs_extension(self) -> bool:
@@ -129,58 +129,61 @@ class InstallPlan:
 
     @property
     def download_mb(self) -> tuple[int, int]:
-        """About how much is downloaded, at least and at most."""
-        others = sum(package.needed.megabytes for package in self.others)
+        """Approximate download size in MB, minimum and maximum."""
+        other_mb = sum(package.needed.megabytes for package in self.pip_packages)
         low, high = PYTORCH_MB if self.pytorch else (0, 0)
-        return others + low, others + high
+        return other_mb + low, other_mb + high
 
     @property
     def disk_mb(self) -> tuple[int, int]:
-        """About how much space it takes, at least and at most."""
-        others = UNPACKED * sum(package.needed.megabytes for package in self.others)
+        """Approximate size on disk in MB, minimum and maximum."""
+        other_mb = UNPACKED * sum(package.needed.megabytes for package in self.pip_packages)
         low, high = PYTORCH_DISK_MB if self.pytorch else (0, 0)
-        return others + low, others + high
+        return other_mb + low, other_mb + high
 
     @property
     def problem(self) -> str:
-        """Why it cannot be done, one sentence; empty when it can."""
+        """Why the plan cannot be carried out, one sentence; empty if it can."""
         if not self.missing:
             return ""
-        if not self.place.writable:
+        if not self.destination.writable:
             return (
-                f"You may not write to '{self.place.folder}', where Slicer keeps its packages: install Slicer in a "
+                f"You may not write to '{self.destination.folder}', where Slicer keeps its packages: install Slicer in "
+                "a "
                 "folder of your own, or ask who looks after this computer."
             )
-        if self.place.free_mb < self.disk_mb[0]:
+        if self.destination.free_mb < self.disk_mb[0]:
             return (
-                f"'{self.place.folder}' has {_size(self.place.free_mb)} of free space and at least "
+                f"'{self.destination.folder}' has {_size(self.destination.free_mb)} of free space and at least "
                 f"{_size(self.disk_mb[0])} are needed: make room and try again."
             )
-        if self.pytorch and not self.place.has_room_for(LONGEST_IN_PYTORCH):
+        if self.pytorch and not self.destination.has_room_for(LONGEST_IN_PYTORCH):
             return (
-                f"Windows allows paths of {self.place.longest_path} characters, and the folder of Slicer's packages, "
-                f"'{self.place.folder}', leaves too few of them for PyTorch: install Slicer in a folder with a shorter "
+                f"Windows allows paths of {self.destination.longest_path} characters, and the folder of Slicer's "
+                "packages, "
+                f"'{self.destination.folder}', leaves too few of them for PyTorch: install Slicer in a folder with a "
+                "shorter "
                 "name, C:\\Slicer for example."
             )
         return ""
 
     @property
     def dialog_text(self) -> str:
-        """What a person agrees to: what, how large, where, and that Slicer's own packages stay."""
+        """The text of the consent dialog: packages, sizes, folder, and that Slicer's packages do not change."""
         lines = ["Tell2Reg needs packages that Slicer does not have yet.", ""]
         if self.needs_extension:
             lines.append("- Slicer's extension PyTorch, first; Slicer then has to be restarted")
         if self.pytorch:
             names = " and ".join(package.needed.name for package in self.pytorch)
             lines.append(f"- {names}, through Slicer's extension PyTorch: {_range(PYTORCH_MB)}")
-        if self.others:
-            names = ", ".join(package.needed.name for package in self.others)
-            lines.append(f"- {names}: about {_size(sum(package.needed.megabytes for package in self.others))}")
+        if self.pip_packages:
+            names = ", ".join(package.needed.name for package in self.pip_packages)
+            lines.append(f"- {names}: about {_size(sum(package.needed.megabytes for package in self.pip_packages))}")
         lines += [
             "",
             f"To download: {_range(self.download_mb)}. On the disk: {_range(self.disk_mb)}.",
-            f"They go to {self.place.folder}, which has {_size(self.place.free_mb)} free.",
-            *([LONG_PATHS_TOLD] if self.long_paths else []),
+            f"They go to {self.destination.folder}, which has {_size(self.destination.free_mb)} free.",
+            *([LONG_PATHS_TEXT] if self.long_paths else []),
             *(["The large figures are for a computer with an NVIDIA GPU."] if self.pytorch else []),
             "Slicer's own packages (numpy, scipy, SimpleITK, vtk) stay as they are.",
             "No image leaves this computer, and no model is downloaded now.",
@@ -190,7 +193,7 @@ class InstallPlan:
 
 @dataclass(frozen=True)
 class InstallOutcome:
-    """How an install ended.
+    """The outcome of an installation.
 
     Args:
         done: whether everything is there and works.
@@ -212,9 +215,9 @@ Verify = Callable[[], Sequence[tuple[str, str]]]
 
 
 def plan_install(needed: Sequence[Needed], installer: Installer) -> InstallPlan:
-    """What has to be installed; looks only."""
-    found = packages(tuple(needed), installer.versions())
-    return InstallPlan(found, installer.place(), installer.has_extension())
+    """Plan the installation of missing packages, without changing anything."""
+    required = packages(tuple(needed), installer.versions())
+    return InstallPlan(required, installer.destination(), installer.has_extension())
 
 
 def install(
@@ -226,7 +229,7 @@ def install(
     on_log: Callable[[str], None] = lambda line: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> InstallOutcome:
-    """Install what the plan lacks, step by step; call it only when a person has agreed.
+    """Install the missing packages of a plan, step by step; requires the user's consent.
 
     A step that runs is never cut off, since that would leave half a package: cancelling works before each.
 
@@ -268,8 +271,8 @@ def constraints_text(versions: Mapping[str, str]) -> str:
     Args:
         versions: installed now, by canonical name.
     """
-    own = [f"{name}=={versions[name]}" if name in versions else f"{name}<0" for name in SLICERS_OWN]
-    return "\n".join([*own, *(f"{name}=={versions[name]}" for name in KEPT_TOO if name in versions), ""])
+    pinned = [f"{name}=={versions[name]}" if name in versions else f"{name}<0" for name in SLICERS_OWN]
+    return "\n".join([*pinned, *(f"{name}=={versions[name]}" for name in ALSO_CONSTRAINED if name in versions), ""])
 
 
 # --- the steps ---
@@ -282,20 +285,24 @@ def _steps(
         return [("Installing Slicer's extension PyTorch", installer.add_extension)]
     steps: list[tuple[str, Callable[[], None]]] = []
     if plan.pytorch:
-        asked = plan.pytorch_requirements
-        steps.append(("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, asked, on_log)))
+        requirements = plan.pytorch_requirements
+        steps.append(
+            ("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, requirements, on_log))
+        )
     for alone in (False, True):
-        names = [str(package.needed.requirement) for package in plan.others if package.needed.alone == alone]
+        names = [str(package.needed.requirement) for package in plan.pip_packages if package.needed.alone == alone]
         if names:
             title = f"Installing {'packages without what they ask for' if alone else 'packages'}: {len(names)}"
             steps.append((title, partial(_pip, installer, names, alone, on_log)))
     return steps
 
 
-def _install_pytorch(installer: Installer, asked: Sequence[str], on_log: Callable[[str], None]) -> None:
-    kept = {name: version for name, version in installer.versions().items() if name not in {"torch", "torchvision"}}
-    with _constraints(kept) as folder:
-        installer.install_pytorch(asked, Path(folder) / "constraints.txt", on_log)
+def _install_pytorch(installer: Installer, requirements: Sequence[str], on_log: Callable[[str], None]) -> None:
+    versions_before = {
+        name: version for name, version in installer.versions().items() if name not in {"torch", "torchvision"}
+    }
+    with _constraints(versions_before) as folder:
+        installer.install_pytorch(requirements, Path(folder) / "constraints.txt", on_log)
 
 
 def _pip(installer: Installer, names: Sequence[str], alone: bool, on_log: Callable[[str], None]) -> None:
@@ -331,14 +338,14 @@ def _judged(
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """A sentence about Slicer's own packages that are not what they were; empty when all are."""
+    """A sentence that lists changed packages of Slicer; empty if none changed."""
     changed = [name for name in SLICERS_OWN if after.get(name) != before.get(name)]
     if not changed:
         return ""
-    told = ", ".join(f"{name} from {before.get(name, 'its own')} to {after.get(name, 'none')}" for name in changed)
+    listed = ", ".join(f"{name} from {before.get(name, 'its own')} to {after.get(name, 'none')}" for name in changed)
     back = " ".join(f"{name}=={before[name]}" for name in changed if name in before)
     remedy = f"slicer.util.pip_install('{back}')" if back else f"slicer.util.pip_uninstall('{' '.join(changed)}')"
-    return f"A package of Slicer's own was replaced ({told}): type {remedy} in the Python console and restart Slicer."
+    return f"A package of Slicer's own was replaced ({listed}): type {remedy} in the Python console and restart Slicer."
 
 
 # --- sizes in words ---

@@ -1,4 +1,4 @@
-"""Which packages Tell2Reg needs in Slicer's Python, how large they are, and which of them are there."""
+"""The packages that Tell2Reg needs in Slicer's Python: requirements, download sizes, and installed versions."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from packaging.utils import canonicalize_name
 from Tell2RegLib.errors import ResourceError
 
 PYTORCH = ("torch>=2.2", "torchvision>=0.17")
-"""They come through Slicer's PyTorch extension, never through pip from here."""
+"""Installed by Slicer's PyTorch extension, never by pip directly."""
 WITHOUT_LONG_PATHS = ("torch>=2.2,!=2.13.*,!=2.14.*", PYTORCH[1])
 """The same without builds that keep licences in very deep folders (github.com/Slicer/light-the-torch/issues/176)."""
 LONGEST_IN_PYTORCH, LONGEST_IN_SOME_PYTORCH = 135, 180
 """Characters of the longest path within PyTorch, and within the builds that `WITHOUT_LONG_PATHS` leaves out, about."""
-ALONE_FROM_HERE = "# Without their dependencies"
+NO_DEPENDENCIES_MARK = "# Without their dependencies"
 """How the comment starts that parts requirements.txt in two."""
 DOWNLOAD_MB: Mapping[str, int] = {"transformers": 25, "typer": 4, "rich": 2, "timm": 3}
-"""What a package takes with all it brings, where that is more than a megabyte."""
+"""Download size of a package with its dependencies in MB, if larger than 1."""
 FILES = (Path("Tell2Reg") / "Resources" / "requirements.txt", Path("Resources") / "requirements.txt")
 """Where the file lies beside Tell2RegLib: in the source tree, and installed, where the module's folder is the same."""
 
 
 @dataclass(frozen=True)
 class Needed:
-    """A package that is needed.
+    """A required package.
 
     Args:
         requirement: as pip reads it, "transformers<5,>=4.57".
@@ -44,13 +44,13 @@ class Needed:
 
     @property
     def megabytes(self) -> int:
-        """About how much is downloaded for it."""
+        """Approximate download size in MB."""
         return DOWNLOAD_MB.get(self.name, 1)
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package that is needed, and the version that is there.
+    """A required package and its installed version.
 
     Args:
         needed: which, and how it is installed.
@@ -61,14 +61,14 @@ class Package:
     version: str = ""
 
     @property
-    def is_there(self) -> bool:
-        """Whether a version that will do is installed."""
+    def is_installed(self) -> bool:
+        """Whether a suitable version is installed."""
         return bool(self.version) and self.needed.requirement.specifier.contains(self.version, prereleases=True)
 
     @property
     def status(self) -> str:
         """A few words for the panel: "Installed 2.15.0", "Missing", "4.40.0, but <5,>=4.57 is needed"."""
-        if self.is_there:
+        if self.is_installed:
             return f"Installed {self.version}"
         return f"{self.version}, but {self.needed.requirement.specifier} is needed" if self.version else "Missing"
 
@@ -92,25 +92,27 @@ def read_requirements(path: Path) -> tuple[Needed, ...]:
     Raises:
         ResourceError: a line that is no requirement.
     """
-    found: list[Needed] = []
+    requirements: list[Needed] = []
     alone = False
     for line in path.read_text(encoding="utf-8").splitlines():
-        alone = alone or line.startswith(ALONE_FROM_HERE)
+        alone = alone or line.startswith(NO_DEPENDENCIES_MARK)
         text = line.partition("#")[0].strip()
         if text:
-            found.append(Needed(_requirement(text, path), alone))
-    return tuple(found)
+            requirements.append(Needed(_requirement(text, path), alone))
+    return tuple(requirements)
 
 
 def packages(needed: tuple[Needed, ...], versions: Mapping[str, str]) -> tuple[Package, ...]:
-    """PyTorch and then what is needed besides, each with its version.
+    """PyTorch, then the other required packages, each with its installed version.
 
     Args:
         needed: as of `read_requirements`.
         versions: what is installed, by canonical name.
     """
     pytorch = tuple(Needed(Requirement(text)) for text in PYTORCH)
-    return tuple(Package(one, versions.get(one.name, "")) for one in (*pytorch, *needed))
+    return tuple(
+        Package(needed_package, versions.get(needed_package.name, "")) for needed_package in (*pytorch, *needed)
+    )
 
 
 def _requirement(text: str, path: Path) -> Requirement:

@@ -1,4 +1,4 @@
-"""Installing inside Slicer: its PyTorch extension, its pip, its settings. Never called before a person has agreed."""
+"""Installs packages inside Slicer with its PyTorch extension and its pip; only after the user's consent."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from subprocess import CalledProcessError
 
 from packaging.requirements import Requirement
 
-from Tell2RegLib.slicer_module.install.environment import Place, installed_versions, loaded_packages, place_of_packages
+from Tell2RegLib.slicer_module.install.environment import (
+    PackagesFolder,
+    installed_versions,
+    loaded_packages,
+    packages_folder,
+)
 from Tell2RegLib.slicer_module.install.install_failures import whatToDo
 from Tell2RegLib.slicer_module.install.install_plan import EXTENSION_BY_HAND, InstallFailed
 
 GO_ON = "Tell2Reg/InstallAfterRestart"
-KEPT_LINES = 200
-"""So much of what pip said is shown when it failed."""
+LINES_IN_ERROR = 200
+"""Number of lines of pip's output shown after a failure."""
 
 
 class SlicerInstaller:
-    """An `install.Installer` for the Slicer that runs."""
+    """The `Installer` for the running Slicer."""
 
     def versions(self) -> dict[str, str]:
         """Every installed package by canonical name."""
@@ -32,9 +37,9 @@ class SlicerInstaller:
         """Canonical names of the packages that this Slicer uses already."""
         return loaded_packages()
 
-    def place(self) -> Place:
+    def destination(self) -> PackagesFolder:
         """Where Slicer keeps its packages."""
-        return place_of_packages()
+        return packages_folder()
 
     def has_extension(self) -> bool:
         """Whether the PyTorch extension is loaded."""
@@ -51,12 +56,12 @@ class SlicerInstaller:
         model = getattr(slicer.app, "extensionsManagerModel", lambda: None)()
         if model is None:
             raise InstallFailed("This Slicer has no Extensions Manager: use one from the download page of Slicer.")
-        asked, model.interactive = model.interactive, False  # the person has agreed already
+        wasInteractive, model.interactive = model.interactive, False  # the person has agreed already
         try:
-            there = model.installExtensionFromServer("PyTorch", False)
+            installed = model.installExtensionFromServer("PyTorch", False)
         finally:
-            model.interactive = asked
-        if not there:
+            model.interactive = wasInteractive
+        if not installed:
             raise InstallFailed(f"Slicer's extension PyTorch could not be installed: {EXTENSION_BY_HAND}.")
 
     def install_pytorch(self, requirements: Sequence[str], constraints: Path, on_log: Callable[[str], None]) -> None:
@@ -69,14 +74,14 @@ class SlicerInstaller:
 
         torch, torchvision = (str(Requirement(text).specifier) for text in requirements)
         on_log("PyTorch: the extension chooses the build for this computer.")
-        said = Heard(on_log)
-        with _pip_settings(constraints), redirect_stdout(said):
+        collector = LogCollector(on_log)
+        with _pip_settings(constraints), redirect_stdout(collector):
             try:
                 PyTorchUtils.PyTorchUtilsLogic().installTorch(
                     askConfirmation=False, torchVersionRequirement=torch, torchvisionVersionRequirement=torchvision
                 )
             except (CalledProcessError, RuntimeError, OSError, ImportError, ValueError) as error:
-                raise said.failure("PyTorch could not be installed.", error) from error
+                raise collector.failure("PyTorch could not be installed.", error) from error
 
     def pip_install(
         self, requirements: Sequence[str], constraints: Path, alone: bool, on_log: Callable[[str], None]
@@ -86,16 +91,16 @@ class SlicerInstaller:
         Raises:
             InstallFailed: pip failed, or is busy for another module.
         """
-        said = Heard(on_log)
+        collector = LogCollector(on_log)
         arguments = [*(["--no-deps"] if alone else []), *requirements]
         with _pip_settings(constraints):
             try:
-                _run_pip(arguments, said.hear)
+                _run_pip(arguments, collector.addLine)
             except (CalledProcessError, RuntimeError, OSError) as error:
-                raise said.failure(f"{', '.join(requirements)} could not be installed.", error) from error
+                raise collector.failure(f"{', '.join(requirements)} could not be installed.", error) from error
 
 
-class Heard:
+class LogCollector:
     """What pip says, line by line; as a stream in place of stdout it hears pip where Slicer only prints.
 
     Args:
@@ -106,38 +111,38 @@ class Heard:
         self._on_log, self._lines, self._begun = on_log, list[str](), ""
         self._console = sys.stdout
 
-    def hear(self, line: str) -> None:
-        """Keep a line and hand it on."""
+    def addLine(self, line: str) -> None:
+        """Store a line and forward it."""
         self._lines.append(line)
         self._on_log(line)
 
     def write(self, text: str) -> int:
-        """As a stream: what is printed goes on to the console."""
+        """Stream interface: store printed text and forward it to the console."""
         self._console.write(text)
         *lines, self._begun = (self._begun + text).split("\n")
         for line in filter(str.strip, lines):
-            self.hear(line)
+            self.addLine(line)
         return len(text)
 
     def flush(self) -> None:
-        """As a stream."""
+        """Stream interface."""
         self._console.flush()
 
     def failure(self, message: str, error: BaseException) -> InstallFailed:
-        """The error for the user: what failed, what to do, and what pip said."""
-        lines = [*self._lines[-KEPT_LINES:], *filter(None, [self._begun]), str(error)]
+        """The error for the user: what failed, the remedy, and pip's output."""
+        lines = [*self._lines[-LINES_IN_ERROR:], *filter(None, [self._begun]), str(error)]
         return InstallFailed(f"{message} {whatToDo(lines)}", "\n".join(lines))
 
 
 def rememberToGoOn(goOn: bool) -> None:
-    """Whether the install goes on after the restart that it needs."""
+    """Remember whether to continue the installation after the required restart."""
     import slicer
 
     slicer.app.userSettings().setValue(GO_ON, int(goOn))
 
 
 def shouldGoOn() -> bool:
-    """Whether an install waited for a restart."""
+    """Whether an installation is to continue after a restart."""
     import slicer
 
     return bool(int(slicer.app.userSettings().value(GO_ON, 0) or 0))

@@ -1,1 +1,1 @@
-"""What the module can do, nodes in, nodes out; no widget. The parameter node keeps every choice."""
+"""The module's logic: nodes in, nodes out, without widgets. The parameter node stores every choice."""

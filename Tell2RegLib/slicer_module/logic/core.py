@@ -1,4 +1,4 @@
-"""What every part of the logic shares: the parameter node, the runs of the worker, the signals."""
+"""The base of the logic classes: parameter node, worker runs, signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from Tell2RegLib.slicer_module.scene.pair_decisions import History, Rows
 from Tell2RegLib.slicer_module.scene.transforms import interpolate_linearly
 
 FIND, FIT, REPORT, DEMO = "find", "fit", "report", "demo"
-"""The runs of the worker that a person starts."""
+"""Names of the worker runs that the user starts."""
 
 
 class CoreLogic(ScriptedLoadableModuleLogic):
@@ -35,7 +35,7 @@ class CoreLogic(ScriptedLoadableModuleLogic):
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def getParameterNode(self) -> Tell2RegParameterNode:
-        """The parameter node of the present scene."""
+        """The parameter node of the current scene."""
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
         for node in (self.parameters.deformableTransform, self.parameters.inverseTransform):
             if node is not None:  # fields that Slicer has read from a scene are splines to it until told otherwise
@@ -44,7 +44,7 @@ class CoreLogic(ScriptedLoadableModuleLogic):
 
     @property
     def runs(self) -> Runs:
-        """Who runs the worker; made when it is first needed."""
+        """The worker runs, created on first use."""
         if self._runs is None:
             from Tell2RegLib.slicer_module.run.application import makeRuns
 
@@ -52,14 +52,15 @@ class CoreLogic(ScriptedLoadableModuleLogic):
         return self._runs
 
     def close(self) -> None:
-        """End the worker and whatever it does; the logic can still be used."""
+        """End the worker and its run; the logic can still be used."""
         runs, self._runs = self._runs, None
         if runs is not None:
             runs.close()
 
     @contextmanager
     def _inOneGo(self) -> Iterator[None]:
-        """Put a result into the scene: whoever shows the parameters does so once, at the end, not after each change."""
+        """Context that adds a result to the scene as one modification of the parameter node, reported once at the
+        end."""
         self.isChanging = True
         try:
             with slicer.util.NodeModify(self.parameters.parameterNode):

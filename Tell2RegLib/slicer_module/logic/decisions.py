@@ -1,4 +1,4 @@
-"""Decisions on the pairs: accept, reject, rename, pair by hand, undo and redo."""
+"""Decisions on pairs: accept, reject, rename, pair manually, undo, redo."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from Tell2RegLib.space.region import RegionPair
 
 
 class DecisionsLogic(CoreLogic):
-    """The pairs as they are decided now, and what changes them."""
+    """The pairs with the current decisions, and the operations on them."""
 
     @property
     def rows(self) -> Rows:
-        """The pairs as they are decided now; none while other volumes than theirs are chosen."""
+        """The pairs with the current decisions; none while other volumes are chosen."""
         text = "" if input_checks.whyForeign(self.parameters) else self.parameters.pairs
         if text != self._rows[0]:
             self._rows = (text, pair_decisions.from_json(text))
@@ -39,11 +39,11 @@ class DecisionsLogic(CoreLogic):
         self._keep(rows)
 
     def accept(self, numbers: Collection[int]) -> None:
-        """Use the pairs of these numbers in the fit."""
+        """Accept the pairs with these numbers for the fit."""
         self._decide(lambda rows: pair_decisions.decided(rows, numbers, True))
 
     def reject(self, numbers: Collection[int]) -> None:
-        """Leave the pairs of these numbers out of the fit."""
+        """Exclude the pairs with these numbers from the fit."""
         self._decide(lambda rows: pair_decisions.decided(rows, numbers, False))
 
     def rename(self, number: int, name: str) -> None:
@@ -51,52 +51,52 @@ class DecisionsLogic(CoreLogic):
         self._decide(lambda rows: pair_decisions.renamed(rows, number, name))
 
     def pairByHand(self, fixedSegment: str, movingSegment: str, name: str = "") -> None:
-        """Take two segments of Tell2Reg's segmentations, by their ids, for the same thing.
+        """Pair two segments of Tell2Reg's segmentations, by their IDs.
 
         Raises:
             InputError: one of them is empty or not there, or they are a pair already.
         """
-        own = self.parameters
-        input_checks.raiseIf(input_checks.whyForeign(own))
-        if own.fixedRegions is None or own.movingRegions is None:
+        parameters = self.parameters
+        input_checks.raiseIf(input_checks.whyForeign(parameters))
+        if parameters.fixedRegions is None or parameters.movingRegions is None:
             raise InputError("There are no segments to pair yet: find regions first.")
-        ours, theirs = input_checks.readRegions(own, *input_checks.readGrids(own))
-        for side, regions, segment in (("fixed", ours, fixedSegment), ("moving", theirs, movingSegment)):
+        fixedRegions, movingRegions = input_checks.readRegions(parameters, *input_checks.readGrids(parameters))
+        for side, regions, segment in (("fixed", fixedRegions, fixedSegment), ("moving", movingRegions, movingSegment)):
             if segment not in regions:
                 raise InputError(f"The {side} segment that was chosen is empty: draw something in it first.")
-        name = name or own.fixedRegions.GetSegmentation().GetSegment(fixedSegment).GetName()
-        measures = result_nodes.measuresOf(RegionPair(ours[fixedSegment], theirs[movingSegment]))
+        name = name or parameters.fixedRegions.GetSegmentation().GetSegment(fixedSegment).GetName()
+        measures = result_nodes.measuresOf(RegionPair(fixedRegions[fixedSegment], movingRegions[movingSegment]))
         self._decide(
             lambda rows: pair_decisions.paired_by_hand(rows, fixedSegment, movingSegment, name, measures=measures)
         )
 
     def forgetDecisions(self) -> None:
-        """Another scene: what was decided in the one before cannot be taken back here."""
+        """Clear the undo history, when the scene changes."""
         self._history.forget()
 
     @property
     def canUndo(self) -> bool:
-        """Whether a decision can be taken back."""
+        """Whether there is a decision to undo."""
         return self._history.can_undo and not input_checks.whyForeign(self.parameters)
 
     @property
     def canRedo(self) -> bool:
-        """Whether a decision can be done again."""
+        """Whether there is a decision to redo."""
         return self._history.can_redo and not input_checks.whyForeign(self.parameters)
 
     def undo(self) -> None:
-        """Take the last decision back."""
+        """Undo the last decision."""
         self._showRows(self._history.undo(self.rows))
 
     def redo(self) -> None:
-        """Do the decision again that was taken back."""
+        """Redo the last undone decision."""
         self._showRows(self._history.redo(self.rows))
 
-    def placesOf(self, number: int) -> tuple[Floats | None, Floats | None]:
+    def positionsOf(self, number: int) -> tuple[Floats | None, Floats | None]:
         """Centres of a pair's segments, (3,) LPS mm each, in the fixed volume and in the moving one as it lies."""
-        row, own, places = pair_decisions.row_of(self.rows, number), self.parameters, []
-        for node, segment in ((own.fixedRegions, row.fixed), (own.movingRegions, row.moving)):
+        row, parameters, positions = pair_decisions.row_of(self.rows, number), self.parameters, []
+        for node, segment in ((parameters.fixedRegions, row.fixed), (parameters.movingRegions, row.moving)):
             known = node is not None and node.GetSegmentation().GetSegment(segment) is not None
             center = node.GetSegmentCenter(segment) if known else None
-            places.append(None if center is None else from_scene(center))
-        return places[0], places[1]
+            positions.append(None if center is None else from_scene(center))
+        return positions[0], positions[1]

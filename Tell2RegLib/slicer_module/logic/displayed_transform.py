@@ -1,4 +1,4 @@
-"""What the views show: the volumes in the chosen way, the moving one under the chosen transform, and the regions."""
+"""Displays the volumes in the chosen mode, the moving volume under the chosen transform, and the regions."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from Tell2RegLib.slicer_module.scene.volumes import COPY_OF, linear_lps_of, view
 from Tell2RegLib.space.grid import Floats, apply_affine
 
 JACOBIAN, IN_SPACE = "jacobian", "space"
-"""Ways of showing, beside those of parameters.VIEWS, that are not kept with the scene."""
+"""Display modes, in addition to parameters.VIEWS, that are not stored in the scene."""
 
 
-def show(parameters: Tell2RegParameterNode, views: Views, way: str, opacity: float) -> None:
+def show(parameters: Tell2RegParameterNode, views: Views, displayMode: str, opacity: float) -> None:
     """Put the moving copy and its regions under the chosen transform, fill the views and draw the regions.
 
     Args:
-        way: one of parameters.VIEWS, JACOBIAN or IN_SPACE.
+        displayMode: one of parameters.VIEWS, JACOBIAN or IN_SPACE.
         opacity: of the moving volume in the faded view.
     """
-    moving, fixed = shownMoving(parameters), parameters.fixedVolume
+    moving, fixed = displayedMoving(parameters), parameters.fixedVolume
     node = transformNodeOf(parameters)
-    for one in (moving, parameters.movingRegions):
-        if one is not None:
-            one.SetAndObserveTransformNodeID(None if node is None else node.GetID())
-    if way == "side":
+    for movingNode in (moving, parameters.movingRegions):
+        if movingNode is not None:
+            movingNode.SetAndObserveTransformNodeID(None if node is None else node.GetID())
+    if displayMode == "side":
         views.sideBySide(fixed, moving, correspondenceOf(parameters))
-    elif way == "checkerboard":
+    elif displayMode == "checkerboard":
         name = f"{fixed.GetName()} (checkerboard)"
         parameters.checkerboard = checkerboardNode(fixed, name, parameters.checkerboard)
         views.overlay(fixed, moving, parameters.checkerboard, 1.0)
-    elif way == JACOBIAN:
+    elif displayMode == JACOBIAN:
         views.overlay(fixed, fixed, _jacobian(parameters), 0.4)
-    elif way == IN_SPACE:
+    elif displayMode == IN_SPACE:
         _makeSurfaces(parameters)
         views.inSpace(fixed)
     else:
-        views.overlay(fixed, fixed, moving, opacity if way == "fade" else 1.0)
-    _drawRegions(parameters, views, way)
+        views.overlay(fixed, fixed, moving, opacity if displayMode == "fade" else 1.0)
+    _drawRegions(parameters, views, displayMode)
 
 
-def _drawRegions(parameters: Tell2RegParameterNode, views: Views, way: str) -> None:
+def _drawRegions(parameters: Tell2RegParameterNode, views: Views, displayMode: str) -> None:
     """Each side's regions where its volume is shown; regions of other volumes nowhere."""
     inFixed, inMoving = (views.idsOf([name]) for name in (FIXED_VIEW, MOVING_VIEW))
-    if way == IN_SPACE:
+    if displayMode == IN_SPACE:
         fixedIDs, movingIDs = (*views.idsOf(views.sliceNames), *views.spaceIds), views.spaceIds
     else:
-        fixedIDs, movingIDs = inFixed, inMoving if way == "side" else inFixed
-    drawRegions(parameters, fixedIDs, None if way == JACOBIAN else movingIDs)
+        fixedIDs, movingIDs = inFixed, inMoving if displayMode == "side" else inFixed
+    drawRegions(parameters, fixedIDs, None if displayMode == JACOBIAN else movingIDs)
 
 
 def drawRegions(
@@ -85,7 +85,7 @@ def _areForeign(parameters: Tell2RegParameterNode, side: str) -> bool:
 
 
 def paintRegions(parameters: Tell2RegParameterNode, rows: Rows, selected: Collection[int] = ()) -> None:
-    """Draw accepted, rejected, unpaired and selected regions each in their way."""
+    """Draw accepted, rejected, unpaired and selected regions in their respective styles."""
     region_display.paint(parameters.fixedRegions, rows, "fixed", selected)
     region_display.paint(parameters.movingRegions, rows, "moving", selected)
 
@@ -103,14 +103,14 @@ def _makeSurfaces(parameters: Tell2RegParameterNode) -> None:
 
 
 def hide3D(parameters: Tell2RegParameterNode) -> None:
-    """Take the surfaces away again."""
+    """Hide the surfaces."""
     for node in (parameters.fixedRegions, parameters.movingRegions):
         if node is not None:
             node.RemoveClosedSurfaceRepresentation()
 
 
-def letGo(parameters: Tell2RegParameterNode, views: Views) -> None:
-    """The person leaves: their own views come back if they showed something; else the images stay as they are."""
+def release(parameters: Tell2RegParameterNode, views: Views) -> None:
+    """When the user leaves the module, restore the previous views if they showed a volume."""
     if not views.leave():
         return
     if parameters.movingRegions is not None:
@@ -128,7 +128,7 @@ def showForEditing(parameters: Tell2RegParameterNode, side: str) -> None:
     drawRegions(parameters, () if side == "fixed" else None, () if side == "moving" else None)
 
 
-def shownMoving(parameters: Tell2RegParameterNode) -> Any:
+def displayedMoving(parameters: Tell2RegParameterNode) -> Any:
     """The copy of the moving volume that the views show, so that the volume itself is never put under a transform."""
     volume, copy = parameters.movingVolume, parameters.movingShown
     if copy is not None and not hasCopy(parameters):
@@ -160,13 +160,13 @@ def correspondenceOf(parameters: Tell2RegParameterNode) -> Correspondence:
     return Correspondence(matrix, moving=parameters.movingVolume.GetID())
 
 
-def _holdsTheMiddleOf(corners: Floats, other: Floats) -> bool:
-    middle = other.mean(axis=0)
+def _holdsTheMiddleOf(corners: Floats, otherCorners: Floats) -> bool:
+    middle = otherCorners.mean(axis=0)
     return bool(np.all(corners.min(axis=0) <= middle) and np.all(middle <= corners.max(axis=0)))
 
 
 def transformNodeOf(parameters: Tell2RegParameterNode) -> Any:
-    """The node of the transform that is shown; None when the moving volume is shown as it lies."""
+    """The node of the displayed transform; None when the moving volume is shown unregistered."""
     if whyNotUse(parameters):
         return None
     return {
@@ -176,8 +176,8 @@ def transformNodeOf(parameters: Tell2RegParameterNode) -> Any:
     }.get(parameters.shown)
 
 
-def whereShown(parameters: Tell2RegParameterNode, movingLps: Floats | None) -> Floats | None:
-    """Where a place of the moving volume, as it lies, is shown now, (3,) LPS mm."""
+def displayedPosition(parameters: Tell2RegParameterNode, movingLps: Floats | None) -> Floats | None:
+    """The displayed position, (3,) LPS mm, of a position of the unregistered moving volume."""
     node = transformNodeOf(parameters)
     if movingLps is None or node is None:
         return movingLps
@@ -187,7 +187,7 @@ def whereShown(parameters: Tell2RegParameterNode, movingLps: Floats | None) -> F
 
 
 def _jacobian(parameters: Tell2RegParameterNode) -> Any:
-    """The map of volume change, in colours from 0 to 2."""
+    """The Jacobian map, coloured from 0 to 2."""
     node = parameters.jacobianMap
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()

@@ -1,4 +1,4 @@
-"""The regions that a fit used: as pairs for the verdicts, and whether they were edited since."""
+"""The regions used by the latest fit, and whether they were edited since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FittedRegions:
     """The regions of the latest fit; their voxels are read again only when they have changed."""
 
     def __init__(self) -> None:
-        self._seen: tuple = ()
+        self._lastStamps: tuple = ()
         self._edited = False
 
     def edited(self, parameters: Tell2RegParameterNode, rows: Sequence[PairRow], fitted: str | None) -> bool:
@@ -34,18 +34,18 @@ class FittedRegions:
         needed = ("fixedVolume", "movingVolume", "fixedRegions", "movingRegions")
         if fitted is None or any(getattr(parameters, name) is None for name in needed):
             return False
-        seen = (fitted, *(_stamps(parameters, row) for row in rows))
-        if seen != self._seen:
-            self._seen, self._edited = seen, _voxels(parameters, rows) != fitted
+        stamps = (fitted, *(_stamps(parameters, row) for row in rows))
+        if stamps != self._lastStamps:
+            self._lastStamps, self._edited = stamps, _voxels(parameters, rows) != fitted
         return self._edited
 
 
 def pairsNow(parameters: Tell2RegParameterNode, rows: Sequence[PairRow]) -> tuple[RegionPair, ...]:
-    """The pairs with the segments as they are and lie now; pairs that lost a segment are left out."""
+    """The pairs with the current segments at their current positions; pairs with a missing segment are omitted."""
     if parameters.fixedRegions is None or parameters.movingRegions is None:
         return ()
     patient = tuple(replace(row, accepted=False) for row in rows)
-    read = input_checks.readPairs(parameters, patient, *input_checks.lyingGrids(parameters))
+    read = input_checks.readPairs(parameters, patient, *input_checks.unregisteredGrids(parameters))
     return tuple(replace(pair, accepted=True) for _, pair in read)
 
 
@@ -57,7 +57,7 @@ def _voxels(parameters: Tell2RegParameterNode, rows: Sequence[PairRow]) -> str:
 
 
 def _stamps(parameters: Tell2RegParameterNode, row: PairRow) -> tuple:
-    """When the voxels of a pair's two segments were last changed; decisions change none."""
+    """Modification times of the voxels of a pair's two segments; decisions do not change them."""
     return (
         _stamp(parameters.fixedRegions, row.fixed),
         _stamp(parameters.movingRegions, row.moving),
@@ -66,6 +66,6 @@ def _stamps(parameters: Tell2RegParameterNode, row: PairRow) -> tuple:
 
 def _stamp(node: Any, segment: str) -> tuple:
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    held = node.GetSegmentation().GetSegment(segment)
-    labelmap = held.GetRepresentation(name) if held is not None else None
+    segmentObject = node.GetSegmentation().GetSegment(segment)
+    labelmap = segmentObject.GetRepresentation(name) if segmentObject is not None else None
     return (node.GetID(), segment, labelmap.GetMTime() if labelmap is not None else -1)

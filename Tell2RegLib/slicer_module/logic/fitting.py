@@ -13,7 +13,7 @@ from Tell2RegLib.slicer_module.logic.parameters import byWords, promptsOf
 from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings, fitParameters
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
-from Tell2RegLib.slicer_module.scene.fit_summary import SUMMARY, FitRow, fromTheVolumeAsItLies, rowsOfFit, summaryOf
+from Tell2RegLib.slicer_module.scene.fit_summary import SUMMARY, FitRow, rowsOfFit, summaryOf, withoutInitialTransform
 from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
 from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.space.grid import Floats
@@ -28,18 +28,18 @@ class FittingLogic(DecisionsLogic):
     """Fits transforms to the accepted pairs."""
 
     def whyNotFit(self) -> str:
-        """Why nothing can be fitted, one sentence; empty when it can."""
+        """Why no fit is possible, one sentence; empty if it is."""
         return input_checks.whyNotFit(self.parameters, self.rows)
 
     @property
     def fitSummary(self) -> dict[str, Any]:
-        """What the fit did, in numbers; empty before a fit, and where the scene keeps it damaged."""
+        """The numbers of the fit; empty before a fit or if the stored ones are damaged."""
         summary = mappingOf(self.parameters.fitSummary)
         return summary if set(SUMMARY) <= set(summary) else {}
 
     @property
     def fitRows(self) -> tuple[FitRow, ...]:
-        """What the fit that `fitSummary` tells of did to every pair, whatever was decided since."""
+        """The measures of every pair in the fit of `fitSummary`, independent of later decisions."""
         return rowsOfFit(self.fitSummary)
 
     @property
@@ -67,7 +67,7 @@ class FittingLogic(DecisionsLogic):
         keep, initial, rows = RunInputs(self.parameters), input_checks.initialMatrix(self.parameters), self.rows
 
         def fitted(reply: FitReply) -> None:
-            keep.raiseIfGone(self.parameters)
+            keep.raiseIfChanged(self.parameters)
             fit = reply.fit
             with self._inOneGo():
                 self._putFit(fit, reply, request, requested, initial, rows, settings)
@@ -77,18 +77,18 @@ class FittingLogic(DecisionsLogic):
         self.runs.start(FIT, request, fitted, waitForCompletion)
 
     def _fitRequest(self) -> tuple[Rows, FitRequest]:
-        own = self.parameters
+        parameters = self.parameters
         input_checks.raiseIf(self.whyNotFit())
-        fixed, moving = input_checks.readVolumes(own)
-        pairs = input_checks.readPairs(own, self.rows, fixed.grid, moving.grid)
+        fixed, moving = input_checks.readVolumes(parameters)
+        pairs = input_checks.readPairs(parameters, self.rows, fixed.grid, moving.grid)
         request = FitRequest(
             fixed=fixed,
             moving=moving,
             pairs=tuple(pair for _, pair in pairs),
-            settings=chosenSettings(own, FitSettings),
-            prompts=promptsOf(own.prompts) if byWords(own) else (),
-            models=mappingOf(own.modelHashes),
-            parameters=mappingOf(own.foundParameters),
+            settings=chosenSettings(parameters, FitSettings),
+            prompts=promptsOf(parameters.prompts) if byWords(parameters) else (),
+            models=mappingOf(parameters.modelHashes),
+            parameters=mappingOf(parameters.foundParameters),
         )
         return tuple(row for row, _ in pairs), request
 
@@ -109,23 +109,23 @@ class FittingLogic(DecisionsLogic):
             rows: all of them when the fit was asked for.
             settings: those of the fit, as parameters.
         """
-        transform, linear = fromTheVolumeAsItLies(fit, initial)
-        own = self.parameters
-        own.shown = "none"
-        result_nodes.showFit(own, transform, linear, fit.jacobian, reply.provenance)
-        own.fitSummary = json.dumps({**summaryOf(fit, reply, request.pairs, requested), "settings": settings})
-        own.fittedPairs = pair_decisions.to_json(rows)
+        transform, linear = withoutInitialTransform(fit, initial)
+        parameters = self.parameters
+        parameters.shown = "none"
+        result_nodes.showFit(parameters, transform, linear, fit.jacobian, reply.provenance)
+        parameters.fitSummary = json.dumps({**summaryOf(fit, reply, request.pairs, requested), "settings": settings})
+        parameters.fittedPairs = pair_decisions.to_json(rows)
         measures = {
             row.number: {"distance_mm": metric.centroid_mm_before, "dice": metric.dice_before}
             for row, metric in zip(requested, reply.metrics, strict=True)
         }
         self._history.revise(lambda steps: pair_decisions.remeasured(steps, measures))
-        now = pair_decisions.remeasured(self.rows, measures)
-        result_nodes.showDecisions(own, now)
-        own.pairs, own.shown = pair_decisions.to_json(now), "deformable"
+        measuredRows = pair_decisions.remeasured(self.rows, measures)
+        result_nodes.showDecisions(parameters, measuredRows)
+        parameters.pairs, parameters.shown = pair_decisions.to_json(measuredRows), "deformable"
 
     def whyOutdated(self) -> str:
-        """Why the fit is outdated, one sentence; empty when it is not, and before a fit."""
+        """Why the fit is outdated, one sentence; empty if it is up to date, and before a fit."""
         if self.fitIsOld:
             return "The accepted pairs or the settings have changed since the fit."
         if self._regions.edited(self.parameters, self._fittedRows(), self.fitSummary.get("regions")):

@@ -1,4 +1,4 @@
-"""What a search found, in a sentence: how many pairs, and which regions have no partner."""
+"""Summarises a search in one sentence: the number of pairs, and the unpaired regions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from Tell2RegLib.space.region import Region, RegionPair
 
 
 @dataclass(frozen=True)
-class FoundSummary:
+class SearchSummary:
     """The outcome of a search, or of pairing the segments of two segmentations.
 
     Args:
@@ -28,21 +28,21 @@ class FoundSummary:
 
     @property
     def partnerless(self) -> str:
-        """Which regions have no partner, one sentence; empty when all have."""
+        """The unpaired regions, one sentence; empty if there are none."""
         sides = ((_("fixed"), self.fixed_alone), (_("moving"), self.moving_alone))
         named = [_("{names} ({side})").format(names=", ".join(names), side=side) for side, names in sides if names]
         return _("Without a partner on the other side: {regions}.").format(regions="; ".join(named)) if named else ""
 
     @property
     def sentence(self) -> str:
-        """All of it."""
+        """The whole summary."""
         counted = _("Pairs: {pairs}, of which {accepted} accepted.").format(pairs=self.pairs, accepted=self.accepted)
         return " ".join(filter(None, (counted, self.partnerless, self.earlier)))
 
 
-def summaryOfFound(
+def searchSummary(
     pairs: Sequence[RegionPair], fixedAlone: Sequence[Region], movingAlone: Sequence[Region], earlier: str = ""
-) -> FoundSummary:
-    """What to say of these pairs, of the regions that are in none, and of an earlier result."""
+) -> SearchSummary:
+    """Summarise pairs, unpaired regions, and what happened to an earlier result."""
     fixedNames, movingNames = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
-    return FoundSummary(len(pairs), sum(pair.accepted for pair in pairs), fixedNames, movingNames, earlier)
+    return SearchSummary(len(pairs), sum(pair.accepted for pair in pairs), fixedNames, movingNames, earlier)

@@ -1,4 +1,4 @@
-"""What the nodes that a person chose mean to the library, and why they cannot be used where they cannot."""
+"""Reads the chosen nodes as library values, and explains why they cannot be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode, byWords, promptsOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
-from Tell2RegLib.slicer_module.scene.result_volumes import isForOthers, nameOfVolume, whyNotFor
+from Tell2RegLib.slicer_module.scene.result_volumes import belongsToOthers, nameOfVolume, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import regions_from_segmentation
 from Tell2RegLib.slicer_module.scene.volumes import (
     grid_of_node,
@@ -25,7 +25,7 @@ from Tell2RegLib.space.volume import Volume
 
 
 def whyNotImages(parameters: Tell2RegParameterNode) -> str:
-    """Why the chosen volumes cannot be registered, one sentence; empty when they can."""
+    """Why the chosen volumes cannot be registered, one sentence; empty if they can."""
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     for side, node in (("fixed", fixed), ("moving", moving)):
         if node is None:
@@ -44,7 +44,7 @@ def _whyNotInitial(node: Any) -> str:
 
 
 def imagesWarning(parameters: Tell2RegParameterNode) -> str:
-    """What looks wrong with volumes that can be used; empty when nothing does."""
+    """A warning about usable volumes that look wrong; empty if there is none."""
     if whyNotImages(parameters) or parameters.initialTransform is not None:
         return ""
     if not volumes_overlap(parameters.fixedVolume, parameters.movingVolume):
@@ -56,7 +56,7 @@ def imagesWarning(parameters: Tell2RegParameterNode) -> str:
 
 
 def whyNotFind(parameters: Tell2RegParameterNode) -> str:
-    """Why no regions can be looked for; empty when they can."""
+    """Why regions cannot be searched for; empty if they can."""
     reason = whyNotImages(parameters)
     if reason:
         return reason
@@ -73,7 +73,7 @@ def whyNotFind(parameters: Tell2RegParameterNode) -> str:
 
 
 def whyForeign(parameters: Tell2RegParameterNode) -> str:
-    """Whose the results are, one sentence, when other volumes are chosen now; empty when they are of these, or none."""
+    """The volumes of the results, one sentence, if others are chosen now; empty otherwise."""
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
     if fixed is None or moving is None:
         return ""
@@ -82,18 +82,18 @@ def whyForeign(parameters: Tell2RegParameterNode) -> str:
         (parameters.movingRegions, {"moving": moving}),
         (parameters.deformableTransform, {"fixed": fixed, "moving": moving}),
     )
-    if not any(node is not None and isForOthers(node, **volumes) for node, volumes in results):
+    if not any(node is not None and belongsToOthers(node, **volumes) for node, volumes in results):
         return ""
     names = [resultVolume(parameters, side) or "?" for side in ("fixed", "moving")]
-    what = "The regions belong" if parameters.deformableTransform is None else "The regions and the transform belong"
+    subject = "The regions belong" if parameters.deformableTransform is None else "The regions and the transform belong"
     return (
-        f"{what} to other volumes (fixed '{names[0]}', moving '{names[1]}'): choose those again (step 1), or find "
+        f"{subject} to other volumes (fixed '{names[0]}', moving '{names[1]}'): choose those again (step 1), or find "
         "regions in these (step 3)."
     )
 
 
 def resultVolume(parameters: Tell2RegParameterNode, side: str) -> str:
-    """The name of the "fixed" or "moving" volume that the results were made for; empty when nobody knows."""
+    """The name of the "fixed" or "moving" volume of the results; empty if unknown."""
     nodes = (getattr(parameters, f"{side}Regions"), parameters.deformableTransform)
     return next((name for node in nodes if node is not None and (name := nameOfVolume(node, side))), "")
 
@@ -129,7 +129,7 @@ def whyNotUse(parameters: Tell2RegParameterNode) -> str:
 
 
 def raiseIf(reason: str) -> None:
-    """For scripts: the reason as an error.
+    """Raise a reason as an error, for scripts.
 
     Raises:
         InputError: there is a reason.
@@ -139,7 +139,7 @@ def raiseIf(reason: str) -> None:
 
 
 def initialMatrix(parameters: Tell2RegParameterNode) -> Floats | None:
-    """4 x 4, LPS mm: where the chosen initial transform lays the moving volume; None when there is none."""
+    """The chosen initial transform of the moving volume, 4 x 4, LPS mm; None without one."""
     return _matrixOf(parameters.initialTransform)
 
 
@@ -176,15 +176,15 @@ def readGrids(parameters: Tell2RegParameterNode) -> tuple[Grid, Grid]:
     return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume, initialMatrix(parameters))
 
 
-def lyingGrids(parameters: Tell2RegParameterNode) -> tuple[Grid, Grid]:
-    """The grids of the two volumes as they lie, without the initial transform."""
+def unregisteredGrids(parameters: Tell2RegParameterNode) -> tuple[Grid, Grid]:
+    """The grids of the two volumes without the initial transform."""
     return grid_of_node(parameters.fixedVolume), grid_of_node(parameters.movingVolume)
 
 
 def readPairs(
     parameters: Tell2RegParameterNode, rows: Rows, fixed: Grid, moving: Grid
 ) -> tuple[tuple[PairRow, RegionPair], ...]:
-    """The pairs with the segments as they are now, edited ones too.
+    """The pairs with the current segments, including edited ones.
 
     A rejected pair that has lost a segment is left out.
 
@@ -196,14 +196,16 @@ def readPairs(
     Raises:
         InputError: a segment of an accepted pair is gone or empty.
     """
-    ours, theirs = readRegions(parameters, fixed, moving)
+    fixedRegions, movingRegions = readRegions(parameters, fixed, moving)
     pairs = []
     for row in rows:
-        lost = "fixed" if row.fixed not in ours else "moving" if row.moving not in theirs else ""
-        if lost and row.accepted:
-            raise InputError(f"The {lost} segment of '{row.name}' is empty or gone: draw it again, or reject the pair.")
-        if not lost:
-            pairs.append((row, _pair(row, ours[row.fixed], theirs[row.moving])))
+        lostSide = "fixed" if row.fixed not in fixedRegions else "moving" if row.moving not in movingRegions else ""
+        if lostSide and row.accepted:
+            raise InputError(
+                f"The {lostSide} segment of '{row.name}' is empty or gone: draw it again, or reject the pair."
+            )
+        if not lostSide:
+            pairs.append((row, _pair(row, fixedRegions[row.fixed], movingRegions[row.moving])))
     return tuple(pairs)
 
 
@@ -212,11 +214,13 @@ def readRegions(
 ) -> tuple[dict[str, Region], dict[str, Region]]:
     """Every segment of Tell2Reg's two segmentations by its id, on these grids; empty ones are left out."""
     lying = grid_of_node(parameters.movingVolume)
-    ours, _ = regions_from_segmentation(parameters.fixedRegions, fixed, in_parent=False)
-    theirs, _ = regions_from_segmentation(parameters.movingRegions, lying, in_parent=False)
-    return ours, {segment: replace(region, grid=moving) for segment, region in theirs.items()}
+    fixedRegions, _ = regions_from_segmentation(parameters.fixedRegions, fixed, in_parent=False)
+    movingRegions, _ = regions_from_segmentation(parameters.movingRegions, lying, in_parent=False)
+    return fixedRegions, {segment: replace(region, grid=moving) for segment, region in movingRegions.items()}
 
 
 def _pair(row: PairRow, fixed: Region, moving: Region) -> RegionPair:
-    ours, theirs = (replace(region, name=row.name, prompt=row.prompt, color=row.color) for region in (fixed, moving))
-    return RegionPair(ours, theirs, row.similarity, row.accepted, row.reason)
+    fixedRegion, movingRegion = (
+        replace(region, name=row.name, prompt=row.prompt, color=row.color) for region in (fixed, moving)
+    )
+    return RegionPair(fixedRegion, movingRegion, row.similarity, row.accepted, row.reason)

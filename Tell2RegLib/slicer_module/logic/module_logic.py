@@ -1,4 +1,4 @@
-"""What the module does, for the panel and for scripts: nodes in, nodes out; no widget, no dialog.
+"""The logic of the module for the panel and for scripts: nodes in, nodes out, without widgets and dialogs.
 
 From a script in Slicer:
 
@@ -25,7 +25,7 @@ from Tell2RegLib.slicer_module.run.runs import Outcome
 
 
 class Tell2RegLogic(SearchLogic, PropagationLogic):
-    """Finds, pairs, fits and carries; every choice and result is in `parameters`, the parameter node.
+    """Finds, pairs, fits and propagates; every choice and result is in `parameters`, the parameter node.
 
     Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(FoundSummary)`, `demoLoaded(DemoNodes)`, and those of
     `runs`.
@@ -45,7 +45,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
         initialTransform: Any = None,
         **options: Any,
     ) -> Any:
-        """Find regions by words, or take those of two segmentations, pair them, and fit; returns when all is done.
+        """Find regions by prompts or take those of two segmentations, pair them, and fit; returns when finished.
 
         Whatever is not given has its default, also when the panel or an earlier call chose something else. The nodes of
         an earlier result are kept: they stay in the scene in a folder of their own, named after their volumes.
@@ -65,23 +65,27 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
         Raises:
             Tell2RegError: what went wrong, in one sentence.
         """
-        own = self.getParameterNode()
+        parameters = self.getParameterNode()
         if smoothness is None:
             smoothness = default_smoothness(by_words=prompts is not None)
         settings = {**SETTING_DEFAULTS, "smoothness": smoothness, **options}
         _check(settings)
         self._setAside()
-        own.fixedVolume, own.movingVolume, own.initialTransform = fixedNode, movingNode, initialTransform
-        own.trueTargets, own.direction = None, plan.MOVING_TO_FIXED
+        parameters.fixedVolume, parameters.movingVolume, parameters.initialTransform = (
+            fixedNode,
+            movingNode,
+            initialTransform,
+        )
+        parameters.trueTargets, parameters.direction = None, plan.MOVING_TO_FIXED
         for name, value in settings.items():
-            setattr(own, name, value)
+            setattr(parameters, name, value)
         if prompts is None:
-            own.source = SEGMENTATIONS
-        own.prompts = "\n".join(prompts or ())
-        own.fixedSegmentation, own.movingSegmentation = fixedSegmentation, movingSegmentation
+            parameters.source = SEGMENTATIONS
+        parameters.prompts = "\n".join(prompts or ())
+        parameters.fixedSegmentation, parameters.movingSegmentation = fixedSegmentation, movingSegmentation
         self.findRegions(waitForCompletion=True)
         self.fit(waitForCompletion=True)
-        return own.deformableTransform
+        return parameters.deformableTransform
 
 
 def _check(settings: Mapping[str, Any]) -> None:

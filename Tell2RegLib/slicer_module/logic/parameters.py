@@ -1,4 +1,4 @@
-"""Every choice of the panel, in a parameter node: a saved scene reopens with pairs and decisions as they were."""
+"""Every choice of the panel in a parameter node, so that a saved scene reopens with its pairs and decisions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,16 @@ from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, LINEAR
 SEGMENTATIONS = "segmentations"
 """The parameter `source` when the regions come from two segmentations; otherwise it is a source of the library."""
 SHOWN = ("none", *LINEAR, ANY_DEFORMABLE)
-"""What the views can show of the moving volume."""
+"""Transforms under which the views can show the moving volume."""
 VIEWS = ("side", "fade", "checkerboard", "flicker")
-"""How they show it."""
+"""Display modes of the views."""
 CARRY_BY = (ANY_DEFORMABLE, *reversed(LINEAR))
-"""The transforms of a fit that can carry a plan."""
+"""The transforms of a fit that can propagate a plan."""
 
 
 @parameterNodeWrapper
 class Tell2RegParameterNode(SettingParameters):
-    """What a person chose, and the nodes that came of it.
+    """The user's choices, and the nodes that result from them.
 
     The settings of the library (models, device, spacingMm, similarityThreshold, smoothness, ...) are parameters of the
     same names as in docs/settings.md, in Slicer's spelling: see setting_parameters.py. 0 and "" leave the choice to the
@@ -98,5 +98,5 @@ def byWords(parameters: Any) -> bool:
 
 
 def promptsOf(text: str) -> tuple[str, ...]:
-    """The words, one per line, without empty lines and repetitions."""
+    """The prompts, one per line, without empty lines and duplicates."""
     return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))

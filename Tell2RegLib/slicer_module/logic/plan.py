@@ -1,4 +1,4 @@
-"""A plan carried from one patient to the other: copies of nodes, and a trust verdict for every target."""
+"""Propagates a plan from one volume to the other: copies of nodes, and a trust verdict for every target."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.coordinates import to_scene
-from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
+from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
 from Tell2RegLib.slicer_module.scene.plan_colors import recolor
-from Tell2RegLib.slicer_module.scene.propagated_models import carry_model, carry_volume
-from Tell2RegLib.slicer_module.scene.result_nodes import OURS, putIntoResults, remove
-from Tell2RegLib.slicer_module.scene.segmentations import carry_segmentation
+from Tell2RegLib.slicer_module.scene.propagated_models import propagate_model, propagate_volume
+from Tell2RegLib.slicer_module.scene.result_nodes import RESULT_ROLES, putIntoResults, remove
+from Tell2RegLib.slicer_module.scene.segmentations import propagate_segmentation
 from Tell2RegLib.slicer_module.scene.subject_hierarchy import SET_ASIDE
 from Tell2RegLib.slicer_module.scene.tables import fill_table
 from Tell2RegLib.slicer_module.scene.transforms import field_from_grid_node
@@ -31,16 +31,16 @@ from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import Transform, affine_transform
 
 MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
-CARRIED = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
-"""What can be carried."""
+PROPAGATED_CLASSES = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
+"""Classes of nodes that can be propagated."""
 MADE_FROM, CARRIED_TO = "Tell2Reg.MadeFrom", "Tell2Reg.CarriedTo"
-"""Node references of a carried copy: the node it was made from, the volume it was carried to."""
+"""Node references of a propagated copy: the original node, the target volume."""
 CARRIED_BY = "Tell2Reg.CarriedBy"
-"""Attribute of a carried copy: one of CARRY_BY."""
+"""Attribute of a propagated copy: one of CARRY_BY."""
 PLAN_NODES = "Tell2Reg.PlanNodes"
-"""Node references of the parameter node: what was chosen to be carried."""
+"""Node references of the parameter node: the nodes chosen for propagation."""
 POSITION_HEADERS = ("R, mm", "A, mm", "S, mm")
-"""Of the coordinates in tables of the scene and of the panel, as Slicer shows them: `shownPosition`."""
+"""Headers of coordinates in tables of the scene and the panel, as Slicer shows them; see `shownPosition`."""
 SLICE_MODELS = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
 
 
@@ -65,12 +65,12 @@ class Map:
     carriedBy: str
 
     def points(self, points_lps_mm: Floats) -> Floats:
-        """Where points of the plan are carried to."""
+        """Map points of the plan."""
         return self.transform.inverse.apply_to_points(points_lps_mm)
 
 
 def mapOf(parameters: Tell2RegParameterNode, direction: str = "", by: str = "deformable") -> Map:
-    """The transforms as the scene keeps them.
+    """The transforms stored in the scene.
 
     Args:
         parameters: the parameter node.
@@ -93,8 +93,8 @@ def mapOf(parameters: Tell2RegParameterNode, direction: str = "", by: str = "def
     return Map(transform, rigid, affine, deformable, target, swapped, by)
 
 
-def carryByOf(parameters: Tell2RegParameterNode) -> str:
-    """The transform that is chosen to carry the plan; the deformable one where the scene keeps none that exists."""
+def chosenKindOf(parameters: Tell2RegParameterNode) -> str:
+    """The kind of transform chosen for propagation; "deformable" if the stored choice is invalid."""
     return parameters.carryBy if parameters.carryBy in CARRY_BY else "deformable"
 
 
@@ -102,28 +102,28 @@ def carryByOf(parameters: Tell2RegParameterNode) -> str:
 
 
 def candidates(parameters: Tell2RegParameterNode) -> list:
-    """The nodes that can be carried: a person's own, neither what Tell2Reg made nor the two volumes."""
+    """The nodes that can be propagated: the user's nodes except the two volumes, none made by Tell2Reg."""
     scene = parameters.parameterNode.GetScene()
-    results = {getattr(parameters, name).GetID() for name in OURS if getattr(parameters, name) is not None}
+    results = {getattr(parameters, name).GetID() for name in RESULT_ROLES if getattr(parameters, name) is not None}
     results |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
     nodes = []
     for node in _nodesOf(scene):
         made = node.GetID() in results or isCopy(node) or node.GetName() in SLICE_MODELS
         made = made or node.GetAttribute(SET_ASIDE)
-        if isinstance(node, CARRIED) and not node.GetHideFromEditors() and not made:
+        if isinstance(node, PROPAGATED_CLASSES) and not node.GetHideFromEditors() and not made:
             nodes.append(node)
     return nodes
 
 
 def chosenNodes(parameters: Tell2RegParameterNode) -> list:
-    """The candidates that are chosen to be carried, in the order of the scene."""
+    """The candidates chosen for propagation, in the order of the scene."""
     references, count = parameters.parameterNode, parameters.parameterNode.GetNumberOfNodeReferences(PLAN_NODES)
     chosen = {references.GetNthNodeReferenceID(PLAN_NODES, index) for index in range(count)}
     return [node for node in candidates(parameters) if node.GetID() in chosen]
 
 
 def chooseNodes(parameters: Tell2RegParameterNode, nodes: Sequence) -> None:
-    """Choose these nodes to be carried, and no others; the saved scene keeps the choice."""
+    """Choose exactly these nodes for propagation; the choice is stored in the scene."""
     references = parameters.parameterNode
     if [node.GetID() for node in chosenNodes(parameters)] == [node.GetID() for node in nodes]:
         return
@@ -138,12 +138,12 @@ def chooseNodes(parameters: Tell2RegParameterNode, nodes: Sequence) -> None:
 
 
 def isCopy(node: Any) -> bool:
-    """Whether a node is a carried copy."""
+    """Whether a node is a propagated copy."""
     return bool(node.GetAttribute(CARRIED_BY))
 
 
 def copiesIn(scene: Any) -> list:
-    """The carried copies of a scene, without those of earlier results."""
+    """The propagated copies in a scene, without those of earlier results."""
     return [node for node in _nodesOf(scene) if isCopy(node) and not node.GetAttribute(SET_ASIDE)]
 
 
@@ -151,39 +151,43 @@ def _nodesOf(scene: Any) -> list:
     return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
 
 
-def carry(node: Any, way: Map, name: str) -> Any:
-    """A copy of a node, carried over; the node itself stays as it is.
+def propagateNode(node: Any, planMap: Map, name: str) -> Any:
+    """Propagate a copy of a node; the node itself is not changed.
 
     Raises:
         InputError: a node of another kind, or nothing of it lands in the volume.
     """
     scene = node.GetScene()
     if isinstance(node, vtkMRMLMarkupsNode):
-        copy = carry_markups(node, way.points, scene, name)
+        copy = propagate_markups(node, planMap.points, scene, name)
     elif isinstance(node, vtkMRMLModelNode):
-        copy = carry_model(node, way.points, scene, name)
+        copy = propagate_model(node, planMap.points, scene, name)
     elif isinstance(node, vtkMRMLSegmentationNode):
-        copy = carry_segmentation(node, way.transform, way.target, scene, name)
+        copy = propagate_segmentation(node, planMap.transform, planMap.target, scene, name)
     elif isinstance(node, vtkMRMLScalarVolumeNode):
-        copy = carry_volume(node, way.transform, scene, name)
+        copy = propagate_volume(node, planMap.transform, scene, name)
     else:
         raise InputError(f"'{node.GetName()}' cannot be carried: choose markups, segmentations, models or volumes.")
     copy.SetNodeReferenceID(MADE_FROM, node.GetID())
-    copy.SetAttribute(CARRIED_BY, way.carriedBy)
+    copy.SetAttribute(CARRIED_BY, planMap.carriedBy)
     return copy
 
 
-def carryAll(parameters: Tell2RegParameterNode, nodes: Sequence) -> list:
-    """Copies of all these nodes in the space of the other volume, in the folder of results.
+def propagateAll(parameters: Tell2RegParameterNode, nodes: Sequence) -> list:
+    """Propagate copies of nodes to the space of the other volume, into the folder of results.
 
     Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
     """
-    way = mapOf(parameters, by=carryByOf(parameters))
-    earlier = [copy for node in nodes for copy in _copiesOf(node, way)]
+    planMap = mapOf(parameters, by=chosenKindOf(parameters))
+    earlier = [copy for node in nodes for copy in _copiesOf(node, planMap)]
     copies: list = []
     try:
         for node in nodes:
-            copies.append(carry(node, way, f"{node.GetName()} carried to {way.target.GetName()} ({way.carriedBy})"))
+            copies.append(
+                propagateNode(
+                    node, planMap, f"{node.GetName()} carried to {planMap.target.GetName()} ({planMap.carriedBy})"
+                )
+            )
     except Tell2RegError:
         for copy in copies:
             remove(copy)
@@ -191,18 +195,18 @@ def carryAll(parameters: Tell2RegParameterNode, nodes: Sequence) -> list:
     for copy in earlier:
         remove(copy)
     for copy in copies:
-        copy.SetNodeReferenceID(CARRIED_TO, way.target.GetID())
+        copy.SetNodeReferenceID(CARRIED_TO, planMap.target.GetID())
         recolor(copy)
         putIntoResults(parameters, copy)
     return copies
 
 
-def _copiesOf(node: Any, way: Map) -> list:
-    wanted = (node.GetID(), way.target.GetID())
+def _copiesOf(node: Any, planMap: Map) -> list:
+    references = (node.GetID(), planMap.target.GetID())
     return [
         copy
         for copy in copiesIn(node.GetScene())
-        if (copy.GetNodeReferenceID(MADE_FROM), copy.GetNodeReferenceID(CARRIED_TO)) == wanted
+        if (copy.GetNodeReferenceID(MADE_FROM), copy.GetNodeReferenceID(CARRIED_TO)) == references
     ]
 
 
@@ -211,16 +215,16 @@ def _copiesOf(node: Any, way: Map) -> list:
 
 def trustOf(parameters: Tell2RegParameterNode, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
     """A trust verdict for every control point of the markups among these nodes."""
-    way = mapOf(parameters, by=carryByOf(parameters))
+    planMap = mapOf(parameters, by=chosenKindOf(parameters))
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
     if not names:
         return ()
-    places = np.concatenate([points.points_lps_mm for points in lists])
-    if way.swapped:
+    positions = np.concatenate([points.points_lps_mm for points in lists])
+    if planMap.swapped:
         pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
-    linear = (way.rigid_lps, way.affine_lps)
-    return judge_targets(names, places, way.transform, *linear, pairs, deformable=way.deformable)
+    linear = (planMap.rigid_lps, planMap.affine_lps)
+    return judge_targets(names, positions, planMap.transform, *linear, pairs, deformable=planMap.deformable)
 
 
 def errorsOf(
@@ -245,7 +249,7 @@ def errorsOf(
 
 
 def truthFor(parameters: Tell2RegParameterNode, names: Sequence[str]) -> PointList | None:
-    """Where targets of these names truly are in the fixed volume; None where that is not known of all of them."""
+    """The true positions of targets by name in the fixed volume; None unless known for all of them."""
     if parameters.trueTargets is None or parameters.direction != MOVING_TO_FIXED:
         return None
     known = points_of(parameters.trueTargets)
@@ -262,7 +266,7 @@ def fillTargets(parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust]
     columns: dict[str, list] = {"name": [trust.name for trust in trusts]}
     for axis, header in enumerate(POSITION_HEADERS):
         columns[header] = [float(shownPosition(trust)[axis]) for trust in trusts]
-    columns["carried_by"] = [carryByOf(parameters)] * len(trusts)
+    columns["carried_by"] = [chosenKindOf(parameters)] * len(trusts)
     for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
         columns[name] = [getattr(trust, name) for trust in trusts]
     errors = errorsOf(parameters, trusts)

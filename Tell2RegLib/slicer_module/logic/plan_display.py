@@ -1,4 +1,4 @@
-"""Where a plan is seen while the panel is open: on the patient it was drawn on, and its carried copy on the other one.
+"""Restricts a plan to the views of its volume while the panel is open, and its propagated copy to those of the other.
 
 Nodes are confined to views by the view IDs of their displays; an attribute of the display keeps the earlier ones. Under
 a transform a view copy stands in for the node, so that the node itself is never moved.
@@ -18,20 +18,20 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
 from Tell2RegLib.slicer_module.logic.displayed_transform import IN_SPACE, transformNodeOf
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
-from Tell2RegLib.slicer_module.scene.markups import carry_markups, points_of
+from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
 from Tell2RegLib.slicer_module.scene.result_nodes import remove
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 from Tell2RegLib.slicer_module.scene.volumes import COPY_OF
 
 DRAWN = (vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode)
-"""What views draw in their slices; volumes are seen only where a person lays them."""
+"""Classes of nodes that views draw in their slices."""
 VIEWS_BEFORE = "Tell2Reg.ViewsBefore"
-"""Attribute of a display node that is confined: the view IDs that it had, as JSON."""
+"""Attribute of a restricted display node: its previous view IDs, as JSON."""
 COPIED_AT = "Tell2Reg.CopiedAt"
 """Attribute of a view copy of a plan: the state of the node that it was made from."""
 NO_VIEW = "Tell2Reg.NoView"
-"""The ID of no view: a display that has no other is seen nowhere."""
+"""A view ID without a view; a display with no other ID is shown nowhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +45,20 @@ class _Sides:
     """IDs of moving nodes that have a partner on the fixed side: an original or a copy."""
 
 
-def show(parameters: Tell2RegParameterNode, way: str) -> None:
-    """Confine the plan and its copies to the views of their patients; what is no plan any more is let go.
+def show(parameters: Tell2RegParameterNode, displayMode: str) -> None:
+    """Restrict the plan and its copies to the views of their volumes; release nodes that no longer belong to a plan.
 
     Args:
         parameters: the parameter node.
-        way: how the volumes are shown: "side" has a view for each, IN_SPACE the fixed volume in all slice views, all
-            others have one view for both.
+        displayMode: how the volumes are shown: "side" has a view for each, IN_SPACE the fixed volume in all slice
+            views, all others have one view for both.
     """
     scene, sides = parameters.parameterNode.GetScene(), _sidesOf(parameters)
-    transform, oneView = transformNodeOf(parameters), way != "side"
+    transform, oneView = transformNodeOf(parameters), displayMode != "side"
     inSpace = [node.GetID() for node in _nodes(scene, "vtkMRMLViewNode")]
     fixedViews = [_sliceView(FIXED_VIEW), *inSpace]
     movingViews = [_sliceView(FIXED_VIEW if oneView else MOVING_VIEW), *inSpace]
-    if way == IN_SPACE:
+    if displayMode == IN_SPACE:
         fixedViews, movingViews = [node.GetID() for node in _nodes(scene, "vtkMRMLSliceNode")] + inSpace, inSpace
     placed = {node.GetID(): fixedViews for node in sides.fixed} | {node.GetID(): [] for node in sides.elsewhere}
     for node in sides.moving:
@@ -77,8 +77,8 @@ def show(parameters: Tell2RegParameterNode, way: str) -> None:
         _setViews(copy.GetDisplayNode(), inSpace if oneView else movingViews)
 
 
-def letGo(parameters: Tell2RegParameterNode) -> None:
-    """Everything is seen again where it was before; view copies are removed."""
+def release(parameters: Tell2RegParameterNode) -> None:
+    """Restore the previous views of all nodes, and remove view copies."""
     scene = parameters.parameterNode.GetScene()
     if scene is None:
         return
@@ -99,7 +99,7 @@ def _sidesOf(parameters: Tell2RegParameterNode) -> _Sides:
     fixed: dict[str, Any] = {}
     moving: dict[str, Any] = {}
     elsewhere: dict[str, Any] = {}
-    carried: set[str] = set()
+    carriedIDs: set[str] = set()
     drawnOnMoving = parameters.direction == MOVING_TO_FIXED
     for node in chosenNodes(parameters):
         (moving if drawnOnMoving else fixed)[node.GetID()] = node
@@ -111,16 +111,16 @@ def _sidesOf(parameters: Tell2RegParameterNode) -> _Sides:
         if target not in volumes or target is None:
             elsewhere[copy.GetID()] = copy
             continue
-        here, there = (fixed, moving) if target == volumes[0] else (moving, fixed)
-        here[copy.GetID()] = copy
+        originalSide, copySide = (fixed, moving) if target == volumes[0] else (moving, fixed)
+        originalSide[copy.GetID()] = copy
         if original is not None:
-            if original.GetID() not in here:  # chosen for the other direction since
-                there[original.GetID()] = original
-            carried |= {copy.GetID(), original.GetID()}
+            if original.GetID() not in originalSide:  # chosen for the other direction since
+                copySide[original.GetID()] = original
+            carriedIDs |= {copy.GetID(), original.GetID()}
     onFixed, onMoving, onOthers = (
         [node for node in side.values() if isinstance(node, DRAWN)] for side in (fixed, moving, elsewhere)
     )
-    return _Sides(onFixed, onMoving, onOthers, frozenset(carried))
+    return _Sides(onFixed, onMoving, onOthers, frozenset(carriedIDs))
 
 
 def _nodes(scene: Any, kind: str) -> list:
@@ -141,7 +141,7 @@ def _displaysOf(node: Any) -> list:
 
 
 def _confine(node: Any, views: Sequence[str]) -> None:
-    """Show a node in these views only, as far as it was seen there; in none of them when empty."""
+    """Restrict a node to these views, as far as it was shown there; to none when empty."""
     for display in _displaysOf(node):
         if display.GetAttribute(VIEWS_BEFORE) is None:
             display.SetAttribute(VIEWS_BEFORE, json.dumps(viewIDsOf(display)))
@@ -163,9 +163,9 @@ def _viewsBefore(display: Any) -> list[str]:
 
 def _release(scene: Any, but: set[str]) -> None:
     """Give the displays of all nodes, except of those with these IDs, the views that they had."""
-    kept = {display.GetID() for name in but for display in _displaysOf(scene.GetNodeByID(name))}
+    keptDisplayIDs = {display.GetID() for name in but for display in _displaysOf(scene.GetNodeByID(name))}
     for display in _nodes(scene, "vtkMRMLDisplayNode"):
-        if display.GetAttribute(VIEWS_BEFORE) is None or display.GetID() in kept:
+        if display.GetAttribute(VIEWS_BEFORE) is None or display.GetID() in keptDisplayIDs:
             continue
         with slicer.util.NodeModify(display):
             setViewIDs(display, _viewsBefore(display))
@@ -180,9 +180,11 @@ def _viewCopies(scene: Any) -> list:
 
 
 def _viewCopy(node: Any) -> Any:
-    """A locked copy of a node for the views, hidden from lists of nodes, not saved, with the node's present content."""
+    """A locked copy of a node for display, hidden from node lists and not saved, with the node's current content."""
     scene = node.GetScene()
-    copy = next((one for one in _viewCopies(scene) if one.GetNodeReferenceID(COPY_OF) == node.GetID()), None)
+    copy = next(
+        (viewCopy for viewCopy in _viewCopies(scene) if viewCopy.GetNodeReferenceID(COPY_OF) == node.GetID()), None
+    )
     if copy is None:
         copy = getattr(slicer, node.GetClassName())()
         copy.SetHideFromEditors(True)
@@ -211,7 +213,7 @@ def _fill(node: Any, copy: Any) -> None:
     copy.SetName(name)
     copy.SetAndObserveTransformNodeID(None)
     if node.IsA("vtkMRMLMarkupsNode"):
-        carry_markups(node, lambda points: points, node.GetScene(), name, copy)
+        propagate_markups(node, lambda points: points, node.GetScene(), name, copy)
         copy.SetLocked(True)
     else:
         fill = _fillModel if node.IsA("vtkMRMLModelNode") else _fillSegmentation

@@ -1,4 +1,4 @@
-"""The trust verdicts as the scene keeps them, and why they are outdated where they are."""
+"""Stores the trust verdicts in the scene, and explains why they are outdated."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 
 
 @dataclass(frozen=True, eq=False)
-class CarriedPlan:
-    """What *Propagate* said about the targets.
+class PropagatedPlan:
+    """The verdicts of *Propagate* on the targets.
 
     Args:
         trusts: one per target.
@@ -32,30 +32,30 @@ class CarriedPlan:
 
 
 def fitKey(parameters: Tell2RegParameterNode) -> str:
-    """Tells one fit from another; also after the scene was saved."""
+    """A key that identifies a fit, also in a saved scene."""
     return hashlib.sha256(f"{parameters.fittedPairs}\n{parameters.fitSummary}".encode()).hexdigest()
 
 
-def keep(parameters: Tell2RegParameterNode, plan: CarriedPlan) -> None:
-    """Keep a plan's verdicts in the parameter node."""
+def keep(parameters: Tell2RegParameterNode, plan: PropagatedPlan) -> None:
+    """Store a plan's verdicts in the parameter node."""
     values = {"direction": plan.direction, "carriedBy": plan.carriedBy, "fit": plan.fit}
     parameters.carriedPlan = json.dumps({**values, "trusts": [_plain(trust) for trust in plan.trusts]})
 
 
-def keptPlan(parameters: Tell2RegParameterNode) -> CarriedPlan | None:
+def storedPlan(parameters: Tell2RegParameterNode) -> PropagatedPlan | None:
     """The verdicts of the scene; None where there are none, their table was deleted, or they are damaged."""
     if not parameters.carriedPlan or parameters.targetsTable is None:
         return None
     try:
         values = json.loads(parameters.carriedPlan)
         texts = [str(values[name]) for name in ("direction", "carriedBy", "fit")]
-        return CarriedPlan(tuple(_trust(one) for one in values["trusts"]), *texts)
+        return PropagatedPlan(tuple(_trust(trustValues) for trustValues in values["trusts"]), *texts)
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def whyOutdated(parameters: Tell2RegParameterNode, plan: CarriedPlan, whyFitOutdated: str) -> str:
-    """Why verdicts are no longer true, one sentence; empty when they are.
+def whyOutdated(parameters: Tell2RegParameterNode, plan: PropagatedPlan, whyFitOutdated: str) -> str:
+    """Why verdicts are no longer valid, one sentence; empty if they are.
 
     Args:
         parameters: the parameter node.
@@ -77,8 +77,8 @@ def _plain(trust: TargetTrust) -> dict[str, Any]:
 
 
 def _trust(values: Mapping[str, Any]) -> TargetTrust:
-    places = {name: np.array(values[name], dtype=np.float64) for name in ("moving_lps_mm", "fixed_lps_mm")}
-    trust = TargetTrust(**{**values, **places, "reasons": tuple(values["reasons"])})
-    if trust.verdict not in VERDICTS or any(place.shape != (3,) for place in places.values()):
+    positions = {name: np.array(values[name], dtype=np.float64) for name in ("moving_lps_mm", "fixed_lps_mm")}
+    trust = TargetTrust(**{**values, **positions, "reasons": tuple(values["reasons"])})
+    if trust.verdict not in VERDICTS or any(position.shape != (3,) for position in positions.values()):
         raise ValueError("damaged")
     return trust

@@ -1,4 +1,4 @@
-"""Words that are a good start for a part of the body: Resources/Presets.json as checked values."""
+"""Presets of prompts for parts of the body: Resources/Presets.json as validated values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from Tell2RegLib.support.resources import resource_path
 
 @dataclass(frozen=True)
 class Preset:
-    """Words and the smoothness that suits what they find.
+    """Prompts and the smoothness recommended for their regions.
 
     Args:
         name: what a person chooses.

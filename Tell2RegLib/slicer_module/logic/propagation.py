@@ -1,4 +1,4 @@
-"""Plans propagated by the fit, and the report."""
+"""Propagates plans with the fitted transforms, and writes the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from Tell2RegLib.slicer_module.logic.fitting import FittingLogic
 from Tell2RegLib.slicer_module.logic.parameters import (
     CARRY_BY,
 )
-from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
+from Tell2RegLib.slicer_module.logic.plan_record import PropagatedPlan
 from Tell2RegLib.slicer_module.scene.markups import points_of
 from Tell2RegLib.space.grid import apply_affine
 from Tell2RegLib.space.point_files import PointList
@@ -28,11 +28,11 @@ class PropagationLogic(FittingLogic):
     """Propagates plans and writes the report."""
 
     def whyNotPropagate(self, nodes: Sequence) -> str:
-        """Why nothing can be carried, one sentence; empty when it can."""
+        """Why nothing can be propagated, one sentence; empty if it can."""
         return input_checks.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to carry.")
 
     def propagate(self, nodes: Sequence, carryBy: str = "", allowOutdated: bool = False) -> tuple[list, tuple]:
-        """Carry copies of nodes to the other volume, in `parameters.direction`.
+        """Propagate copies of nodes to the other volume, in `parameters.direction`.
 
         Args:
             nodes: markups, segmentations, models or volumes; they stay as they are.
@@ -46,16 +46,18 @@ class PropagationLogic(FittingLogic):
             InputError: there is no transform, it is outdated, or a node that cannot be carried.
         """
         input_checks.raiseIf(self.whyNotPropagate(nodes))
-        own, outdated = self.parameters, self.whyOutdated()
+        parameters, outdated = self.parameters, self.whyOutdated()
         if carryBy and carryBy not in CARRY_BY:
             raise InputError(f"A plan is carried by {', '.join(CARRY_BY)}, not by '{carryBy}'.")
         if outdated and not allowOutdated:
             raise InputError(f"{outdated[:-1]}: fit again (step 4), or carry the plan with allowOutdated=True.")
-        own.carryBy = carryBy or plan.carryByOf(own)
-        copies = plan.carryAll(own, nodes)
-        trusts = plan.trustOf(own, nodes, fitted_regions.pairsNow(own, self._fittedRows()))
-        plan.fillTargets(own, trusts)
-        plan_record.keep(own, CarriedPlan(trusts, own.direction, own.carryBy, plan_record.fitKey(own)))
+        parameters.carryBy = carryBy or plan.chosenKindOf(parameters)
+        copies = plan.propagateAll(parameters, nodes)
+        trusts = plan.trustOf(parameters, nodes, fitted_regions.pairsNow(parameters, self._fittedRows()))
+        plan.fillTargets(parameters, trusts)
+        plan_record.keep(
+            parameters, PropagatedPlan(trusts, parameters.direction, parameters.carryBy, plan_record.fitKey(parameters))
+        )
         return copies, trusts
 
     def saveReport(
@@ -79,17 +81,17 @@ class PropagationLogic(FittingLogic):
         self.runs.start(REPORT, request, self._reported, waitForCompletion)
 
     def whyNotReport(self) -> str:
-        """Why no report can be written, one sentence; empty when it can."""
+        """Why no report can be written, one sentence; empty if it can."""
         old = "The pairs or the settings have changed since the fit: fit again (step 4)." if self.fitIsOld else ""
         return self.whyNotFit() or input_checks.whyNotUse(self.parameters) or old
 
     def _planFor(self, nodes: Sequence) -> PointList:
-        """The points of these markups where the initial transform lays the moving volume."""
+        """The points of these markups under the initial transform of the moving volume."""
         lists, initial = [points_of(node) for node in nodes], input_checks.initialMatrix(self.parameters)
-        places = np.concatenate([points.points_lps_mm for points in lists])
+        positions = np.concatenate([points.points_lps_mm for points in lists])
         if initial is not None:
-            places = apply_affine(initial, places)
-        return PointList(tuple(name for points in lists for name in points.names), places)
+            positions = apply_affine(initial, positions)
+        return PointList(tuple(name for points in lists for name in points.names), positions)
 
     def _reported(self, reply: ReportReply) -> None:
         self.report = reply.report

@@ -1,4 +1,4 @@
-"""What Reload and Test runs: the demo pair from words to the carried plan, judged by its known truth."""
+"""The test behind Reload and Test: the demo pair from prompts to the propagated plan, compared with the truth."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from Tell2RegLib.slicer_module.scene.markups import points_of
 from Tell2RegLib.slicer_module.scene.sample_data import loadDemoPair
 from Tell2RegLib.workflows.demo import PROMPTS
 
-MOST_ERROR_MM = 5.0
+MAX_ERROR_MM = 5.0
 """Mean error of the demo's targets; 11 mm before, 3 mm expected."""
 
 
 def registerDemoPair(test: Any) -> None:
-    """Load, find, fit, carry, compare.
+    """Load, find, fit, propagate, compare.
 
     Args:
         test: a unittest.TestCase of Slicer.
@@ -34,8 +34,8 @@ def registerDemoPair(test: Any) -> None:
         copies, trusts = logic.propagate([demo.plan])
     finally:
         logic.close()
-    carried, truth = points_of(copies[0]).points_lps_mm, points_of(demo.truth).points_lps_mm
-    error = float(np.linalg.norm(carried - truth, axis=1).mean())
-    if error > MOST_ERROR_MM or len(trusts) != len(truth):
+    propagated, truePositions = points_of(copies[0]).points_lps_mm, points_of(demo.truth).points_lps_mm
+    error = float(np.linalg.norm(propagated - truePositions, axis=1).mean())
+    if error > MAX_ERROR_MM or len(trusts) != len(truePositions):
         test.fail(f"The {len(trusts)} targets are {error:.1f} mm from their true places on average.")
     test.delayDisplay(f"Test passed: the targets are {error:.1f} mm from their true places on average.")

@@ -99,8 +99,8 @@ def parameterName(name: str) -> str:
     >>> parameterName("spacing_mm")
     'spacingMm'
     """
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+    first, *later_words = name.split("_")
+    return first + "".join(word.capitalize() for word in later_words)
 
 
 def _parameter(settings: type, declared: Setting) -> SettingParameter:
@@ -125,7 +125,7 @@ def _parameters() -> dict[str, SettingParameter]:
 
 SETTING_PARAMETERS: Mapping[str, SettingParameter] = _parameters()
 """By the name of the parameter, in the order of the declarations."""
-SETTING_DEFAULTS = {name: one.default for name, one in SETTING_PARAMETERS.items()}
+SETTING_DEFAULTS = {name: declaration.default for name, declaration in SETTING_PARAMETERS.items()}
 
 SettingParameters: type = type(
     "SettingParameters",
@@ -133,7 +133,7 @@ SettingParameters: type = type(
     {
         "__doc__": "A base of the parameter node: one parameter per setting.",
         "__module__": __name__,
-        "__annotations__": {name: one.annotation for name, one in SETTING_PARAMETERS.items()},
+        "__annotations__": {name: declaration.annotation for name, declaration in SETTING_PARAMETERS.items()},
         **SETTING_DEFAULTS,
     },
 )

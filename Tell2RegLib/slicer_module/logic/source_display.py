@@ -1,4 +1,4 @@
-"""A person's own segmentations in the panel's views: each in that of its volume, hidden where the pairs are drawn."""
+"""Displays the user's segmentations in the views of their volumes, and hides them where the pairs are drawn."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SourceDisplay:
         self._before: dict[str, _Display] = {}
 
     def show(self, parameters: Tell2RegParameterNode) -> None:
-        """Follow the choice: what is chosen no longer is shown as it was before."""
+        """Follow the choice; segmentations no longer chosen get their previous display back."""
         chosen = _chosen(parameters)
         for name in [name for name in self._before if name not in {node.GetID() for node, _, _ in chosen}]:
             self._restore(name)
@@ -44,8 +44,8 @@ class SourceDisplay:
                 node.GetDisplayNode().SetVisibility(visible)
             self._views.showOnly(node, view if parameters.view == "side" else "")
 
-    def letGo(self) -> None:
-        """Show all of them as they were before."""
+    def release(self) -> None:
+        """Restore their previous display."""
         for name in list(self._before):
             self._restore(name)
 

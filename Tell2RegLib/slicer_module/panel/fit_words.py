@@ -1,4 +1,4 @@
-"""What a fit did, in words, and what its numbers cannot show."""
+"""Texts about a fit: its results, and its limits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from Tell2RegLib.slicer_module.panel import tables
 OUTDATED = _("Of an earlier fit. {why}")
 
 
-def summaryInWords(summary: Mapping[str, Any], outdated: str = "") -> str:
-    """What the fit did, for the panel; after why it is outdated, where it is."""
+def summaryText(summary: Mapping[str, Any], outdated: str = "") -> str:
+    """The results of the fit for the panel, preceded by the reason if it is outdated."""
     dice, distance = ((summary[name][0], summary[name][-1]) for name in ("dice", "distance_mm"))
     text = _(
         "Pairs used: {pairs}. Mean Dice {before} → {after}; centre distance of the fitted regions {far} → {near} mm "
@@ -45,12 +45,12 @@ def _displacement(summary: Mapping[str, Any]) -> str:
     )
 
 
-def inWords(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """A new fit and what it cannot know, a line each, for the log."""
-    return (summaryInWords(summary), *limitsInWords(summary))
+def fitLines(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """The results and the limits of a new fit, for the log."""
+    return (summaryText(summary), *limitTexts(summary))
 
 
-def limitsInWords(summary: Mapping[str, Any]) -> tuple[str, ...]:
+def limitTexts(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """What the fit cannot know, and where its deformation adds nothing; a sentence each."""
     return (*_ofOneRegion(summary), *_ofARigidMap(summary))
 

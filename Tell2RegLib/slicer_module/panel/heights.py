@@ -1,4 +1,4 @@
-"""Wrapped labels and tables ask for the height of their contents.
+"""Gives wrapped labels and tables the height of their contents.
 
 Slicer gives a module's panel its minimum height, and a wrapped label's is that of one line: a panel that grows would
 cover its own lower rows.
@@ -39,7 +39,7 @@ class Heights(qt.QObject):
             step.setSizePolicy(qt.QSizePolicy.Preferred, qt.QSizePolicy.Preferred)  # CTK's never shrinks below its hint
 
     def close(self) -> None:
-        """Follow nothing any more."""
+        """Stop following."""
         for widget in (*self._labels, *self._tables):
             widget.removeEventFilter(self)
 
@@ -53,7 +53,7 @@ class Heights(qt.QObject):
         return False
 
     def fit(self) -> None:
-        """Texts have changed."""
+        """Update the heights after changes of texts."""
         for label in self._labels:
             fitLabel(label)
 

@@ -25,28 +25,33 @@ class ImagesStep:
         logic.demoLoaded.connect(self._demoLoaded)
 
     def disconnect(self) -> None:
-        """Hear no more of the run."""
+        """Disconnect from the run."""
         self.row.disconnect()
         self._panel.logic.demoLoaded.disconnect(self._demoLoaded)
 
     def update(self) -> None:
-        """Say at once what is wrong with the volumes."""
-        own, ui = self._panel.logic.parameters, self._ui
-        chosen = own.fixedVolume is not None and own.movingVolume is not None
-        problem = input_checks.whyNotImages(own) if chosen else ""
-        warning = problem or input_checks.whyForeign(own) or input_checks.imagesWarning(own)
+        """Show problems of the chosen volumes."""
+        parameters, ui = self._panel.logic.parameters, self._ui
+        chosen = parameters.fixedVolume is not None and parameters.movingVolume is not None
+        problem = input_checks.whyNotImages(parameters) if chosen else ""
+        warning = problem or input_checks.whyForeign(parameters) or input_checks.imagesWarning(parameters)
         ui.imagesWarning.text = warning
         ui.imagesWarning.styleSheet = "color: #c0392b;" if problem else "color: #b9770e;"
         ui.imagesWarning.setVisible(bool(warning))
-        ui.swapButton.enabled = (own.fixedVolume is not None or own.movingVolume is not None) and not self._panel.busy
+        ui.swapButton.enabled = (
+            parameters.fixedVolume is not None or parameters.movingVolume is not None
+        ) and not self._panel.busy
         ui.swapButton.toolTip = _("Exchange the two volumes") if ui.swapButton.enabled else _("Choose volumes first")
         self.row.update("", _("Make the synthetic pair: two pelves and a plan of seven targets"))
 
     def _swap(self, _checked: bool = False) -> None:
-        own = self._panel.logic.parameters
-        own.fixedVolume, own.movingVolume = own.movingVolume, own.fixedVolume
-        own.fixedSegmentation, own.movingSegmentation = own.movingSegmentation, own.fixedSegmentation
-        own.initialTransform = own.trueTargets = None  # they were for the other way round
+        parameters = self._panel.logic.parameters
+        parameters.fixedVolume, parameters.movingVolume = parameters.movingVolume, parameters.fixedVolume
+        parameters.fixedSegmentation, parameters.movingSegmentation = (
+            parameters.movingSegmentation,
+            parameters.fixedSegmentation,
+        )
+        parameters.initialTransform = parameters.trueTargets = None  # they were for the other way round
 
     def _loadDemo(self) -> None:
         try:

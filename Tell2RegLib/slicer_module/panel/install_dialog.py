@@ -1,4 +1,4 @@
-"""The window of an install: nothing else in Slicer can be used until it has ended."""
+"""The modal window of an installation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 
 class InstallDialog:
-    """A modal window with a bar. *Cancel* works before the next step; a step that runs is never cut off."""
+    """A modal window with a progress bar. *Cancel* takes effect before the next step; a running step is completed."""
 
     def __init__(self) -> None:
         self.cancelled = False
@@ -32,7 +32,7 @@ class InstallDialog:
         slicer.app.processEvents()
 
     def _cancel(self) -> None:
-        """Qt hides the window, but the step goes on: so does the window."""
+        """Keep the window open while the current step is running."""
         self.cancelled = True
         self._dialog.setLabelText(_("Cancelling: the step that runs is let end ..."))
         for button in self._dialog.findChildren("QPushButton"):
@@ -44,7 +44,7 @@ class InstallDialog:
             self._dialog.show()
 
     def close(self) -> None:
-        """The install has ended."""
+        """Close the window after the installation."""
         self._dialog.disconnect("canceled()", self._cancel)
         dialog, self._dialog = self._dialog, None
         dialog.close()

@@ -1,4 +1,4 @@
-"""What the panel says to a person: one line at the step that it belongs to, in three levels."""
+"""The messages of the panel: one line at the step concerned, with three levels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ IMAGES, MODELS, REGIONS, TRANSFORM, PLAN, REPORT = STEPS = (
     *("images", "models", "regions", "transform", "plan", "report"),
 )
 """Where a message can stand, from top to bottom; "" is the top of the panel."""
-ONE_AFTER_THE_OTHER = (REGIONS, TRANSFORM, PLAN, REPORT)
-"""Each of these works with what the ones before it made."""
+STEP_ORDER = (REGIONS, TRANSFORM, PLAN, REPORT)
+"""Steps in their order; each uses the results of the earlier ones."""
 STYLES = {
     INFO: "color: #14532d; background-color: #dff3e4; border-left: 4px solid #1e8449; padding: 4px;",
     WARNING: "color: #5c3d00; background-color: #fff0c7; border-left: 4px solid #b9770e; padding: 4px;",
@@ -62,38 +62,38 @@ class Messages:
 
     @property
     def latest(self) -> str:
-        """What was said last; empty when it was taken back."""
+        """The latest message; empty if it was cleared."""
         return self._labels[self._latest].text
 
     def at(self, step: str) -> str:
-        """What is said at a step."""
+        """The message at a step."""
         return self._labels[step].text
 
     def clearAll(self) -> None:
-        """Take back everything that is said."""
+        """Clear all messages."""
         self.clear(*self._labels)
 
     def clear(self, *steps: str) -> None:
-        """Take back what is said at these steps."""
+        """Clear the messages at these steps."""
         for step in steps:
             self._labels[step].text = ""
             self._labels[step].setVisible(False)
 
     def started(self, step: str) -> None:
-        """A step is done anew: what it and the later ones said is of before."""
-        later = ONE_AFTER_THE_OTHER[ONE_AFTER_THE_OTHER.index(step) :] if step in ONE_AFTER_THE_OTHER else (step,)
+        """Clear the messages of a step that starts again, and of the later steps."""
+        later = STEP_ORDER[STEP_ORDER.index(step) :] if step in STEP_ORDER else (step,)
         self.clear("", *later)
 
     def succeeded(self, step: str) -> None:
-        """A step worked: what kept it from working before is no longer so."""
-        self._clearErrors(*(STEPS[: STEPS.index(step)] if step in ONE_AFTER_THE_OTHER else ()))
+        """Clear the error of a step that succeeded."""
+        self._clearErrors(*(STEPS[: STEPS.index(step)] if step in STEP_ORDER else ()))
 
     def decided(self) -> None:
-        """Pairs were accepted, rejected or made: what kept them from being fitted may be gone."""
+        """Clear messages that decisions on pairs may have resolved."""
         self._clearErrors(TRANSFORM, REPORT)
 
     def close(self) -> None:
-        """The panel goes."""
+        """Close with the panel."""
         self._scroll.stop()
 
     def _clearErrors(self, *steps: str) -> None:

@@ -1,4 +1,4 @@
-"""The models of step 3: which there are, how they come and go, what they run on; and the packages they need."""
+"""The models of step 3: status, installation and removal, the device, and the packages needed."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class ModelsBox:
         self._runs.progressed.connect(self._progressed)
 
     def disconnect(self) -> None:
-        """Hear no more of the runs."""
+        """Disconnect from the runs."""
         self._runs.progressed.disconnect(self._progressed)
 
     # --- what is shown ---
 
     def enter(self) -> None:
-        """Look at the models, the packages and, in the background, the devices."""
+        """Update models, packages and, in the background, devices."""
         self.look()
         if not self._packages:
             self._runs.lookUp(DevicesRequest(), self._devices)
@@ -82,7 +82,7 @@ class ModelsBox:
             self._installPackages()
 
     def look(self) -> None:
-        """What is there now; looks at files only."""
+        """Update the status of models and packages from files."""
         catalog = load_catalog()
         try:
             from Tell2RegLib.models.catalogue.installed import Store
@@ -106,16 +106,16 @@ class ModelsBox:
 
     @property
     def missingPackages(self) -> str:
-        """Which packages are missing and what to do, one sentence; empty when none is, or nobody looked yet."""
+        """The missing packages and the remedy, one sentence; empty if none is missing or before the check."""
         return self._packages or ""
 
     def whyNotFind(self) -> str:
-        """Why the chosen models cannot look for words; empty when they can, or nobody looked yet."""
+        """Why the chosen models cannot be used; empty if they can, or before the check."""
         if self._packages:
             return self._packages
         chosen = self._panel.logic.parameters.models
-        for one in self._sets:
-            if one.name == chosen and one.status == "missing":
+        for modelSet in self._sets:
+            if modelSet.name == chosen and modelSet.status == "missing":
                 return _("The models '{name}' are not installed: install them below, or choose others.").format(
                     name=chosen
                 )
@@ -123,50 +123,50 @@ class ModelsBox:
 
     def update(self) -> None:
         """Show what was chosen."""
-        own, ui = self._panel.logic.parameters, self._ui
-        for combo, value in ((ui.modelsCombo, own.models), (ui.deviceCombo, own.device)):
+        parameters, ui = self._panel.logic.parameters, self._ui
+        for combo, value in ((ui.modelsCombo, parameters.models), (ui.deviceCombo, parameters.device)):
             index = combo.findData(value)
             if index < 0 and value:
                 combo.addItem(value, value)
                 index = combo.findData(value)
             combo.setCurrentIndex(index)
-        for one in self._sets:
-            if one.name == own.models:
-                ui.modelsStatus.text = _inOneLine(one) + self._memoryWarning(one)
-                ui.modelsCombo.toolTip = one.purpose
+        for modelSet in self._sets:
+            if modelSet.name == parameters.models:
+                ui.modelsStatus.text = _inOneLine(modelSet) + self._memoryWarning(modelSet)
+                ui.modelsCombo.toolTip = modelSet.purpose
         self._updateButtons()
 
-    def _memoryWarning(self, one: SetRow) -> str:
-        """A word when the chosen device has less memory than the models need; empty otherwise."""
+    def _memoryWarning(self, modelSet: SetRow) -> str:
+        """A warning if the chosen device has less memory than the models need; empty otherwise."""
         device = self._panel.logic.parameters.device
         memory = self._memory.get(self._auto if device == "auto" else device)
-        if memory is None or memory >= one.memory_gb * 1e9:
+        if memory is None or memory >= modelSet.memory_gb * 1e9:
             return ""
         return _("; they need about {need} GB, the device has {has}: take smaller ones, or another device").format(
-            need=f"{one.memory_gb:g}", has=size(memory)
+            need=f"{modelSet.memory_gb:g}", has=size(memory)
         )
 
     def _show(self, sets: tuple[SetRow, ...]) -> None:
         self._sets, table, combo = sets, self._ui.modelsTable, self._ui.modelsCombo
         table.setRowCount(len(sets))
-        for line, one in enumerate(sets):
-            members = "\n".join(f"{row.model.title}: {row.status}" for row in one.models)
-            tables.cell(table, line, 0, one.name, f"{one.purpose}\n{members}")
-            tables.cell(table, line, 1, _(one.status))
-            tables.cell(table, line, 2, size(one.bytes))
-            tables.cell(table, line, 3, f"{one.memory_gb:g} GB")
-            tables.cell(table, line, 4, ", ".join(one.licences))
-            if combo.findData(one.name) < 0:
-                combo.addItem(one.name, one.name)
+        for line, modelSet in enumerate(sets):
+            members = "\n".join(f"{row.model.title}: {row.status}" for row in modelSet.models)
+            tables.cell(table, line, 0, modelSet.name, f"{modelSet.purpose}\n{members}")
+            tables.cell(table, line, 1, _(modelSet.status))
+            tables.cell(table, line, 2, size(modelSet.bytes))
+            tables.cell(table, line, 3, f"{modelSet.memory_gb:g} GB")
+            tables.cell(table, line, 4, ", ".join(modelSet.licences))
+            if combo.findData(modelSet.name) < 0:
+                combo.addItem(modelSet.name, modelSet.name)
         tables.fitHeight(table)
 
     def _updateButtons(self) -> None:
         ui, busy, chosen = self._ui, self._panel.busy, self._chosen()
         why = _("A run is under way") if busy else "" if chosen else _("Choose a set in the table first")
-        mine = self._runs.current == MODELS
-        ui.modelsInstallButton.text = _("Cancel") if mine else _("Install...")
+        isRunning = self._runs.current == MODELS
+        ui.modelsInstallButton.text = _("Cancel") if isRunning else _("Install...")
         done = _("These models are installed") if chosen and chosen.installed else why
-        self._panel.enable(ui.modelsInstallButton, "" if mine else done)
+        self._panel.enable(ui.modelsInstallButton, "" if isRunning else done)
         self._panel.enable(ui.modelsRemoveButton, why)
         if busy:
             self._panel.enable(ui.installButton, _("A run is under way"))
@@ -189,7 +189,7 @@ class ModelsBox:
 
     def _devices(self, reply: DevicesReply) -> None:
         self._auto = reply.auto
-        self._memory = {one.name: one.memory_bytes for one in reply.devices if one.memory_bytes is not None}
+        self._memory = {info.name: info.memory_bytes for info in reply.devices if info.memory_bytes is not None}
         best = next((device.label for device in reply.devices if device.name == reply.auto), reply.auto)
         rows = [("auto", _("automatic: {device}").format(device=best))]
         rows += [(device.name, f"{device.label}, {size(device.memory_bytes)}") for device in reply.devices]
@@ -215,7 +215,7 @@ class ModelsBox:
         self._show(reply.sets)
         self._panel.say(reply.message, step=messages.MODELS)
 
-    def _progressed(self, run: str, stage: str, done: int, total: int, _left: float | None) -> None:
+    def _progressed(self, run: str, stage: str, done: int, total: int, _secondsLeft: float | None) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
             self._panel.show(f"{_(stage_label(stage))}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
@@ -224,20 +224,20 @@ class ModelsBox:
         if self._runs.current == MODELS:
             self._runs.cancel()
             return
-        one = self._chosen()
-        if one is None:
+        modelSet = self._chosen()
+        if modelSet is None:
             return
         lines = [
-            _("Download the models '{name}'?").format(name=one.name),
+            _("Download the models '{name}'?").format(name=modelSet.name),
             "",
-            *(f"- {row.model.title}, {size(row.bytes)}, {row.licence}" for row in one.models if not row.installed),
+            *(f"- {row.model.title}, {size(row.bytes)}, {row.licence}" for row in modelSet.models if not row.installed),
             "",
             _("Together {size}. They go into your own folder of models, outside of Slicer. No image is sent.").format(
-                size=size(one.missing_bytes)
+                size=size(modelSet.missing_bytes)
             ),
         ]
         if slicer.util.confirmOkCancelDisplay("\n".join(lines), windowTitle="Tell2Reg"):
-            self._ask(ModelsRequest("install", one.name))
+            self._ask(ModelsRequest("install", modelSet.name))
 
     def _import(self) -> None:
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("File of weights"), "", "")
@@ -245,12 +245,12 @@ class ModelsBox:
             self._ask(ModelsRequest("import", path=Path(path)))
 
     def _remove(self) -> None:
-        one = self._chosen()
-        if one is None:
+        modelSet = self._chosen()
+        if modelSet is None:
             return
-        text = _("Delete the downloaded files of '{name}'?").format(name=one.name)
+        text = _("Delete the downloaded files of '{name}'?").format(name=modelSet.name)
         if slicer.util.confirmYesNoDisplay(text, windowTitle="Tell2Reg"):
-            self._ask(ModelsRequest("remove", one.name))
+            self._ask(ModelsRequest("remove", modelSet.name))
 
     def _clear(self) -> None:
         if slicer.util.confirmYesNoDisplay(_("Delete all downloaded models?"), windowTitle="Tell2Reg"):
@@ -320,11 +320,11 @@ class ModelsBox:
         self._panel.update()
 
     def _verified(self) -> list[tuple[str, str]]:
-        """Import everything in a new worker; what cannot be used."""
-        found: list[CheckReply] = []
+        """Import all packages in a new worker; returns those that fail."""
+        replies: list[CheckReply] = []
         self._runs.renew(makeClient())
-        self._runs.start(CHECK, CheckRequest(), found.append, wait=True)
-        return [(missing.package, missing.reason) for missing in found[0].missing]
+        self._runs.start(CHECK, CheckRequest(), replies.append, wait=True)
+        return [(missing.package, missing.reason) for missing in replies[0].missing]
 
     def _check(self) -> None:
         try:
@@ -350,6 +350,8 @@ def size(count: int | None) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _inOneLine(one: SetRow) -> str:
-    status = _("installed") if one.installed else _("not installed, {size}").format(size=size(one.missing_bytes))
-    return f"{status}; {', '.join(one.licences)}"
+def _inOneLine(modelSet: SetRow) -> str:
+    status = (
+        _("installed") if modelSet.installed else _("not installed, {size}").format(size=size(modelSet.missing_bytes))
+    )
+    return f"{status}; {', '.join(modelSet.licences)}"

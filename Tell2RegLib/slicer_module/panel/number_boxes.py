@@ -1,4 +1,4 @@
-"""Boxes for numbers: what is typed counts when it is complete.
+"""Number boxes that apply a typed value when it is complete.
 
 A ctkSliderWidget rounds the value to the place of its slider after every key and writes it back: after "0.7" the box
 holds "0.70" and takes no further digit. So the boxes tell of a value only when Enter is pressed or they are left.

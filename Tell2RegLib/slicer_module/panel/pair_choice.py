@@ -1,4 +1,4 @@
-"""The plan and the true places chosen for a pair of volumes: another pair starts without, each gets its own back."""
+"""Remembers the plan and the true positions chosen for each pair of volumes."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class PairChoice:
         self._choices: dict[tuple[str, str], _Choice] = {}
 
     def forget(self) -> None:
-        """Another scene: its nodes may have the same IDs."""
+        """Forget everything, when the scene changes: its nodes may have the same IDs."""
         self._pair, self._choices = None, {}
 
     def follow(self) -> None:
-        """Look whether other volumes are chosen; while one is missing nothing changes."""
-        own = self._logic.parameters
-        if own.fixedVolume is None or own.movingVolume is None:
+        """React to a change of the chosen volumes; ignored while one is missing."""
+        parameters = self._logic.parameters
+        if parameters.fixedVolume is None or parameters.movingVolume is None:
             return
-        pair = (own.fixedVolume.GetID(), own.movingVolume.GetID())
+        pair = (parameters.fixedVolume.GetID(), parameters.movingVolume.GetID())
         if pair == self._pair:
             return
         before, self._pair = self._pair, pair
         if before is None:
             return
-        truth = own.trueTargets
-        nodes = tuple(node.GetID() for node in plan.chosenNodes(own))
+        truth = parameters.trueTargets
+        nodes = tuple(node.GetID() for node in plan.chosenNodes(parameters))
         self._choices[before] = _Choice(truth.GetID() if truth else "", nodes)
         self._choose(self._choices.pop(pair, _Choice()))
 
     def _choose(self, choice: _Choice) -> None:
-        own, scene = self._logic.parameters, slicer.mrmlScene
-        own.trueTargets = scene.GetNodeByID(choice.trueTargets) if choice.trueTargets else None
+        parameters, scene = self._logic.parameters, slicer.mrmlScene
+        parameters.trueTargets = scene.GetNodeByID(choice.trueTargets) if choice.trueTargets else None
         nodes = [scene.GetNodeByID(name) for name in choice.planNodes]
-        plan.chooseNodes(own, [node for node in nodes if node is not None])
+        plan.chooseNodes(parameters, [node for node in nodes if node is not None])

@@ -1,4 +1,4 @@
-"""The panel, assembled: five steps, one message line, everything brought up to date when a choice or a node changes."""
+"""The panel: five steps, message lines, and updates when a choice or a node changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STEP_OF_RUN = {
     **{FIND: messages.REGIONS, FIT: messages.TRANSFORM, REPORT: messages.REPORT},
     **{MODELS: messages.MODELS, CHECK: messages.MODELS, DEMO: messages.IMAGES},
 }
-"""Where the messages of a run stand."""
+"""The step at which the messages of a run are shown."""
 TITLES = {
     **{FIND: _("Find regions"), FIT: _("Fit"), REPORT: _("Save report")},
     **{MODELS: _("Models"), CHECK: _("Check packages"), DEMO: _("Demo pair")},
@@ -97,61 +97,61 @@ class Panel:
 
     @property
     def bound(self) -> bool:
-        """Whether the widgets stand for the parameters of the present scene."""
+        """Whether the widgets are bound to the parameter node of the current scene."""
         return self._bound is not None
 
     def tip(self, button: Any) -> str:
-        """What a button does, as the .ui says, whatever its tooltip says now."""
+        """The description of a button from the .ui, independent of its current tooltip."""
         return self.tips.setdefault(button.objectName, button.toolTip)
 
     def enable(self, button: Any, why: str = "") -> None:
-        """Enable a button, or say in its tooltip why not."""
+        """Enable a button, or disable it with the reason as its tooltip."""
         tip = self.tip(button)
         button.enabled, button.toolTip = not why, why or tip
 
     def lock(self, locked: bool) -> None:
-        """While packages are installed nothing here can be used."""
+        """Disable the panel while packages are installed."""
         for name in ("imagesStep", "wordsStep", "regionsStep", "transformStep", "planStep"):
             getattr(self.ui, name).enabled = not locked
 
     # --- the life of the panel ---
 
     def enter(self) -> None:
-        """The person opened the module."""
+        """The user opened the module."""
         if self.entered:
             return
         self.entered = True
         self.bind()
         self.regions.models.enter()
-        self.viewControls.comesAnew()
+        self.viewControls.redrawAll()
         self.update()
 
     def exit(self) -> None:
-        """The person went to another module: their own views come back, what they watch is let go."""
+        """The user left the module: restore the previous views and stop observing."""
         self.entered = False
         self.viewControls.draw()
-        self.plan.letGo()
-        self.regions.letGo()
-        displayed_transform.letGo(self.logic.parameters, self.views)
+        self.plan.release()
+        self.regions.release()
+        displayed_transform.release(self.logic.parameters, self.views)
         self.unbind()
 
     def bind(self) -> None:
         """Bind the widgets to the parameter node of the present scene."""
         self.unbind()
-        own = self.logic.getParameterNode()
-        self._bound = own
-        self._chooseVolumes(own)
-        self.regions.showKeptWords()
-        self._guiTag = own.connectGui(self.ui)
+        parameters = self.logic.getParameterNode()
+        self._bound = parameters
+        self._chooseVolumes(parameters)
+        self.regions.showStoredLog()
+        self._guiTag = parameters.connectGui(self.ui)
         self.words.bind()
-        self._observer.addObserver(own, vtk.vtkCommand.ModifiedEvent, self._changed)
+        self._observer.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._changed)
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self._observer.addObserver(scene, event, self._sceneChanged)
         self._observer.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._nodeGoes, priority=BEFORE_THE_WIDGETS)
 
     def unbind(self) -> None:
-        """Let the parameter node and the scene go."""
+        """Release the parameter node and the scene."""
         if self._bound is None:
             return
         self._bound.disconnectGui(self._guiTag)
@@ -165,7 +165,7 @@ class Panel:
         self._settled.stop()
 
     def sceneStartsToClose(self) -> None:
-        """Whatever runs is for a scene that goes."""
+        """Cancel the run before the scene is closed."""
         self._sceneGoes = self.busy
         self.logic.runs.cancel()
         self.messages.clearAll()
@@ -178,15 +178,15 @@ class Panel:
         self.views.forget()
 
     def sceneClosed(self) -> None:
-        """A new scene: new choices."""
+        """Bind to the parameter node of the new scene."""
         self.logic.forgetDecisions()
-        self.viewControls.comesAnew()
+        self.viewControls.redrawAll()
         if self.entered:
             self.bind()
             self.update()
 
     def close(self) -> None:
-        """The module goes: let go of everything, end the worker."""
+        """Release everything and end the worker, when the module is unloaded."""
         self.exit()
         for signal, slot in self._connections:
             signal.disconnect(slot)
@@ -199,7 +199,7 @@ class Panel:
     # --- up to date ---
 
     def update(self) -> None:
-        """Bring every step up to date; calls within are one."""
+        """Update every step; nested calls are merged."""
         if self._updating or self.logic.isChanging or self._bound is None or slicer.mrmlScene.IsBatchProcessing():
             return
         self._updating = True
@@ -224,10 +224,10 @@ class Panel:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _nodeGoes(self, _caller: Any, _event: Any, node: Any) -> None:
         """A chosen node is removed: nothing is chosen then, where its selector would take the next one of the list."""
-        own = self.logic.parameters
+        parameters = self.logic.parameters
         for name in CHOSEN:
-            if getattr(own, name) is node:
-                setattr(own, name, None)
+            if getattr(parameters, name) is node:
+                setattr(parameters, name, None)
 
     def _sceneChanged(self, _caller: Any = None, _event: Any = None) -> None:
         """A node came or went: heard when the event loop runs next.
@@ -248,7 +248,7 @@ class Panel:
         self.viewControls.drawNow()
 
     def _forgetBrokenPairs(self) -> None:
-        """Pairs that a damaged scene keeps are said once and let go."""
+        """Report damaged pairs of a scene once, and discard them."""
         for name in ("pairs", "fittedPairs"):
             try:
                 pair_decisions.from_json(getattr(self.logic.parameters, name))
@@ -257,20 +257,20 @@ class Panel:
                 self.say(str(error), ERROR, messages.REGIONS)
 
     def _forgetMessagesOfOtherVolumes(self) -> None:
-        own = self.logic.parameters
-        volumes = tuple(node and node.GetID() for node in (own.fixedVolume, own.movingVolume))
+        parameters = self.logic.parameters
+        volumes = tuple(node and node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume))
         if volumes != self._volumes:
             self._volumes = volumes
             self.messages.clearAll()
 
-    def _chooseVolumes(self, own: Tell2RegParameterNode) -> None:
-        """The first two volumes of the scene, where a person has chosen none."""
-        if own.fixedVolume is not None or own.movingVolume is not None:
+    def _chooseVolumes(self, parameters: Tell2RegParameterNode) -> None:
+        """Choose the first two volumes of the scene if none are chosen."""
+        if parameters.fixedVolume is not None or parameters.movingVolume is not None:
             return
         nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         usable = [node for node in nodes if not node.GetHideFromEditors() and not node.IsA("vtkMRMLLabelMapVolumeNode")]
         if len(usable) == 2:
-            own.fixedVolume, own.movingVolume = usable
+            parameters.fixedVolume, parameters.movingVolume = usable
 
     # --- what is said ---
 
@@ -311,7 +311,7 @@ class Panel:
         self.update()
 
     def _report(self, outcome: Outcome, step: str) -> None:
-        """How a run ended, at its step and in the log."""
+        """Report the outcome of a run at its step and in the log."""
         if outcome.status == "failed":
             self.say(outcome.message, ERROR, step)
             if outcome.detail:
@@ -321,7 +321,7 @@ class Panel:
         else:
             self.messages.succeeded(step)
             if outcome.run == FIT and self.logic.fitSummary:
-                for sentence in fit_words.inWords(self.logic.fitSummary):
+                for sentence in fit_words.fitLines(self.logic.fitSummary):
                     self.log(sentence)
             if outcome.run == REPORT:
                 self.say(_("Report: {path}").format(path=self.logic.report), INFO, step)

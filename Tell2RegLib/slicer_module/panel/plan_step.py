@@ -1,4 +1,4 @@
-"""Step 5 of the panel: carry a plan over, and show how far each target can be trusted."""
+"""Step 5 of the panel: propagate a plan, and show the trust verdict of each target."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks, p
 from Tell2RegLib.slicer_module.logic.module_logic import REPORT, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
 from Tell2RegLib.slicer_module.logic.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
-from Tell2RegLib.slicer_module.logic.plan_record import CarriedPlan
+from Tell2RegLib.slicer_module.logic.plan_record import PropagatedPlan
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
 
-PLACE, ERROR = 2, 9
+POSITION_COLUMN, ERROR_COLUMN = 2, 9
 """Columns: the first of the three coordinates; the target registration error, shown where true places are known."""
 COLORS = {GOOD: (0.75, 0.91, 0.77), CHECK: (1.0, 0.92, 0.68), DO_NOT_TRUST: (0.97, 0.76, 0.74)}
 OUTDATED_COLOR = (0.82, 0.82, 0.82)
 
 
 class PlanStep:
-    """The nodes to carry, the targets, the report."""
+    """The nodes to propagate, the targets, the report."""
 
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
         self._logic: Tell2RegLogic = panel.logic
-        self._plan: CarriedPlan | None = None
+        self._plan: PropagatedPlan | None = None
         self._shown: tuple = ()
         self._filling = False
         self._saves = SaveWatch(self._beforeSaving, panel.update)
@@ -61,20 +61,20 @@ class PlanStep:
             _("Error,\nmm"),
         )
         tables.prepare(ui.targetsTable, headers)
-        ui.targetsTable.setColumnHidden(ERROR, True)
+        ui.targetsTable.setColumnHidden(ERROR_COLUMN, True)
         ui.targetsTable.connect("itemSelectionChanged()", self._selected)
         self.row = RunRow(
             panel.logic.runs, REPORT, ui.reportButton, ui.reportProgress, ui.reportLabel, self._saveReport
         )
 
     def update(self) -> None:
-        """List what can be carried, enable what can be used, show the verdicts of the scene."""
-        own, ui = self._logic.parameters, self._ui
-        ui.directionCombo.setCurrentIndex(ui.directionCombo.findData(own.direction))
-        ui.carryByCombo.setCurrentIndex(ui.carryByCombo.findData(plan.carryByOf(own)))
+        """List the candidates, enable the buttons, show the verdicts stored in the scene."""
+        parameters, ui = self._logic.parameters, self._ui
+        ui.directionCombo.setCurrentIndex(ui.directionCombo.findData(parameters.direction))
+        ui.carryByCombo.setCurrentIndex(ui.carryByCombo.findData(plan.chosenKindOf(parameters)))
         self._note()
         self._list()
-        why = self._logic.whyNotPropagate(plan.chosenNodes(own))
+        why = self._logic.whyNotPropagate(plan.chosenNodes(parameters))
         if self._panel.busy:
             why = _("A run is under way: wait for it, or cancel it first.")
         self._panel.enable(ui.propagateButton, why)
@@ -91,44 +91,46 @@ class PlanStep:
 
     def _display(self) -> None:
         """Originals and copies in the views of their patients, as long as the views are the panel's."""
-        own = self._logic.parameters
+        parameters = self._logic.parameters
         if not self._panel.entered or self._saves.asking or slicer.mrmlScene.IsBatchProcessing():
             return
-        if displayed_transform.hasCopy(own) and not input_checks.whyNotImages(own):
-            plan_display.show(own, self._panel.viewControls.way())
-            self._saves.watch([own.fixedVolume, own.movingVolume])
+        if displayed_transform.hasCopy(parameters) and not input_checks.whyNotImages(parameters):
+            plan_display.show(parameters, self._panel.viewControls.displayMode())
+            self._saves.watch([parameters.fixedVolume, parameters.movingVolume])
         else:
-            self.letGo()
+            self.release()
 
     def _beforeSaving(self) -> None:
-        """What a person's own nodes look like in the panel's views is not saved."""
+        """Restore the display of the user's nodes before the scene is saved."""
         plan_display.restore(slicer.mrmlScene)
-        self._panel.regions.letGo()
+        self._panel.regions.release()
 
     def forget(self) -> None:
-        """The scene goes, with everything that is watched."""
+        """Forget observed nodes, when the scene is closed."""
         self._soon.stop()
         self._saves.stop()
 
-    def letGo(self) -> None:
-        """The person leaves: everything is seen again where it was before."""
+    def release(self) -> None:
+        """Restore the display of all nodes, when the user leaves the module."""
         self.forget()
-        plan_display.letGo(self._logic.parameters)
+        plan_display.release(self._logic.parameters)
 
     def check(self, nodes: Sequence) -> None:
-        """Check these nodes in the list, and no others."""
+        """Check exactly these nodes in the list."""
         plan.chooseNodes(self._logic.parameters, nodes)
         self._panel.update()
 
     def _note(self) -> None:
-        """Beside the choice: the views show another transform than the one that carries the plan."""
-        own = self._logic.parameters
-        carryBy = plan.carryByOf(own)
-        differs = own.shown in self._kinds and own.shown != carryBy and not input_checks.whyNotUse(own)
+        """Show a note if the views display another transform than the one chosen for propagation."""
+        parameters = self._logic.parameters
+        carryBy = plan.chosenKindOf(parameters)
+        differs = (
+            parameters.shown in self._kinds and parameters.shown != carryBy and not input_checks.whyNotUse(parameters)
+        )
         self._ui.carryByNote.setVisible(differs)
         self._ui.carryByNote.text = (
             _("The views show the {shown} transform; the plan is carried by the {carryBy} one.").format(
-                shown=self._kinds[own.shown], carryBy=self._kinds[carryBy]
+                shown=self._kinds[parameters.shown], carryBy=self._kinds[carryBy]
             )
             if differs
             else ""
@@ -140,10 +142,10 @@ class PlanStep:
         chosen = {node.GetID() for node in plan.chosenNodes(self._logic.parameters)}
         known = [(node.GetID(), node.GetName()) for node in nodes]
         widget = self._ui.planList
-        shown = [(widget.item(i).data(qt.Qt.UserRole), widget.item(i).text()) for i in range(widget.count)]
+        listedItems = [(widget.item(i).data(qt.Qt.UserRole), widget.item(i).text()) for i in range(widget.count)]
         self._filling = True
         try:
-            if known != shown:
+            if known != listedItems:
                 widget.clear()
                 for node in nodes:
                     item = qt.QListWidgetItem(node.GetName())
@@ -163,23 +165,25 @@ class PlanStep:
 
     def _showPlan(self) -> None:
         """The verdicts that the scene keeps; filled again only when they or what they depend on have changed."""
-        own = self._logic.parameters
-        carried = plan_record.keptPlan(own)
+        parameters = self._logic.parameters
+        carriedPlan = plan_record.storedPlan(parameters)
         outdated = ""
-        if carried:
-            outdated = plan_record.whyOutdated(own, carried, input_checks.whyNotUse(own) or self._logic.whyOutdated())
-        truth = own.trueTargets and own.trueTargets.GetID()
-        shown = (own.carriedPlan if carried else "", outdated, truth)
-        if shown == self._shown:
+        if carriedPlan:
+            outdated = plan_record.whyOutdated(
+                parameters, carriedPlan, input_checks.whyNotUse(parameters) or self._logic.whyOutdated()
+            )
+        truth = parameters.trueTargets and parameters.trueTargets.GetID()
+        displayed = (parameters.carriedPlan if carriedPlan else "", outdated, truth)
+        if displayed == self._shown:
             return
-        self._shown, self._plan = shown, carried
-        trusts = carried.trusts if carried else ()
-        errors = plan.errorsOf(own, trusts)
+        self._shown, self._plan = displayed, carriedPlan
+        trusts = carriedPlan.trusts if carriedPlan else ()
+        errors = plan.errorsOf(parameters, trusts)
         self._fill(trusts, errors, outdated)
         for widget in (self._ui.targetsTable, self._ui.targetsHeading, self._ui.targetWhy):
             widget.setVisible(bool(trusts))
-        self._ui.targetsHeading.text = self._heading(carried, outdated) if carried else ""
-        self._ui.targetWhy.text = _errorInWords(errors) + _("Select a target to see why it has its verdict.")
+        self._ui.targetsHeading.text = self._heading(carriedPlan, outdated) if carriedPlan else ""
+        self._ui.targetWhy.text = _errorText(errors) + _("Select a target to see why it has its verdict.")
 
     def _fill(self, trusts: Sequence, errors: Sequence, outdated: str) -> None:
         table = self._ui.targetsTable
@@ -189,19 +193,19 @@ class PlanStep:
             verdict = tables.cell(table, line, 1, _(trust.verdict), outdated or " ".join(trust.reasons))
             tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
             for axis, part in enumerate(plan.shownPosition(trust)):
-                tables.figure(table, line, PLACE + axis, part, 1)
+                tables.figure(table, line, POSITION_COLUMN + axis, part, 1)
             measures = ((trust.moved_mm, 1), (trust.nearest_mm, 1), (trust.det_j, 2), (trust.spread_mm, 1))
-            for column, (value, digits) in enumerate(measures, PLACE + 3):
+            for column, (value, digits) in enumerate(measures, POSITION_COLUMN + 3):
                 tables.figure(table, line, column, value, digits)
-            tables.figure(table, line, ERROR, None if errors[line] is None else errors[line][1], 1)
-        table.setColumnHidden(ERROR, not any(errors))
+            tables.figure(table, line, ERROR_COLUMN, None if errors[line] is None else errors[line][1], 1)
+        table.setColumnHidden(ERROR_COLUMN, not any(errors))
         tables.fitHeight(table)
 
-    def _heading(self, carried: CarriedPlan, outdated: str) -> str:
+    def _heading(self, carriedPlan: PropagatedPlan, outdated: str) -> str:
         text = _("Carried {direction} by the {carryBy} transform. R, A, S: where each target was carried to.")
         heading = text.format(
-            direction=self._directions.get(carried.direction, carried.direction),
-            carryBy=self._kinds.get(carried.carriedBy, carried.carriedBy),
+            direction=self._directions.get(carriedPlan.direction, carriedPlan.direction),
+            carryBy=self._kinds.get(carriedPlan.carriedBy, carriedPlan.carriedBy),
         )
         return _("Outdated: {why} {heading}").format(why=outdated, heading=heading) if outdated else heading
 
@@ -210,35 +214,35 @@ class PlanStep:
     def _itemChanged(self, item: Any) -> None:
         if self._filling:
             return
-        own, name = self._logic.parameters, item.data(qt.Qt.UserRole)
-        wanted = item.checkState() == qt.Qt.Checked
-        chosen = {node.GetID() for node in plan.chosenNodes(own)} - {name} | ({name} if wanted else set())
-        self.check([node for node in plan.candidates(own) if node.GetID() in chosen])
+        parameters, name = self._logic.parameters, item.data(qt.Qt.UserRole)
+        isChecked = item.checkState() == qt.Qt.Checked
+        chosen = {node.GetID() for node in plan.chosenNodes(parameters)} - {name} | ({name} if isChecked else set())
+        self.check([node for node in plan.candidates(parameters) if node.GetID() in chosen])
 
     def _choose(self, parameter: str, combo: Any, index: int) -> None:
         setattr(self._logic.parameters, parameter, combo.itemData(index))
         self._panel.update()
 
     def _propagate(self, _checked: bool = False) -> None:
-        own, outdated = self._logic.parameters, self._logic.whyOutdated()
+        parameters, outdated = self._logic.parameters, self._logic.whyOutdated()
         question = _("{why} Carry the plan by this outdated fit all the same?").format(why=outdated)
         if outdated and not slicer.util.confirmYesNoDisplay(question):
             return
         try:
             with slicer.util.WaitCursor():
-                copies, trusts = self._logic.propagate(plan.chosenNodes(own), allowOutdated=bool(outdated))
+                copies, trusts = self._logic.propagate(plan.chosenNodes(parameters), allowOutdated=bool(outdated))
         except Tell2RegError as error:
             self._panel.say(str(error), messages.ERROR, messages.PLAN)
             return
         doubtful = sum(trust.verdict != GOOD for trust in trusts)
-        said = _("Copies made: {count}, by the {carryBy} transform; the originals are unchanged.").format(
-            count=len(copies), carryBy=self._kinds[own.carryBy]
+        message = _("Copies made: {count}, by the {carryBy} transform; the originals are unchanged.").format(
+            count=len(copies), carryBy=self._kinds[parameters.carryBy]
         )
         if doubtful:
-            said += " " + _("{doubtful} of {all} targets need a second look.").format(
+            message += " " + _("{doubtful} of {all} targets need a second look.").format(
                 doubtful=doubtful, all=len(trusts)
             )
-        self._panel.say(said, messages.WARNING if doubtful else messages.INFO, messages.PLAN)
+        self._panel.say(message, messages.WARNING if doubtful else messages.INFO, messages.PLAN)
         self._panel.update()
 
     def _selected(self) -> None:
@@ -249,16 +253,16 @@ class PlanStep:
         self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
         fixed, moving = ends if self._plan.direction == MOVING_TO_FIXED else ends[::-1]
-        self._panel.views.jump(np.asarray(fixed), self._panel.viewControls.whereShown(np.asarray(moving)))
+        self._panel.views.jump(np.asarray(fixed), self._panel.viewControls.displayedPosition(np.asarray(moving)))
 
     def _saveReport(self) -> None:
         parent = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"), "")
         if not parent:
             return
-        own = self._logic.parameters
-        name = f"{own.movingVolume.GetName()} to {own.fixedVolume.GetName()}"
-        onMoving = own.direction == MOVING_TO_FIXED
-        markups = [node for node in plan.chosenNodes(own) if onMoving and node.IsA("vtkMRMLMarkupsNode")]
+        parameters = self._logic.parameters
+        name = f"{parameters.movingVolume.GetName()} to {parameters.fixedVolume.GetName()}"
+        onMoving = parameters.direction == MOVING_TO_FIXED
+        markups = [node for node in plan.chosenNodes(parameters) if onMoving and node.IsA("vtkMRMLMarkupsNode")]
         try:
             self._logic.saveReport(plan.newFolder(parent, name), markups)
         except Tell2RegError as error:
@@ -266,7 +270,7 @@ class PlanStep:
         self._panel.update()
 
 
-def _errorInWords(errors: Sequence) -> str:
+def _errorText(errors: Sequence) -> str:
     known = [error for error in errors if error is not None]
     if not known:
         return ""

@@ -1,4 +1,4 @@
-"""Step 3 of the panel: find regions, look at the pairs, decide."""
+"""Step 3 of the panel: find regions, review the pairs, decide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.registry import runs_models, source_names
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
-from Tell2RegLib.slicer_module.logic.found_summary import FoundSummary
+from Tell2RegLib.slicer_module.logic.found_summary import SearchSummary
 from Tell2RegLib.slicer_module.logic.module_logic import FIND, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, byWords
 from Tell2RegLib.slicer_module.logic.source_display import SourceDisplay
@@ -27,11 +27,11 @@ from Tell2RegLib.space.grid import Floats
 NAME = 1
 """Column of the name, which can be changed."""
 PROMPT = 2
-"""Column of the words."""
+"""Column of the prompt."""
 
 
 class RegionsStep:
-    """Sources, run, table of pairs with keys, pairs by hand, editing."""
+    """Source, run, table of pairs with keyboard shortcuts, manual pairs, editing."""
 
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
@@ -73,7 +73,7 @@ class RegionsStep:
             (ui.editMovingButton, lambda: self._edit("moving")),
         ):
             button.connect("clicked(bool)", self._guarded(slot))
-        self._logic.regionsFound.connect(self._found)
+        self._logic.regionsFound.connect(self._onSearchDone)
 
     def _shortcut(self, key: str, slot: Callable[[], None]) -> None:
         shortcut = qt.QShortcut(qt.QKeySequence(key), self._ui.pairsTable)
@@ -81,7 +81,7 @@ class RegionsStep:
         shortcut.connect("activated()", self._guarded(slot))
 
     def _guarded(self, slot: Callable[[], None]) -> Callable[..., None]:
-        """The slot without arguments, its errors told in one sentence."""
+        """The slot without arguments, with its errors shown as one sentence."""
 
         def run(*_arguments: object) -> None:
             try:
@@ -92,30 +92,30 @@ class RegionsStep:
         return run
 
     def disconnect(self) -> None:
-        """Hear no more of runs and searches."""
+        """Disconnect from runs and searches."""
         self.row.disconnect()
         self.models.disconnect()
-        self._logic.regionsFound.disconnect(self._found)
+        self._logic.regionsFound.disconnect(self._onSearchDone)
 
     # --- what is shown ---
 
-    def showKeptWords(self) -> None:
-        """What was found in a scene that was loaded; the log knows nothing of it yet."""
+    def showStoredLog(self) -> None:
+        """Show the stored messages of a loaded scene in the log."""
         if self._logic.parameters.words and not self._ui.logText.plainText:
             self._ui.logText.setPlainText(self._logic.parameters.words)
 
-    def _found(self, summary: FoundSummary) -> None:
+    def _onSearchDone(self, summary: SearchSummary) -> None:
         self._panel.log(self._logic.parameters.words)
         level = messages.WARNING if summary.partnerless else messages.INFO
         self._panel.messages.say(summary.sentence, level, messages.REGIONS)
 
     def update(self) -> None:
         """Enable what can be used, fill the table."""
-        own, ui, logic = self._logic.parameters, self._ui, self._logic
-        words, models = byWords(own), byWords(own) and runs_models(own.source)
-        if ui.sourceCombo.findData(own.source) < 0:  # a plug-in that is gone, or came since
-            self._fillSources(own.source)
-        ui.sourceCombo.setCurrentIndex(ui.sourceCombo.findData(own.source))
+        parameters, ui, logic = self._logic.parameters, self._ui, self._logic
+        words, models = byWords(parameters), byWords(parameters) and runs_models(parameters.source)
+        if ui.sourceCombo.findData(parameters.source) < 0:  # a plug-in that is gone, or came since
+            self._fillSources(parameters.source)
+        ui.sourceCombo.setCurrentIndex(ui.sourceCombo.findData(parameters.source))
         for name in ("fixedSegmentation", "movingSegmentation"):
             getattr(ui, name).setVisible(not words)
             getattr(ui, f"{name}Label").setVisible(not words)
@@ -131,14 +131,14 @@ class RegionsStep:
         self.models.update()
         self._fill()
         self._updateButtons()
-        if self._panel.entered and own.movingShown is not None and not input_checks.whyNotImages(own):
-            self._sources.show(own)
+        if self._panel.entered and parameters.movingShown is not None and not input_checks.whyNotImages(parameters):
+            self._sources.show(parameters)
         else:
-            self._sources.letGo()
+            self._sources.release()
 
-    def letGo(self) -> None:
-        """The person leaves: the own segmentations are shown as they were."""
-        self._sources.letGo()
+    def release(self) -> None:
+        """Restore the display of the user's segmentations, when the user leaves the module."""
+        self._sources.release()
 
     def _fillSources(self, chosen: str = FindOptions.source) -> None:
         """The sources of the library, those of plug-ins by their names, and the segmentations of the scene."""
@@ -150,8 +150,8 @@ class RegionsStep:
             )
         combo.addItem(_("existing segmentations"), SEGMENTATIONS)
 
-    def _findText(self, words: bool) -> str:
-        return _("Find regions") if words else _("Pair segments")
+    def _findText(self, byWords: bool) -> str:
+        return _("Find regions") if byWords else _("Pair segments")
 
     def _fill(self) -> None:
         table, rows = self._ui.pairsTable, self._logic.rows
@@ -196,10 +196,10 @@ class RegionsStep:
             enable(button, nothing)
         enable(ui.undoButton, foreign or ("" if logic.canUndo else _("There is no decision to take back")))
         enable(ui.redoButton, foreign or ("" if logic.canRedo else _("There is no decision to do again")))
-        found = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
+        hasRegions = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
         running = _("A run is under way") if self._panel.busy else ""
         for button in (ui.pairButton, ui.editFixedButton, ui.editMovingButton):
-            enable(button, foreign or (running if found else _("Find regions first")))
+            enable(button, foreign or (running if hasRegions else _("Find regions first")))
         self._fillSegments(ui.fixedSegmentCombo, None if foreign else logic.parameters.fixedRegions)
         self._fillSegments(ui.movingSegmentCombo, None if foreign else logic.parameters.movingRegions)
 
@@ -236,9 +236,9 @@ class RegionsStep:
         self._panel.update()
 
     def _sourceChosen(self, index: int) -> None:
-        own = self._logic.parameters
-        own.source = self._ui.sourceCombo.itemData(index)
-        own.smoothness = default_smoothness(byWords(own))
+        parameters = self._logic.parameters
+        parameters.source = self._ui.sourceCombo.itemData(index)
+        parameters.smoothness = default_smoothness(byWords(parameters))
 
     def _selected(self) -> None:
         if self._filling:
@@ -248,13 +248,13 @@ class RegionsStep:
             displayed_transform.revealRegions(
                 self._logic.parameters, pair_decisions.row_of(self._logic.rows, chosen[0])
             )
-            self._panel.views.jump(*self._placesShown(chosen[0]))
+            self._panel.views.jump(*self._displayedPositions(chosen[0]))
         self._panel.viewControls.paint()
         self._updateButtons()
 
-    def _placesShown(self, number: int) -> tuple[Floats | None, Floats | None]:
-        fixed, moving = self._logic.placesOf(number)
-        return fixed, self._panel.viewControls.whereShown(moving)
+    def _displayedPositions(self, number: int) -> tuple[Floats | None, Floats | None]:
+        fixed, moving = self._logic.positionsOf(number)
+        return fixed, self._panel.viewControls.displayedPosition(moving)
 
     def _toggle(self) -> None:
         chosen = [row for row in self._logic.rows if row.number in self.selected()]
@@ -298,20 +298,20 @@ class RegionsStep:
 
     def _edit(self, side: str) -> None:
         """Slicer's Segment Editor on one side, the moving one where it lies."""
-        own = self._logic.parameters
-        own.shown = "none"
-        segmentation = own.fixedRegions if side == "fixed" else own.movingRegions
-        volume = own.fixedVolume if side == "fixed" else own.movingVolume
+        parameters = self._logic.parameters
+        parameters.shown = "none"
+        segmentation = parameters.fixedRegions if side == "fixed" else parameters.movingRegions
+        volume = parameters.fixedVolume if side == "fixed" else parameters.movingVolume
         self._panel.views.restore()
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentation)
         editor.setSourceVolumeNode(volume)
         slicer.util.setSliceViewerLayers(background=volume, fit=True)
-        displayed_transform.showForEditing(own, side)
+        displayed_transform.showForEditing(parameters, side)
         rows = {getattr(row, side): row.number for row in self._logic.rows}
         chosen = self.selected()
         for segment, number in rows.items():
             if number in chosen[:1]:
                 editor.setCurrentSegmentID(segment)
-                self._panel.views.jumpEverywhere(self._logic.placesOf(number)[("fixed", "moving").index(side)])
+                self._panel.views.jumpEverywhere(self._logic.positionsOf(number)[("fixed", "moving").index(side)])

@@ -33,7 +33,7 @@ class RunRow:
         runs.ended.connect(self._ended)
 
     def disconnect(self) -> None:
-        """Hear no more of the runs."""
+        """Disconnect from the runs."""
         self._runs.started.disconnect(self._started)
         self._runs.progressed.disconnect(self._progressed)
         self._runs.ended.disconnect(self._ended)
@@ -45,11 +45,11 @@ class RunRow:
             reason: why it cannot be used now; empty when it can.
             tip: what it does.
         """
-        mine = self._runs.current == self._run
-        if self._runs.busy and not mine:
+        isRunning = self._runs.current == self._run
+        if self._runs.busy and not isRunning:
             reason = _("A run is under way: wait for it, or cancel it first.")
-        self._button.enabled = not self._cancelling if mine else not reason
-        self._button.toolTip = _("Stop the run") if mine else reason or tip
+        self._button.enabled = not self._cancelling if isRunning else not reason
+        self._button.toolTip = _("Stop the run") if isRunning else reason or tip
 
     def _pressed(self, _checked: bool = False) -> None:
         if self._runs.current == self._run:
@@ -74,8 +74,8 @@ class RunRow:
             return
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
-        left = "" if secondsLeft is None else _(", {time} left").format(time=spoken(secondsLeft))
-        self._label.text = _(stage_label(stage)) + left
+        timeLeft = "" if secondsLeft is None else _(", {time} left").format(time=readableTime(secondsLeft))
+        self._label.text = _(stage_label(stage)) + timeLeft
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.run != self._run:
@@ -86,8 +86,8 @@ class RunRow:
             widget.setVisible(False)
 
 
-def spoken(seconds: float) -> str:
-    """A time that a person reads at a glance.
+def readableTime(seconds: float) -> str:
+    """A duration as short text.
 
     >>> spoken(3.2), spoken(75)
     ('4 s', '1 min 15 s')

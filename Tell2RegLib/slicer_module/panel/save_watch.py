@@ -1,4 +1,4 @@
-"""Notices that the scene is about to be saved, so that what is only for the views is undone before.
+"""Detects that the scene is about to be saved, so that temporary display changes can be undone before.
 
 Slicer has no event before it writes a scene. But first it gives every storage node a new file name, and a person who
 saves has the dialog open.
@@ -50,7 +50,7 @@ class SaveWatch:
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focusSlot)
 
     def stop(self) -> None:
-        """Listen to nothing."""
+        """Stop observing."""
         if not self._observed:
             return
         for node, tag in self._observed:

@@ -1,4 +1,4 @@
-"""Tables of the panel: filled cell by cell, with numbers that sort and read well."""
+"""Helpers for the panel's tables: cells, numbers that sort correctly, sizes, colours."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import qt
 from Tell2RegLib.slicer_module.panel.columns import shared_width
 
 ROW_MARGIN = 8
-"""What a row is higher than its text, in pixels, about."""
+"""Approximate margin of a row around its text, in pixels."""
 GREY = (140, 140, 140)
-"""Text that can be read on a light and on a dark ground, and looks switched off on both."""
+"""Colour of text that looks disabled and is readable on a light and on a dark background."""
 INK, PAPER = (20, 20, 20), (245, 245, 245)
 """Text on a light and on a dark cell."""
 CELL_PADDING, HEADER_PADDING = 14, 16
-"""What a column is wider than its text, in pixels, in every style of Slicer."""
+"""Margin of a column around its text, in pixels, sufficient in all styles of Slicer."""
 SWATCH = 22
-"""And than a square of colour before it."""
-STRETCHED, LEAST, MOST = "tell2regStretched", "tell2regLeast", "tell2regMost"
+"""Width of a colour square before the text, in pixels."""
+STRETCHED, MIN_ROWS, MAX_ROWS = "tell2regStretched", "tell2regLeast", "tell2regMost"
 """Properties of a table: the columns that take what is left, the rows that it is high for at least and at most."""
 
 
@@ -56,43 +56,43 @@ def figure(table: Any, row: int, column: int, value: float | None, digits: int =
     cell(table, row, column, number(value, digits)).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
 
 
-def fitHeight(table: Any, least: int = 3, most: int = 12) -> None:
-    """Make a table as high as its rows, from `least` to `most` of them; beyond that it scrolls."""
-    table.setProperty(LEAST, least)
-    table.setProperty(MOST, most)
+def fitHeight(table: Any, minRows: int = 3, maxRows: int = 12) -> None:
+    """Make a table as high as its rows, from `minRows` to `maxRows` of them; beyond that it scrolls."""
+    table.setProperty(MIN_ROWS, minRows)
+    table.setProperty(MAX_ROWS, maxRows)
     arrange(table)
 
 
 def arrange(table: Any) -> None:
     """Columns as wide as their contents where there is room, rows as high as their wrapped words, no row cut off."""
-    most = table.property(MOST)
-    if most is None:
+    maxRows = table.property(MAX_ROWS)
+    if maxRows is None:
         return  # nothing was put into it yet
-    scrolls = table.rowCount > most
+    scrolls = table.rowCount > maxRows
     bar = table.verticalScrollBar().sizeHint.width() if scrolls else 0
     table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn if scrolls else qt.Qt.ScrollBarAlwaysOff)
     fits = _widen(table, table.width - 2 * table.frameWidth - bar)
     table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff if fits else qt.Qt.ScrollBarAlwaysOn)
     for line in range(table.rowCount):
         table.setRowHeight(line, _rowHeight(table, line))
-    rows = sum(table.rowHeight(line) for line in range(min(table.rowCount, most)))
-    one = table.fontMetrics().height() + ROW_MARGIN
+    rows = sum(table.rowHeight(line) for line in range(min(table.rowCount, maxRows)))
+    rowHeight = table.fontMetrics().height() + ROW_MARGIN
     header = _headerHeight(table)
     table.horizontalHeader().setFixedHeight(header)
-    height = max(rows, table.property(LEAST) * one) + header + 2 * table.frameWidth
+    height = max(rows, table.property(MIN_ROWS) * rowHeight) + header + 2 * table.frameWidth
     table.setFixedHeight(height + (0 if fits else table.horizontalScrollBar().sizeHint.height()))
 
 
 def _widen(table: Any, width: int) -> bool:
     """Give the columns this width; False when even the narrowest are wider together."""
-    shown = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
-    least = [_columnWidth(table, column, str.split) for column in shown]
-    full = [_columnWidth(table, column, str.splitlines) for column in shown]
+    visibleColumns = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
+    minWidths = [_columnWidth(table, column, str.split) for column in visibleColumns]
+    full = [_columnWidth(table, column, str.splitlines) for column in visibleColumns]
     stretched = table.property(STRETCHED).split(",")
-    widths = shared_width(width, least, full, [str(column) in stretched for column in shown])
-    for column, pixels in zip(shown, widths, strict=True):
+    widths = shared_width(width, minWidths, full, [str(column) in stretched for column in visibleColumns])
+    for column, pixels in zip(visibleColumns, widths, strict=True):
         table.setColumnWidth(column, pixels)
-    return sum(least) <= width
+    return sum(minWidths) <= width
 
 
 def _columnWidth(table: Any, column: int, parts: Callable[[str], list[str]]) -> int:
@@ -150,7 +150,7 @@ def _pixels(metrics: Any, text: str) -> int:
 
 
 def color(item: Any, rgb: Sequence[float]) -> None:
-    """Paint a cell, and write on it so that it can be read in a light and in a dark theme."""
+    """Colour a cell, with text that is readable in a light and in a dark theme."""
     item.setBackground(qt.QBrush(_color(rgb)))
     red, green, blue = rgb
     isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
@@ -158,7 +158,7 @@ def color(item: Any, rgb: Sequence[float]) -> None:
 
 
 def grey(table: Any, row: int, tip: str = "") -> None:
-    """Show a row as one that counts no longer, and say why in its tooltips."""
+    """Show a row as inactive, with the reason as its tooltip."""
     for column in range(table.columnCount):
         item = table.item(row, column)
         item.setForeground(qt.QBrush(qt.QColor(*GREY)))

@@ -1,4 +1,4 @@
-"""A text box bound to a parameter by hand: Slicer's own connector writes the whole text back after every key."""
+"""A text box bound to a parameter without Slicer's connector, which rewrites the whole text after every key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import qt
 
 
 class TextBox:
-    """Hands on what is typed; writes only what differs, and never where a person is typing.
+    """Forwards typed text; updates the box only if the text differs, and never while the user is typing.
 
     Args:
         box: a QTextEdit.
@@ -22,18 +22,18 @@ class TextBox:
         box.connect("textChanged()", self._typed)
 
     def follow(self, text: str) -> None:
-        """Show a text, unless a person is typing here."""
+        """Show a text, unless the user is typing."""
         if not self._box.hasFocus():
             self.replace(text)
 
     def replace(self, text: str) -> None:
-        """Show a text that a person asked for; it can be undone."""
+        """Show a text on the user's request; can be undone."""
         text = text.replace("\r\n", "\n")
         if text != self._box.plainText:
             self._write(lambda: self._replaceAll(text))
 
     def reset(self, text: str) -> None:
-        """Show the text of another scene: what was typed before cannot be undone into it."""
+        """Show the text of another scene, and clear the undo history."""
         text = text.replace("\r\n", "\n")
         if text != self._box.plainText:
             self._write(lambda: self._box.setPlainText(text))

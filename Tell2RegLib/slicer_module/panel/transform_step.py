@@ -23,7 +23,7 @@ MEASURES = (
 
 
 class TransformStep:
-    """The fit and what it did to the pairs."""
+    """The fit and its effect on the pairs."""
 
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
@@ -37,19 +37,19 @@ class TransformStep:
         )
 
     def disconnect(self) -> None:
-        """Let go of the run."""
+        """Disconnect from the run."""
         self.row.disconnect()
 
     # --- what is shown ---
 
     def update(self) -> None:
-        """Enable what can be used, tell what the fit did."""
-        own, ui, logic = self._logic.parameters, self._ui, self._logic
+        """Enable the buttons, show the results of the fit."""
+        parameters, ui, logic = self._logic.parameters, self._ui, self._logic
         missing = self._panel.regions.models.missingPackages
         self.row.update(logic.whyNotFit() or missing, _("Fit a smooth, fold-free transform to the accepted pairs"))
-        why = input_checks.whyNotUse(own)
-        gone = "" if own.pairsTable is not None else _("What it shows was deleted: fit again")
-        self._panel.enable(ui.plotButton, why or gone)
+        why = input_checks.whyNotUse(parameters)
+        missingText = "" if parameters.pairsTable is not None else _("What it shows was deleted: fit again")
+        self._panel.enable(ui.plotButton, why or missingText)
         self._summarize(why)
 
     def _summarize(self, why: str) -> None:
@@ -60,8 +60,8 @@ class TransformStep:
         if not known:
             return
         outdated = self._logic.whyOutdated()
-        limits = "\n".join(fit_words.limitsInWords(summary))
-        ui.fitSummary.text = fit_words.summaryInWords(summary, outdated)
+        limits = "\n".join(fit_words.limitTexts(summary))
+        ui.fitSummary.text = fit_words.summaryText(summary, outdated)
         ui.fitLimits.text, ui.fitLimits.styleSheet = limits, messages.STYLES[messages.WARNING]
         ui.fitLimits.setVisible(bool(limits))
         self._fillTable(outdated)

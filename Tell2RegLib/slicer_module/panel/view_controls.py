@@ -20,7 +20,7 @@ FLICKER_MS = 500
 
 
 class ViewControls:
-    """The buttons for what the views show, and the views kept as the buttons say."""
+    """The buttons of the display modes, and the views that follow them."""
 
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
@@ -54,7 +54,7 @@ class ViewControls:
         return timer
 
     def disconnect(self) -> None:
-        """Let go of the timers."""
+        """Stop the timers."""
         self._flicker.stop()
         self._soon.stop()
 
@@ -62,25 +62,25 @@ class ViewControls:
 
     def update(self) -> None:
         """Enable what can be used; show the chosen transform in the chosen way."""
-        own, ui = self._logic.parameters, self._ui
-        why, images = input_checks.whyNotUse(own), input_checks.whyNotImages(own)
+        parameters, ui = self._logic.parameters, self._ui
+        why, images = input_checks.whyNotUse(parameters), input_checks.whyNotImages(parameters)
         enable = self._panel.enable
         for kind, button in self._shownButtons.items():
             enable(button, images if kind == "none" else why)
-            button.checked = own.shown == kind
+            button.checked = parameters.shown == kind
         for view, button in self._viewButtons.items():
             enable(button, images)
-            button.checked = own.view == view
-        gone = "" if own.jacobianMap is not None else _("What it shows was deleted: fit again")
-        enable(ui.jacobianButton, why or gone)
-        regions = own.fixedRegions is not None and own.movingRegions is not None
-        foreign = input_checks.whyForeign(own)
+            button.checked = parameters.view == view
+        missingText = "" if parameters.jacobianMap is not None else _("What it shows was deleted: fit again")
+        enable(ui.jacobianButton, why or missingText)
+        regions = parameters.fixedRegions is not None and parameters.movingRegions is not None
+        foreign = input_checks.whyForeign(parameters)
         enable(ui.show3DButton, images or foreign or ("" if regions else _("Find regions first")))
         for button in (ui.jacobianButton, ui.show3DButton):
             if not button.enabled:
                 button.checked = False
         for widget in (ui.fadeSlider, ui.fadeSliderLabel):
-            widget.setVisible(own.view == "fade")
+            widget.setVisible(parameters.view == "fade")
         self.draw()
 
     def draw(self) -> None:
@@ -88,14 +88,14 @@ class ViewControls:
 
         What needs a new node in the scene waits for the event loop: nodes may just be coming or going.
         """
-        own = self._logic.parameters
+        parameters = self._logic.parameters
         if not self._panel.entered:
             if self._flicker.active:
                 self._panel.views.fade(0.5)  # both images stay, with the regions of both
             self._stop()
             return
-        displayed_transform.hideForeignRegions(own)
-        if input_checks.whyNotImages(own):
+        displayed_transform.hideForeignRegions(parameters)
+        if input_checks.whyNotImages(parameters):
             self._stop()
             return
         if self._needsNodes():
@@ -104,8 +104,10 @@ class ViewControls:
             self.drawNow()
 
     def _needsNodes(self) -> bool:
-        own = self._logic.parameters
-        return not displayed_transform.hasCopy(own) or (self.way() == "checkerboard" and own.checkerboard is None)
+        parameters = self._logic.parameters
+        return not displayed_transform.hasCopy(parameters) or (
+            self.displayMode() == "checkerboard" and parameters.checkerboard is None
+        )
 
     def _stop(self) -> None:
         self._flicker.stop()
@@ -114,8 +116,8 @@ class ViewControls:
 
     def drawNow(self) -> None:
         """Bring the views to what was chosen, new nodes included."""
-        own = self._logic.parameters
-        if self._drawing or not self._panel.entered or input_checks.whyNotImages(own):
+        parameters = self._logic.parameters
+        if self._drawing or not self._panel.entered or input_checks.whyNotImages(parameters):
             return
         if slicer.mrmlScene.IsBatchProcessing():  # its end is heard
             return
@@ -126,27 +128,27 @@ class ViewControls:
             self._drawing = False
 
     def _draw(self) -> None:
-        own, way = self._logic.parameters, self.way()
-        nodes = (own.fixedVolume, own.movingVolume, own.initialTransform)
-        results = (own.fixedRegions, own.movingRegions, own.deformableTransform)
-        drawn = (own.shown, way, *map(_id, (*nodes, *results)))
-        if drawn != self._drawn or not displayed_transform.hasCopy(own):
+        parameters, displayMode = self._logic.parameters, self.displayMode()
+        nodes = (parameters.fixedVolume, parameters.movingVolume, parameters.initialTransform)
+        results = (parameters.fixedRegions, parameters.movingRegions, parameters.deformableTransform)
+        drawn = (parameters.shown, displayMode, *map(_id, (*nodes, *results)))
+        if drawn != self._drawn or not displayed_transform.hasCopy(parameters):
             self._drawn = drawn
             try:
-                displayed_transform.show(own, self._panel.views, way, self._ui.fadeSlider.value)
+                displayed_transform.show(parameters, self._panel.views, displayMode, self._ui.fadeSlider.value)
                 self._panel.plan.displaySoon()
             except Tell2RegError as error:
                 self._panel.say(str(error), messages.ERROR, messages.TRANSFORM)
         if self._hidden:
             self._hidden = False
-            displayed_transform.revealRegions(own)
+            displayed_transform.revealRegions(parameters)
         self.paint()
-        if way == "flicker":
+        if displayMode == "flicker":
             self._flicker.start()
         else:
             self._flicker.stop()
 
-    def way(self) -> str:
+    def displayMode(self) -> str:
         """How the volumes are shown: one of parameters.VIEWS, showing.JACOBIAN or showing.IN_SPACE."""
         if self._ui.jacobianButton.checked:
             return displayed_transform.JACOBIAN
@@ -157,17 +159,17 @@ class ViewControls:
         displayed_transform.paintRegions(self._logic.parameters, self._logic.rows, self._panel.regions.selected())
 
     def redrawLater(self) -> None:
-        """What is shown has changed: draw all again next time."""
+        """Redraw everything at the next update."""
         self._drawn = ()
 
-    def comesAnew(self) -> None:
-        """Another scene, or the person is back: draw all again, hidden segments too."""
+    def redrawAll(self) -> None:
+        """Redraw everything, hidden segments included, after a change of scene or on return to the module."""
         self._drawn, self._hidden = (), True
 
-    def whereShown(self, movingLps: Floats | None) -> Floats | None:
-        """Where a place of the moving volume (as it lies) is shown now, LPS mm."""
+    def displayedPosition(self, movingLps: Floats | None) -> Floats | None:
+        """The displayed position, LPS mm, of a position of the unregistered moving volume."""
         try:
-            return displayed_transform.whereShown(self._logic.parameters, movingLps)
+            return displayed_transform.displayedPosition(self._logic.parameters, movingLps)
         except Tell2RegError:  # a transform that was changed by hand: the place as it lies is better than none
             return movingLps
 

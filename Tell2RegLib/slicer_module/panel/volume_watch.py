@@ -21,15 +21,15 @@ class VolumeWatch:
         self.nodes: tuple[Any, ...] = ()
 
     def follow(self, nodes: Sequence[Any]) -> None:
-        """Observe these nodes and no others; None stands for no node."""
-        wanted = tuple(dict.fromkeys(node for node in nodes if node is not None))
-        if wanted == self.nodes:
+        """Observe exactly these nodes; None is ignored."""
+        watchedNodes = tuple(dict.fromkeys(node for node in nodes if node is not None))
+        if watchedNodes == self.nodes:
             return
         event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
         for node in self.nodes:
-            if node not in wanted:
+            if node not in watchedNodes:
                 self._observer.removeObserver(node, event, self._moved)
-        for node in wanted:
+        for node in watchedNodes:
             if node not in self.nodes:
                 self._observer.addObserver(node, event, self._moved)
-        self.nodes = wanted
+        self.nodes = watchedNodes

@@ -1,4 +1,4 @@
-"""What Slicer calls: set up, enter, exit, scene closed, reload; everything else is in the panel."""
+"""The entry points called by Slicer: set up, enter, exit, scene closed, reload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 2 of the panel: which words."""
+"""Step 2 of the panel: the prompts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from slicer.i18n import tr as _
 from Tell2RegLib.slicer_module.logic.presets import presets
 from Tell2RegLib.slicer_module.panel.text_box import TextBox
 
-OWN = ""
-"""The preset's name when a person typed other words."""
+NO_PRESET = ""
+"""Name of no preset, when the user typed other prompts."""
 
 
 class WordsStep:
@@ -19,31 +19,31 @@ class WordsStep:
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
         combo = self._ui.presetCombo
-        combo.addItem(_("my own words"), OWN)
+        combo.addItem(_("my own words"), NO_PRESET)
         for preset in presets():
             combo.addItem(preset.name, preset.name)
         combo.connect("activated(int)", self._chosen)
         self._box = TextBox(self._ui.prompts, self._typed)
 
     def bind(self) -> None:
-        """Show the words of the present scene."""
+        """Show the prompts of the current scene."""
         self._box.reset(self._panel.logic.parameters.prompts)
 
     def choose(self, name: str) -> None:
         """Fill in a preset by its name."""
-        own = self._panel.logic.parameters
+        parameters = self._panel.logic.parameters
         for preset in presets():
             if preset.name == name:
-                own.prompts, own.smoothness = "\n".join(preset.words), preset.smoothness
-                own.preset = name
-                self._box.replace(own.prompts)
+                parameters.prompts, parameters.smoothness = "\n".join(preset.words), preset.smoothness
+                parameters.preset = name
+                self._box.replace(parameters.prompts)
 
     def update(self) -> None:
-        """Show which preset the words are, if they are one."""
-        own = self._panel.logic.parameters
-        self._box.follow(own.prompts)
+        """Show the preset that matches the prompts, if any."""
+        parameters = self._panel.logic.parameters
+        self._box.follow(parameters.prompts)
         known = {preset.name: "\n".join(preset.words) for preset in presets()}
-        name = own.preset if known.get(own.preset) == own.prompts.strip() else OWN
+        name = parameters.preset if known.get(parameters.preset) == parameters.prompts.strip() else NO_PRESET
         index = self._ui.presetCombo.findData(name)
         if index != self._ui.presetCombo.currentIndex:
             self._ui.presetCombo.setCurrentIndex(index)

@@ -1,1 +1,1 @@
-"""The worker process as seen from Slicer: one run at a time, its progress, its end."""
+"""The worker process from the host's side: one run at a time, progress, outcome."""

@@ -1,4 +1,4 @@
-"""What the module needs of the running application: its Python for the worker, a timer, its events, its end."""
+"""Services of the running application: Python for the worker, a timer, events, shutdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def makeRuns() -> Runs:
 
 
 def makeClient() -> WorkerClient:
-    """A client with a worker of its own, which starts when it is first asked."""
+    """A client with a separate worker, which starts at the first request."""
     return WorkerClient(workerCommand())
 
 

@@ -1,4 +1,4 @@
-"""What a run was started with, and whether that is still there when it ends."""
+"""The inputs of a run, and a check at its end that they still exist."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from Tell2RegLib.slicer_module.scene.volumes import grid_of_node
 
 
 class RunInputs:
-    """The two volumes of a run and where they lay when it started."""
+    """The two volumes of a run and their positions at its start."""
 
     def __init__(self, parameters: Any) -> None:
         self.fixed, self.moving = parameters.fixedVolume, parameters.movingVolume
         self._scene = slicer.mrmlScene
         self._grids = {"fixed": grid_of_node(self.fixed), "moving": grid_of_node(self.moving)}
 
-    def raiseIfGone(self, parameters: Any) -> None:
+    def raiseIfChanged(self, parameters: Any) -> None:
         """Raises InputError when one of them was removed or moved, or another was chosen since."""
         for side, node in (("fixed", self.fixed), ("moving", self.moving)):
             if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:

@@ -1,4 +1,4 @@
-"""One run of the worker at a time, as the panel and scripts see it: progress, end, cancel, waiting."""
+"""Runs requests in the worker, one at a time, for panel and scripts: progress, outcome, cancel, wait."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from Tell2RegLib.slicer_module.run.signal import Signal
 
 NOTHING_CHANGED = "Cancelled; the scene is as it was."
 POLL_MS = 50
-"""How often the worker is asked for news: often enough for a smooth bar."""
+"""Interval of polling the worker; short enough for a smooth progress bar."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a run.
 
     Args:
         run: what it was, "find" for example.
@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Runs:
-    """Starts requests in the worker and tells how they go.
+    """Starts requests in the worker and emits their progress and outcome.
 
     Signals: `started(run)`, `progressed(run, stage, done, total, secondsLeft)`, `logged(text)`, `ended(Outcome)`,
     `closed()`.
@@ -73,7 +73,7 @@ class Runs:
 
     @property
     def busy(self) -> bool:
-        """Whether a run is under way that a person waits for."""
+        """Whether a run started by the user is under way."""
         return bool(self.current)
 
     def start(self, run: str, request: Any, onDone: Callable[[Any], None], wait: bool = False) -> None:
@@ -101,7 +101,7 @@ class Runs:
             self.wait()
 
     def lookUp(self, request: Any, onDone: Callable[[Any], None]) -> None:
-        """Ask something in the background; nothing is asked while a run is under way, and nobody is told of errors."""
+        """Run a request in the background, unless a run is under way; errors are ignored."""
         if self.busy or self._lookingUp:
             return
         self._lookingUp = True
@@ -120,9 +120,9 @@ class Runs:
         else:
             self._watch()
 
-    def _lookedUp(self, tell: Callable[[], None]) -> None:
+    def _lookedUp(self, notify: Callable[[], None]) -> None:
         self._lookingUp = False
-        tell()
+        notify()
         following, self._next = self._next, None
         if following is not None and self.busy:
             following()
@@ -163,7 +163,7 @@ class Runs:
         return self.outcome
 
     def poll(self) -> None:
-        """Hear what the worker said; called by the timer."""
+        """Process the worker's events; called by the timer."""
         self.client.poll()
 
     def cancel(self) -> None:
@@ -175,7 +175,7 @@ class Runs:
             self.client.cancel()
 
     def renew(self, client: Any) -> None:
-        """Go on with another client: the old worker ends, a new one sees what was installed since."""
+        """Replace the client: the old worker ends, and a new one sees newly installed packages."""
         self._stop()
         self.client = client
 

@@ -13,16 +13,16 @@ class Signal:
         self._slots: list[Callable[..., Any]] = []
 
     def connect(self, slot: Callable[..., Any]) -> None:
-        """Call it from now on; once, however often it is connected."""
+        """Connect a function; it is called once, however often it is connected."""
         if slot not in self._slots:
             self._slots.append(slot)
 
     def disconnect(self, slot: Callable[..., Any]) -> None:
-        """Call it no more."""
+        """Disconnect a function."""
         if slot in self._slots:
             self._slots.remove(slot)
 
     def emit(self, *values: Any) -> None:
-        """Call them all."""
+        """Call all connected functions."""
         for slot in tuple(self._slots):
             slot(*values)

@@ -1,4 +1,4 @@
-"""The worker as its host sees it: requests go in, callbacks come out of `poll`, and nothing of it can block or fall.
+"""The host's client of the worker: submits requests, calls listeners from `poll`; never blocks or crashes the host.
 
 Pure Python: a timer in Slicer or a loop in a test calls `poll`. docs/worker-protocol.md says what is spoken.
 """
@@ -21,7 +21,7 @@ from Tell2RegLib.slicer_module.run.worker_process import WorkerProcess
 from Tell2RegLib.worker import exchange, protocol
 
 PATIENCE_S = 1.0
-"""A worker that is asked to stop is killed after that, so that Cancel never takes longer."""
+"""Time after which a worker that does not stop on request is killed, so that Cancel never takes longer."""
 POLL_S = 0.01
 """Pause between two polls in `wait`."""
 DIED = "WorkerDied"
@@ -30,7 +30,7 @@ DIED = "WorkerDied"
 
 @dataclass(frozen=True)
 class Listeners:
-    """Whom to tell of a run; see `WorkerClient.submit`."""
+    """Callbacks of a run; see `WorkerClient.submit`."""
 
     on_progress: Callable[[str, int, int, float | None], None]
     on_log: Callable[[str], None]
@@ -46,13 +46,13 @@ class _Run:
     id: str
     reply: type
     folder: Path
-    tell: Listeners
+    listeners: Listeners
     cancel_until: float | None = None
     """When a run that was asked to stop is ended by force; None while nobody asked."""
 
 
 class WorkerClient:
-    """Starts the worker when it is needed, and keeps it between runs.
+    """Starts the worker on demand, and keeps it between runs.
 
     Args:
         command: program and arguments; this Python's own when None. In Slicer: the launcher PythonSlicer.
@@ -117,7 +117,7 @@ class WorkerClient:
         on_error: Callable[[str, str, str], None] = lambda kind, message, detail: None,
         on_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hand a request to the worker, which is started where needed.
+        """Send a request to the worker, which is started if needed.
 
         Args:
             request: one of `worker.requests`.
@@ -146,7 +146,7 @@ class WorkerClient:
             self._process.send({"id": self._run.id, "task": request.task, "folder": str(folder)})
 
     def cancel(self) -> None:
-        """Ask the run, if there is one, to stop; if it does not within the patience, `poll` kills the process."""
+        """Ask the current run to stop; if it does not stop within `patience_s`, `poll` kills the process."""
         run = self._run
         if run is None or run.cancel_until is not None:
             return
@@ -155,18 +155,18 @@ class WorkerClient:
             self._process.send({"task": protocol.CANCEL, "id": run.id})
 
     def poll(self) -> None:
-        """Tell the listeners what has come; never waits, but for the end of a process that is killed."""
+        """Call the listeners for new events; waits only for the end of a killed process."""
         self._hear()
         if self._failure is not None and self._run is not None:
             failure, self._failure = self._failure, None
-            self._end_run(lambda tell: tell.on_error(DIED, *failure))
+            self._end_run(lambda listeners: listeners.on_error(DIED, *failure))
         process = self._process
         if process is not None and process.exit_code is not None:
             self._died(process)
         run = self._run
         if run is not None and run.cancel_until is not None and time.monotonic() >= run.cancel_until:
             self._stop_process()
-            self._end_run(lambda tell: tell.on_cancelled())
+            self._end_run(lambda listeners: listeners.on_cancelled())
 
     def wait(self, timeout_s: float, pump: Callable[[], None] | None = None) -> bool:
         """Poll until no run is under way; whether that came within the time.
@@ -187,7 +187,7 @@ class WorkerClient:
             time.sleep(POLL_S)
 
     def close(self) -> None:
-        """End the worker and remove its folders, for good; listeners hear no more."""
+        """End the worker and remove its folders; no listener is called any more."""
         self._closed = True
         self._run = None
         self._stop_process()
@@ -235,11 +235,11 @@ class WorkerClient:
             if event is None:
                 self._log(f"Not understood from the worker: {text[:200]!r}")
             else:
-                self._heard(process, event)
+                self._handleEvent(process, event)
             if self._process is not process:  # a listener closed this client
                 return
 
-    def _heard(self, process: WorkerProcess, event: dict[str, Any]) -> None:
+    def _handleEvent(self, process: WorkerProcess, event: dict[str, Any]) -> None:
         name, run = event["event"], self._run
         if name == "ready":
             self._is_ready(process, event)
@@ -249,18 +249,18 @@ class WorkerClient:
             return
         elif run.cancel_until is not None:
             if name != "progress":
-                self._end_run(lambda tell: tell.on_cancelled())
+                self._end_run(lambda listeners: listeners.on_cancelled())
         elif name == "progress":
-            run.tell.on_progress(
+            run.listeners.on_progress(
                 event.get("stage", ""), event.get("done", 0), event.get("total", 0), event.get("seconds_left")
             )
         elif name == "result":
             self._end_with_reply(run)
         elif name == "error":
             failure = [str(event.get(key, "")) for key in ("kind", "message", "detail")]
-            self._end_run(lambda tell: tell.on_error(*failure))
+            self._end_run(lambda listeners: listeners.on_error(*failure))
         elif name == "cancelled":
-            self._end_run(lambda tell: tell.on_cancelled())
+            self._end_run(lambda listeners: listeners.on_cancelled())
 
     def _is_ready(self, process: WorkerProcess, event: dict[str, Any]) -> None:
         if event.get("protocol") != protocol.VERSION:
@@ -278,16 +278,16 @@ class WorkerClient:
             reply: Any = exchange.read(run.reply, run.folder, protocol.RESULT)
         except Tell2RegError as error:
             kind, message = type(error).__name__, str(error)
-            self._end_run(lambda tell: tell.on_error(kind, message, ""))
+            self._end_run(lambda listeners: listeners.on_error(kind, message, ""))
             return
-        self._end_run(lambda tell: tell.on_done(reply))
+        self._end_run(lambda listeners: listeners.on_done(reply))
 
-    def _end_run(self, tell: Callable[[Listeners], None]) -> None:
-        """The listener is told last: by then the next run may be submitted."""
+    def _end_run(self, notify: Callable[[Listeners], None]) -> None:
+        """End the run, then call its listener, which may submit the next one."""
         run, self._run = self._run, None
         if run is not None:
             self._folders.remove(run.folder)
-            tell(run.tell)
+            notify(run.listeners)
 
     def _died(self, process: WorkerProcess) -> None:
         was_ready, code = self._ready, process.exit_code
@@ -300,15 +300,15 @@ class WorkerClient:
         if run is None:
             return
         if run.cancel_until is not None:
-            self._end_run(lambda tell: tell.on_cancelled())
+            self._end_run(lambda listeners: listeners.on_cancelled())
             return
-        what = "stopped unexpectedly" if was_ready else "could not start"
-        message = f"The worker {what} ({_told(code)}). Run again; your scene is unchanged."
-        self._end_run(lambda tell: tell.on_error(DIED, message, "\n".join(process.last_lines)))
+        event = "stopped unexpectedly" if was_ready else "could not start"
+        message = f"The worker {event} ({_exitText(code)}). Run again; your scene is unchanged."
+        self._end_run(lambda listeners: listeners.on_error(DIED, message, "\n".join(process.last_lines)))
 
     def _log(self, text: str) -> None:
         if self._run is not None:
-            self._run.tell.on_log(text)
+            self._run.listeners.on_log(text)
 
 
 def _drained(source: queue.SimpleQueue) -> Any:
@@ -319,10 +319,10 @@ def _drained(source: queue.SimpleQueue) -> Any:
             return
 
 
-def _told(exit_code: int | None) -> str:
+def _exitText(exit_code: int | None) -> str:
     """How a process ended.
 
-    >>> _told(-9), _told(1)
+    >>> _exitText(-9), _exitText(1)
     ('signal 9, SIGKILL: killed, perhaps because the memory ran out', 'exit code 1')
     """
     if exit_code is None or exit_code >= 0:

@@ -1,4 +1,4 @@
-"""Private folders for what goes to the worker and comes back; those of a host that died are swept by the next one."""
+"""Private folders for requests and replies; folders of a host that died are removed by the next one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _is_mine(folder: Path) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process with this ID exists."""
     if sys.platform == "win32":
         return _is_running_on_windows(pid)
     try:

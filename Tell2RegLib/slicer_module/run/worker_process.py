@@ -1,4 +1,4 @@
-"""The worker's process and its pipes: started in a group of its own, read without blocking, killed as a whole."""
+"""The worker process and its pipes: started in a separate process group, read without blocking, killed as a group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from Tell2RegLib.worker.protocol import line
 LIBRARY_PARENT = Path(__file__).resolve().parents[3]
 """The folder that holds Tell2RegLib."""
 LAST_LINES = 40
-"""So many lines of stderr are kept, to tell why a process ended."""
+"""Number of lines of stderr kept to explain why a process ended."""
 END_S = 2.0
 """A killed process is gone after that."""
 
@@ -73,17 +73,17 @@ class WorkerProcess:
         return self._process.poll()
 
     def send(self, message: dict[str, str]) -> None:
-        """Send a line; where the process has ended, nothing happens: that is noticed by `exit_code`."""
+        """Send a line; ignored if the process has ended, which `exit_code` reports."""
         with suppress(OSError, ValueError):
             self._stdin.write(line(message))
             self._stdin.flush()
 
     def kill(self) -> None:
-        """End the process and all that it started, and wait until its last words are read."""
+        """Kill the process and its children, and wait until its remaining output is read."""
         if sys.platform == "win32":
             for pid in {self.pid, self.worker_pid} - {None}:
-                asked = ["taskkill", "/PID", str(pid), "/T", "/F"]
-                subprocess.run(asked, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+                command = ["taskkill", "/PID", str(pid), "/T", "/F"]
+                subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
         else:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -105,10 +105,10 @@ class WorkerProcess:
     def _read_stderr(self, stream: IO[bytes]) -> None:
         with suppress(OSError, ValueError):
             for text in stream:
-                said = text.decode("utf-8", "replace").rstrip()
-                if said:
-                    self.last_lines.append(said)
-                    self.stderr.put(said)
+                line = text.decode("utf-8", "replace").rstrip()
+                if line:
+                    self.last_lines.append(line)
+                    self.stderr.put(line)
 
 
 def _open(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -117,14 +117,14 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def worker_environment(given: Mapping[str, str]) -> dict[str, str]:
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of the worker: the same, with the library in front, unbuffered, in UTF-8.
 
     The current folder is not searched for modules: it may be anywhere.
     """
-    paths = [str(LIBRARY_PARENT), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [str(LIBRARY_PARENT), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     return {
-        **given,
+        **environment,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",

@@ -1,1 +1,1 @@
-"""MRML nodes to library values and back, and what the scene and its views show."""
+"""Converts between MRML nodes and library values, and controls the display of scene and views."""

@@ -1,4 +1,4 @@
-"""Where scene and library meet in space: VTK's matrices and points in RAS mm, arrays in LPS mm, and a node's parents.
+"""Converts coordinates between scene and library: VTK matrices and points in RAS mm, arrays in LPS mm.
 
 What the two frames differ in is in `space/ras.py` (docs/coordinates.md); files of the scene only use these functions.
 """

@@ -1,4 +1,4 @@
-"""What the scene keeps of a fit, so that it can be shown, told old from new and used again."""
+"""The record of a fit in the scene: shown in the panel, compared with later decisions, and reused."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
-from Tell2RegLib.space.transform import Transform, after_moving
+from Tell2RegLib.space.transform import Transform, transform_before_move
 from Tell2RegLib.space.transform_kinds import LINEAR, STATES
 from Tell2RegLib.support.hashing import array_key
 from Tell2RegLib.worker.requests import FitReply, FitValues
 
 SUMMARY = ("pairs", "dice", "distance_mm", "folding_percent", "max_displacement_mm", "inverse_error_mm")
-"""What every summary holds."""
+"""The keys of every summary."""
 
 Measure = float | None
 
 
 @dataclass(frozen=True)
 class FitRow:
-    """What one fit did to one pair, whatever was decided about the pair since.
+    """The measures of one pair in one fit, independent of later decisions.
 
     Args:
         number, name, fixed, moving: of the pair at the time of the fit (`curation.PairRow`).
@@ -88,10 +88,14 @@ def _fitRow(number: int, row: PairRow, reply: FitReply) -> FitRow:
         fixed=row.fixed,
         moving=row.moving,
         accepted=metric.accepted,
-        dice=(metric.dice_before, *(None if one is None else one.dice for one in linear), metric.dice_after),
+        dice=(
+            metric.dice_before,
+            *(None if agreement is None else agreement.dice for agreement in linear),
+            metric.dice_after,
+        ),
         distance_mm=(
             metric.centroid_mm_before,
-            *(None if one is None else one.centroid_mm for one in linear),
+            *(None if agreement is None else agreement.centroid_mm for agreement in linear),
             metric.centroid_mm_after,
         ),
         hd95_mm=(metric.hd95_mm_before, metric.hd95_mm_after),
@@ -107,7 +111,9 @@ def _means(rows: Sequence[Sequence[Measure]]) -> list[Measure]:
 def _largestInside(field: DisplacementField, pairs: Sequence[RegionPair]) -> float:
     """The longest displacement within the fixed regions that were used, mm."""
     regions = [pair.fixed for pair in pairs if pair.accepted]
-    lengths = [np.linalg.norm(field.vectors_kji[one.slices_kji][one.box_kji], axis=-1).max() for one in regions]
+    lengths = [
+        np.linalg.norm(field.vectors_kji[region.slices_kji][region.box_kji], axis=-1).max() for region in regions
+    ]
     return float(max(lengths))
 
 
@@ -147,10 +153,10 @@ def _along_the_patient(region: Region) -> tuple[tuple[int, ...], NDArray[np.bool
     return tuple(int(first) for first in start), np.ascontiguousarray(region.box_kji[flips])
 
 
-def fromTheVolumeAsItLies(fit: FitValues, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
-    """The fitted transforms without the initial one that the moving volume was put under."""
+def withoutInitialTransform(fit: FitValues, initial: Floats | None) -> tuple[Transform, dict[str, Floats]]:
+    """The fitted transforms without the initial transform of the moving volume."""
     linear = {"rigid": fit.rigid_lps, "affine": fit.affine_lps}
     if initial is None:
         return fit.transform, linear
     back = np.linalg.inv(initial)
-    return after_moving(fit.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}
+    return transform_before_move(fit.transform, initial), {kind: back @ matrix for kind, matrix in linear.items()}

@@ -1,4 +1,4 @@
-"""Binary labelmaps of Slicer's segments out of regions; regions that do not overlap share one."""
+"""Creates Slicer's binary labelmaps from regions; regions that do not overlap share one."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def shared_labelmaps(regions: Sequence[Region]) -> list[tuple[object, int]]:
     Regions on one grid share an image with those before them that they do not overlap. (Slicer's own
     CollapseBinaryLabelmaps does the same to segments, but takes seconds where this takes milliseconds.)
     """
-    held: list[tuple[object, int]] = [(None, 0)] * len(regions)
+    layer_and_label: list[tuple[object, int]] = [(None, 0)] * len(regions)
     for layer in _layers(regions):
         image = _image_of([regions[number] for number in layer])
         for label, number in enumerate(layer, 1):
-            held[number] = (image, label)
-    return held
+            layer_and_label[number] = (image, label)
+    return layer_and_label
 
 
 def _layers(regions: Sequence[Region]) -> list[list[int]]:
     layers: list[list[int]] = []
     for number, region in enumerate(regions):
-        free = (layer for layer in layers if not any(_clash(region, regions[other]) for other in layer))
+        free = (layer for layer in layers if not any(_clash(region, regions[index]) for index in layer))
         chosen = next(free, None)
         if chosen is None:
             layers.append([number])
@@ -54,15 +54,15 @@ def _layers(regions: Sequence[Region]) -> list[list[int]]:
     return layers
 
 
-def _clash(one: Region, other: Region) -> bool:
+def _clash(first: Region, second: Region) -> bool:
     """Whether two regions cannot be in one image: another grid, or a common voxel."""
-    if one.grid != other.grid:
+    if first.grid != second.grid:
         return True
-    low = np.maximum(one.start_kji, other.start_kji)
-    high = np.minimum(np.add(one.start_kji, one.box_kji.shape), np.add(other.start_kji, other.box_kji.shape))
+    low = np.maximum(first.start_kji, second.start_kji)
+    high = np.minimum(np.add(first.start_kji, first.box_kji.shape), np.add(second.start_kji, second.box_kji.shape))
     if np.any(high <= low):
         return False
-    return bool((_part(one, low, high) & _part(other, low, high)).any())
+    return bool((_part(first, low, high) & _part(second, low, high)).any())
 
 
 def _part(region: Region, low: NDArray, high: NDArray) -> NDArray[np.bool_]:
@@ -75,10 +75,10 @@ def _image_of(regions: Sequence[Region]) -> Any:
     high = np.max([np.add(region.start_kji, region.box_kji.shape) for region in regions], axis=0)
     labels = np.zeros(high - low, np.uint8 if len(regions) < 256 else np.uint16)
     for label, region in enumerate(regions, 1):
-        place = tuple(
+        slices = tuple(
             slice(a - b, a - b + n) for a, b, n in zip(region.start_kji, low, region.box_kji.shape, strict=True)
         )
-        labels[place][region.box_kji] = label
+        labels[slices][region.box_kji] = label
     return _labelmap(labels, regions[0].grid.crop(low[::-1], labels.shape[::-1]))
 
 

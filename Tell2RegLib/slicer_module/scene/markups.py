@@ -19,10 +19,10 @@ from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import PointList
 
 PointMap = Callable[[Floats], Floats]
-"""Points (P, 3), LPS mm, to where they go."""
+"""Maps points (P, 3), LPS mm."""
 
 LEAST_HALF_MM = 1.0
-"""Half axes of a frame are not mapped over a shorter way than this."""
+"""Minimum length of the semi-axes of a frame when they are mapped."""
 
 
 # --- points ---
@@ -39,8 +39,8 @@ def fiducials_from_points(scene: Any, points: PointList, name: str) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
     was = node.StartModify()
-    for label, place in zip(points.names, to_scene(points.points_lps_mm), strict=True):
-        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*place.tolist())), label)
+    for label, position in zip(points.names, to_scene(points.points_lps_mm), strict=True):
+        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*position.tolist())), label)
     node.EndModify(was)
     return node
 
@@ -51,15 +51,15 @@ def _placed(node: Any) -> list[int]:
 
 
 def _world_points(node: Any, numbers: list[int]) -> Floats:
-    places = [list(node.GetNthControlPointPositionWorld(n)) for n in numbers]
-    return from_scene(np.reshape(places, (-1, 3)))
+    positions = [list(node.GetNthControlPointPositionWorld(n)) for n in numbers]
+    return from_scene(np.reshape(positions, (-1, 3)))
 
 
 # --- propagation ---
 
 
-def carry_markups(node: Any, map_points: PointMap, scene: Any, name: str, copy: Any = None) -> Any:
-    """A copy of a markups node of any kind, carried by a map; the node itself is not changed.
+def propagate_markups(node: Any, map_points: PointMap, scene: Any, name: str, copy: Any = None) -> Any:
+    """Propagate a copy of a markups node of any kind by a map; the node itself is not changed.
 
     Labels, colours, descriptions, locks, sizes of glyphs and the rest stay; the copy has no parent transform.
 
@@ -77,9 +77,9 @@ def carry_markups(node: Any, map_points: PointMap, scene: Any, name: str, copy: 
     was = copy.StartModify()
     try:
         if _is_a_frame(node):
-            _carry_frame(node, map_points, copy)
+            _propagate_frame(node, map_points, copy)
         else:
-            _carry_control_points(node, map_points, copy)
+            _propagate_control_points(node, map_points, copy)
     except BaseException:  # half a copy would look like a carried plan
         scene.RemoveNode(copy)
         raise
@@ -95,7 +95,7 @@ def _copy_display(node: Any, copy: Any) -> None:
         copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
 
 
-def _carry_control_points(node: Any, map_points: PointMap, copy: Any) -> None:
+def _propagate_control_points(node: Any, map_points: PointMap, copy: Any) -> None:
     # Boxes around points lose theirs when Slicer copies them.
     for number in range(copy.GetNumberOfControlPoints(), node.GetNumberOfControlPoints()):
         copy.SetNthControlPointLabel(copy.AddControlPoint(vtk.vtkVector3d()), node.GetNthControlPointLabel(number))
@@ -103,8 +103,8 @@ def _carry_control_points(node: Any, map_points: PointMap, copy: Any) -> None:
     if not placed:
         return
     moved = to_scene(map_points(_world_points(node, placed)))
-    for number, place in zip(placed, moved.tolist(), strict=True):
-        copy.SetNthControlPointPosition(number, *place)
+    for number, position in zip(placed, moved.tolist(), strict=True):
+        copy.SetNthControlPointPosition(number, *position)
 
 
 # --- planes and boxes ---
@@ -118,10 +118,10 @@ def _is_a_frame(node: Any) -> bool:
     return False
 
 
-def _carry_frame(node: Any, map_points: PointMap, copy: Any) -> None:
+def _propagate_frame(node: Any, map_points: PointMap, copy: Any) -> None:
     sizes = np.array(node.GetSize(), dtype=np.float64)
     half = np.maximum(np.append(sizes, [0.0] * (3 - len(sizes))) / 2, LEAST_HALF_MM)
-    centre, axes = _carried_axes(_in_the_world(node), _object_to_node(node), half, map_points)
+    centre, axes = _mapped_axes(_in_the_world(node), _object_to_node(node), half, map_points)
     stretch = np.linalg.norm(axes, axis=0)
     frame = np.eye(4)
     frame[:3, :3], frame[:3, 3] = _nearest_rotation(axes / stretch), centre
@@ -144,7 +144,7 @@ def _object_to_node(node: Any) -> Floats:
     return array_from_matrix(matrix)
 
 
-def _carried_axes(
+def _mapped_axes(
     in_the_world: PointMap, object_to_node: Floats, half_mm: Floats, map_points: PointMap
 ) -> tuple[Floats, Floats]:
     """Where the centre goes, and the mapped axes per mm as columns; everything as the scene has it."""
@@ -172,5 +172,5 @@ def _in_the_world(node: Any) -> PointMap:
 
 def _nearest_rotation(axes: Floats) -> Floats:
     """The right-angled frame of the same handedness nearest to three directions (polar decomposition)."""
-    left, _, right = np.linalg.svd(axes)
-    return left @ right
+    u, _, vt = np.linalg.svd(axes)
+    return u @ vt

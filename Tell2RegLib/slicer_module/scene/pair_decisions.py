@@ -1,4 +1,4 @@
-"""The pairs as a person decides over them: frozen rows, every decision a new tuple of rows, with undo and redo."""
+"""Decisions on pairs as immutable rows: every decision returns a new tuple of rows; with undo and redo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REJECTED_BY_HAND = "Rejected by hand."
 
 @dataclass(frozen=True)
 class PairRow:
-    """A pair of segments, as the table shows it and as a saved scene keeps it.
+    """A pair of segments, as shown in the table and stored in the scene.
 
     Args:
         number: stays the same whatever else changes.
@@ -54,7 +54,7 @@ Rows = tuple[PairRow, ...]
 
 
 def row_of(rows: Rows, number: int) -> PairRow:
-    """The row of that number.
+    """The row with a number.
 
     Raises:
         InputError: there is none.
@@ -66,7 +66,7 @@ def row_of(rows: Rows, number: int) -> PairRow:
 
 
 def decided(rows: Rows, numbers: Collection[int], accepted: bool) -> Rows:
-    """The same rows with those of these numbers accepted or rejected by a person."""
+    """The rows, with those of the given numbers accepted or rejected by the user."""
     reason = "" if accepted else REJECTED_BY_HAND
     return tuple(
         replace(row, accepted=accepted, reason=reason) if row.number in numbers and row.accepted != accepted else row
@@ -102,9 +102,9 @@ def paired_by_hand(
     """
     if any((row.fixed, row.moving) == (fixed, moving) for row in rows):
         raise InputError(f"These two segments are a pair already, '{name}'.")
-    kept = tuple(row for row in rows if row.fixed != fixed and row.moving != moving)
+    remaining = tuple(row for row in rows if row.fixed != fixed and row.moving != moving)
     number = next_number(rows)
-    return (*kept, PairRow(number, name, "", fixed, moving, color_of(number), reason=BY_HAND, **(measures or {})))
+    return (*remaining, PairRow(number, name, "", fixed, moving, color_of(number), reason=BY_HAND, **(measures or {})))
 
 
 def next_number(rows: Rows) -> int:
@@ -118,7 +118,7 @@ def remeasured(rows: Rows, measures: Mapping[int, Mapping[str, Any]]) -> Rows:
 
 
 def same_for_the_fit(a: Rows, b: Rows) -> bool:
-    """Whether a fit of one is a fit of the other: the same accepted segments, in the same order."""
+    """Whether both have the same accepted segments in the same order, so that a fit of one is valid for the other."""
     used = [[(row.fixed, row.moving) for row in rows if row.accepted] for rows in (a, b)]
     return used[0] == used[1]
 
@@ -173,11 +173,11 @@ class History:
     """Decisions that can be taken back.
 
     Args:
-        most: so many steps are kept.
+        max_entries: maximum number of steps that can be undone.
     """
 
-    def __init__(self, most: int = 100) -> None:
-        self._most = most
+    def __init__(self, max_entries: int = 100) -> None:
+        self._maxEntries = max_entries
         self._before: list[Rows] = []
         self._after: list[Rows] = []
 
@@ -195,7 +195,7 @@ class History:
         """A decision: what `change` makes of the rows; nothing is remembered when that is nothing."""
         changed = change(rows)
         if changed != rows:
-            self._before = [*self._before, rows][-self._most :]
+            self._before = [*self._before, rows][-self._maxEntries :]
             self._after = []
         return changed
 

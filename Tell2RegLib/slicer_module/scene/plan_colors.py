@@ -1,4 +1,4 @@
-"""The colours of carried copies: told from the originals where both are seen."""
+"""Colours of propagated copies that distinguish them from the originals."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
 CARRIED_COLOR, CARRIED_COLOR_INSTEAD = (0.1, 0.8, 1.0), (1.0, 0.75, 0.1)
 """Of carried markups and models; the second one where the original is much like the first."""
 TOO_SIMILAR = 0.5
-"""Distance of two colours, red, green, blue in 0..1, below which they are taken for one."""
+"""Distance of two RGB colours (0..1) below which they are considered similar."""
 
 
 def recolor(copy: Any) -> None:
-    """Give a carried copy another colour than its original, whose colours it still has."""
+    """Give a propagated copy a colour different from that of its original."""
     if isinstance(copy, vtkMRMLSegmentationNode):
         segmentation = copy.GetSegmentation()
         for index in range(segmentation.GetNumberOfSegments()):
@@ -24,12 +24,12 @@ def recolor(copy: Any) -> None:
     display = copy.GetDisplayNode()
     if display is None or not isinstance(copy, (vtkMRMLMarkupsNode, vtkMRMLModelNode)):
         return
-    display.SetSelectedColor(*carriedColor(display.GetSelectedColor()))
-    display.SetColor(*carriedColor(display.GetColor()))
+    display.SetSelectedColor(*copyColor(display.GetSelectedColor()))
+    display.SetColor(*copyColor(display.GetColor()))
 
 
-def carriedColor(original: Sequence[float]) -> tuple[float, float, float]:
-    """The colour of a carried node, by that of its original."""
+def copyColor(original: Sequence[float]) -> tuple[float, float, float]:
+    """The colour of a propagated copy, depending on that of its original."""
     return CARRIED_COLOR_INSTEAD if _distance(original, CARRIED_COLOR) < TOO_SIMILAR else CARRIED_COLOR
 
 
@@ -39,5 +39,5 @@ def paler(original: Sequence[float]) -> tuple[float, ...]:
     return pale if _distance(original, pale) >= TOO_SIMILAR / 2 else tuple(part / 2 for part in original)
 
 
-def _distance(one: Sequence[float], other: Sequence[float]) -> float:
-    return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
+def _distance(first: Sequence[float], second: Sequence[float]) -> float:
+    return float(sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) ** 0.5)

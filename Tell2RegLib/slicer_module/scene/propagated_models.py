@@ -1,4 +1,4 @@
-"""Surface models and volumes of a plan, carried to the other patient's space as copies."""
+"""Propagates copies of a plan's surface models and volumes to the other volume's space."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
 
-def carry_model(node: Any, map_points: Callable[[Floats], Floats], scene: Any, name: str) -> Any:
-    """A copy of a surface model whose points were carried by a map; the node itself is not changed.
+def propagate_model(node: Any, map_points: Callable[[Floats], Floats], scene: Any, name: str) -> Any:
+    """Propagate a copy of a surface model by a map of points; the node itself is not changed.
 
     Args:
         node: vtkMRMLModelNode, under any transforms.
@@ -32,11 +32,11 @@ def carry_model(node: Any, map_points: Callable[[Floats], Floats], scene: Any, n
     if surface is None or surface.GetNumberOfPoints() == 0:
         raise InputError(f"'{node.GetName()}' holds no surface that could be carried.")
     moved = map_points(points_from_vtk(_in_the_world(node, surface).GetPoints()))
-    carried = vtk.vtkPolyData()
-    carried.DeepCopy(surface)
-    carried.SetPoints(points_to_vtk(moved, surface.GetPoints().GetDataType()))
+    warped = vtk.vtkPolyData()
+    warped.DeepCopy(surface)
+    warped.SetPoints(points_to_vtk(moved, surface.GetPoints().GetDataType()))
     copy = scene.AddNewNodeByClass("vtkMRMLModelNode", name)
-    copy.SetAndObservePolyData(_with_fresh_normals(carried))
+    copy.SetAndObservePolyData(_with_fresh_normals(warped))
     copy.CreateDefaultDisplayNodes()
     if node.GetDisplayNode() is not None:
         copy.GetDisplayNode().CopyContent(node.GetDisplayNode())
@@ -68,7 +68,7 @@ def _with_fresh_normals(surface: Any) -> Any:
     return normals.GetOutput()
 
 
-def carry_volume(node: Any, transform: Transform, scene: Any, name: str, *, grid: Grid | None = None) -> Any:
+def propagate_volume(node: Any, transform: Transform, scene: Any, name: str, *, grid: Grid | None = None) -> Any:
     """A copy of a volume, resampled into fixed space; the node itself is not changed.
 
     Label maps take the nearest voxel, all others are interpolated linearly.

@@ -1,4 +1,4 @@
-"""How Tell2Reg's regions are drawn: accepted pairs in their colours, the others as thin grey outlines."""
+"""Draws Tell2Reg's regions: accepted pairs in their colours, the others as thin grey outlines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from Tell2RegLib.slicer_module.scene.segmentations import FILL
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
 
 GREY = (0.65, 0.65, 0.65)
-"""Of regions that the fit does not use."""
+"""Colour of regions that the fit does not use."""
 UNUSED_OUTLINE, UNUSED_SURFACE = 0.5, 0.25
 """Opacity of the outline and of the surface of such regions."""
 SELECTED_FILL = 2 * FILL

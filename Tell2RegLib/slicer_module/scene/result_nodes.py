@@ -1,4 +1,4 @@
-"""What a run found, as nodes of the scene: segments, transforms, maps and tables, in one folder."""
+"""Adds results to the scene as segments, transforms, maps and tables, in one folder."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
 FOLDER = "Tell2Reg"
-OURS = (
+RESULT_ROLES = (
     *("fixedRegions", "movingRegions", "movingShown"),
     *("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform"),
     *("jacobianMap", "checkerboard", "pairsTable", "targetsTable", "provenance"),
 )
 """Attributes of the parameter node that hold nodes which Tell2Reg made."""
-OF_THE_FIT = OURS[2:]
-KEPT_BY_A_FIT = ("pairsTable", "targetsTable")
+OF_THE_FIT = RESULT_ROLES[2:]
+REUSED_BY_A_FIT = ("pairsTable", "targetsTable")
 """Filled again, not made again; the verdicts of an earlier fit stay until the plan is carried again, marked as such."""
 
 
 @dataclass(frozen=True, eq=False)
-class FoundPairs:
-    """Pairs and regions without a partner, from words or from segmentations.
+class PairedRegions:
+    """Pairs and unpaired regions, from prompts or from segmentations.
 
     Args:
         pairs: the moving regions on the grid of the moving volume as it lies.
@@ -51,7 +51,7 @@ class FoundPairs:
     unpaired_moving: Sequence[Region] = ()
 
 
-def forget(parameters: Any, attributes: Sequence[str] = OURS) -> None:
+def forget(parameters: Any, attributes: Sequence[str] = RESULT_ROLES) -> None:
     """Remove nodes that an earlier run made."""
     for name in attributes:
         node = getattr(parameters, name)
@@ -69,14 +69,16 @@ def setAside(parameters: Any, name: str) -> str:
         name: of the folder.
     """
     forget(parameters, ("movingShown", "checkerboard"))
-    results = [getattr(parameters, attribute) for attribute in OURS if getattr(parameters, attribute) is not None]
+    results = [
+        getattr(parameters, attribute) for attribute in RESULT_ROLES if getattr(parameters, attribute) is not None
+    ]
     for attribute in ("fixedRegions", "movingRegions"):
         node = getattr(parameters, attribute)
         if node is not None:
             node.SetAndObserveTransformNodeID(None)
             if node.GetDisplayNode() is not None:
                 setViewIDs(node.GetDisplayNode(), ())
-    for attribute in OURS:
+    for attribute in RESULT_ROLES:
         setattr(parameters, attribute, None)
     folders = [set_aside(node, name) for node in results]
     return next(filter(None, folders), "")
@@ -84,30 +86,30 @@ def setAside(parameters: Any, name: str) -> str:
 
 def remove(node: Any) -> None:
     """Remove a node that Tell2Reg made, with its displays and what it is saved by: the scene would keep them."""
-    scene, own = node.GetScene(), [node]
+    scene, nodes = node.GetScene(), [node]
     for kind in ("Display", "Storage"):
         count = getattr(node, f"GetNumberOf{kind}Nodes", lambda: 0)()
-        own += [getattr(node, f"GetNth{kind}Node")(index) for index in range(count)]
-    for one in own:
-        if one is not None and one.GetScene() is scene:
-            scene.RemoveNode(one)
+        nodes += [getattr(node, f"GetNth{kind}Node")(index) for index in range(count)]
+    for removed in nodes:
+        if removed is not None and removed.GetScene() is scene:
+            scene.RemoveNode(removed)
 
 
-def showFound(parameters: Any, found: FoundPairs, asTheyLie: Sequence[RegionPair]) -> Rows:
+def showRegions(parameters: Any, foundPairs: PairedRegions, unregisteredPairs: Sequence[RegionPair]) -> Rows:
     """Two segmentations with a segment per region, and the rows of the pairs.
 
     Args:
         parameters: the parameter node; results that it still holds are removed (`setAside` keeps them).
-        found: what to show.
-        asTheyLie: the same pairs with the moving regions where the fit starts, to measure them.
+        foundPairs: what to show.
+        unregisteredPairs: the same pairs with the moving regions where the fit starts, to measure them.
     """
     forget(parameters)
     fixedNode, movingNode = parameters.fixedVolume, parameters.movingVolume
-    colors = _colorsOf(found.pairs)
-    colored = [_colored(pair, color) for pair, color in zip(found.pairs, colors, strict=True)]
+    colors = _colorsOf(foundPairs.pairs)
+    colored = [_colored(pair, color) for pair, color in zip(foundPairs.pairs, colors, strict=True)]
     sides = (
-        ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], found.unpaired_fixed),
-        ("movingRegions", movingNode, [moving for _, moving in colored], found.unpaired_moving),
+        ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], foundPairs.unpaired_fixed),
+        ("movingRegions", movingNode, [moving for _, moving in colored], foundPairs.unpaired_moving),
     )
     ids = {}
     for attribute, volumeNode, paired, unpaired in sides:
@@ -121,7 +123,7 @@ def showFound(parameters: Any, found: FoundPairs, asTheyLie: Sequence[RegionPair
         putIntoResults(parameters, segmentation)
     rows = tuple(
         _row(number, pair, lying, colors[number], ids["fixedRegions"][number], ids["movingRegions"][number])
-        for number, (pair, lying) in enumerate(zip(found.pairs, asTheyLie, strict=True))
+        for number, (pair, lying) in enumerate(zip(foundPairs.pairs, unregisteredPairs, strict=True))
     )
     showDecisions(parameters, rows)
     return rows
@@ -239,12 +241,12 @@ def showFit(
         provenance: what it takes to run it again.
     """
     fixed, moving = parameters.fixedVolume, parameters.movingVolume
-    kept = _sameVolumes(parameters)
-    forget(parameters, [name for name in OF_THE_FIT if name not in (*KEPT_BY_A_FIT, *kept)])
-    scene, there = fixed.GetScene(), f"{moving.GetName()} to {fixed.GetName()}"
+    reuse = _sameVolumes(parameters)
+    forget(parameters, [name for name in OF_THE_FIT if name not in (*REUSED_BY_A_FIT, *reuse)])
+    scene, transformName = fixed.GetScene(), f"{moving.GetName()} to {fixed.GetName()}"
     back = f"{fixed.GetName()} to {moving.GetName()}"
     parameters.deformableTransform = grid_node_from_field(
-        scene, transform.fixed_to_moving, there, parameters.deformableTransform
+        scene, transform.fixed_to_moving, transformName, parameters.deformableTransform
     )
     set_references(parameters.deformableTransform, fixed=fixed, moving=moving)
     remember(parameters.deformableTransform, fixed=fixed, moving=moving)
@@ -253,12 +255,12 @@ def showFit(
     )
     set_references(parameters.inverseTransform, fixed=moving, moving=fixed)
     for kind, attribute in (("rigid", "rigidTransform"), ("affine", "affineTransform")):
-        node = linear_node_from_lps(scene, linear[kind], f"{there} ({kind})", getattr(parameters, attribute))
+        node = linear_node_from_lps(scene, linear[kind], f"{transformName} ({kind})", getattr(parameters, attribute))
         set_references(node, fixed=fixed, moving=moving)
         setattr(parameters, attribute, node)
-    parameters.jacobianMap = volume_to_node(scene, jacobian, f"{there} (volume change)")
+    parameters.jacobianMap = volume_to_node(scene, jacobian, f"{transformName} (volume change)")
     record = {"notice": NOTICE, **dict(provenance)}
-    parameters.provenance = text_node(scene, f"{there} (record)", json.dumps(record, indent=2, default=str))
+    parameters.provenance = text_node(scene, f"{transformName} (record)", json.dumps(record, indent=2, default=str))
     for name in OF_THE_FIT:
         node = getattr(parameters, name)
         if node is not None:
@@ -277,7 +279,7 @@ def _sameVolumes(parameters: Any) -> tuple[str, ...]:
 
 
 def putIntoResults(parameters: Any, node: Any) -> None:
-    """Into the folder of results beside the fixed volume, where there is one."""
+    """Move nodes into the folder of results next to the fixed volume, if it exists."""
     fixed = parameters.fixedVolume
     if fixed is None:  # it was deleted since
         return

@@ -1,4 +1,4 @@
-"""Which volumes a result belongs to, and where they lay: it is used with those only, and only there."""
+"""Records the volumes of a result and their positions; the result is valid only for those."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ def remember(node: Any, **volumes: Any) -> None:
         node.SetAttribute(_reference(side), json.dumps(_corners(volume)))
 
 
-def isForOthers(node: Any, **volumes: Any) -> bool:
+def belongsToOthers(node: Any, **volumes: Any) -> bool:
     """Whether a result was made for other volumes than these, by "fixed" and "moving"."""
-    return any(node.GetNodeReferenceID(_reference(side)) not in (None, one.GetID()) for side, one in volumes.items())
+    return any(
+        node.GetNodeReferenceID(_reference(side)) not in (None, volume.GetID()) for side, volume in volumes.items()
+    )
 
 
 def nameOfVolume(node: Any, side: str) -> str:
@@ -36,17 +38,17 @@ def nameOfVolume(node: Any, side: str) -> str:
     return "" if volume is None else volume.GetName()
 
 
-def whyNotFor(node: Any, what: str, remedy: str, **volumes: Any) -> str:
-    """Why a result cannot be used with these volumes, one sentence; empty when it can.
+def whyNotFor(node: Any, subject: str, remedy: str, **volumes: Any) -> str:
+    """Why a result cannot be used with these volumes, one sentence; empty if it can.
 
     Args:
-        what: how to call the result, "regions" for example.
+        subject: how to call the result, "regions" for example.
         remedy: how to get another, "find regions (step 3)" for example.
         volumes: the volume nodes of now, by "fixed" and "moving".
     """
     for side, volume in volumes.items():
-        if isForOthers(node, **{side: volume}):
-            return f"The {what} belong to other volumes: choose those again (step 1), or {remedy}."
+        if belongsToOthers(node, **{side: volume}):
+            return f"The {subject} belong to other volumes: choose those again (step 1), or {remedy}."
         if _moved(node, side, volume):
             return f"The {side} volume was moved since: move it back, or {remedy}."
     return ""
@@ -62,12 +64,18 @@ def _corners(volume: Any) -> list[list[float]]:
 
 def _moved(node: Any, side: str, volume: Any) -> bool:
     try:
-        before, now = np.array(json.loads(node.GetAttribute(_reference(side)) or "[]"), float), _corners(volume)
+        earlierCorners, currentCorners = (
+            np.array(json.loads(node.GetAttribute(_reference(side)) or "[]"), float),
+            _corners(volume),
+        )
     except (ValueError, TypeError, Tell2RegError):  # nobody knows any more
         return False
-    if before.shape != np.shape(now):
+    if earlierCorners.shape != np.shape(currentCorners):
         return False
-    return not any(np.allclose(before, corners, rtol=0, atol=SAME_PLACE_MM) for corners in _readings(np.array(now)))
+    return not any(
+        np.allclose(earlierCorners, corners, rtol=0, atol=SAME_PLACE_MM)
+        for corners in _readings(np.array(currentCorners))
+    )
 
 
 def _readings(corners: Floats) -> list[Floats]:

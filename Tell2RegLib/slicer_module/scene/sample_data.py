@@ -20,7 +20,7 @@ NAME = "Tell2Reg demo pair"
 
 @dataclass(frozen=True)
 class DemoNodes:
-    """Two volumes, a plan on the moving one, and where its targets truly are on the fixed one."""
+    """Two volumes, a plan on the moving one, and the true positions of its targets on the fixed one."""
 
     fixed: Any
     moving: Any
@@ -29,14 +29,14 @@ class DemoNodes:
 
 
 def loadDemoPair(scene: Any) -> DemoNodes:
-    """Make the demo pair and put it into a scene; takes seconds."""
+    """Create the demo pair and add it to a scene; takes seconds."""
     from Tell2RegLib.workflows.demo import make_demo_pair
 
     return addDemoPair(scene, make_demo_pair())
 
 
 def addDemoPair(scene: Any, pair: DemoPair | DemoReply) -> DemoNodes:
-    """Put the demo pair into a scene."""
+    """Add the demo pair to a scene."""
     fixed = volume_to_node(scene, pair.fixed, "Demo fixed")
     moving = volume_to_node(scene, pair.moving, "Demo moving")
     for node in (fixed, moving):

@@ -147,12 +147,12 @@ def _on_grid(region: Region, grid: Grid) -> Region | None:
     high = np.minimum(start + region.box_kji.shape, grid.shape_kji)
     if np.any(high <= low):
         return None
-    kept = region.box_kji[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))]
-    box = bounding_box(kept)
+    cropped = region.box_kji[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))]
+    box = bounding_box(cropped)
     if box is None:
         return None
     k, j, i = (int(a + side.start) for a, side in zip(low, box, strict=True))
-    return replace(region, box_kji=kept[box].copy(), start_kji=(k, j, i), grid=grid)
+    return replace(region, box_kji=cropped[box].copy(), start_kji=(k, j, i), grid=grid)
 
 
 # --- library -> scene ---
@@ -171,8 +171,8 @@ def segmentation_from_regions(
     node.GetDisplayNode().SetOpacity2DFill(FILL)  # outlines are what a person compares with the image below
     if volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    held = shared_labelmaps(regions)
-    ids = [_add_segment(node, region, *own) for region, own in zip(regions, held, strict=True)]
+    labelmaps = shared_labelmaps(regions)
+    ids = [_add_segment(node, region, *labelmap) for region, labelmap in zip(regions, labelmaps, strict=True)]
     return node, ids
 
 
@@ -247,9 +247,9 @@ def _forget_terminology_of(segment: Any, new_name: str) -> None:
 
 def _set_status(segment: Any, status: str) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    wanted = {"accepted": logic.Completed, "rejected": logic.Flagged}.get(status, logic.NotStarted)
-    if logic.GetSegmentStatus(segment) != wanted:
-        logic.SetSegmentStatus(segment, wanted)
+    status_value = {"accepted": logic.Completed, "rejected": logic.Flagged}.get(status, logic.NotStarted)
+    if logic.GetSegmentStatus(segment) != status_value:
+        logic.SetSegmentStatus(segment, status_value)
 
 
 def segment_of(node: Any, segment_id: str) -> Any:
@@ -273,7 +273,7 @@ def tag_of(segment: Any, tag: str) -> str:
 # --- propagation ---
 
 
-def carry_segmentation(node: Any, transform: Transform, target_volume_node: Any, scene: Any, name: str) -> Any:
+def propagate_segmentation(node: Any, transform: Transform, target_volume_node: Any, scene: Any, name: str) -> Any:
     """A copy of a segmentation, carried by a transform to the space of the target volume; the node is not changed.
 
     Args:
@@ -288,8 +288,12 @@ def carry_segmentation(node: Any, transform: Transform, target_volume_node: Any,
         NothingFound: no segment lands in the volume.
     """
     drawn = list(_segments_of(node, transform.moving_to_fixed.grid, in_parent=True))
-    carried = [(one.id, warp_region(one.region, transform)) for one in drawn if one.region is not None]
-    landed = [(source, region) for source, region in carried if region is not None]
+    warped = [
+        (drawn_segment.id, warp_region(drawn_segment.region, transform))
+        for drawn_segment in drawn
+        if drawn_segment.region is not None
+    ]
+    landed = [(source, region) for source, region in warped if region is not None]
     if not landed:
         raise NothingFound(f"No segment of '{node.GetName()}' lands inside '{target_volume_node.GetName()}'.")
     copy, ids = segmentation_from_regions(scene, name, [region for _, region in landed], target_volume_node)

@@ -14,7 +14,7 @@ from Tell2RegLib.space.grid import Floats, apply_affine
 
 @dataclass(frozen=True, eq=False)
 class Position:
-    """Where a slice view looks.
+    """The position and orientation of a slice view.
 
     Args:
         slice_to_lps: 4 x 4, the plane.
@@ -31,7 +31,7 @@ class Position:
         return Position(matrix_lps @ self.slice_to_lps, self.pan_mm, self.height_mm)
 
     def same(self, other: Position) -> bool:
-        """Whether both look at the same."""
+        """Whether both positions are the same."""
         return (
             np.allclose(self.slice_to_lps, other.slice_to_lps)
             and np.allclose(self.pan_mm, other.pan_mm)
@@ -85,13 +85,13 @@ class SliceView:
 
     @property
     def position(self) -> Position:
-        """Where the view looks."""
+        """The position of the view."""
         node = self.node
         pan = node.GetXYZOrigin()
         return Position(frame_from_matrix(node.GetSliceToRAS()), (pan[0], pan[1]), node.GetFieldOfView()[1])
 
     def go(self, position: Position) -> None:
-        """Look there."""
+        """Move the view to a position."""
         node = self.node
         modified = node.StartModify()
         node.GetSliceToRAS().DeepCopy(matrix_from_frame(position.slice_to_lps))

@@ -1,4 +1,4 @@
-"""The slice views: fixed and moving side by side or over each other, and a person's own views again afterwards."""
+"""The slice views: fixed and moving side by side or overlaid; the user's previous views are restored afterwards."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from Tell2RegLib.slicer_module.scene.view_link import LinkedViews, ViewLink
 from Tell2RegLib.space.grid import Floats, apply_affine
 
 FIXED_VIEW, MOVING_VIEW = "Red", "Yellow"
-LAID_OUT_MS = 250
+LAYOUT_DELAY_MS = 250
 """Views of another layout get their sizes a moment later; a volume is fitted into them once more then."""
 ORIENTATIONS = ("Axial", "Sagittal", "Coronal")
 
 
 @dataclass(frozen=True, eq=False)
-class _PersonsViews:
+class _SavedViews:
     """The views as they were before the module changed them.
 
     Args:
@@ -52,7 +52,7 @@ class Correspondence:
     """ID of the moving volume."""
 
     def same(self, other: Correspondence) -> bool:
-        """Whether the other one says the same."""
+        """Whether both correspondences are the same."""
         return self.moving == other.moving and np.allclose(self.fixed_to_moving, other.fixed_to_moving)
 
 
@@ -65,7 +65,7 @@ class Views:
 
     def __init__(self, layoutManager: Any) -> None:
         self._manager = layoutManager
-        self._person: _PersonsViews | None = None
+        self._person: _SavedViews | None = None
         self._fixed = ""
         """ID of the fixed volume that the views were brought to last."""
         self._left: Position | None = None
@@ -98,7 +98,7 @@ class Views:
         return False
 
     def restore(self) -> None:
-        """Bring a person's own views back, whatever they show."""
+        """Restore the user's previous views."""
         self._link.stop()
         if self._manager is None or self._person is None:
             return
@@ -110,15 +110,15 @@ class Views:
             self._view(name).go(person.positions[name])
 
     def forget(self) -> None:
-        """Another scene: its volumes may have the same IDs."""
+        """Forget the stored views, when the scene changes: its volumes may have the same IDs."""
         self._fixed, self._left, self._anchored = "", None, None
 
     def _keep(self) -> None:
-        """Remember a person's own views, once, before they are changed."""
+        """Store the user's views once, before they are changed."""
         if self._person is not None:
             return
         names = self.sliceNames
-        self._person = _PersonsViews(
+        self._person = _SavedViews(
             self._manager.layout,
             self._namesInLayout(),
             {name: self._view(name).layers for name in names},
@@ -263,7 +263,7 @@ class Views:
             if self._fixed == fixed.GetID() and view.position.same(fitted):  # nobody has scrolled or zoomed since
                 view.fit(fixed)
 
-        qt.QTimer.singleShot(LAID_OUT_MS, again)
+        qt.QTimer.singleShot(LAYOUT_DELAY_MS, again)
 
     def _aside(self, name: str, orientation: str = "") -> None:
         """Let a view look at the middle of the fixed view, in another plane."""

@@ -1,4 +1,4 @@
-"""What a parameter of the scene keeps as JSON text."""
+"""Reads values stored as JSON text in parameters of the scene."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def mappingOf(text: str) -> dict[str, Any]:
-    """What a parameter keeps as a JSON object; nothing when it is damaged."""
+    """The JSON object stored in a parameter; empty if it is damaged."""
     try:
-        kept = json.loads(text or "{}")
+        stored = json.loads(text or "{}")
     except ValueError:
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return stored if isinstance(stored, dict) else {}

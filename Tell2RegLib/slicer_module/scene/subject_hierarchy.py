@@ -72,9 +72,9 @@ def set_aside(node: Any, name: str) -> str:
     if not hierarchy.GetItemAttribute(folder, NEXT_TO):
         return ""
     items = _items_below(hierarchy, hierarchy.GetSceneItemID())
-    taken = {hierarchy.GetItemName(item) for item in items}
+    used_names = {hierarchy.GetItemName(item) for item in items}
     names = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
-    unique = next(one for one in names if one not in taken)
+    unique = next(candidate for candidate in names if candidate not in used_names)
     hierarchy.SetItemName(folder, unique)
     hierarchy.RemoveItemAttribute(folder, NEXT_TO)
     for item in _items_below(hierarchy, folder):
@@ -116,9 +116,9 @@ def _belongs(hierarchy: Any, item: int, node: Any, name: str) -> bool:
     owners = _owners(hierarchy, item)
     if owners or made_beside == node.GetID():
         return not owners or node.GetID() in owners
-    lost = node.GetScene().GetNodeByID(made_beside) is None
+    is_orphan = node.GetScene().GetNodeByID(made_beside) is None
     same_place = hierarchy.GetItemParent(item) == _parent_of(hierarchy, node)
-    return lost and same_place and hierarchy.GetItemName(item) == name
+    return is_orphan and same_place and hierarchy.GetItemName(item) == name
 
 
 def _owners(hierarchy: Any, folder: int) -> set[str]:

@@ -77,7 +77,7 @@ SAME = {
 """Other words for the same."""
 
 
-def terminology_entry(words: str) -> str:
+def terminology_entry(prompt: str) -> str:
     """The entry of a name or prompt as Slicer stores it in a segment's tag; "" when the words are not known.
 
     A side in the words becomes the type's modifier where the body has two of the structure.
@@ -87,9 +87,9 @@ def terminology_entry(words: str) -> str:
     >>> terminology_entry("dark blob")
     ''
     """
-    rest = plain_name(words).removeprefix("the ").split()
-    named = [side for side in SIDES if side in rest]
-    plain = " ".join(word for word in rest if word not in SIDES)
+    tokens = plain_name(prompt).removeprefix("the ").split()
+    named = [side for side in SIDES if side in tokens]
+    plain = " ".join(word for word in tokens if word not in SIDES)
     anatomy = KNOWN.get(SAME.get(plain, plain))
     if anatomy is None or len(named) > 1 or (named and not anatomy.paired):
         return ""

@@ -59,7 +59,7 @@ class ViewLink:
         self.align()
 
     def stop(self) -> None:
-        """Let the views go."""
+        """Unlink the views."""
         for node, tag in self._tags:
             node.RemoveObserver(tag)
         self._tags, self._views = [], None

@@ -1,4 +1,4 @@
-"""Volumes between scene and library: what can be used, where it lies in the world, and copies to look at.
+"""Converts volumes between scene and library: validity, geometry in the world, and copies for display.
 
 A user's node is never changed: linear transforms above it are folded into the grid, and views show a copy that shares
 its voxels.
@@ -70,7 +70,7 @@ def _why_nowhere(node: Any) -> str:
 
 
 def grid_of_node(node: Any, more_lps: ArrayLike | None = None) -> Grid:
-    """Where a volume node's voxels lie in the world.
+    """The grid of a volume node in world space.
 
     Args:
         node: vtkMRMLVolumeNode with image data.
@@ -82,12 +82,12 @@ def grid_of_node(node: Any, more_lps: ArrayLike | None = None) -> Grid:
     """
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    own = grid_from_matrix(matrix, node.GetImageData().GetExtent())
+    grid = grid_from_matrix(matrix, node.GetImageData().GetExtent())
     world = parents_of(node) if more_lps is None else np.asarray(more_lps, dtype=np.float64) @ parents_of(node)
     if np.array_equal(world, np.eye(4)):
-        return own
+        return grid
     try:
-        return own.moved_by(world)
+        return grid.moved_by(world)
     except Tell2RegError as error:
         raise type(error)(f"'{node.GetName()}' cannot be used under its transform: {error}") from error
 
@@ -128,18 +128,18 @@ def linear_lps_of(transform_node: Any) -> Floats:
     return world_of(transform_node, transform_node.GetName())
 
 
-def volumes_overlap(one: Any, other: Any) -> bool:
+def volumes_overlap(first: Any, second: Any) -> bool:
     """Whether the boxes of two volume nodes along the world's axes meet.
 
     Raises:
         InputError, GeometryError: as `grid_of_node`.
     """
-    return grids_overlap(grid_of_node(one), grid_of_node(other))
+    return grids_overlap(grid_of_node(first), grid_of_node(second))
 
 
-def grids_overlap(one: Grid, other: Grid) -> bool:
+def grids_overlap(first: Grid, second: Grid) -> bool:
     """Whether the boxes of two grids along x, y, z meet, whole voxels counted."""
-    low, high = zip(*(_box(grid) for grid in (one, other)), strict=True)
+    low, high = zip(*(_box(grid) for grid in (first, second)), strict=True)
     return bool(np.all(np.maximum(*low) <= np.minimum(*high)))
 
 

@@ -72,10 +72,10 @@ def test_a_tool_that_is_not_installed_is_said_to_be_missing(monkeypatch: pytest.
 
 def test_a_time_that_was_not_measured_to_the_end_says_so() -> None:
     row = {"seconds": 29_000.0, "memory_mb": 800.0, "remark": "6 steps timed and multiplied: not run to the end"}
-    ours = {"seconds": 2.0, "memory_mb": 100.0, "mean_dice": 0.9, "worst_dice": 0.8, "folding_percent": 0.0,
+    actual = {"seconds": 2.0, "memory_mb": 100.0, "mean_dice": 0.9, "worst_dice": 0.8, "folding_percent": 0.0,
             "sdlogj": 0.1, "inverse_mm": [0.01, 0.2]}  # fmt: skip
     before = {"mean_dice": 0.5, "worst_dice": 0.5}
-    shown = table.comparison({"title": "T", "before": before, "tools": {"ours": ours, "loop": row}}, TOOLS)
+    shown = table.comparison({"title": "T", "before": before, "tools": {"ours": actual, "loop": row}}, TOOLS)
     assert "29,000 (8.1 h) | 1.45e+04 | not run" in shown
     assert "¹ Research loop, 10,000 Adam steps: 6 steps timed and multiplied: not run to the end." in shown
     assert "| 2.0 | 1 | 0.900 | 0.800 | 0.000 | 0.100 | 0.010 / 0.20 | 100 |" in shown

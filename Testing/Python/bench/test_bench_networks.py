@@ -38,9 +38,9 @@ def test_the_table_says_how_many_times_as_fast_and_of_how_many_slices() -> None:
     package = ROW | {"who": "package", "slices": 1, "seconds": 18.0}
     lines = table([package, ROW]).splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    ours, theirs = (line.split(" | ") for line in lines[2:])
-    assert ours[1:8] == ["", "**Tell2Reg**", "fp32", "2", "384", "2", "9"]
-    assert (theirs[2], theirs[5], theirs[6], theirs[7]) == ("its package, 1024", "3456", "1", "")
+    actual, expected = (line.split(" | ") for line in lines[2:])
+    assert actual[1:8] == ["", "**Tell2Reg**", "fp32", "2", "384", "2", "9"]
+    assert (expected[2], expected[5], expected[6], expected[7]) == ("its package, 1024", "3456", "1", "")
 
 
 def test_a_run_that_failed_is_a_line_of_its_own() -> None:

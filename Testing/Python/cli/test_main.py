@@ -92,12 +92,12 @@ def test_json_is_one_document_on_stdout_and_nothing_else(
     done: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
     run, out = done
-    told = json.loads(run.stdout)
+    message = json.loads(run.stdout)
     assert run.stderr == ""
-    assert told.pop("out") == str(out)
-    assert told == json.loads((out / "result.json").read_text(encoding="utf-8"))
-    assert told["status"] == "ok"
-    assert told["summary"]["mean_dice_after"] > 0.85
+    assert message.pop("out") == str(out)
+    assert message == json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert message["status"] == "ok"
+    assert message["summary"]["mean_dice_after"] > 0.85
 
 
 @pytest.mark.slow
@@ -117,9 +117,9 @@ def test_the_same_input_gives_the_same_bytes(
 def test_a_linear_transform_is_written_as_one(option: str, kind: str, files: Files, tmp_path: Path) -> None:
     run = in_process("register", *options(files.inputs), "--out", tmp_path / "out", "--transform", option, "--json")
     assert run.exit_code == 0, run.stderr
-    found = json.loads(run.stdout)["transform"]
-    assert found["kind"] == kind
-    linear = np.array(found["linear_part_lps"])[:3, :3]
+    detected = json.loads(run.stdout)["transform"]
+    assert detected["kind"] == kind
+    linear = np.array(detected["linear_part_lps"])[:3, :3]
     assert np.allclose(linear @ linear.T, np.eye(3)) == (kind == "rigid")
     assert np.linalg.det(linear) > 0
 
@@ -233,9 +233,9 @@ PROBLEMS = {
     "missing regions": ("--moving-regions", missing_file, "absent.nrrd"),
     "a text file as volume": ("--moving", text_file, "cannot be read as an image"),
     "a text file as regions": ("--fixed-regions", text_file, "cannot be read as an image"),
-    "a volume that was cut off": ("--moving", cut_off, "fewer than its header says"),
+    "a volume that was cut off": ("--moving", cut_off, "fewer than its header states"),
     "regions on another grid": ("--fixed-regions", other_grid, "voxels of the volume"),
-    "an empty label map": ("--fixed-regions", empty_labels, "holds no region"),
+    "an empty label map": ("--fixed-regions", empty_labels, "contains no region"),
     "a 2-D image": ("--fixed", flat_image, "2-D"),
     "an empty folder": ("--moving", empty_folder, "nothing here"),
     "an image as regions": ("--fixed-regions", lambda files, folder: files.inputs["--moving"], "volume"),
@@ -273,9 +273,9 @@ def test_no_common_names_still_leaves_the_regions(files: Files, tmp_path: Path) 
     assert run.returncode == 1
     assert "prostate" in one_sentence(run.stderr)
     assert "other bladder" in run.stderr
-    told = json.loads(run.stdout)
-    assert told.pop("out") == str(tmp_path / "out")
-    assert told == json.loads((tmp_path / "out" / "result.json").read_text())
+    message = json.loads(run.stdout)
+    assert message.pop("out") == str(tmp_path / "out")
+    assert message == json.loads((tmp_path / "out" / "result.json").read_text())
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert record["status"] == "no_pairs"
     assert record["reason"] in run.stderr
@@ -297,9 +297,9 @@ def test_an_existing_result_is_kept_and_other_files_are_safe(
 ) -> None:
     out = done[1]
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    kept = command("register", *options(files.inputs), "--out", out)
-    assert kept.returncode == 1
-    assert "--overwrite" in one_sentence(kept.stderr)
+    remaining = command("register", *options(files.inputs), "--out", out)
+    assert remaining.returncode == 1
+    assert "--overwrite" in one_sentence(remaining.stderr)
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
     (out / "thesis.docx").write_text("precious")
     try:
@@ -435,7 +435,7 @@ def test_an_empty_prompt_is_told_before_models_are_asked_for(
 def test_words_that_find_nothing_end_with_1_and_still_give_their_record(
     name: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FindOptions, "words", lambda self, prompts: PromptQuery(prompts=prompts, source=BrightSpots()))
+    monkeypatch.setattr(FindOptions, "query", lambda self, prompts: PromptQuery(prompts=prompts, source=BrightSpots()))
     out = tmp_path / "out.seg.nrrd"
     fixed, moving = files.inputs["--fixed"], files.inputs["--moving"]
     volumes = [fixed] if name == "regions" else ["--fixed", fixed, "--moving", moving]
@@ -543,36 +543,36 @@ def told_on_a_terminal(words: list[str], until: str) -> Iterator[tuple[subproces
     import pty
     import select
 
-    ours, theirs = pty.openpty()
+    actual, expected = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "Tell2RegLib.cli", *words],
         cwd=ROOT,
         env={**environment(), "TERM": "xterm", "COLUMNS": "100"},
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=expected,
         start_new_session=True,
         preexec_fn=_as_in_a_terminal,
     )
-    os.close(theirs)
-    text, told, end = "", False, time.monotonic() + 120
+    os.close(expected)
+    text, message, end = "", False, time.monotonic() + 120
     try:
         while time.monotonic() < end:
             try:
-                block = os.read(ours, 65536) if select.select([ours], [], [], 1)[0] else b""
+                block = os.read(actual, 65536) if select.select([actual], [], [], 1)[0] else b""
             except OSError:  # the other end is closed
                 break
             text += block.decode(errors="replace")
-            if not told and until in text:
-                told = True
+            if not message and until in text:
+                message = True
                 yield process, text
-        assert told, f"'{until}' never came: {text}"
+        assert message, f"'{until}' never came: {text}"
         process.wait(timeout=60)
         yield process, text
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-        os.close(ours)
+        os.close(actual)
 
 
 @posix

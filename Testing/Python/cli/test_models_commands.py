@@ -84,7 +84,7 @@ def states(listing: Any) -> dict[str, str]:
 def test_the_list_says_what_there_is(here: Store) -> None:
     listing = told("list")
     assert set(states(listing).values()) == {"missing"}
-    assert [one["name"] for one in listing["sets"]] == ["demo", "fast", "paper", "medical"]
+    assert [item["name"] for item in listing["sets"]] == ["demo", "fast", "paper", "medical"]
     paper = listing["sets"][2]
     assert (paper["status"], paper["size"]) == ("missing", "3.5 GB")
     sam = next(model for model in listing["models"] if model["name"] == "sam-vit-h")
@@ -112,7 +112,7 @@ def test_a_set_is_installed_verified_and_removed(here: Store, a_server: Server) 
     assert len(a_server.asked) == 3
     assert shown.stdout.count("sam-vit-b: verified, 300 kB, Apache-2.0, about 2 GB of memory") == 1
     assert "research use only" in shown.stdout
-    assert next(one for one in told("list")["sets"] if one["name"] == "fast")["status"] == "installed"
+    assert next(item for item in told("list")["sets"] if item["name"] == "fast")["status"] == "installed"
     checked = run("verify")
     assert checked.exit_code == 0
     assert checked.stdout.count("verified") == 3
@@ -214,9 +214,9 @@ def test_every_damaged_model_is_told_and_the_others_are_shown(here: Store) -> No
     assert "groundingdino-swin-t: verified" in done.stdout
     assert "'sam-vit-b' is damaged" in done.stderr
     assert "'bert-vocabulary' is damaged" in done.stderr
-    found = run("verify", "fast", "--json")
-    assert found.exit_code == 1
-    record = json.loads(found.stdout)
+    detected = run("verify", "fast", "--json")
+    assert detected.exit_code == 1
+    record = json.loads(detected.stdout)
     assert record["status"] == "failed"
     assert len(record["problems"]) == 2
     assert states(record)["sam-vit-b"] == "damaged"

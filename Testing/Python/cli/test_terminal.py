@@ -23,13 +23,13 @@ def total() -> float:
 
 
 def test_the_whole_run_moves_on_with_every_stage_and_ends_when_the_last_one_ends() -> None:
-    bars, seen = Bars(STAGES), []
+    bars, recorded = Bars(STAGES), []
     for stage in STAGES:
         for done in range(5):
             bars(stage, done, 4)
-            seen.append(bars.whole_done)
-    assert seen == sorted(seen)
-    assert seen[-1] == pytest.approx(total())
+            recorded.append(bars.whole_done)
+    assert recorded == sorted(recorded)
+    assert recorded[-1] == pytest.approx(total())
 
 
 def test_a_stage_that_is_passed_by_counts_as_done() -> None:
@@ -63,7 +63,7 @@ def interrupted(*_: object) -> None:
 def test_an_interrupt_while_itk_is_loaded_is_told_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(terminal, "_hush_itk", interrupted)
+    monkeypatch.setattr(terminal, "_silence_itk", interrupted)
     with pytest.raises(typer.Exit) as end, errors_as_exit_codes(debug=False):
         pass
     assert end.value.exit_code == 130

@@ -221,8 +221,8 @@ def test_hausdorff_is_a_distance(a, b, c) -> None:
 def test_turning_the_patient_changes_no_distance() -> None:
     for name in ("straight", "left_handed"):
         a, b = a_blob(3, GRIDS[name]), a_blob(4, GRIDS[name])
-        turn = Rotation.from_rotvec([0.3, 1.1, -0.7]).as_matrix()
-        direction = turn @ np.reshape(GRIDS[name].direction, (3, 3))
+        rotation = Rotation.from_rotvec([0.3, 1.1, -0.7]).as_matrix()
+        direction = rotation @ np.reshape(GRIDS[name].direction, (3, 3))
         turned = Grid(SIZE, SPACING, (1.0, 2.0, 3.0), tuple(direction.ravel()))
         c, d = (Region("r", r.box_kji, r.start_kji, turned) for r in (a, b))
         for measure in (metrics.dice, hausdorff_mm, metrics.hausdorff95_mm, metrics.centroid_distance_mm):
@@ -238,12 +238,12 @@ def test_detection_counts_true_regions_with_an_overlapping_find() -> None:
     exact = organs[0]
     half_off = Region("find", np.ones((5, 5, 5), bool), (0, 0, 12), grid)  # Dice 0.6 with the second
     stray = Region("find", np.ones((5, 5, 5), bool), (0, 0, 24), grid)  # Dice 0.2 with the third
-    found = [exact, exact, half_off, stray]
-    assert metrics.detection_ratio(found, organs) == 0.5
-    assert metrics.detection_ratio(found, organs, min_dice=0.7) == 0.25
+    detected = [exact, exact, half_off, stray]
+    assert metrics.detection_ratio(detected, organs) == 0.5
+    assert metrics.detection_ratio(detected, organs, min_dice=0.7) == 0.25
     assert metrics.detection_ratio([], organs) == 0.0
     with pytest.raises(InputError, match="at least one true region"):
-        metrics.detection_ratio(found, [])
+        metrics.detection_ratio(detected, [])
 
 
 def test_target_error_is_the_distance_of_each_pair_of_points() -> None:

@@ -55,13 +55,13 @@ ANY_TURN = TrustSettings(centre_mm=1e3)
 """Without the rule on how a round region is turned, which has tests of its own."""
 
 
-def judged(place: np.ndarray, matrix: np.ndarray | None = None, **more) -> TargetTrust:
+def judged(position: np.ndarray, matrix: np.ndarray | None = None, **more) -> TargetTrust:
     """One target on the straight grid, next to a gland of 8 mm around the middle, under one and the same affine map."""
     matrix = np.eye(4) if matrix is None else matrix
     transform = affine_transform("affine", matrix, STRAIGHT, STRAIGHT)
     given = {"settings": ANY_TURN, "rigid_lps": matrix, "affine_lps": matrix, "pairs": [pair_of(GLAND)]}
-    (one,) = judge_targets(["lesion"], [place], transform, **{**given, **more})
-    return one
+    (item,) = judge_targets(["lesion"], [position], transform, **{**given, **more})
+    return item
 
 
 # --- rules ---
@@ -80,8 +80,8 @@ def test_the_farther_from_every_accepted_region_the_less_it_is_trusted(away_mm: 
     trust = judged(np.array([8.5 + away_mm, 0.0, 0.0]))  # the last voxel of the ball ends at 8.5 mm
     assert trust.nearest_mm == pytest.approx(away_mm)
     assert trust.verdict == verdict
-    told = f"{away_mm:.0f}" if away_mm > 10 else f"{away_mm:.1f}"
-    assert trust.reasons == (f"Lies {told} mm from the nearest accepted region (gland).",)
+    message = f"{away_mm:.0f}" if away_mm > 10 else f"{away_mm:.1f}"
+    assert trust.reasons == (f"Lies {message} mm from the nearest accepted region (gland).",)
 
 
 def test_a_rejected_pair_counts_for_nothing() -> None:
@@ -93,7 +93,7 @@ def test_a_rejected_pair_counts_for_nothing() -> None:
 def test_without_an_accepted_pair_nothing_is_trusted() -> None:
     trust = judged(MIDDLE, pairs=[pair_of(ball("gland", STRAIGHT, MIDDLE, 8.0)).rejected("No.")])
     assert (trust.verdict, trust.nearest_mm, trust.nearest_name) == (DO_NOT_TRUST, None, "")
-    assert trust.reasons == ("No pair of regions is accepted, so nothing holds the transform.",)
+    assert trust.reasons == ("No pair of regions is accepted, so nothing constrains the transform.",)
 
 
 def test_of_several_regions_that_hold_it_the_smallest_is_named() -> None:
@@ -107,9 +107,9 @@ def test_of_several_regions_that_hold_it_the_smallest_is_named() -> None:
     [
         (0.85, GOOD, "Lies inside an accepted region (gland)."),
         (0.7, CHECK, "The transform stretches tissue to 2.9 times its volume there."),
-        (1.3, CHECK, "The transform squeezes tissue to 0.46 times its volume there."),
+        (1.3, CHECK, "The transform compresses tissue to 0.46 times its volume there."),
         (0.45, DO_NOT_TRUST, "The transform stretches tissue to 11 times its volume there."),
-        (1.72, DO_NOT_TRUST, "The transform squeezes tissue to 0.2 times its volume there."),
+        (1.72, DO_NOT_TRUST, "The transform compresses tissue to 0.2 times its volume there."),
     ],
 )
 def test_tissue_that_is_squeezed_or_stretched_is_checked_or_not_trusted(
@@ -144,7 +144,7 @@ def test_a_place_outside_the_fixed_volume_is_not_trusted() -> None:
     matrix[0, 3] = -45.0  # moving to fixed: 45 mm to the left
     trust = judged(MIDDLE, matrix)
     assert (trust.inside_volume, trust.verdict, trust.moved_mm) == (False, DO_NOT_TRUST, pytest.approx(45.0))
-    assert trust.reasons == ("Is carried to a place outside the other volume.",)
+    assert trust.reasons == ("Propagated to a position outside the other volume.",)
     assert judged(np.array([29.4, 0.0, 0.0])).inside_volume  # in the last voxel, beyond its centre
 
 
@@ -152,18 +152,18 @@ def test_a_place_outside_the_fixed_volume_is_not_trusted() -> None:
 def test_one_round_region_alone_does_not_say_how_it_is_turned(away_mm: float, verdict: str) -> None:
     trust = judged(np.array([away_mm, 0.0, 0.0]), settings=TrustSettings())
     assert trust.verdict == verdict
-    assert any("how it is turned" in reason for reason in trust.reasons) == (verdict == CHECK)
+    assert any("does not determine the rotation" in reason for reason in trust.reasons) == (verdict == CHECK)
 
 
 def test_a_second_region_or_a_shape_says_how_it_is_turned() -> None:
-    place = np.array([11.0, 0.0, 0.0])
+    position = np.array([11.0, 0.0, 0.0])
     other = ball("bone", STRAIGHT, np.array([-20.0, 10.0, 10.0]), 5.0)
-    assert judged(place, settings=TrustSettings(), pairs=[pair_of(GLAND), pair_of(other)]).verdict == GOOD
+    assert judged(position, settings=TrustSettings(), pairs=[pair_of(GLAND), pair_of(other)]).verdict == GOOD
     x, y, z = np.moveaxis(STRAIGHT.voxel_centres_lps_mm(), -1, 0)
     long = Region.from_mask("gland", (x / 16) ** 2 + (y / 10) ** 2 + (z / 6) ** 2 <= 1, STRAIGHT)
-    assert judged(place, settings=TrustSettings(), pairs=[pair_of(long)]).verdict == GOOD
+    assert judged(position, settings=TrustSettings(), pairs=[pair_of(long)]).verdict == GOOD
     disc = Region.from_mask("gland", (x / 12) ** 2 + (y / 12) ** 2 + (z / 6) ** 2 <= 1, STRAIGHT)
-    assert judged(place, settings=TrustSettings(), pairs=[pair_of(disc)]).verdict == CHECK
+    assert judged(position, settings=TrustSettings(), pairs=[pair_of(disc)]).verdict == CHECK
 
 
 def test_a_region_of_one_voxel_is_round() -> None:
@@ -189,9 +189,9 @@ def test_the_worst_rule_decides_and_is_told_first() -> None:
 
 
 def test_other_thresholds_give_other_verdicts() -> None:
-    place = np.array([8.5 + 7, 0, 0])
-    assert judged(place, settings=TrustSettings(near_mm=8.0, centre_mm=1e3)).verdict == GOOD
-    assert judged(place, settings=TrustSettings(near_mm=1.0, far_mm=6.0)).verdict == DO_NOT_TRUST
+    position = np.array([8.5 + 7, 0, 0])
+    assert judged(position, settings=TrustSettings(near_mm=8.0, centre_mm=1e3)).verdict == GOOD
+    assert judged(position, settings=TrustSettings(near_mm=1.0, far_mm=6.0)).verdict == DO_NOT_TRUST
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_other_thresholds_give_other_verdicts() -> None:
     ],
 )
 def test_thresholds_that_make_no_sense_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match="must be positive and grow"):
+    with pytest.raises(InputError, match="must be positive and increase"):
         TrustSettings(**wrong)
 
 
@@ -230,13 +230,13 @@ def test_a_voxel_is_a_box_not_a_point(a_hostile_grid: Grid) -> None:
     fine = np.stack(np.meshgrid(*[np.linspace(-0.5, 0.5, 9)] * 3), axis=-1).reshape(-1, 3)
     boxes = a_hostile_grid.index_to_lps((np.argwhere(mask)[:, None, ::-1] + fine).reshape(-1, 3))
     points = a_hostile_grid.index_to_lps(index)
-    found, expected = distances_mm(region, points), cdist(points, boxes).min(axis=1)
+    detected, expected = distances_mm(region, points), cdist(points, boxes).min(axis=1)
     held = [
         bool(np.all((at >= 0) & (at < a_hostile_grid.size_xyz)) and mask[tuple(at[::-1])])
         for at in np.rint(index).astype(int)
     ]
-    np.testing.assert_array_equal(found == 0, held)
-    np.testing.assert_allclose(found[found > 0], expected[found > 0], atol=0.15)
+    np.testing.assert_array_equal(detected == 0, held)
+    np.testing.assert_allclose(detected[detected > 0], expected[detected > 0], atol=0.15)
 
 
 # --- det J at a place ---
@@ -342,36 +342,36 @@ def test_a_patient_who_lies_elsewhere_gets_the_same_verdicts(kinds, axis, degree
         [pair_of(dataclasses.replace(p.moving, grid=turned_grid(matrix, p.moving.grid))) for p in pairs],
         settings,
     )
-    for one, other in zip(here, there, strict=True):
-        assert other.det_j == pytest.approx(one.det_j, abs=1e-3)
-        assert other.spread_mm == pytest.approx(one.spread_mm, abs=1e-2)
-        assert other.nearest_mm == pytest.approx(one.nearest_mm, abs=1e-6)
-        assert other.moved_mm == pytest.approx(one.moved_mm, abs=1e-2)
-        assert other.inside_volume == one.inside_volume
-    assume(not any(on_a_threshold(one, settings) for one in here))
-    assert [one.verdict for one in there] == [one.verdict for one in here]
+    for item, other in zip(here, there, strict=True):
+        assert other.det_j == pytest.approx(item.det_j, abs=1e-3)
+        assert other.spread_mm == pytest.approx(item.spread_mm, abs=1e-2)
+        assert other.nearest_mm == pytest.approx(item.nearest_mm, abs=1e-6)
+        assert other.moved_mm == pytest.approx(item.moved_mm, abs=1e-2)
+        assert other.inside_volume == item.inside_volume
+    assume(not any(on_a_threshold(item, settings) for item in here))
+    assert [item.verdict for item in there] == [item.verdict for item in here]
 
 
 @given(st.permutations(range(4)), st.booleans(), st.sampled_from(KINDS))
 def test_the_order_of_targets_and_pairs_does_not_matter(order, swapped, kind) -> None:
     transform = a_wavy_transform(kind, "oblique")
     points, pairs = four_targets(transform), two_pairs(transform)
-    plain = {one.name: one for one in judge_targets("abcd", points, transform, RIGID, AFFINE, pairs)}
+    plain = {item.name: item for item in judge_targets("abcd", points, transform, RIGID, AFFINE, pairs)}
     names = ["abcd"[n] for n in order]
     shuffled = judge_targets(names, points[list(order)], transform, RIGID, AFFINE, pairs[::-1] if swapped else pairs)
-    for one in shuffled:
-        assert (one.verdict, one.reasons) == (plain[one.name].verdict, plain[one.name].reasons)
-        np.testing.assert_allclose(one.fixed_lps_mm, plain[one.name].fixed_lps_mm, atol=1e-9)
+    for item in shuffled:
+        assert (item.verdict, item.reasons) == (plain[item.name].verdict, plain[item.name].reasons)
+        np.testing.assert_allclose(item.fixed_lps_mm, plain[item.name].fixed_lps_mm, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_targets_are_carried_as_the_transform_carries_points(kind: str) -> None:
     transform = a_wavy_transform(kind, "left-handed")
     points = four_targets(transform)
-    found = judge_targets("abcd", points, transform, RIGID, AFFINE, two_pairs(transform))
-    np.testing.assert_array_equal([one.fixed_lps_mm for one in found], transform.inverse.apply_to_points(points))
-    assert [one.inside_volume for one in found] == [True, True, True, False]
-    assert (found[0].nearest_mm, found[3].verdict) == (0, DO_NOT_TRUST)
+    detected = judge_targets("abcd", points, transform, RIGID, AFFINE, two_pairs(transform))
+    np.testing.assert_array_equal([item.fixed_lps_mm for item in detected], transform.inverse.apply_to_points(points))
+    assert [item.inside_volume for item in detected] == [True, True, True, False]
+    assert (detected[0].nearest_mm, detected[3].verdict) == (0, DO_NOT_TRUST)
 
 
 def test_judging_needs_neither_torch_nor_what_slicer_lacks() -> None:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.evaluation.metrics import dice, field_quality, inverse_error_mm
 from Tell2RegLib.fitting import FitSettings, deformable, fit
-from Tell2RegLib.fitting.lattice import Lattice, covering, crushing, evaluate, exponential, refine
+from Tell2RegLib.fitting.lattice import Lattice, box_lattice, compression_loss, evaluate, exponential, refine
 from Tell2RegLib.fitting.linear import moments_start, rigid_and_affine
 from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.space.grid import Grid, apply_affine
@@ -147,9 +147,9 @@ def test_twenty_regions_are_fitted_together() -> None:
     assert np.mean([overlap(pair, result.transform) for pair in pairs]) > 0.9
 
 
-def around(centre: np.ndarray, side_mm: float, spacing: tuple[float, float, float], turn: Rotation) -> Grid:
+def around(centre: np.ndarray, side_mm: float, spacing: tuple[float, float, float], rotation: Rotation) -> Grid:
     size = tuple(int(side_mm / s) for s in spacing)
-    matrix = turn.as_matrix()
+    matrix = rotation.as_matrix()
     origin = centre - matrix @ (np.array(spacing) * (np.array(size) - 1) / 2)
     return Grid(size, spacing, tuple(origin), tuple(matrix.ravel()))
 
@@ -220,10 +220,10 @@ def test_the_order_of_pairs_does_not_matter() -> None:
         a_pair(FIXED_GRID, lambda points: points * 1.05 - [2.0, -1.0, 1.0], a_ball(centre, 6), str(centre))
         for centre in ((-12.0, -6.0, 4.0), (10.0, 8.0, -6.0), (4.0, -10.0, 8.0))
     ]
-    one = fit(pairs, FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
+    item = fit(pairs, FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
     other = fit(pairs[::-1], FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
     # Sums in another order differ in their last bits, which an optimiser carries on.
-    assert np.abs(one - other).max() < 0.05
+    assert np.abs(item - other).max() < 0.05
 
 
 def test_far_from_the_regions_the_field_is_affine() -> None:
@@ -247,12 +247,12 @@ def test_written_transform_and_points_agree_with_simpleitk() -> None:
 
 
 def test_progress_runs_from_nothing_to_all() -> None:
-    seen: list[tuple[str, int, int]] = []
-    fit([a_pair(FIXED_GRID)], FitSettings(max_steps=5), progress=lambda *told: seen.append(told))
-    done = [told[1] for told in seen]
-    assert {told[0] for told in seen} == {"fit"}
+    recorded: list[tuple[str, int, int]] = []
+    fit([a_pair(FIXED_GRID)], FitSettings(max_steps=5), progress=lambda *message: recorded.append(message))
+    done = [message[1] for message in recorded]
+    assert {message[0] for message in recorded} == {"fit"}
     assert done == sorted(done)
-    assert (done[0], done[-1], seen[-1][2]) == (0, 100, 100)
+    assert (done[0], done[-1], recorded[-1][2]) == (0, 100, 100)
 
 
 @pytest.mark.parametrize("calls", [1, 4, 20])
@@ -282,9 +282,9 @@ def test_no_accepted_pair_is_said_plainly() -> None:
 
 
 def test_regions_on_different_grids_are_refused() -> None:
-    one, other = a_pair(FIXED_GRID), a_pair(HOSTILE["oblique, anisotropic"], name="other")
+    item, other = a_pair(FIXED_GRID), a_pair(HOSTILE["oblique, anisotropic"], name="other")
     with pytest.raises(GeometryError, match="other"):
-        fit([one, other])
+        fit([item, other])
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_a_region_thinner_than_the_lattice_keeps_a_ramp() -> None:
 
 
 def a_lattice() -> Lattice:
-    return covering(np.zeros(3), np.array([20.0, 24.0, 16.0]), 4.0, 1, 8.0)
+    return box_lattice(np.zeros(3), np.array([20.0, 24.0, 16.0]), 4.0, 1, 8.0)
 
 
 def test_refined_splines_are_the_same_function() -> None:
@@ -433,32 +433,32 @@ def test_crushing_is_felt_only_where_cells_lose_their_volume() -> None:
     x = torch.linspace(0, 1, lattice.size_xyz[0]) * (lattice.size_xyz[0] - 1) * lattice.spacing_mm
     u = lattice.zeros()
     u[0] = -0.5 * x
-    assert crushing(u, lattice.spacing_mm, 0.3) == 0
+    assert compression_loss(u, lattice.spacing_mm, 0.3) == 0
     u[0] = -0.9 * x
-    assert crushing(u, lattice.spacing_mm, 0.3).item() == pytest.approx(2 * 0.2**2, rel=1e-3)
+    assert compression_loss(u, lattice.spacing_mm, 0.3).item() == pytest.approx(2 * 0.2**2, rel=1e-3)
 
 
 def test_comparing_every_point_as_on_a_gpu_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     pair, few = a_pair(HOSTILE["oblique, anisotropic"], lambda points: points * 1.1), FitSettings(max_steps=4)
-    chosen, place = fit([pair], few).losses, deformable._on
-    monkeypatch.setattr(deformable, "_on", lambda term, device: replace(place(term, device), active=None))
+    chosen, place = fit([pair], few).losses, deformable._to_device
+    monkeypatch.setattr(deformable, "_to_device", lambda term, device: replace(place(term, device), active=None))
     np.testing.assert_allclose(fit([pair], few).losses, chosen, rtol=1e-4)
 
 
 def test_a_field_that_would_fold_is_mended_and_checked() -> None:
     from Tell2RegLib.fitting.deformable import Deformation
-    from Tell2RegLib.fitting.unfold import lps_displacements, reached_part, unfolded
+    from Tell2RegLib.fitting.unfold import influenced_box, lps_displacements, remove_folding
 
-    lattice = covering(np.zeros(3), np.array([60.0, 50.0, 50.0]), 4.0, 1, 8.0)
+    lattice = box_lattice(np.zeros(3), np.array([60.0, 50.0, 50.0]), 4.0, 1, 8.0)
     wild = smooth_velocity(lattice, 40.0)
     grid = replace(FIXED_GRID, origin_lps_mm=(0.0, 0.0, 0.0))
     whole = slice(0, grid.shape_kji[0]), slice(0, grid.shape_kji[1]), slice(0, grid.shape_kji[2])
     alone = lps_displacements(lattice, wild, grid, whole)
     assert strict_min_jacobian(alone, grid) < 0
     left_out = np.ones(grid.shape_kji, dtype=bool)
-    left_out[reached_part(lattice, grid)] = False
+    left_out[influenced_box(lattice, grid)] = False
     assert not alone[left_out].any()
-    mended, field = unfolded(Deformation(lattice, wild, ()), np.eye(4), grid)
+    mended, field = remove_folding(Deformation(lattice, wild, ()), np.eye(4), grid)
     assert strict_min_jacobian(field.vectors_kji, grid) > 0
     assert mended.forward.norm(dim=0).max() > 1.0
 
@@ -466,13 +466,13 @@ def test_a_field_that_would_fold_is_mended_and_checked() -> None:
 def test_a_fit_that_diverges_says_at_which_step_and_returns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from Tell2RegLib.fitting import deformable
 
-    real, calls = deformable._Problem.loss, []
+    real, calls = deformable._LevelProblem.loss, []
 
     def torn(self, nodes):  # type: ignore[no-untyped-def]
         calls.append(1)
         return real(self, nodes) * (float("nan") if len(calls) == 4 else 1.0)
 
-    monkeypatch.setattr(deformable._Problem, "loss", torn)
+    monkeypatch.setattr(deformable._LevelProblem, "loss", torn)
     with pytest.raises(FitDiverged, match="at step 4 its loss is nan") as caught:
         fit([a_pair(FIXED_GRID, bent)], FitSettings(max_steps=20))
     assert caught.value.step == 4

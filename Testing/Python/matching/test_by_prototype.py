@@ -1,4 +1,4 @@
-"""Regions found by words: alike by their prototypes, at the place where the other pairs say, whatever their order."""
+"""Regions found by prompts are paired by prototype and position, independent of their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.matching import MatchSettings, match_found, match_regions, without_partner
+from Tell2RegLib.matching import MatchSettings, match_regions, match_source_results, regions_without_partner
 from Tell2RegLib.matching.assignment import cosine_similarity
 from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.models.protocol import Embeddings
@@ -43,10 +43,10 @@ LOOKS = dict(zip(("prostate", "bladder", "rectum", "symphysis", "head"), np.eye(
 PLACES = {"prostate": (0, 6, -10), "bladder": (2, -10, 24), "rectum": (4, 34, 0), "symphysis": (0, -36, -14)}
 
 
-def a_pelvis(shift: Sequence[float] = (0, 0, 0), *, turn: float = 0.0) -> list[Region]:
+def a_pelvis(shift: Sequence[float] = (0, 0, 0), *, angle: float = 0.0) -> list[Region]:
     """Four organs, moved and turned about the axis of the body."""
-    matrix = rotation((0, 0, 1), turn)
-    return [a_block(name, matrix @ place + shift, LOOKS[name]) for name, place in PLACES.items()]
+    matrix = rotation((0, 0, 1), angle)
+    return [a_block(name, matrix @ position + shift, LOOKS[name]) for name, position in PLACES.items()]
 
 
 def the_heads(
@@ -112,30 +112,30 @@ def test_both_sides_get_one_colour_and_keep_their_prototypes() -> None:
 
 
 def test_regions_that_cannot_be_compared_are_told() -> None:
-    seen, unseen = a_pelvis(), [replace(region, prototype=None) for region in a_pelvis()]
+    recorded, unseen = a_pelvis(), [replace(region, prototype=None) for region in a_pelvis()]
     with pytest.raises(InputError, match="'bladder' has no prototype"):
-        match_regions(seen, unseen)
+        match_regions(recorded, unseen)
     short = [replace(region, prototype=np.ones(2)) for region in a_pelvis()]
     with pytest.raises(InputError, match="different lengths"):
-        match_regions(seen, short)
+        match_regions(recorded, short)
 
     def found(model: str) -> SourceResult:
         embeddings = Embeddings(np.ones((1, 1, 1, 1)), (1, 1), (1, 1), model)
-        return SourceResult("x", ("prostate",), tuple(seen), embeddings=embeddings)
+        return SourceResult("x", ("prostate",), tuple(recorded), embeddings=embeddings)
 
-    with pytest.raises(InputError, match="'SAM ViT-B', the moving ones by 'MedSAM': use one model"):
-        match_found(found("SAM ViT-B"), found("MedSAM"))
+    with pytest.raises(InputError, match="'SAM ViT-B', the moving ones from 'MedSAM'. Use one model"):
+        match_source_results(found("SAM ViT-B"), found("MedSAM"))
 
 
 # --- places ---
 
 
-@pytest.mark.parametrize("turn", [-30.0, 0.0, 20.0])
-def test_pairs_at_their_places_are_accepted(turn: float) -> None:
+@pytest.mark.parametrize("angle", [-30.0, 0.0, 20.0])
+def test_pairs_at_their_places_are_accepted(angle: float) -> None:
     """A patient who lies shifted and turned lies well: the pairs agree with one another."""
-    pairs = match_regions(a_pelvis(), a_pelvis((15, -8, 9), turn=turn))
+    pairs = match_regions(a_pelvis(), a_pelvis((15, -8, 9), angle=angle))
     assert len(pairs) == 4
-    assert all(pair.accepted and "lies where the other pairs say" in pair.reason for pair in pairs)
+    assert all(pair.accepted and "position consistent with the other pairs" in pair.reason for pair in pairs)
 
 
 def test_a_pair_at_another_place_is_listed_last_and_off_and_not_deleted() -> None:
@@ -146,21 +146,24 @@ def test_a_pair_at_another_place_is_listed_last_and_off_and_not_deleted() -> Non
     assert names(pairs, accepted=False) == [("prostate", "prostate")]
     assert not pairs[-1].accepted
     assert pairs[-1].reason == (
-        "looks alike (similarity 1.00), but lies 84 mm from where the other pairs say; switched off, since it may be "
-        "another place"
+        "rejected: similar (1.00), but 84 mm from where the other pairs imply; possibly another structure"
     )
 
 
 @pytest.mark.parametrize(
-    ("x", "accepted", "told"),
-    [(24, True, "lies where"), (29, True, "its place is in doubt: 28 mm from where most"), (36, False, "switched off")],
+    ("x", "accepted", "message"),
+    [
+        (24, True, "position consistent"),
+        (29, True, "position uncertain: 28 mm from where most"),
+        (36, False, "rejected"),
+    ],
 )
-def test_between_right_and_wrong_the_place_is_said_to_be_in_doubt(x: float, accepted: bool, told: str) -> None:
+def test_between_right_and_wrong_the_place_is_said_to_be_in_doubt(x: float, accepted: bool, message: str) -> None:
     moving = a_pelvis()
     moving[0] = a_block("prostate", (x, 6, -10), LOOKS["prostate"])
     pair = next(pair for pair in match_regions(a_pelvis(), moving) if pair.name == "prostate")
     assert pair.accepted == accepted
-    assert told in pair.reason
+    assert message in pair.reason
 
 
 def test_a_region_of_another_size_is_no_partner() -> None:
@@ -168,7 +171,7 @@ def test_a_region_of_another_size_is_no_partner() -> None:
     moving[1] = a_block("bladder", PLACES["bladder"], LOOKS["bladder"], side_mm=36)
     off = match_regions(fixed, moving)[-1]
     assert (off.name, off.accepted) == ("bladder", False)
-    assert "is 11 times as large in the moving volume as the other pairs say" in off.reason
+    assert "11 times as large in the moving volume as the other pairs imply" in off.reason
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -192,7 +195,7 @@ def test_look_alikes_on_the_wrong_side_find_their_right_partners(others: int) ->
     assert len(pairs) == others + 2
     assert {("head", "head 2"), ("head 2", "head")} <= set(names(pairs))
     reason = next(pair.reason for pair in pairs if pair.fixed.name == "head")
-    assert reason.startswith("similarity 0.98; paired by its place: the first choice was 'head' (1.00), 1")
+    assert reason.startswith("similarity 0.98; paired by position: the most similar was 'head' (1.00), 1")
 
 
 def test_a_head_that_is_alone_on_one_side_takes_the_one_of_its_side() -> None:
@@ -201,7 +204,7 @@ def test_a_head_that_is_alone_on_one_side_takes_the_one_of_its_side() -> None:
     pairs = match_regions(fixed, moving)
     assert ("head", "head 2") in names(pairs)
     found = SourceResult("x", (), tuple(fixed)), SourceResult("x", (), tuple(moving))
-    assert [region.name for region in without_partner(pairs, *found)[1]] == ["head"]
+    assert [region.name for region in regions_without_partner(pairs, *found)[1]] == ["head"]
 
 
 def test_of_look_alikes_within_reach_the_nearer_wins_a_near_tie() -> None:
@@ -220,8 +223,8 @@ def test_of_look_alikes_within_reach_the_nearer_wins_a_near_tie() -> None:
 
 def test_pairs_that_agree_on_nothing_are_left_as_they_are() -> None:
     """Four organs at four places with nothing in common: who would be right?"""
-    places = [(90, 50, -40), (-90, 40, 40), (80, -60, 40), (-80, -60, -40)]
-    moving = [a_block(name, place, LOOKS[name]) for name, place in zip(PLACES, places, strict=True)]
+    positions = [(90, 50, -40), (-90, 40, 40), (80, -60, 40), (-80, -60, -40)]
+    moving = [a_block(name, position, LOOKS[name]) for name, position in zip(PLACES, positions, strict=True)]
     pairs = match_regions(a_pelvis(), moving)
     assert len(pairs) == 4
     assert all(pair.accepted and "could not be checked" in pair.reason for pair in pairs)
@@ -230,11 +233,11 @@ def test_pairs_that_agree_on_nothing_are_left_as_they_are() -> None:
 @st.composite
 def two_patients(draw: st.DrawFn) -> tuple[list[Region], list[Region]]:
     """Up to seven regions a side in three prompts, anywhere, with looks of few values: many ties."""
-    place = st.tuples(st.integers(-40, 40), st.integers(-25, 25), st.integers(-15, 15))
+    position = st.tuples(st.integers(-40, 40), st.integers(-25, 25), st.integers(-15, 15))
     look = st.sampled_from([(1.0, 0.0), (0.9, 0.3), (0.8, 0.6), (0.0, 1.0)])
     sides = []
     for _ in range(2):
-        drawn = draw(st.lists(st.tuples(place, look, st.sampled_from("abc"), st.sampled_from([12, 20])), max_size=7))
+        drawn = draw(st.lists(st.tuples(position, look, st.sampled_from("abc"), st.sampled_from([12, 20])), max_size=7))
         sides.append(
             [
                 a_block(f"{word} {n}", 2.0 * np.array(p), (*look, 0.1), side, prompt=word)
@@ -277,15 +280,15 @@ def test_the_paper_has_no_check_of_places(patients) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"mode": "volumes"}, "'mode' is 'volumes', but must be one of regions, slices"),
         ({"method": "best"}, "'method' is 'best', but must be one of greedy, optimal"),
         ({"threshold": 1.0}, "'threshold' is 1, but must be a number of at least -1 and below 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_told(wrong: dict[str, object], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_settings_that_make_no_sense_are_told(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         MatchSettings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(
         InputError, match="'most_turn_deg' is 90, but must be a number of at least 1 and below 90 degrees"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Tell2RegLib.matching import match_found, match_regions
-from Tell2RegLib.matching.geometric_check import PULL_MM, Places, align, fit_similarity
+from Tell2RegLib.matching import match_regions, match_source_results
+from Tell2RegLib.matching.geometric_check import REGULARISATION_MM, RegionPositions, align, fit_similarity
 from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.phantom import centred_grid, make_pair
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
@@ -47,10 +47,10 @@ def test_points_far_apart_give_their_transform_back(count: int, degrees: float, 
     points = rng.normal(size=(1, count, 3)) * 5000
     matrix = rotation(tuple(rng.normal(size=3)), degrees)
     scale, turned, shift = fit_similarity(points, size * points @ matrix.T + [7, -3, 11])
-    # The pull is that of three points PULL_MM away: nothing beside 5 m.
+    # The pull is that of three points REGULARISATION_MM away: nothing beside 5 m.
     np.testing.assert_allclose(size * points @ matrix.T + [7, -3, 11], scale * points @ turned[0].T + shift, atol=2)
     assert np.linalg.det(turned[0]) == pytest.approx(1)
-    assert PULL_MM < 50
+    assert REGULARISATION_MM < 50
 
 
 def test_a_mirror_image_is_never_the_answer() -> None:
@@ -59,8 +59,8 @@ def test_a_mirror_image_is_never_the_answer() -> None:
     assert np.linalg.det(turned[0]) == pytest.approx(1)
 
 
-def some_places(centres: np.ndarray) -> Places:
-    return Places(centres, np.full(len(centres), 10.0), np.full(len(centres), 13.0))
+def some_places(centres: np.ndarray) -> RegionPositions:
+    return RegionPositions(centres, np.full(len(centres), 10.0), np.full(len(centres), 13.0))
 
 
 def test_two_of_seven_pairs_cannot_bend_the_transform() -> None:
@@ -89,8 +89,8 @@ def test_a_half_turn_is_no_explanation() -> None:
 
 
 def test_one_pair_cannot_be_checked() -> None:
-    places = some_places(np.zeros((1, 3)))
-    assert align(places, places, [(0, 0)], [(0, 0)], SETTINGS) is None
+    positions = some_places(np.zeros((1, 3)))
+    assert align(positions, positions, [(0, 0)], [(0, 0)], SETTINGS) is None
 
 
 # --- anatomy ---
@@ -110,13 +110,13 @@ def a_pair(seed: int) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
 def _looks(regions: Sequence[Region], seed: int) -> tuple[Region, ...]:
     rng, looks = np.random.default_rng(seed), {}
     shared = np.random.default_rng(0)
-    seen = []
+    recorded = []
     for region in regions:
         word = region.name.removeprefix("left ").removeprefix("right ")
         looks.setdefault(word, shared.normal(size=32))
         if "zone" not in word:
-            seen.append(replace(region, prompt=word, prototype=looks[word] + 0.05 * rng.normal(size=32)))
-    return tuple(seen)
+            recorded.append(replace(region, prompt=word, prototype=looks[word] + 0.05 * rng.normal(size=32)))
+    return tuple(recorded)
 
 
 def wrong_or_off(pairs: Sequence[RegionPair]) -> list[str]:
@@ -159,16 +159,16 @@ def test_from_words_to_pairs_with_networks_that_err() -> None:
     )
     source = GroundedSam(networks, networks, DetectionSettings(spacing_mm=3.0))
     words = ["prostate", "bladder", "rectum", "femoral head", "obturator internus"]
-    pairs = match_found(*(source.find(scan.volume, words) for scan in (pair.fixed, pair.moving)))
+    pairs = match_source_results(*(source.find(scan.volume, words) for scan in (pair.fixed, pair.moving)))
     same = []
     for made in pairs:
         if made.accepted:
-            places = [
+            positions = [
                 _organ_at(scan.labels, made_side)
                 for scan, made_side in ((pair.fixed, made.fixed), (pair.moving, made.moving))
             ]
-            assert places[0] == places[1]
-            same.append(places[0])
+            assert positions[0] == positions[1]
+            same.append(positions[0])
     assert len(same) == len(set(same)) == 7
 
 

@@ -65,16 +65,16 @@ def test_of_names_that_differ_in_case_those_written_alike_go_together(order: tup
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("actual", "expected"),
     [("prostate_1", "prostate"), ("Segment_prostate", "prostate"), ("Prostate", "Segment_prostate_1"), ("L5_1", "l5")],
 )
-def test_slicers_additions_to_a_name_are_looked_through(ours: str, theirs: str) -> None:
-    assert names(pairs_by_name(regions(ours), regions(theirs))) == [(ours, theirs)]
-    assert pairs_by_name(regions(ours), regions(theirs))[0].reason.startswith("names alike")
+def test_slicers_additions_to_a_name_are_looked_through(actual: str, expected: str) -> None:
+    assert names(pairs_by_name(regions(actual), regions(expected))) == [(actual, expected)]
+    assert pairs_by_name(regions(actual), regions(expected))[0].reason.startswith("similar names")
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("actual", "expected"),
     [
         (["rib 1"], ["rib 2"]),
         (["lesion 1", "lesion 2"], ["lesion"]),
@@ -85,8 +85,8 @@ def test_slicers_additions_to_a_name_are_looked_through(ours: str, theirs: str) 
         (["prostate"], ["prostate bed"]),
     ],
 )
-def test_names_that_could_mean_something_else_are_not_paired(ours: list[str], theirs: list[str]) -> None:
-    for fixed, moving in [(ours, theirs), (theirs, ours)]:
+def test_names_that_could_mean_something_else_are_not_paired(actual: list[str], expected: list[str]) -> None:
+    for fixed, moving in [(actual, expected), (expected, actual)]:
         with pytest.raises(NothingFound):
             pairs_by_name(regions(*fixed), regions(*moving))
 
@@ -165,7 +165,7 @@ def test_pairs_of_different_prompts_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("similarity", "more", "told"),
+    ("similarity", "more", "message"),
     [
         ([[0.9, np.nan]], {}, "fixed region 0 and moving region 1 is nan"),
         ([[0.9], [0.9]], {}, r"shape \(1, 2\), not \(2, 1\)"),
@@ -174,8 +174,8 @@ def test_pairs_of_different_prompts_can_be_switched_off() -> None:
         ([[0.9, 0.9]], {"threshold": np.nan}, "threshold"),
     ],
 )
-def test_unusable_arguments_are_told(similarity: list, more: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_unusable_arguments_are_told(similarity: list, more: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         pairs_by_similarity(regions("a"), regions("b", "c"), similarity, **more)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from Tell2RegLib.errors import Cancelled  # noqa: E402
-from Tell2RegLib.models.grounding_dino.backbone_feature_cache import SHARE, UNKNOWN_FREE, SliceFeatures  # noqa: E402
+from Tell2RegLib.models.grounding_dino.backbone_feature_cache import SHARE, UNKNOWN_FREE, BackboneFeatureCache  # noqa: E402
 from Testing.Python.small_networks import some_slices  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -23,22 +23,22 @@ def features_of(slices: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(slices.astype(np.float32)) * 2
 
 
-def ask(features: SliceFeatures, numbers: list[int], about: object = None) -> list[int]:
+def ask(features: BackboneFeatureCache, numbers: list[int], about: object = None) -> list[int]:
     """Ask for some of the slices and check what comes; the numbers of those that had to be computed."""
-    asked = SLICES[numbers]
+    requested = SLICES[numbers]
     computed: list[int] = []
 
     def compute(some: list[int]) -> torch.Tensor:
         computed.extend(numbers[n] for n in some)
-        return features_of(asked[some])
+        return features_of(requested[some])
 
-    assert torch.equal(features.of(asked, about, compute), features_of(asked))
+    assert torch.equal(features.of(requested, about, compute), features_of(requested))
     return computed
 
 
 @given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=1, max_size=6), st.integers(0, 6))
 def test_what_comes_is_right_in_any_order_and_whatever_is_kept(calls: list[list[int]], room: int) -> None:
-    features = SliceFeatures(CPU, free=lambda _: int(room * EACH / SHARE))
+    features = BackboneFeatureCache(CPU, free=lambda _: int(room * EACH / SHARE))
     for numbers in calls:
         features.new_call()
         ask(features, numbers)
@@ -46,7 +46,7 @@ def test_what_comes_is_right_in_any_order_and_whatever_is_kept(calls: list[list[
 
 
 def test_only_new_slices_are_computed() -> None:
-    features = SliceFeatures(CPU)
+    features = BackboneFeatureCache(CPU)
     assert ask(features, [0, 1]) == [0, 1]
     assert ask(features, [2, 1, 3]) == [2, 3]
     assert ask(features, [3, 0]) == []
@@ -57,7 +57,7 @@ def test_a_look_that_was_stopped_leaves_nothing() -> None:
     def stopped(_: list[int]) -> torch.Tensor:
         raise Cancelled
 
-    features = SliceFeatures(CPU)
+    features = BackboneFeatureCache(CPU)
     with pytest.raises(Cancelled):
         features.of(SLICES[:2], None, stopped)
     assert (len(features), features.computed, features.reused) == (0, 0, 0)
@@ -65,19 +65,19 @@ def test_a_look_that_was_stopped_leaves_nothing() -> None:
 
 
 def test_slices_seen_in_another_way_are_others() -> None:
-    features = SliceFeatures(CPU)
+    features = BackboneFeatureCache(CPU)
     ask(features, [0], about=(800, 800))
     assert ask(features, [0], about=(600, 600)) == [0]
 
 
-def free_for(count: int, features: list[SliceFeatures]):
+def free_for(count: int, features: list[BackboneFeatureCache]):
     """A device on which so many features would take the share, whatever of it they take already."""
     return lambda _: int(count * EACH / SHARE) - len(features[0]) * EACH
 
 
-def with_room_for(count: int) -> SliceFeatures:
-    made: list[SliceFeatures] = []
-    made.append(SliceFeatures(CPU, free=free_for(count, made)))
+def with_room_for(count: int) -> BackboneFeatureCache:
+    made: list[BackboneFeatureCache] = []
+    made.append(BackboneFeatureCache(CPU, free=free_for(count, made)))
     return made[0]
 
 
@@ -101,13 +101,13 @@ def test_a_volume_that_is_looked_at_no_more_makes_room() -> None:
 
 def test_where_the_system_does_not_tell_some_is_kept() -> None:
     assert UNKNOWN_FREE > 1 << 30
-    features = SliceFeatures(CPU, free=lambda _: None)
+    features = BackboneFeatureCache(CPU, free=lambda _: None)
     ask(features, [0])
     assert ask(features, [0]) == []
 
 
 def test_all_can_be_let_go() -> None:
-    features = SliceFeatures(CPU)
+    features = BackboneFeatureCache(CPU)
     ask(features, [0])
     features.clear()
     assert len(features) == 0

@@ -32,7 +32,7 @@ def test_a_missing_value_is_noticed(key: str) -> None:
 
 def test_every_model_and_set_that_is_promised_is_there() -> None:
     catalog = load_catalog()
-    assert [one.name for one in catalog.sets] == ["demo", "fast", "paper", "medical"]
+    assert [item.name for item in catalog.sets] == ["demo", "fast", "paper", "medical"]
     assert [m.architecture for m in catalog.members("fast")] == ["swin-t", None, "vit-b"]
     assert [m.architecture for m in catalog.members("paper")] == ["swin-b", None, "vit-h"]
     assert catalog.set("medical").segmenter == "medsam"
@@ -71,10 +71,10 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
 def changed(path: str, value: Any) -> dict[str, Any]:
     content = copy.deepcopy(CONTENT)
     *way, last = path.split("/")
-    place = content
+    position = content
     for step in way:
-        place = place[int(step)] if isinstance(place, list) else place[step]
-    place[last] = value
+        position = position[int(step)] if isinstance(position, list) else position[step]
+    position[last] = value
     return content
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from Tell2RegLib.errors import ModelError
 from Tell2RegLib.models.architectures import DETECTORS, SEGMENTERS
-from Tell2RegLib.models.catalogue.file_contents import look_into
+from Tell2RegLib.models.catalogue.file_contents import identify_content
 from Tell2RegLib.models.catalogue.recognition import is_vocabulary, recognise
 from Tell2RegLib.models.checkpoint import read_tensors
 
@@ -53,12 +53,12 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 def test_weights_come_back_as_they_were(name: str, tmp_path: Path) -> None:
     path = tmp_path / "any.ending"
     WRITERS[name](path)
-    found = read_tensors(path)
-    assert set(found) == set(WEIGHTS)
+    detected = read_tensors(path)
+    assert set(detected) == set(WEIGHTS)
     for key, tensor in WEIGHTS.items():
-        assert torch.equal(found[key], tensor)
-        assert found[key].dtype == tensor.dtype
-        assert found[key].device.type == "cpu"
+        assert torch.equal(detected[key], tensor)
+        assert detected[key].dtype == tensor.dtype
+        assert detected[key].device.type == "cpu"
 
 
 def test_prefixes_stay_and_what_is_no_tensor_goes(tmp_path: Path) -> None:
@@ -223,6 +223,6 @@ def test_a_vocabulary_is_told_from_other_texts(tmp_path: Path) -> None:
     assert not is_vocabulary(words + "prostate\n")
     assert not is_vocabulary("prostate\nbladder\n")
     (tmp_path / "words").write_text(words)
-    assert look_into(tmp_path / "words") == ("vocabulary", None)
+    assert identify_content(tmp_path / "words") == ("vocabulary", None)
     torch.save(WEIGHTS, tmp_path / "x.pth")
-    assert look_into(tmp_path / "x.pth") is None
+    assert identify_content(tmp_path / "x.pth") is None

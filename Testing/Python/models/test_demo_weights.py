@@ -70,8 +70,8 @@ def test_the_model_card_shows_the_scores_that_were_measured() -> None:
 def test_named_organs_are_found_and_others_are_not(a_scan: tuple[np.ndarray, np.ndarray]) -> None:
     slices, labels = a_scan
     boxes = demo_detector(device="cpu").detect(slices, ["prostate", "bladder", "dog"])
-    found = {box.slice_index for box in boxes if box.prompt == "prostate" and _middle_inside(box, labels)}
-    assert len(found) >= 5
+    detected = {box.slice_index for box in boxes if box.prompt == "prostate" and _middle_inside(box, labels)}
+    assert len(detected) >= 5
     assert sum(box.prompt != "prostate" for box in boxes) <= 1
 
 
@@ -90,8 +90,8 @@ def test_a_true_box_gives_the_organ(a_scan: tuple[np.ndarray, np.ndarray]) -> No
     boxes = []
     for index, mask in enumerate(true):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        place = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        boxes.append(Box(index, "prostate", tuple(float(edge) for edge in place), 1.0))
+        position = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        boxes.append(Box(index, "prostate", tuple(float(edge) for edge in position), 1.0))
     segmenter = demo_segmenter(device="cpu")
     masks = segmenter.segment(segmenter.embed(slices), boxes)
     dice = [2 * (m.mask & t).sum() / (m.mask.sum() + t.sum()) for m, t in zip(masks, true, strict=True)]

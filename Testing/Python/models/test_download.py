@@ -79,8 +79,8 @@ class Place:
         )
 
     def left(self) -> set[str]:
-        found = {p.name for p in self.path.parent.iterdir()} if self.path.parent.exists() else set()
-        return {name.replace(self.path.name, "X") for name in found if not name.endswith(".lock")}
+        detected = {p.name for p in self.path.parent.iterdir()} if self.path.parent.exists() else set()
+        return {name.replace(self.path.name, "X") for name in detected if not name.endswith(".lock")}
 
     def ranges(self) -> list[str | None]:
         return [headers.get("Range") for _, headers in self.server.asked]
@@ -91,11 +91,11 @@ def here(tmp_path: Path, a_server: Server) -> Place:
     return Place(tmp_path / "models", a_server)
 
 
-def is_whole(place: Place) -> bool:
+def is_whole(position: Place) -> bool:
     return (
-        place.path.read_bytes() == DATA
-        and place.left() == {"X", "X.json"}
-        and place.store.status(place.model) == "verified"
+        position.path.read_bytes() == DATA
+        and position.left() == {"X", "X.json"}
+        and position.store.status(position.model) == "verified"
     )
 
 
@@ -138,10 +138,10 @@ def test_a_damaged_file_is_replaced(here: Place) -> None:
 
 def test_a_file_of_unknown_size_and_hash_is_checked_by_md5_and_content(tmp_path: Path, a_server: Server) -> None:
     known = {"bytes": None, "sha256": None, "md5": hashlib.md5(DATA).hexdigest()}
-    place = Place(tmp_path / "models", a_server, name="medsam", **known)
+    position = Place(tmp_path / "models", a_server, name="medsam", **known)
     with pytest.raises(ModelError, match="not a file of weights"):
-        place.install()
-    assert place.left() == set()
+        position.install()
+    assert position.left() == set()
 
 
 # --- cut off, and going on ---
@@ -253,17 +253,17 @@ def test_a_part_that_is_too_long_is_dropped(here: Place) -> None:
 
 
 def test_of_unknown_size_the_server_says_when_it_is_whole(tmp_path: Path, a_server: Server) -> None:
-    place = Place(tmp_path / "models", a_server, bytes=None)
-    place.path.parent.mkdir()
-    place.part.write_bytes(DATA)
-    part_files(place.path)[1].write_text(json.dumps({"url": a_server.url(), "validator": '"one"'}))
-    place.install()
-    assert is_whole(place)
-    assert place.ranges() == ["bytes=300000-"]
+    position = Place(tmp_path / "models", a_server, bytes=None)
+    position.path.parent.mkdir()
+    position.part.write_bytes(DATA)
+    part_files(position.path)[1].write_text(json.dumps({"url": a_server.url(), "validator": '"one"'}))
+    position.install()
+    assert is_whole(position)
+    assert position.ranges() == ["bytes=300000-"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (without_length(DATA * 3), "sends more than the 600,000 bytes that the file can have"),
         (of_length(3 * len(DATA)), r"offers 900,000 bytes \(.*\) instead of about 300,000"),
@@ -271,21 +271,21 @@ def test_of_unknown_size_the_server_says_when_it_is_whole(tmp_path: Path, a_serv
     ids=["without a length", "of that length"],
 )
 def test_of_unknown_size_more_than_twice_as_much_as_expected_is_refused(
-    tmp_path: Path, a_server: Server, answer: Answer, told: str
+    tmp_path: Path, a_server: Server, answer: Answer, message: str
 ) -> None:
-    place = Place(tmp_path / "models", a_server, bytes=None)
+    position = Place(tmp_path / "models", a_server, bytes=None)
     a_server.plan.append(answer)
-    with pytest.raises(ModelError, match=told):
-        place.install()
-    assert place.left() == set()
-    assert max((done for _, done, _ in place.told), default=0) <= 2 * len(DATA)
+    with pytest.raises(ModelError, match=message):
+        position.install()
+    assert position.left() == set()
+    assert max((done for _, done, _ in position.told), default=0) <= 2 * len(DATA)
 
 
 def test_of_unknown_size_a_little_more_than_expected_is_taken(tmp_path: Path, a_server: Server) -> None:
-    place = Place(tmp_path / "models", a_server, bytes=None, about_bytes=int(0.6 * len(DATA)))
+    position = Place(tmp_path / "models", a_server, bytes=None, about_bytes=int(0.6 * len(DATA)))
     a_server.plan.append(without_length(DATA))
-    place.install()
-    assert is_whole(place)
+    position.install()
+    assert is_whole(position)
 
 
 # --- servers that are wrong ---
@@ -341,10 +341,10 @@ def test_a_body_without_length_that_ends_early_is_gone_on_from(here: Place) -> N
 
 def test_the_next_address_is_asked_when_one_fails(tmp_path: Path, a_server: Server) -> None:
     urls = (a_server.url("/gone"), "http://127.0.0.1:9/closed", a_server.url("/weights.pth"))
-    place = Place(tmp_path / "models", a_server, urls=urls)
+    position = Place(tmp_path / "models", a_server, urls=urls)
     a_server.plan.append(status(404))
-    place.install(tries=2)
-    assert is_whole(place)
+    position.install(tries=2)
+    assert is_whole(position)
     assert [path for path, _ in a_server.asked] == ["/gone", "/weights.pth"]
 
 
@@ -366,9 +366,9 @@ def test_a_silent_server_is_left(here: Place) -> None:
 
 
 def test_only_https_is_asked(tmp_path: Path, a_server: Server) -> None:
-    place = Place(tmp_path / "models", a_server, urls=("http://192.0.2.1/x", "ftp://192.0.2.1/x"))
+    position = Place(tmp_path / "models", a_server, urls=("http://192.0.2.1/x", "ftp://192.0.2.1/x"))
     with pytest.raises(ModelError, match=r"192\.0\.2\.1 is no https address"):
-        place.install()
+        position.install()
 
 
 def test_a_far_server_cannot_lead_to_this_machine() -> None:
@@ -385,10 +385,10 @@ def test_a_far_server_cannot_lead_to_this_machine() -> None:
 def test_the_proxy_of_the_environment_is_used(
     tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(tmp_path / "models", a_server, urls=("http://localhost:9/weights.pth",))
+    position = Place(tmp_path / "models", a_server, urls=("http://localhost:9/weights.pth",))
     monkeypatch.setenv("http_proxy", a_server.url(""))
-    place.install()
-    assert is_whole(place)
+    position.install()
+    assert is_whole(position)
     assert [path for path, _ in a_server.asked] == ["http://localhost:9/weights.pth"]
 
 
@@ -405,12 +405,12 @@ def test_space_is_looked_for_before_anything_is_written(here: Place, monkeypatch
 def test_of_unknown_size_space_is_looked_for_as_much_as_expected(
     tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(tmp_path / "models", a_server, bytes=None)
+    position = Place(tmp_path / "models", a_server, bytes=None)
     a_server.plan.append(without_length(DATA))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA)))
     with pytest.raises(ModelError, match="'SAM ViT-B' needs 300 kB"):
-        place.install()
-    assert place.left() == set()
+        position.install()
+    assert position.left() == set()
 
 
 def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,10 +492,10 @@ def test_a_pause_can_be_cancelled(here: Place) -> None:
 def test_two_threads_download_once(here: Place) -> None:
     gate, waits = threading.Event(), threading.Event()
     here.server.plan.append(silent(gate))
-    found = []
+    detected = []
 
     def run() -> None:
-        found.append(
+        detected.append(
             install(here.store, here.model, progress=lambda stage, *_: waits.set() if stage == "wait" else None)
         )
 
@@ -506,7 +506,7 @@ def test_two_threads_download_once(here: Place) -> None:
     gate.set()
     for thread in threads:
         thread.join(60)
-    assert [record.sha256 for record in found] == [here.model.sha256] * 2
+    assert [record.sha256 for record in detected] == [here.model.sha256] * 2
     assert len(here.server.asked) == 1
     assert is_whole(here)
 
@@ -524,17 +524,17 @@ print(install(store, store.catalog.model("sam-vit-b"), progress=tell).sha256, fl
 """
 
 
-def a_process(place: Place, tmp_path: Path) -> subprocess.Popen[str]:
+def a_process(position: Place, tmp_path: Path) -> subprocess.Popen[str]:
     """The same download in a process of its own, which says what it does."""
-    catalog = place.store.catalog
+    catalog = position.store.catalog
     content = {
         "schema_version": 1,
         "notice": catalog.notice,
         "models": [asdict(model) for model in catalog.models],
-        "sets": [asdict(one) for one in catalog.sets],
+        "sets": [asdict(item) for item in catalog.sets],
     }
     (tmp_path / "catalog.json").write_text(json.dumps(content))
-    words = [sys.executable, "-c", INSTALL, str(place.store.folder), str(tmp_path / "catalog.json")]
+    words = [sys.executable, "-c", INSTALL, str(position.store.folder), str(tmp_path / "catalog.json")]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
 
 

@@ -37,11 +37,11 @@ def files_in(folder: Path) -> list[str]:
 def test_what_was_put_is_found_again_by_the_next_process(tmp_path: Path, dtype: type) -> None:
     put = some_embeddings(1, dtype)
     EmbeddingStore(tmp_path / "new").put(some_slices(1), "a model", put)
-    found = EmbeddingStore(tmp_path / "new").get(some_slices(1), "a model")
-    assert found is not None
-    np.testing.assert_array_equal(found.features, put.features)
-    assert found.features.dtype == dtype
-    assert (found.covered_hw, found.slice_hw, found.model) == (put.covered_hw, put.slice_hw, put.model)
+    detected = EmbeddingStore(tmp_path / "new").get(some_slices(1), "a model")
+    assert detected is not None
+    np.testing.assert_array_equal(detected.features, put.features)
+    assert detected.features.dtype == dtype
+    assert (detected.covered_hw, detected.slice_hw, detected.model) == (put.covered_hw, put.slice_hw, put.model)
 
 
 def test_other_slices_and_other_models_find_nothing(tmp_path: Path) -> None:

@@ -50,31 +50,31 @@ def positions(boxes) -> np.ndarray:
 @pytest.mark.parametrize("hw", [(50, 37), (41, 41), (23, 90)])
 def test_boxes_and_scores_are_the_packages(a_network, a_detector, hw: tuple[int, int]) -> None:
     slices = some_slices(3, hw)
-    found = a_detector.detect(slices, PROMPTS)
+    detected = a_detector.detect(slices, PROMPTS)
     for prompt, caption in zip(PROMPTS, ("prostate.", "left hip."), strict=True):
         for index in range(3):
-            ours = [box for box in found if (box.slice_index, box.prompt) == (index, prompt)]
+            actual = [box for box in detected if (box.slice_index, box.prompt) == (index, prompt)]
             corners, scores = package_boxes(a_network, DETECTOR, slices[index], caption)
-            np.testing.assert_allclose([box.score for box in ours], scores, atol=1e-4)
-            np.testing.assert_allclose(positions(ours) / max(hw), corners / max(hw), atol=1e-4)
-            assert ours[0].phrase == package_phrase(a_network, slices[index], DETECTOR, caption, 0.15).strip()
+            np.testing.assert_allclose([box.score for box in actual], scores, atol=1e-4)
+            np.testing.assert_allclose(positions(actual) / max(hw), corners / max(hw), atol=1e-4)
+            assert actual[0].phrase == package_phrase(a_network, slices[index], DETECTOR, caption, 0.15).strip()
 
 
 def test_joined_prompts_are_the_packages_joined_caption(a_network) -> None:
     detector = GroundingDinoDetector(a_network, DETECTOR, joined=True, **EVERY_BOX)
     slices = some_slices(1, (40, 30))
-    ours = sorted(detector.detect(slices, PROMPTS), key=lambda box: -box.score)
+    actual = sorted(detector.detect(slices, PROMPTS), key=lambda box: -box.score)
     corners, scores = package_boxes(a_network, DETECTOR, slices[0], "prostate. left hip.")
-    np.testing.assert_allclose([box.score for box in ours], scores, atol=1e-4)
-    np.testing.assert_allclose(positions(ours) / 40, corners / 40, atol=1e-4)
-    assert {box.prompt for box in ours} <= set(PROMPTS)
+    np.testing.assert_allclose([box.score for box in actual], scores, atol=1e-4)
+    np.testing.assert_allclose(positions(actual) / 40, corners / 40, atol=1e-4)
+    assert {box.prompt for box in actual} <= set(PROMPTS)
 
 
 def test_boxes_come_by_slice_then_prompt_then_score(a_detector) -> None:
-    found = a_detector.detect(some_slices(3, (30, 40)), ("left hip", "prostate"))
-    keys = [(box.slice_index, ("left hip", "prostate").index(box.prompt), -box.score) for box in found]
+    detected = a_detector.detect(some_slices(3, (30, 40)), ("left hip", "prostate"))
+    keys = [(box.slice_index, ("left hip", "prostate").index(box.prompt), -box.score) for box in detected]
     assert keys == sorted(keys)
-    assert len(found) == 3 * 2 * DETECTOR.num_queries
+    assert len(detected) == 3 * 2 * DETECTOR.num_queries
 
 
 def test_only_boxes_above_the_threshold_are_given(a_network) -> None:
@@ -89,9 +89,9 @@ def test_only_boxes_above_the_threshold_are_given(a_network) -> None:
 def test_the_batch_size_changes_nothing(a_network, a_detector, batch: int) -> None:
     slices = some_slices(5, (30, 40))
     expected = a_detector.detect(slices, PROMPTS)
-    found = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX | {"batch": batch}).detect(slices, PROMPTS)
-    assert [(box.slice_index, box.prompt) for box in found] == [(box.slice_index, box.prompt) for box in expected]
-    np.testing.assert_allclose(positions(found), positions(expected), atol=1e-3)
+    detected = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX | {"batch": batch}).detect(slices, PROMPTS)
+    assert [(box.slice_index, box.prompt) for box in detected] == [(box.slice_index, box.prompt) for box in expected]
+    np.testing.assert_allclose(positions(detected), positions(expected), atol=1e-3)
 
 
 def test_words_are_added_to_pixels_in_place_as_by_the_plain_sum(a_network) -> None:
@@ -110,11 +110,11 @@ def test_words_are_added_to_pixels_in_place_as_by_the_plain_sum(a_network) -> No
 def test_sixteen_bits_give_boxes_too(a_network, a_detector) -> None:
     half = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX | {"precision": "bf16"})
     slices = some_slices(1, (40, 30))
-    ours, exact = half.detect(slices, PROMPTS), a_detector.detect(slices, PROMPTS)
-    assert len(ours) == len(exact)
-    assert np.isfinite(positions(ours)).all()
+    actual, exact = half.detect(slices, PROMPTS), a_detector.detect(slices, PROMPTS)
+    assert len(actual) == len(exact)
+    assert np.isfinite(positions(actual)).all()
     # Random weights are no steady ground: the shipped ones are compared in test_demo_equality.py.
-    assert ours[0].score == pytest.approx(exact[0].score, abs=0.15)
+    assert actual[0].score == pytest.approx(exact[0].score, abs=0.15)
 
 
 # --- nothing twice ---
@@ -134,7 +134,7 @@ def test_words_that_come_later_find_what_they_find_alone(a_network, a_detector) 
     slices = some_slices(5, (30, 40))
     a_detector.detect(slices[1:3], ("prostate",))
     later = a_detector.detect(slices, ("bladder",))
-    assert (a_detector.seen.computed, a_detector.seen.reused) == (5, 2)
+    assert (a_detector.feature_cache.computed, a_detector.feature_cache.reused) == (5, 2)
     alone = GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX).detect(slices, ("bladder",))
     assert [(box.slice_index, box.prompt) for box in later] == [(box.slice_index, box.prompt) for box in alone]
     np.testing.assert_allclose([box.score for box in later], [box.score for box in alone], atol=1e-5)
@@ -145,7 +145,7 @@ def test_the_same_slice_in_another_frame_is_looked_at_again(a_detector) -> None:
     slices = some_slices(2, (30, 40))
     a_detector.detect(slices, ("prostate",))
     a_detector.detect(slices.reshape(2, 40, 30), ("prostate",))
-    assert a_detector.seen.reused == 0
+    assert a_detector.feature_cache.reused == 0
 
 
 def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detector) -> None:
@@ -160,45 +160,45 @@ def test_no_prompts_or_no_slices_are_no_boxes_and_no_work(monkeypatch, a_detecto
 
 def calls_until_stopped(most: float = np.inf):
     """A step, and what it was told; it stops the work after so many calls."""
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
 
     def step(done: int, total: int) -> None:
-        told.append((done, total))
-        if len(told) > most:
+        reports.append((done, total))
+        if len(reports) > most:
             raise Cancelled
 
-    return step, told
+    return step, reports
 
 
 def test_cancelling_is_possible_before_every_layer(a_detector) -> None:
     network, steps = a_detector.network, calls_until_stopped()
     layers = [block.norm1 for stage in network.backbone[0].layers for block in stage.blocks]
     layers += [layer.norm1 for layer in (*network.transformer.encoder.layers, *network.transformer.decoder.layers)]
-    asked: list[int] = []
-    hooks = [layer.register_forward_pre_hook(lambda *_: asked.append(len(steps[1]))) for layer in layers]
+    requested: list[int] = []
+    hooks = [layer.register_forward_pre_hook(lambda *_: requested.append(len(steps[1]))) for layer in layers]
     a_detector.detect(some_slices(2, (30, 40)), ("prostate",), step=steps[0])
     for hook in hooks:
         hook.remove()
-    assert len(asked) == len(layers)
-    assert asked == sorted(set(asked))  # between any two layers the step was called
+    assert len(requested) == len(layers)
+    assert requested == sorted(set(requested))  # between any two layers the step was called
 
 
 def test_progress_stays_where_it_is_within_a_batch(a_detector) -> None:
-    step, told = calls_until_stopped()
+    step, message = calls_until_stopped()
     a_detector.detect(some_slices(3, (30, 40)), PROMPTS, step=step)
-    assert list(dict.fromkeys(told)) == [(0, 3), (2, 3), (3, 3)]
+    assert list(dict.fromkeys(message)) == [(0, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("calls", [1, 4, 20, 40])
 def test_a_cancelled_look_leaves_the_next_as_it_would_have_been(a_network, a_detector, calls: int) -> None:
     slices = some_slices(4, (30, 40))
-    step, told = calls_until_stopped(calls)
+    step, message = calls_until_stopped(calls)
     with pytest.raises(Cancelled):
         a_detector.detect(slices, ("prostate", "left hip"), step=step)
-    assert len(told) == calls + 1
-    assert a_detector.seen.computed == len(a_detector.seen)
+    assert len(message) == calls + 1
+    assert a_detector.feature_cache.computed == len(a_detector.feature_cache)
     after = a_detector.detect(slices, ("prostate",))
-    assert a_detector.seen.computed == len(slices)
+    assert a_detector.feature_cache.computed == len(slices)
     assert after == GroundingDinoDetector(a_network, DETECTOR, **EVERY_BOX).detect(slices, ("prostate",))
 
 
@@ -218,7 +218,7 @@ def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) ->
     room = 0
     with pytest.raises(ResourceError, match="Detection by GroundingDINO needs more memory"):
         detector.detect(slices[::-1] // 2, PROMPTS)
-    assert len(detector.seen) == 0  # what was kept gave way first
+    assert len(detector.feature_cache) == 0  # what was kept gave way first
 
 
 @pytest.mark.parametrize("options", [{"box_threshold": 1.5}, {"text_threshold": -0.1}])

@@ -35,9 +35,9 @@ CPU = inference.choose("cpu", "fp32")
 
 
 def test_auto_is_a_device_that_is_there() -> None:
-    found = inference.choose()
-    assert found.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert found.format in inference.FORMATS
+    detected = inference.choose()
+    assert detected.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert detected.format in inference.FORMATS
 
 
 @pytest.mark.parametrize("device", ["toaster", "cpu:x"])
@@ -78,7 +78,7 @@ def test_batches_follow_the_free_memory(monkeypatch) -> None:
     monkeypatch.setattr(inference, "free_bytes", lambda _: 1000)
     assert inference.batch_size(CPU, bytes_each=200, pixels_each=1) == 3
     assert inference.batch_size(CPU, bytes_each=5000, pixels_each=1) == 1
-    assert inference.batch_size(CPU, bytes_each=200, pixels_each=1, wanted=7) == 7
+    assert inference.batch_size(CPU, bytes_each=200, pixels_each=1, requested=7) == 7
 
 
 def test_batches_on_a_cpu_are_small_enough_to_cancel() -> None:
@@ -88,7 +88,7 @@ def test_batches_on_a_cpu_are_small_enough_to_cancel() -> None:
 
 def test_a_batch_of_none_is_refused() -> None:
     with pytest.raises(InputError, match="batch of 0"):
-        inference.batch_size(CPU, bytes_each=1, pixels_each=1, wanted=0)
+        inference.batch_size(CPU, bytes_each=1, pixels_each=1, requested=0)
 
 
 def test_free_memory_is_told_or_not() -> None:
@@ -97,10 +97,10 @@ def test_free_memory_is_told_or_not() -> None:
 
 
 def test_every_slice_is_done_once_and_told() -> None:
-    told: list[tuple[int, int]] = []
-    done = list(inference.in_batches(7, 3, lambda a, b: (a, b), what="It", step=lambda *at: told.append(at)))
+    reports: list[tuple[int, int]] = []
+    done = list(inference.in_batches(7, 3, lambda a, b: (a, b), task="It", step=lambda *at: reports.append(at)))
     assert done == [(0, 3), (3, 6), (6, 7)]
-    assert told == [(0, 7), (3, 7), (6, 7), (7, 7)]
+    assert reports == [(0, 7), (3, 7), (6, 7), (7, 7)]
 
 
 OUT_OF_MEMORY = [
@@ -121,7 +121,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so(error: Exception) -> N
             raise error
         return start, stop
 
-    assert list(inference.in_batches(7, 7, work, what="It")) == [(0, 3), (3, 6), (6, 7)]
+    assert list(inference.in_batches(7, 7, work, task="It")) == [(0, 3), (3, 6), (6, 7)]
     assert tried == [(0, 7), (0, 3), (3, 6), (6, 7)]
 
 
@@ -131,7 +131,7 @@ def test_a_slice_that_does_not_fit_alone_is_told(error: Exception) -> None:
         raise error
 
     with pytest.raises(ResourceError, match="Embedding by SAM needs more memory than is free, even for one slice"):
-        list(inference.in_batches(4, 4, work, what="Embedding by SAM"))
+        list(inference.in_batches(4, 4, work, task="Embedding by SAM"))
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
@@ -139,7 +139,7 @@ def test_other_errors_are_not_taken_for_memory() -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        list(inference.in_batches(4, 4, work, what="It"))
+        list(inference.in_batches(4, 4, work, task="It"))
 
 
 def test_a_step_that_raises_ends_the_work() -> None:
@@ -150,7 +150,7 @@ def test_a_step_that_raises_ends_the_work() -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(inference.in_batches(6, 2, lambda start, stop: done.append(start), what="It", step=step))
+        list(inference.in_batches(6, 2, lambda start, stop: done.append(start), task="It", step=step))
     assert done == [0]
 
 
@@ -168,8 +168,8 @@ def test_folded_positions_are_the_packages(hw: tuple[int, int]) -> None:
     scores = ((q * 10**-0.5) @ k.transpose(-1, -2)).flatten(0, 1)
     scores = add_decomposed_rel_pos(scores, q.flatten(0, 1), rows, columns, hw, hw)
     expected = scores.softmax(-1).unflatten(0, (2, 3)) @ v
-    found = relative_attention(q, k, v, get_rel_pos(height, height, rows), get_rel_pos(width, width, columns))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    detected = relative_attention(q, k, v, get_rel_pos(height, height, rows), get_rel_pos(width, width, columns))
+    torch.testing.assert_close(detected, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Importing from timm:FutureWarning")
@@ -184,8 +184,8 @@ def test_deformable_sums_are_the_packages_also_outside_of_the_image() -> None:
     weights = torch.rand(2, 9, 4, 3, 4)
     expected = multi_scale_deformable_attn_pytorch(value, torch.tensor(shapes), locations, weights)
     sizes = torch.tensor([[(width, height)] for height, width in shapes])
-    found = deformable_sample(value, shapes, locations * sizes - 0.5, weights)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    detected = deformable_sample(value, shapes, locations * sizes - 0.5, weights)
+    torch.testing.assert_close(detected, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("hw", "size"), [((97, 83), 6), ((96, 120), 5), ((40, 40), 12)])
@@ -197,10 +197,10 @@ def test_the_backbone_sees_what_the_packages_sees(hw: tuple[int, int], size: int
     images = torch.randn(2, 3, *hw)
     with torch.no_grad():
         expected = swin(NestedTensor(images, torch.zeros(2, *hw, dtype=torch.bool)))
-        found = swin_features(swin, images, lambda: None)
-    assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected.values(), strict=True):
-        torch.testing.assert_close(ours, theirs.tensors, atol=2e-5, rtol=1e-5)
+        detected = swin_features(swin, images, lambda: None)
+    assert len(detected) == len(expected)
+    for actual, reference in zip(detected, expected.values(), strict=True):
+        torch.testing.assert_close(actual, reference.tensors, atol=2e-5, rtol=1e-5)
 
 
 def test_words_and_image_hear_what_the_package_lets_them_hear() -> None:
@@ -209,9 +209,9 @@ def test_words_and_image_hear_what_the_package_lets_them_hear() -> None:
     image, words = torch.randn(2, 40, 256) * 3, torch.randn(2, 5, 256)
     with torch.no_grad():
         expected = block(image, words)
-        found = fuse(block, image, words)
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-5)
+        detected = fuse(block, image, words)
+    for actual, reference in zip(detected, expected, strict=True):
+        torch.testing.assert_close(actual, reference, atol=2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("slice_hw", [(50, 37), (128, 128), (31, 200)])
@@ -234,11 +234,12 @@ def test_slices_are_resized_bit_for_bit_as_the_packages_do(hw: tuple[int, int]) 
 
     slices = some_slices(2, hw)
     colours = np.repeat(slices[..., None], 3, axis=-1)
-    ours = slice_preparation.resized(slices, slice_preparation.long_side_size(hw, 128))
-    assert np.array_equal(ours[1], ResizeLongestSide(128).apply_image(colours[1])[..., 2])
-    theirs, _ = T.RandomResize([96], max_size=200)(Image.fromarray(colours[1]))
+    actual = slice_preparation.resized(slices, slice_preparation.long_side_size(hw, 128))
+    assert np.array_equal(actual[1], ResizeLongestSide(128).apply_image(colours[1])[..., 2])
+    expected, _ = T.RandomResize([96], max_size=200)(Image.fromarray(colours[1]))
     assert np.array_equal(
-        slice_preparation.resized(slices, slice_preparation.short_side_size(hw, 96, 200))[1], np.asarray(theirs)[..., 0]
+        slice_preparation.resized(slices, slice_preparation.short_side_size(hw, 96, 200))[1],
+        np.asarray(expected)[..., 0],
     )
 
 
@@ -246,7 +247,7 @@ def test_threads_resize_slices_as_one_does_and_keep_their_order(monkeypatch) -> 
     slices = some_slices(7, (50, 37))
     for threads in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        alone = np.stack([slice_preparation.resized(one[None], (96, 71))[0] for one in slices])
+        alone = np.stack([slice_preparation.resized(item[None], (96, 71))[0] for item in slices])
         np.testing.assert_array_equal(slice_preparation.resized(slices, (96, 71)), alone)
 
 

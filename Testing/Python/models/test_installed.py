@@ -52,15 +52,15 @@ def put(store: Store, model: Model, data: bytes = DATA) -> Path:
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that were hashed, in order."""
-    found: list[Path] = []
+    detected: list[Path] = []
     real = stores.hash_file
 
     def spy(path: Path, *rest: object):
-        found.append(path)
+        detected.append(path)
         return real(path, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stores, "hash_file", spy)
-    return found
+    return detected
 
 
 # --- where ---
@@ -138,7 +138,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(a_store: Store, sam: Mo
     assert a_store.status(sam) == "installed"
     a_store.verify(sam)
     assert hashed == [path, path]
-    a_store.verify(sam, again=True)
+    a_store.verify(sam, force=True)
     assert len(hashed) == 3
     (a_store.folder / f"{sam.file}.json").write_text('{"bytes": 1}')
     a_store.verify(sam)
@@ -186,15 +186,15 @@ def test_a_file_that_changes_while_it_is_read_is_told(a_store: Store, sam: Model
 
 def test_hashing_tells_its_progress_and_can_be_cancelled(a_store: Store, sam: Model) -> None:
     put(a_store, sam)
-    told: list[tuple[str, int, int]] = []
-    a_store.verify(sam, lambda *step: told.append(step))
-    assert told[-1] == ("verify", len(DATA), len(DATA))
+    reports: list[tuple[str, int, int]] = []
+    a_store.verify(sam, lambda *step: reports.append(step))
+    assert reports[-1] == ("verify", len(DATA), len(DATA))
 
     def stop(*_: object) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        a_store.verify(sam, stop, again=True)
+        a_store.verify(sam, stop, force=True)
 
 
 def test_a_folder_that_cannot_be_written_can_be_used(
@@ -274,14 +274,14 @@ def vit_b(path: Path) -> bytes:
 def test_a_file_is_recognised_by_its_hash_whatever_its_name(a_store: Store, sam: Model, tmp_path: Path) -> None:
     file = tmp_path / "Downloads (1).bin"
     file.write_bytes(DATA)
-    told: list[tuple[str, int, int]] = []
-    found = import_file(a_store, file, progress=lambda *step: told.append(step))
-    assert (found.model, found.path) == (sam, a_store.path(sam))
-    assert found.path.read_bytes() == file.read_bytes()
+    reports: list[tuple[str, int, int]] = []
+    detected = import_file(a_store, file, progress=lambda *step: reports.append(step))
+    assert (detected.model, detected.path) == (sam, a_store.path(sam))
+    assert detected.path.read_bytes() == file.read_bytes()
     assert a_store.status(sam) == "verified"
-    assert {stage for stage, _, _ in told} == {"verify", "copy"}
-    assert import_file(a_store, file, name="sam-vit-b").path == found.path
-    assert import_file(a_store, found.path).path == found.path, "importing what is there already"
+    assert {stage for stage, _, _ in reports} == {"verify", "copy"}
+    assert import_file(a_store, file, name="sam-vit-b").path == detected.path
+    assert import_file(a_store, detected.path).path == detected.path, "importing what is there already"
     with pytest.raises(ModelError, match=r"is the model 'sam-vit-b', not 'sam-vit-h'\."):
         import_file(a_store, file, name="sam-vit-h")
 
@@ -303,10 +303,10 @@ def test_unknown_weights_of_a_known_network_are_taken_only_on_demand(a_store: St
     with pytest.raises(ModelError, match="is a part of Tell2Reg"):
         import_file(a_store, file, name="demo-segmenter", unverified=True)
     assert left(a_store) == []
-    found = import_file(a_store, file, name="medsam", unverified=True)
-    assert found.model == medsam
+    detected = import_file(a_store, file, name="medsam", unverified=True)
+    assert detected.model == medsam
     assert a_store.status(medsam) == "unverified"
-    assert a_store.verify(medsam, again=True).by_hand
+    assert a_store.verify(medsam, force=True).by_hand
     assert a_store.status(medsam) == "unverified"
     a_store.path(medsam).write_bytes(OTHER)
     with pytest.raises(ModelError, match="damaged"):

@@ -35,20 +35,20 @@ def a_tokenizer():
 @pytest.mark.parametrize(("config", "count", "width"), [(SWIN_T, 938, 96), (SWIN_B, 1106, 128)], ids=["T", "B"])
 def test_official_detectors_have_the_official_layout(a_tokenizer, config, count: int, width: int) -> None:
     with torch.device("meta"):
-        found = shapes(build_detector(config, a_tokenizer))
-    assert len(found) == count
-    assert found["backbone.0.patch_embed.proj.weight"] == (width, 3, 4, 4)
-    assert found["backbone.0.layers.0.blocks.0.attn.relative_position_bias_table"] == (
+        detected = shapes(build_detector(config, a_tokenizer))
+    assert len(detected) == count
+    assert detected["backbone.0.patch_embed.proj.weight"] == (width, 3, 4, 4)
+    assert detected["backbone.0.layers.0.blocks.0.attn.relative_position_bias_table"] == (
         (2 * config.window_size - 1) ** 2,
         config.num_heads[0],
     )
-    assert found["bert.embeddings.word_embeddings.weight"] == (30522, 768)
-    assert found["bert.encoder.layer.11.output.dense.weight"] == (768, 3072)
-    assert found["feat_map.weight"] == (256, 768)
-    assert found["input_proj.3.0.weight"] == (256, 8 * width, 3, 3)
-    assert found["transformer.encoder.fusion_layers.5.attn.v_proj.weight"] == (1024, 256)
-    assert found["transformer.decoder.bbox_embed.5.layers.2.weight"] == (4, 256)
-    assert found["transformer.tgt_embed.weight"] == (900, 256)
+    assert detected["bert.embeddings.word_embeddings.weight"] == (30522, 768)
+    assert detected["bert.encoder.layer.11.output.dense.weight"] == (768, 3072)
+    assert detected["feat_map.weight"] == (256, 768)
+    assert detected["input_proj.3.0.weight"] == (256, 8 * width, 3, 3)
+    assert detected["transformer.encoder.fusion_layers.5.attn.v_proj.weight"] == (1024, 256)
+    assert detected["transformer.decoder.bbox_embed.5.layers.2.weight"] == (4, 256)
+    assert detected["transformer.tgt_embed.weight"] == (900, 256)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_official_segmenters_are_those_of_the_package(config, count: int, builde
     from segment_anything import sam_model_registry
 
     with torch.device("meta"):
-        ours, theirs = shapes(build_segmenter(config)), shapes(sam_model_registry[builder]())
-    assert ours == theirs
-    assert len(ours) == count
+        actual, expected = shapes(build_segmenter(config)), shapes(sam_model_registry[builder]())
+    assert actual == expected
+    assert len(actual) == count
 
 
 def test_demo_networks_run(a_tokenizer) -> None:
@@ -70,9 +70,9 @@ def test_demo_networks_run(a_tokenizer) -> None:
     detector = build_detector(config, a_tokenizer)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = detector(torch.zeros(2, 3, 120, 144), captions=["prostate .", "dog ."])
-    assert found["pred_logits"].shape == (2, config.num_queries, config.max_text_len)
-    assert found["pred_boxes"].shape == (2, config.num_queries, 4)
+        detected = detector(torch.zeros(2, 3, 120, 144), captions=["prostate .", "dog ."])
+    assert detected["pred_logits"].shape == (2, config.num_queries, config.max_text_len)
+    assert detected["pred_boxes"].shape == (2, config.num_queries, 4)
     size = segmenter_network.DEMO.image_size_px
     sam = build_segmenter(segmenter_network.DEMO)
     with torch.no_grad():

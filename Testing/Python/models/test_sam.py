@@ -51,11 +51,11 @@ def test_embeddings_and_masks_are_the_packages(a_network, a_segmenter, hw: tuple
     embeddings = a_segmenter.embed(slices)
     masks, qualities, features = package_masks(a_network, slices, boxes)
     np.testing.assert_allclose(embeddings.features[[box.slice_index for box in boxes]], features, atol=1e-4)
-    found = a_segmenter.segment(embeddings, boxes)
-    assert [mask.box for mask in found] == boxes
-    assert (np.stack([mask.mask for mask in found]) != masks).mean() <= 1e-4
+    detected = a_segmenter.segment(embeddings, boxes)
+    assert [mask.box for mask in detected] == boxes
+    assert (np.stack([mask.mask for mask in detected]) != masks).mean() <= 1e-4
     assert 0.01 < masks.mean() < 0.99
-    np.testing.assert_allclose([mask.quality for mask in found], qualities, atol=1e-4)
+    np.testing.assert_allclose([mask.quality for mask in detected], qualities, atol=1e-4)
 
 
 def test_patches_as_one_product_are_those_of_the_convolution(a_network) -> None:
@@ -77,9 +77,9 @@ def test_a_smaller_input_is_the_package_with_resized_positions(a_network) -> Non
     assert embeddings.features.shape == (2, 32, 9, 9)
     masks, qualities, features = package_masks(smaller, slices, boxes)
     np.testing.assert_allclose(embeddings.features[[box.slice_index for box in boxes]], features, atol=1e-4)
-    found = segmenter.segment(embeddings, boxes)
-    assert (np.stack([mask.mask for mask in found]) != masks).mean() <= 1e-4
-    np.testing.assert_allclose([mask.quality for mask in found], qualities, atol=1e-4)
+    detected = segmenter.segment(embeddings, boxes)
+    assert (np.stack([mask.mask for mask in detected]) != masks).mean() <= 1e-4
+    np.testing.assert_allclose([mask.quality for mask in detected], qualities, atol=1e-4)
 
 
 def test_sixteen_bits_give_nearly_the_same_masks(a_network, a_segmenter) -> None:
@@ -89,8 +89,8 @@ def test_sixteen_bits_give_nearly_the_same_masks(a_network, a_segmenter) -> None
     embeddings = half.embed(slices)
     assert embeddings.features.dtype == np.float16
     exact = a_segmenter.segment(a_segmenter.embed(slices), boxes)
-    found = half.segment(embeddings, boxes)
-    assert np.mean([overlap(a.mask, b.mask) for a, b in zip(found, exact, strict=True)]) >= 0.9  # random weights
+    detected = half.segment(embeddings, boxes)
+    assert np.mean([overlap(a.mask, b.mask) for a, b in zip(detected, exact, strict=True)]) >= 0.9  # random weights
 
 
 @pytest.mark.parametrize("batch", [1, 5])
@@ -169,16 +169,16 @@ def test_cancelling_stops_embedding_and_segmentation(monkeypatch, a_segmenter) -
 
 
 def test_cancelling_is_possible_before_every_block(a_segmenter) -> None:
-    told: list[tuple[int, int]] = []
-    asked: list[int] = []
+    reports: list[tuple[int, int]] = []
+    requested: list[int] = []
     blocks = a_segmenter.network.image_encoder.blocks
-    hooks = [block.norm1.register_forward_pre_hook(lambda *_: asked.append(len(told))) for block in blocks]
-    a_segmenter.embed(some_slices(3, (30, 40)), step=lambda *numbers: told.append(numbers))
+    hooks = [block.norm1.register_forward_pre_hook(lambda *_: requested.append(len(reports))) for block in blocks]
+    a_segmenter.embed(some_slices(3, (30, 40)), step=lambda *numbers: reports.append(numbers))
     for hook in hooks:
         hook.remove()
-    assert len(asked) == 2 * len(blocks)  # two batches
-    assert asked == sorted(set(asked))
-    assert list(dict.fromkeys(told)) == [(0, 3), (2, 3), (3, 3)]
+    assert len(requested) == 2 * len(blocks)  # two batches
+    assert requested == sorted(set(requested))
+    assert list(dict.fromkeys(reports)) == [(0, 3), (2, 3), (3, 3)]
 
 
 def test_what_does_not_fit_is_halved_and_at_last_told(monkeypatch, a_network) -> None:

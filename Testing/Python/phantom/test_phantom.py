@@ -84,9 +84,9 @@ def test_different_seeds_are_different_men(a: int, b: int) -> None:
 
 
 def test_the_scan_seed_changes_contrast_and_noise_but_not_anatomy() -> None:
-    one, other = (render(make_subject(5), COARSE, seed=seed) for seed in (1, 2))
-    assert (one.labels.array_kji == other.labels.array_kji).all()
-    assert (one.volume.array_kji != other.volume.array_kji).mean() > 0.9
+    item, other = (render(make_subject(5), COARSE, seed=seed) for seed in (1, 2))
+    assert (item.labels.array_kji == other.labels.array_kji).all()
+    assert (item.volume.array_kji != other.volume.array_kji).mean() > 0.9
 
 
 # --- what is seen ---
@@ -211,9 +211,9 @@ def test_two_grids_agree_about_every_organ(grid: Grid) -> None:
     for region in here.regions():
         # The small and thin ones lose more to voxel corners.
         wanted = 0.9 if region.volume_ml > 25 else 0.65
-        found = labels_at(there, region.points_lps_mm())
+        detected = labels_at(there, region.points_lps_mm())
         values = {1, 2} if region.name == "prostate" else {v for v, name in LABELS.items() if name == region.name}
-        assert np.isin(found[found != 255], list(values)).mean() > wanted, region.name
+        assert np.isin(detected[detected != 255], list(values)).mean() > wanted, region.name
 
 
 def test_two_grids_agree_about_the_signal() -> None:
@@ -309,10 +309,10 @@ def test_the_fixed_scan_shows_at_x_what_the_moving_one_shows_at_the_warped_x(see
     for region in pair.fixed.regions():
         inner = ndimage.binary_erosion(region.mask_kji())
         at = region.grid.index_to_lps(np.argwhere(inner)[:, ::-1])
-        found = labels_at(pair.moving, pair.fixed_to_moving(at))
+        detected = labels_at(pair.moving, pair.fixed_to_moving(at))
         values = [1, 2] if region.name == "prostate" else [v for v, name in LABELS.items() if name == region.name]
-        if (found != 255).sum() > 20:
-            assert np.isin(found[found != 255], values).mean() > 0.9, region.name
+        if (detected != 255).sum() > 20:
+            assert np.isin(detected[detected != 255], values).mean() > 0.9, region.name
 
 
 def test_pairs_start_badly_aligned() -> None:

@@ -18,7 +18,7 @@ from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
-from Tell2RegLib.models.protocol import Box, Embeddings, Mask, Slices
+from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.pipeline.find import find_by_steps, find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.measure import detection_ratio
@@ -81,9 +81,9 @@ def test_another_smoothness_detects_encodes_and_segments_nothing_again(bench: Be
 
 def test_a_rejected_pair_only_fits_again_and_the_same_pairs_not_even_that(bench: Bench) -> None:
     memory, volumes = InMemoryCache(), (bench.pair.fixed.volume, bench.pair.moving.volume)
-    found = bench.run(bench.words(*PROMPTS), memory=memory)
+    detected = bench.run(bench.words(*PROMPTS), memory=memory)
     before = dict(bench.calls)
-    pairs = (found.pairs[0].rejected("the user said no"), *found.pairs[1:])
+    pairs = (detected.pairs[0].rejected("the user said no"), *detected.pairs[1:])
     curated = finish(*volumes, pairs, settings=QUICK, memory=memory)
     again = finish(*volumes, pairs, settings=QUICK, memory=memory)
     assert bench.calls == before
@@ -115,11 +115,13 @@ def test_the_result_is_the_same_with_and_without_memory(bench: Bench) -> None:
 
 def test_the_stages_together_find_what_the_source_finds_alone(bench: Bench) -> None:
     words, volume = bench.words(*PROMPTS), bench.pair.fixed.volume
-    (found,) = find_regions(words.source, [volume], PROMPTS)
+    (detected,) = find_regions(words.source, [volume], PROMPTS)
     alone = words.source.find(volume, PROMPTS)
-    assert [(r.name, r.prompt, r.score) for r in found.regions] == [(r.name, r.prompt, r.score) for r in alone.regions]
-    assert all(np.array_equal(a.box_kji, b.box_kji) for a, b in zip(found.regions, alone.regions, strict=True))
-    assert found.counts == alone.counts
+    assert [(r.name, r.prompt, r.score) for r in detected.regions] == [
+        (r.name, r.prompt, r.score) for r in alone.regions
+    ]
+    assert all(np.array_equal(a.box_kji, b.box_kji) for a, b in zip(detected.regions, alone.regions, strict=True))
+    assert detected.counts == alone.counts
 
 
 def test_embeddings_on_disk_serve_the_next_process(bench: Bench, tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_embeddings_on_disk_serve_the_next_process(bench: Bench, tmp_path: Path)
 
 
 def test_memory_forgets_what_was_used_longest_ago() -> None:
-    memory = InMemoryCache(most=2)
+    memory = InMemoryCache(max_results=2)
     for key in "abc":
         memory.get("stage", key, lambda key=key: key)
     assert not memory.has("stage", "a")
@@ -166,7 +168,7 @@ class Networks:
     joined: bool = False
     name: str = "a stub"
 
-    def detect(self, slices: Slices, prompts: Sequence[str], **_: Any) -> tuple[Box, ...]:
+    def detect(self, slices: SliceStack, prompts: Sequence[str], **_: Any) -> tuple[Box, ...]:
         together = len(prompts) if self.joined else 1
         return tuple(
             Box(k, prompt, (1.0, 1.0, 9.0 + image[0, 0] % 3, 6.0 + ord(prompt) % 5), 0.9 / together)
@@ -174,7 +176,7 @@ class Networks:
             for prompt in prompts
         )
 
-    def embed(self, slices: Slices, **_: Any) -> Embeddings:
+    def embed(self, slices: SliceStack, **_: Any) -> Embeddings:
         return Embeddings(np.ones((len(slices), 2, 4, 4), np.float32), (4.0, 4.0), slices.shape[1:], "a stub")
 
     def segment(self, embeddings: Embeddings, boxes: Sequence[Box], **_: Any) -> tuple[Mask, ...]:
@@ -200,30 +202,30 @@ def three_volumes() -> tuple[Volume, ...]:
     return tuple(Volume(rng.integers(0, 255, grid.shape_kji).astype(np.float32), grid, name=f"{n}") for n in range(3))
 
 
-def _told(found: SourceResult) -> list[object]:
-    findings = [(f.box, f.outcome, f.mask and f.mask.mask.tobytes(), f.region) for f in found.findings]
-    return [found.prompts, findings, [(r.name, r.score, r.volume_ml) for r in found.regions]]
+def _told(detected: SourceResult) -> list[object]:
+    detections = [(f.box, f.outcome, f.mask and f.mask.mask.tobytes(), f.region) for f in detected.detections]
+    return [detected.prompts, detections, [(r.name, r.score, r.volume_ml) for r in detected.regions]]
 
 
 @pytest.mark.parametrize("joined", [False, True])
-@given(searches=SEARCHES, most=st.integers(1, 8))
+@given(searches=SEARCHES, max_results=st.integers(1, 8))
 def test_no_order_of_words_and_volumes_gives_another_result_with_memory_than_without(
-    three_volumes: tuple[Volume, ...], joined: bool, searches: list[tuple[list[int], list[str]]], most: int
+    three_volumes: tuple[Volume, ...], joined: bool, searches: list[tuple[list[int], list[str]]], max_results: int
 ) -> None:
     source = GroundedSam(Networks(joined), Networks(joined))
-    memory = InMemoryCache(most=most)
+    memory = InMemoryCache(max_results=max_results)
     for numbers, prompts in searches:
         volumes = [three_volumes[number] for number in numbers]
         remembered = find_regions(source, volumes, prompts, memory=memory)
-        assert [_told(found) for found in remembered] == [
-            _told(found) for found in find_regions(source, volumes, prompts)
+        assert [_told(detected) for detected in remembered] == [
+            _told(detected) for detected in find_regions(source, volumes, prompts)
         ]
 
 
 def test_a_source_with_another_option_is_asked_anew_and_an_equal_one_is_not(three_volumes: tuple[Volume, ...]) -> None:
     memory = InMemoryCache()
-    found = [find_regions(Finder(option), three_volumes[:1], ["a"], memory=memory)[0] for option in (1, 2, 1)]
-    assert [one.source for one in found] == ["finder 1", "finder 2", "finder 1"]
+    detected = [find_regions(Finder(option), three_volumes[:1], ["a"], memory=memory)[0] for option in (1, 2, 1)]
+    assert [item.source for item in detected] == ["finder 1", "finder 2", "finder 1"]
     assert (memory.runs["find"], memory.reused["find"]) == (2, 1)
 
 
@@ -232,7 +234,7 @@ def test_a_source_that_may_change_is_asked_every_time(three_volumes: tuple[Volum
     before = find_regions(source, three_volumes[:1], ["a"], memory=memory)
     source.option[0] = 2
     after = find_regions(source, three_volumes[:1], ["a"], memory=memory)
-    assert [found.source for found in (*before, *after)] == ["finder [1]", "finder [2]"]
+    assert [detected.source for detected in (*before, *after)] == ["finder [1]", "finder [2]"]
 
 
 # --- a plug-in with steps of its own ---
@@ -302,11 +304,11 @@ def test_a_plug_in_with_steps_is_cached_step_by_step_and_word_by_word(three_volu
     assert source.ran == [*[("cut", ("a", "b"))] * 2, *[("look", ("a", "b"))] * 2, *[("grow", (w,)) for w in "abab"]]
     assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 4, 4)
     source.ran.clear()
-    found = find_regions(source, volumes, ["a", "b", "c"], memory=memory)
+    detected = find_regions(source, volumes, ["a", "b", "c"], memory=memory)
     assert source.ran == [*[("look", ("c",))] * 2, *[("grow", ("c",))] * 2]
     assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 6, 6)
     alone = [Thresholds().find(volume, ["a", "b", "c"]) for volume in volumes]
-    assert [_told(one) for one in found] == [_told(one) for one in alone]
+    assert [_told(item) for item in detected] == [_told(item) for item in alone]
 
 
 def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three_volumes: tuple[Volume, ...]) -> None:
@@ -318,13 +320,13 @@ def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three
 
 
 def test_a_plug_in_with_steps_reports_its_own_stages(three_volumes: tuple[Volume, ...]) -> None:
-    seen: list[tuple[str, float]] = []
-    clock = ProgressTracker(lambda stage, done, total: seen.append((stage, done / total)))
-    find_regions(Thresholds(), three_volumes[:2], ["a", "b"], clock=clock)
-    assert list(dict.fromkeys(stage for stage, _ in seen)) == ["cut", "look", "grow"]
-    assert [share for stage, share in seen if stage == "look"] == [0, 0.25, 0.5, 0.75, 1, 1]
-    assert [share for stage, share in seen if stage == "grow"] == [0, 0, 0.25, 0.5, 0.75, 1]
-    assert set(clock.timing()) == {"cut", "look", "grow", "total"}
+    recorded: list[tuple[str, float]] = []
+    tracker = ProgressTracker(lambda stage, done, total: recorded.append((stage, done / total)))
+    find_regions(Thresholds(), three_volumes[:2], ["a", "b"], tracker=tracker)
+    assert list(dict.fromkeys(stage for stage, _ in recorded)) == ["cut", "look", "grow"]
+    assert [share for stage, share in recorded if stage == "look"] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert [share for stage, share in recorded if stage == "grow"] == [0, 0, 0.25, 0.5, 0.75, 1]
+    assert set(tracker.timing()) == {"cut", "look", "grow", "total"}
 
 
 @pytest.mark.parametrize("stage", ["cut", "look", "grow"])
@@ -338,7 +340,7 @@ def test_a_plug_in_is_cancelled_within_each_of_its_steps(three_volumes: tuple[Vo
         return stage in [name for name, _ in source.ran]
 
     with pytest.raises(Cancelled):
-        find_regions(source, three_volumes, ["a", "b"], clock=ProgressTracker(stop, cancelled), memory=memory)
+        find_regions(source, three_volumes, ["a", "b"], tracker=ProgressTracker(stop, cancelled), memory=memory)
     assert [name for name, _ in source.ran].count(stage) == 1
     assert reached[-1] == stage
     assert memory.runs[stage] == (1 if stage == "cut" else 0)  # a step that did not end leaves nothing
@@ -357,11 +359,11 @@ def test_a_source_with_find_alone_is_told_of_cancel_as_a_step(three_volumes: tup
             check()
             raise AssertionError("not cancelled")
 
-    told: list[str] = []
-    clock = ProgressTracker(lambda stage, *_: told.append(stage), lambda: "layers" in told)
+    reports: list[str] = []
+    tracker = ProgressTracker(lambda stage, *_: reports.append(stage), lambda: "layers" in reports)
     with pytest.raises(Cancelled):
-        find_regions(Slow(), three_volumes[:1], ["a"], clock=clock)
-    assert told == ["find", "layers"]
+        find_regions(Slow(), three_volumes[:1], ["a"], tracker=tracker)
+    assert reports == ["find", "layers"]
 
 
 def test_two_sources_with_the_same_stages_and_keys_share_nothing(three_volumes: tuple[Volume, ...]) -> None:
@@ -452,13 +454,13 @@ def test_regions_that_do_not_look_alike_are_told_and_kept(bench: Bench) -> None:
     words = replace(bench.words("prostate"), matching=MatchSettings(threshold=0.9999))
     result = bench.run(words)
     assert result.status == "no_pairs"
-    assert "no two look alike" in result.reason
+    assert "no two are similar enough" in result.reason
     assert [region.prompt for region in result.unpaired_fixed] == ["prostate"]
 
 
 def test_pairs_that_are_all_rejected_leave_no_transform_but_their_numbers(bench: Bench) -> None:
-    found = bench.run(bench.words("prostate"))
-    pairs = [pair.rejected("not the same") for pair in found.pairs]
+    detected = bench.run(bench.words("prostate"))
+    pairs = [pair.rejected("not the same") for pair in detected.pairs]
     result = finish(bench.pair.fixed.volume, bench.pair.moving.volume, pairs, settings=QUICK)
     assert result.status == "no_pairs"
     assert "not the same" in result.reason
@@ -469,21 +471,21 @@ def test_pairs_that_are_all_rejected_leave_no_transform_but_their_numbers(bench:
 def test_a_prompt_asks_for_every_true_region_that_holds_its_words(bench: Bench) -> None:
     truth = (bench.pair.fixed.regions(), bench.pair.moving.regions())
     words = bench.words("femoral head", "left femoral head", "head femoral")
-    found = find_regions(words.source, [bench.pair.fixed.volume, bench.pair.moving.volume], words.prompts)
-    assert detection_ratio("femoral head", found, truth) == 1.0  # type: ignore[arg-type]
-    assert detection_ratio("left femoral head", found, truth) == 1.0  # type: ignore[arg-type]
-    assert detection_ratio("head femoral", found, truth) is None  # type: ignore[arg-type]
+    detected = find_regions(words.source, [bench.pair.fixed.volume, bench.pair.moving.volume], words.prompts)
+    assert detection_ratio("femoral head", detected, truth) == 1.0  # type: ignore[arg-type]
+    assert detection_ratio("left femoral head", detected, truth) == 1.0  # type: ignore[arg-type]
+    assert detection_ratio("head femoral", detected, truth) is None  # type: ignore[arg-type]
 
 
 # --- progress, cancel, wrong input ---
 
 
 def test_progress_runs_through_every_stage_in_order_and_never_back(bench: Bench) -> None:
-    seen: list[tuple[str, float]] = []
-    bench.run(bench.words(*PROMPTS), progress=lambda stage, done, total: seen.append((stage, done / total)))
-    assert list(dict.fromkeys(stage for stage, _ in seen)) == [stage for stage in WORD_STAGES if stage != "models"]
+    recorded: list[tuple[str, float]] = []
+    bench.run(bench.words(*PROMPTS), progress=lambda stage, done, total: recorded.append((stage, done / total)))
+    assert list(dict.fromkeys(stage for stage, _ in recorded)) == [stage for stage in WORD_STAGES if stage != "models"]
     for stage in ("detect", "embed", "segment", "fit"):
-        shares = [share for name, share in seen if name == stage]
+        shares = [share for name, share in recorded if name == stage]
         assert shares == sorted(shares)
         assert (shares[0], shares[-1]) == (0, 1)
 
@@ -516,18 +518,18 @@ def test_a_cancelled_run_leaves_what_was_whole_to_the_next(bench: Bench) -> None
 
 @pytest.mark.parametrize("given", [{}, {"prompts": ["prostate"], "fixed_regions": (), "moving_regions": ()}])
 def test_words_or_regions_not_both_not_neither(bench: Bench, given: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="either words to look for, or regions"):
+    with pytest.raises(InputError, match="either prompts, or regions"):
         register(bench.pair.fixed.volume, bench.pair.moving.volume, **given)  # type: ignore[arg-type]
 
 
 def test_no_words_at_all_are_refused(bench: Bench) -> None:
-    with pytest.raises(InputError, match="at least one prompt"):
+    with pytest.raises(InputError, match="no prompt. Give at least one"):
         bench.run(bench.words())
 
 
 def test_the_clock_adds_up_a_stage_that_is_entered_twice() -> None:
-    clock = ProgressTracker()
+    tracker = ProgressTracker()
     for _ in range(2):
-        with clock.stage("stage"):
+        with tracker.stage("stage"):
             pass
-    assert set(clock.timing()) == {"stage", "total"}
+    assert set(tracker.timing()) == {"stage", "total"}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from Tell2RegLib.region_sources.protocol import Check, Progress, SourceResult
+from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
+from Tell2RegLib.support.progress import Check, Progress
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,10 @@ class Extension:
 
 def cmake() -> str:
     """CMake of this environment (the package of the extra `dev`), or of the system."""
-    found = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
-    if found is None:
+    detected = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
+    if detected is None:
         pytest.skip("CMake is missing: install the extra 'dev'.")
-    return found
+    return detected
 
 
 @pytest.fixture(scope="module")

@@ -53,8 +53,10 @@ def test_windows_has_the_same_commands_as_make() -> None:
     """What `make demo` and `make test` call is what the other column of the table calls."""
     recipes = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)/", "").replace("$(OUT)", "out")
     row = {
-        found[1]: found[2].replace("\\", "/")
-        for found in re.finditer(r"^\| [^|]+ \| `make (\w+)` \| `\.venv.Scripts.([^`]*)` \|$", PAGES["README.md"], re.M)
+        detected[1]: detected[2].replace("\\", "/")
+        for detected in re.finditer(
+            r"^\| [^|]+ \| `make (\w+)` \| `\.venv.Scripts.([^`]*)` \|$", PAGES["README.md"], re.M
+        )
     }
     assert set(row) == {"demo", "test"}
     for target, line in row.items():
@@ -92,17 +94,17 @@ def test_the_example_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         scan = getattr(bench.pair, side)
         write_volume(scan.volume, tmp_path / f"{side}.nrrd")
         write_segmentation(scan.regions(), tmp_path / f"{side}.seg.nrrd")
-    asked = []
+    requested = []
 
     def simulated(prompts, models, *, device):  # type: ignore[no-untyped-def]
-        asked.append((tuple(prompts), models, device))
+        requested.append((tuple(prompts), models, device))
         return bench.words(*prompts)
 
     monkeypatch.setattr(register, "query_by_models", simulated)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(blocks[0], "docs/user-guide.md", "exec"), names)
-    assert asked == [(("prostate", "bladder"), "fast", "auto")]
+    assert requested == [(("prostate", "bladder"), "fast", "auto")]
     assert len(names["result"].pairs) == 2
     assert names["in_fixed"].shape == (2, 3)
     assert (tmp_path / "result" / "report.html").is_file()

@@ -57,9 +57,9 @@ def test_a_scenario_that_says_that_it_passed_has_passed(slicer_that, capfd) -> N
 )
 def test_whatever_else_slicer_does_is_a_failure_told_in_one_sentence(slicer_that, does: str, why: str, capfd) -> None:
     assert launch.main(["--slicer", str(slicer_that(does)), "smoke"]) == 1
-    told = [line for line in capfd.readouterr().out.splitlines() if line.startswith("[Tell2Reg] FAILED smoke: ")]
-    assert len(told) == 1
-    assert why in told[0]
+    message = [line for line in capfd.readouterr().out.splitlines() if line.startswith("[Tell2Reg] FAILED smoke: ")]
+    assert len(message) == 1
+    assert why in message[0]
 
 
 def test_a_slicer_that_hangs_is_stopped_with_what_it_started(slicer_that, capfd, tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def _runs(pid: int) -> bool:
 def test_every_scenario_that_is_not_named_is_run(slicer_that, capfd) -> None:
     does = PASSES.replace('"smoke"', "sys.argv[-1]")
     assert launch.main(["--slicer", str(slicer_that(does))]) == 0
-    told = capfd.readouterr().out
-    assert all(f"PASSED {name}" in told for name in outcomes.scenario_files())
+    message = capfd.readouterr().out
+    assert all(f"PASSED {name}" in message for name in outcomes.scenario_files())
 
 
 def test_a_slicer_that_does_not_exist_is_told(tmp_path: Path, capfd) -> None:

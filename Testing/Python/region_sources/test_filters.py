@@ -94,9 +94,11 @@ def test_the_order_of_the_masks_does_not_matter(masks: list[Mask], random) -> No
 
 @given(some_masks())
 def test_no_two_kept_masks_overlap_by_more_than_is_allowed(masks: list[Mask]) -> None:
-    kept = [mask.mask for mask, outcome in zip(masks, mask_outcomes(masks, SETTINGS), strict=True) if outcome == "kept"]
-    for n, a in enumerate(kept):
-        for b in kept[:n]:
+    remaining = [
+        mask.mask for mask, outcome in zip(masks, mask_outcomes(masks, SETTINGS), strict=True) if outcome == "kept"
+    ]
+    for n, a in enumerate(remaining):
+        for b in remaining[:n]:
             assert np.sum(a & b) < 0.8 * min(a.sum(), b.sum())
 
 
@@ -125,7 +127,7 @@ def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"spacing_mm": 0.0}, "'spacing_mm' is 0, but must be a number above 0 mm"),
         ({"slice_spacing_mm": np.nan}, "'slice_spacing_mm' is nan"),
@@ -137,6 +139,6 @@ def test_which_boxes_are_kept_does_not_depend_on_their_order(order: list[int]) -
         ({"min_volume_ml": -1.0}, "'min_volume_ml' is -1"),
     ],
 )
-def test_settings_that_make_no_sense_are_told(wrong: dict[str, float], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_settings_that_make_no_sense_are_told(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         DetectionSettings(**wrong)  # type: ignore[arg-type]

@@ -59,9 +59,9 @@ def test_regions_lie_where_the_organs_are_on_any_grid(kind: str) -> None:
     direction = np.reshape(HOSTILE_GRIDS[kind].direction, (3, 3))
     sizes = {"sagittal": ((44, 40, 70), (3.0, 2.5, 2.2))}.get(kind, ((64, 52, 34), (2.5, 3.0, 3.5)))
     patient = a_patient(centred_grid(*sizes, direction))
-    found = find(patient, ["prostate", "bladder", "rectum"])
-    assert [region.name for region in found.regions] == ["prostate", "bladder", "rectum"]
-    for value, region in enumerate(found.regions, start=1):
+    detected = find(patient, ["prostate", "bladder", "rectum"])
+    assert [region.name for region in detected.regions] == ["prostate", "bladder", "rectum"]
+    for value, region in enumerate(detected.regions, start=1):
         assert region.grid.same_space(patient[0].grid)
         assert dice(region, truth(patient[1], value)) > 0.93
         gap = region.centroid_lps_mm() - truth(patient[1], value).centroid_lps_mm()
@@ -80,13 +80,13 @@ def test_several_regions_of_a_prompt_are_numbered_by_score_times_volume() -> Non
 
 def test_the_prototype_is_that_of_the_organ() -> None:
     """Regions of one kind look alike, others do not; the padding of the features plays no part."""
-    prostate, one, two = (r.prototype for r in find(a_patient(), ["prostate", "femoral head"]).regions)
+    prostate, item, two = (r.prototype for r in find(a_patient(), ["prostate", "femoral head"]).regions)
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
-    assert cosine(one, prostate) < 0.9
-    assert not one.flags.writeable
+    assert cosine(item, prostate) < 0.9
+    assert not item.flags.writeable
     assert np.isfinite(two).all()
 
 
@@ -107,9 +107,9 @@ def test_the_order_of_boxes_and_words_changes_nothing_but_the_order() -> None:
     embeddings = source.embed(prepared)
 
     def regions(boxes: Sequence[Box]) -> list[tuple[str, bytes]]:
-        findings = source.segment(prepared, source.filter_boxes(prepared, boxes), embeddings)
+        detections = source.segment(prepared, source.filter_boxes(prepared, boxes), embeddings)
         return [
-            (r.name, r.mask_kji().tobytes()) for r in source.link(patient[0], list(WORDS), prepared, findings).regions
+            (r.name, r.mask_kji().tobytes()) for r in source.link(patient[0], list(WORDS), prepared, detections).regions
         ]
 
     assert regions(boxes[::-1]) == regions(boxes)
@@ -122,41 +122,41 @@ def test_the_order_of_boxes_and_words_changes_nothing_but_the_order() -> None:
 
 
 def test_every_box_every_slice_and_every_prompt_is_accounted_for() -> None:
-    found = find(a_patient(), [*WORDS, "dog"], blur=Blur(missed=0.1, false=0.2, whole=0.2))
-    assert {count.prompt for count in found.counts} == {*WORDS, "dog"}
-    for count in found.counts:
-        own = [finding for finding in found.findings if finding.box.prompt == count.prompt]
+    detected = find(a_patient(), [*WORDS, "dog"], blur=Blur(missed=0.1, false=0.2, whole=0.2))
+    assert {count.prompt for count in detected.counts} == {*WORDS, "dog"}
+    for count in detected.counts:
+        own = [detection for detection in detected.detections if detection.box.prompt == count.prompt]
         assert count.boxes == len(own) == count.masks + sum(count.dropped.values())
-        assert count.slices == len(found.looked_at) == found.slices.grid.size_xyz[2]
-        assert count.slices_without == count.slices - len({finding.box.slice_index for finding in own})
-    outcomes = {finding.outcome for finding in found.findings}
+        assert count.slices == len(detected.slice_indices) == detected.slices.grid.size_xyz[2]
+        assert count.slices_without == count.slices - len({detection.box.slice_index for detection in own})
+    outcomes = {detection.outcome for detection in detected.detections}
     assert {"kept", "spans_slice", "speck"} <= outcomes
-    for finding in found.findings:
-        assert (finding.outcome == "kept") == (finding.region is not None)
-        if finding.region is not None:
-            assert found.regions[finding.region].prompt == finding.box.prompt
-            assert finding.prototype is not None
-    order = [(f.box.slice_index, f.box.prompt, -f.box.score) for f in found.findings]
+    for detection in detected.detections:
+        assert (detection.outcome == "kept") == (detection.region is not None)
+        if detection.region is not None:
+            assert detected.regions[detection.region].prompt == detection.box.prompt
+            assert detection.prototype is not None
+    order = [(f.box.slice_index, f.box.prompt, -f.box.score) for f in detected.detections]
     assert order == sorted(order)
 
 
 def test_nothing_found_is_told_and_encodes_nothing() -> None:
     patient = a_patient()
     networks = simulated([patient], WORDS, spacing_mm=2.0)
-    found = GroundedSam(networks, networks, SETTINGS).find(patient[0], ["dog", "cat"])
-    assert found.regions == found.findings == ()
-    assert found.embeddings is None
+    detected = GroundedSam(networks, networks, SETTINGS).find(patient[0], ["dog", "cat"])
+    assert detected.regions == detected.detections == ()
+    assert detected.embeddings is None
     assert networks.calls == {"detect": 1, "embed": 0, "segment": 0}
-    slices = len(found.looked_at)
-    assert found.in_words()[0] == f"'dog': nothing detected on any of the {slices} slices."
+    slices = len(detected.slice_indices)
+    assert detected.in_words()[0] == f"'dog': nothing detected on any of the {slices} slices."
 
 
 def test_what_is_found_and_dropped_is_told_in_words() -> None:
     patient = a_patient()
-    one, none = (
+    item, none = (
         find(patient, ["prostate"], replace(SETTINGS, **more)).in_words()[0] for more in ({}, {"min_volume_ml": 500.0})
     )
-    assert one.startswith("'prostate': 1 region; ")
+    assert item.startswith("'prostate': 1 region; ")
     assert "no region; " in none
     assert "(region too small)" in none
 
@@ -164,11 +164,11 @@ def test_what_is_found_and_dropped_is_told_in_words() -> None:
 def test_a_speck_on_a_single_slice_is_dropped_unless_asked_for() -> None:
     patient = a_patient()
     # A tenth of the boxes is false: nearly always alone.
-    kept, all_of_them = (
+    remaining, all_of_them = (
         find(patient, ["rectum"], replace(SETTINGS, min_slices=least), Blur(missed=0, false=0.3, whole=0))
         for least in (2, 1)
     )
-    assert len(kept.regions) == 1
+    assert len(remaining.regions) == 1
     assert len(all_of_them.regions) > 1
 
 
@@ -178,10 +178,10 @@ def test_a_speck_on_a_single_slice_is_dropped_unless_asked_for() -> None:
 def test_with_a_slice_step_the_slices_between_are_filled() -> None:
     patient = a_patient()
     every, third = (find(patient, ["bladder"], replace(SETTINGS, slice_step=step)) for step in (1, 3))
-    assert third.looked_at == tuple(range(third.looked_at[0], len(every.looked_at), 3))
-    assert {finding.box.slice_index for finding in third.findings} <= set(third.looked_at)
+    assert third.slice_indices == tuple(range(third.slice_indices[0], len(every.slice_indices), 3))
+    assert {detection.box.slice_index for detection in third.detections} <= set(third.slice_indices)
     assert dice(every.regions[0], third.regions[0]) > 0.85
-    assert len(third.embeddings) == len(third.looked_at)
+    assert len(third.embeddings) == len(third.slice_indices)
     ks = np.flatnonzero(third.regions[0].mask_kji().any(axis=(1, 2)))
     assert np.all(np.diff(ks) == 1)
 
@@ -201,7 +201,7 @@ def test_embeddings_of_other_slices_are_refused() -> None:
     patient = a_patient()
     networks = simulated([patient], WORDS, spacing_mm=2.0)
     coarse = GroundedSam(networks, networks, replace(SETTINGS, slice_step=2)).find(patient[0], ["bladder"])
-    with pytest.raises(InputError, match="encode it again with these settings"):
+    with pytest.raises(InputError, match="Compute them again with these settings"):
         GroundedSam(networks, networks, SETTINGS).find(patient[0], ["bladder"], embeddings=coarse.embeddings)
 
 
@@ -209,24 +209,24 @@ def test_progress_is_told_stage_by_stage_and_cancel_stops_at_once() -> None:
     patient = a_patient()
     networks = simulated([patient], WORDS, spacing_mm=2.0)
     source = GroundedSam(networks, networks, SETTINGS)
-    told: list[tuple[str, int, int]] = []
-    source.find(patient[0], ["prostate"], progress=lambda *step: told.append(step))
-    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["detect", "embed", "segment"]
+    reports: list[tuple[str, int, int]] = []
+    source.find(patient[0], ["prostate"], progress=lambda *step: reports.append(step))
+    assert list(dict.fromkeys(stage for stage, _, _ in reports)) == ["detect", "embed", "segment"]
     for stage in ("detect", "embed", "segment"):
-        done = [(done, total) for name, done, total in told if name == stage]
+        done = [(done, total) for name, done, total in reports if name == stage]
         assert done[-1][0] == done[-1][1]
 
-    asked = 0
+    requested = 0
 
     def check() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 5:
+        nonlocal requested
+        requested += 1
+        if requested == 5:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         source.find(patient[0], ["prostate"], check=check)
-    assert asked == 5
+    assert requested == 5
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,11 @@ def test_prompts_are_cleaned_and_asked_once(given: Sequence[str], expected: tupl
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [([], "No words"), (["prostate", " "], "is empty"), (["--"], "is empty"), ([" . "], "is empty")]
+    ("given", "message"),
+    [([], "no prompt"), (["prostate", " "], "is empty"), (["--"], "is empty"), ([" . "], "is empty")],
 )
-def test_no_words_are_told(given: Sequence[str], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_no_words_are_told(given: Sequence[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         cleaned_prompts(given)
 
 
@@ -255,13 +256,13 @@ def test_weak_boxes_continue_a_region_but_do_not_make_one() -> None:
     patient = a_patient()
     networks = simulated([patient], WORDS, spacing_mm=2.0, blur=PERFECT)
     sure = find(patient, ["prostate", "bladder"])
-    best = {prompt: max(f.box.score for f in sure.findings if f.box.prompt == prompt) for prompt in sure.prompts}
+    best = {prompt: max(f.box.score for f in sure.detections if f.box.prompt == prompt) for prompt in sure.prompts}
     between = sum(best.values()) / 2
     source = GroundedSam(networks, networks, replace(SETTINGS, region_score=between))
-    found = source.find(patient[0], ["prostate", "bladder"])
+    detected = source.find(patient[0], ["prostate", "bladder"])
     surer = max(best, key=best.__getitem__)
-    assert [region.prompt for region in found.regions] == [surer]
+    assert [region.prompt for region in detected.regions] == [surer]
     same = next(region for region in sure.regions if region.prompt == surer)
-    np.testing.assert_array_equal(found.regions[0].box_kji, same.box_kji)
-    assert {f.outcome for f in found.findings if f.box.prompt != surer} == {"unsure"}
-    assert "score too low on all slices" in " ".join(found.in_words())
+    np.testing.assert_array_equal(detected.regions[0].box_kji, same.box_kji)
+    assert {f.outcome for f in detected.detections if f.box.prompt != surer} == {"unsure"}
+    assert "score too low on all slices" in " ".join(detected.in_words())

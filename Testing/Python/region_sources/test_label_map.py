@@ -89,15 +89,15 @@ BAD_VALUES = {
     "probabilities": (np.where(PROSTATE, 0.25, 0).astype(np.float32), r"not whole numbers .such as 0.25"),
     "huge": (np.where(PROSTATE, 1e20, 0), "looks like an image"),
     "many": (np.arange(11 * 10 * 10, dtype=np.uint16).reshape(11, 10, 10), "looks like an image, not a label map"),
-    "nothing": (np.zeros((2, 3, 4), np.uint8), "holds no region"),
+    "nothing": (np.zeros((2, 3, 4), np.uint8), "contains no region"),
     "colours": (np.zeros((2, 3, 4, 3), np.uint8), "3 values per voxel but names no segments"),
 }
 
 
-@pytest.mark.parametrize(("array", "told"), BAD_VALUES.values(), ids=BAD_VALUES.keys())
-def test_what_is_no_label_map_is_told_so_with_its_name(tmp_path: Path, array: np.ndarray, told: str) -> None:
+@pytest.mark.parametrize(("array", "message"), BAD_VALUES.values(), ids=BAD_VALUES.keys())
+def test_what_is_no_label_map_is_told_so_with_its_name(tmp_path: Path, array: np.ndarray, message: str) -> None:
     path = save(tmp_path / "odd.nrrd", array, Grid(array.shape[2::-1]))
-    with pytest.raises(InputError, match=told) as error:
+    with pytest.raises(InputError, match=message) as error:
         read_regions(path)
     assert "odd.nrrd" in str(error.value)
 
@@ -105,8 +105,8 @@ def test_what_is_no_label_map_is_told_so_with_its_name(tmp_path: Path, array: np
 def test_a_2d_image_a_missing_file_and_a_text_are_told(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.Image(4, 3, sitk.sitkUInt8), str(tmp_path / "flat.png"))
     (tmp_path / "text.nrrd").write_text("hello")
-    for name, told in {"flat.png": "2-D", "none.nrrd": "no file", "text.nrrd": "cannot be read"}.items():
-        with pytest.raises(InputError, match=told):
+    for name, message in {"flat.png": "2-D", "none.nrrd": "no file", "text.nrrd": "cannot be read"}.items():
+        with pytest.raises(InputError, match=message):
             read_regions(tmp_path / name)
 
 
@@ -137,8 +137,8 @@ def test_what_lies_outside_the_volume_is_cut_off_and_logged(
     with caplog.at_level(logging.WARNING):
         (region,) = read_regions(save(tmp_path / "l.nrrd", array, wider), a_hostile_grid)
     assert np.argwhere(region.mask_kji()).tolist() == [[1, 0, 3]]
-    assert "2 voxels of the region 'label 1' lie outside" in caplog.text
-    assert "'label 2' lies outside the volume and is left out" in caplog.text
+    assert "2 voxels of the region 'label 1' are outside" in caplog.text
+    assert "'label 2' is outside the volume and was omitted" in caplog.text
 
 
 @given(st.sampled_from(list(HOSTILE_GRIDS.values())), st.permutations([0, 1, 2]), st.tuples(*[st.booleans()] * 3))
@@ -154,9 +154,9 @@ def test_the_order_and_direction_of_stored_axes_change_nothing(
     for key in image.GetMetaDataKeys():
         turned.SetMetaData(key, image.GetMetaData(key))
     sitk.WriteImage(turned, str(path))
-    found = read_regions(path, grid)
-    assert [region.name for region in found] == ["prostate", "bladder", "lesion"]
-    for region, other in zip(as_stored, found, strict=True):
+    detected = read_regions(path, grid)
+    assert [region.name for region in detected] == ["prostate", "bladder", "lesion"]
+    for region, other in zip(as_stored, detected, strict=True):
         mask = region.mask_kji()
         mask[:, :, 0] = False  # cropped off
         assert (other.mask_kji() == mask).all()
@@ -171,15 +171,15 @@ def test_header_rounding_is_tolerated(tmp_path: Path) -> None:
 
 OTHER_GRIDS = {
     "spacing": (replace(GRID, spacing_mm=(1.5, 2.0, 3.0)), "4 x 3 x 2 voxels of 1.5 x 2 x 3 mm, the volume has 4 x 3"),
-    "half a voxel": (GRID.crop((0.5, 0, 0), (4, 3, 2)), "at another place"),
-    "turned": (HOSTILE_GRIDS["flipped"], "turned otherwise"),
+    "half a voxel": (GRID.crop((0.5, 0, 0), (4, 3, 2)), "at another position"),
+    "turned": (HOSTILE_GRIDS["flipped"], "with another orientation"),
 }
 
 
-@pytest.mark.parametrize(("other", "told"), OTHER_GRIDS.values(), ids=OTHER_GRIDS.keys())
-def test_another_lattice_is_told_in_plain_words(tmp_path: Path, other: Grid, told: str) -> None:
+@pytest.mark.parametrize(("other", "message"), OTHER_GRIDS.values(), ids=OTHER_GRIDS.keys())
+def test_another_lattice_is_told_in_plain_words(tmp_path: Path, other: Grid, message: str) -> None:
     path = save(tmp_path / "organs.nrrd", PROSTATE.astype(np.uint8), other)
-    with pytest.raises(GeometryError, match=told) as error:
+    with pytest.raises(GeometryError, match=message) as error:
         read_regions(path, GRID)
     assert "'organs.nrrd'" in str(error.value)
     assert "Resample it" in str(error.value)
@@ -268,19 +268,19 @@ def test_a_folder_of_masks_gives_one_region_per_file_called_like_it(tmp_path: Pa
 
 def test_a_mask_with_several_labels_is_told(tmp_path: Path) -> None:
     save(tmp_path / "organs.nrrd", (PROSTATE + 2 * BLADDER).astype(np.uint8))
-    with pytest.raises(InputError, match=r"'organs.nrrd' holds several regions \(labels 1, 2\)"):
+    with pytest.raises(InputError, match=r"'organs.nrrd' contains several regions \(labels 1, 2\)"):
         read_regions(tmp_path)
 
 
 def test_masks_of_a_folder_must_share_a_lattice(tmp_path: Path) -> None:
     save(tmp_path / "a.nrrd", PROSTATE.astype(np.uint8))
     save(tmp_path / "b.nrrd", BLADDER.astype(np.uint8), HOSTILE_GRIDS["flipped"])
-    with pytest.raises(GeometryError, match=r"'b.nrrd' does not lie on the voxels"):
+    with pytest.raises(GeometryError, match=r"'b.nrrd' does not match the voxels"):
         read_regions(tmp_path)
 
 
 def test_a_folder_without_masks_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no mask files"):
+    with pytest.raises(InputError, match="contains no mask files"):
         read_regions(tmp_path)
 
 
@@ -363,7 +363,7 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     regions = regions_of(PROSTATE)
     with pytest.raises(InputError, match=r"must end in .seg.nrrd"):
         write_segmentation(regions, tmp_path / "s.nii.gz")
-    with pytest.raises(GeometryError, match=r"'prostate' cannot be written.*turned otherwise"):
+    with pytest.raises(GeometryError, match=r"'prostate' cannot be written.*with another orientation"):
         write_segmentation(regions, tmp_path / "s.seg.nrrd", grid=HOSTILE_GRIDS["flipped"])
     with pytest.raises(OutputError, match="cannot be written"):
         write_segmentation(regions, tmp_path / "missing" / "s.seg.nrrd")

@@ -20,8 +20,8 @@ def square(left: int, top: int, side: int, more: int = 0) -> np.ndarray:
     return mask
 
 
-def chains(masks: list[tuple[int, np.ndarray]], looked_at=ALL, **more: object) -> list[tuple[int, ...]]:
-    return link([mask for _, mask in masks], [k for k, _ in masks], looked_at, DetectionSettings(**more))  # type: ignore[arg-type]
+def chains(masks: list[tuple[int, np.ndarray]], slice_indices=ALL, **more: object) -> list[tuple[int, ...]]:
+    return link([mask for _, mask in masks], [k for k, _ in masks], slice_indices, DetectionSettings(**more))  # type: ignore[arg-type]
 
 
 def test_masks_that_overlap_on_neighbouring_slices_are_one_chain() -> None:
@@ -43,8 +43,8 @@ def test_one_missed_slice_is_bridged_and_two_are_not() -> None:
 
 def test_neighbours_are_those_that_were_looked_at() -> None:
     same = square(5, 5, 8)
-    assert chains([(0, same), (4, same), (12, same)], looked_at=range(0, 30, 4)) == [(0, 1, 2)]
-    assert chains([(0, same), (12, same)], looked_at=range(0, 30, 4)) == [(0,), (1,)]
+    assert chains([(0, same), (4, same), (12, same)], slice_indices=range(0, 30, 4)) == [(0, 1, 2)]
+    assert chains([(0, same), (12, same)], slice_indices=range(0, 30, 4)) == [(0,), (1,)]
 
 
 def test_half_of_the_smaller_mask_must_be_shared() -> None:
@@ -56,8 +56,8 @@ def test_half_of_the_smaller_mask_must_be_shared() -> None:
 
 def test_a_mask_over_two_organs_does_not_melt_them_into_one() -> None:
     left, right, both = square(2, 10, 10), square(24, 10, 12), square(2, 10, 12, more=22)
-    found = chains([(0, left), (0, right), (1, both), (2, left), (2, right)])
-    assert sorted(found) == [(0, 3), (1, 2, 4)]
+    detected = chains([(0, left), (0, right), (1, both), (2, left), (2, right)])
+    assert sorted(detected) == [(0, 3), (1, 2, 4)]
 
 
 def test_a_branch_goes_on_with_the_mask_that_is_most_like_it() -> None:
@@ -71,8 +71,8 @@ Rectangle = tuple[int, int, int, int]
 @st.composite
 def masks_on_slices(draw: st.DrawFn) -> list[tuple[int, np.ndarray]]:
     """Different masks, up to four on a slice."""
-    places = st.tuples(st.integers(0, 5), st.integers(0, 8), st.integers(0, 8), st.integers(2, 9))
-    return [(k, square(left, top, side)) for k, left, top, side in draw(st.lists(places, max_size=12, unique=True))]
+    positions = st.tuples(st.integers(0, 5), st.integers(0, 8), st.integers(0, 8), st.integers(2, 9))
+    return [(k, square(left, top, side)) for k, left, top, side in draw(st.lists(positions, max_size=12, unique=True))]
 
 
 @given(masks_on_slices(), st.randoms(use_true_random=False))
@@ -87,9 +87,9 @@ def test_the_order_of_the_masks_does_not_matter(masks: list[tuple[int, np.ndarra
 def test_every_mask_is_in_one_chain_that_rises_and_keeps_the_rules(
     masks: list[tuple[int, np.ndarray]], gap: int, overlap: float
 ) -> None:
-    found = chains(masks, link_gap=gap, link_overlap=overlap)
-    assert sorted(n for chain in found for n in chain) == list(range(len(masks)))
-    for chain in found:
+    detected = chains(masks, link_gap=gap, link_overlap=overlap)
+    assert sorted(n for chain in detected for n in chain) == list(range(len(masks)))
+    for chain in detected:
         for a, b in zip(chain, chain[1:], strict=False):
             assert 1 <= masks[b][0] - masks[a][0] <= gap + 1
             shared = np.sum(masks[a][1] & masks[b][1])

@@ -29,8 +29,8 @@ def test_the_padding_has_no_share() -> None:
     features = np.full((1, 1, 4, 4), 1e6)
     features[0, 0, :2] = [[1, 2, 3, 4], [5, 6, 7, 8]]
     everything = np.ones((4, 8), dtype=bool)
-    found = mask_prototype(everything, embeddings(features, (4, 8), (2.0, 4.0)), 0)
-    assert found == pytest.approx([4.5])
+    detected = mask_prototype(everything, embeddings(features, (4, 8), (2.0, 4.0)), 0)
+    assert detected == pytest.approx([4.5])
     right_bottom = np.zeros((4, 8), dtype=bool)
     right_bottom[2:, 6:] = True
     assert mask_prototype(right_bottom, embeddings(features, (4, 8), (2.0, 4.0)), 0) == pytest.approx([8.0])
@@ -74,9 +74,9 @@ def test_what_cannot_have_a_prototype_is_told() -> None:
     features = np.ones((1, 3, 2, 2), dtype=np.float32)
     with pytest.raises(InputError, match="An empty mask"):
         mask_prototype(np.zeros((4, 4), dtype=bool), embeddings(features, (4, 4)), 0)
-    with pytest.raises(InputError, match=r"shape \(5, 4\) does not belong to slices of shape \(4, 4\)"):
+    with pytest.raises(InputError, match=r"shape \(5, 4\) does not match slices of shape \(4, 4\)"):
         mask_prototype(np.ones((5, 4), dtype=bool), embeddings(features, (4, 4)), 0)
-    with pytest.raises(InputError, match="'by hand' hold values that are not numbers"):
+    with pytest.raises(InputError, match="'by hand' contain values that are not finite"):
         mask_prototype(np.ones((4, 4), dtype=bool), embeddings(features * np.nan, (4, 4)), 0)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from Tell2RegLib.errors import GeometryError, InputError
-from Tell2RegLib.matching import match_found, without_partner
+from Tell2RegLib.matching import match_source_results, regions_without_partner
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.protocol import SourceResult
-from Tell2RegLib.region_sources.registry import accepted_options, check_found, make_source, source_names
+from Tell2RegLib.region_sources.registry import accepted_options, check_source_result, make_source, source_names
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
@@ -40,14 +40,16 @@ def test_the_example_plug_in_is_found_made_and_used() -> None:
     assert source_names() == ("grounded_sam", "bright_spots")
     source = make_source("bright_spots", share=0.1)
     volume = two_spots(Grid((10, 10, 10), (1.0, 2.0, 3.0)))
-    told: list[tuple[str, int, int]] = []
-    found = check_found(source.find(volume, ["bright spot"], progress=lambda *step: told.append(step)), volume)
-    assert [(region.name, round(region.volume_ml * 1000)) for region in found.regions] == [
+    reports: list[tuple[str, int, int]] = []
+    detected = check_source_result(
+        source.find(volume, ["bright spot"], progress=lambda *step: reports.append(step)), volume
+    )
+    assert [(region.name, round(region.volume_ml * 1000)) for region in detected.regions] == [
         ("bright spot 1", 27 * 6),
         ("bright spot 2", 8 * 6),
     ]
-    assert told[-1] == ("spots", 2, 2)
-    assert found.in_words() == ("'bright spot': 2 regions.",)
+    assert reports[-1] == ("spots", 2, 2)
+    assert detected.in_words() == ("'bright spot': 2 regions.",)
     assert source.find(volume, ["dog"]).in_words() == ("'dog': nothing was found.",)
 
 
@@ -56,10 +58,10 @@ def test_regions_without_prototypes_are_paired_by_their_names() -> None:
     source = make_source("bright_spots")
     fixed = source.find(two_spots(Grid((10, 10, 10))), ["bright spot"])
     moving = source.find(two_spots(Grid((10, 10, 10)), turned=True), ["bright spot"])
-    pairs = match_found(fixed, moving)
+    pairs = match_source_results(fixed, moving)
     assert [pair.name for pair in pairs] == ["bright spot 1", "bright spot 2"]
-    assert match_found(fixed, replace(moving, regions=())) == ()
-    assert without_partner(pairs[:1], fixed, moving) == ((fixed.regions[1],), (moving.regions[1],))
+    assert match_source_results(fixed, replace(moving, regions=())) == ()
+    assert regions_without_partner(pairs[:1], fixed, moving) == ((fixed.regions[1],), (moving.regions[1],))
 
 
 # --- the registry ---
@@ -85,7 +87,7 @@ def test_an_unknown_source_is_told_with_those_that_exist() -> None:
 
 
 def test_wrong_options_are_told() -> None:
-    with pytest.raises(InputError, match="'grounded_sam' cannot be made with these options: .*detector"):
+    with pytest.raises(InputError, match="'grounded_sam' cannot be created with these options: .*detector"):
         make_source("grounded_sam", segmenter=NETWORKS)
 
 
@@ -108,7 +110,7 @@ def test_a_plug_in_cannot_take_the_place_of_a_built_in_source(
 ) -> None:
     install("thief", {"grounded_sam": "thief_module:Source"})
     assert source_names() == ("grounded_sam",)
-    assert "'grounded_sam' of 'thief' is left out" in caplog.text
+    assert "'grounded_sam' of 'thief' is ignored" in caplog.text
     assert isinstance(make_source("grounded_sam", detector=NETWORKS, segmenter=NETWORKS), GroundedSam)
 
 
@@ -125,12 +127,12 @@ class Source:
 def test_a_plug_in_is_handed_the_users_options_that_it_has_parameters_for(install: Callable[..., None]) -> None:
     install("optioned", {"optioned": "optioned_module:Source"}, optioned_module=OPTIONS)
     looking = FindOptions(source="optioned", spacing_mm=2.0, slice_step=3, device="cuda:1")
-    assert looking.words(["a"]).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
+    assert looking.query(["a"]).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("the_example")
 def test_a_plug_in_that_takes_none_of_the_options_is_made_all_the_same(tmp_path: Path) -> None:
-    words = FindOptions(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).words(["bright spot"])
+    words = FindOptions(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).query(["bright spot"])
     assert words.source == make_source("bright_spots")
     assert words.store is not None
     assert accepted_options("bright_spots", {"share": 0.1, "device": "cpu", "name": None}) == {"share": 0.1}
@@ -143,11 +145,11 @@ def test_what_cannot_be_used_is_told_with_the_sources_name() -> None:
     grid = Grid((4, 3, 2))
     volume = Volume(np.zeros(grid.shape_kji), grid)
     good = Region.from_mask("a", np.ones(grid.shape_kji), grid, prompt="a")
-    assert check_found(SourceResult("plug", ("a",), (good,)), volume).regions == (good,)
+    assert check_source_result(SourceResult("plug", ("a",), (good,)), volume).regions == (good,)
     elsewhere = Region.from_mask("a", np.ones((2, 3, 4)), Grid((4, 3, 2), (2.0, 1.0, 1.0)), prompt="a")
-    with pytest.raises(GeometryError, match="'plug' gave the region 'a' on a grid of"):
-        check_found(SourceResult("plug", ("a",), (elsewhere,)), volume)
+    with pytest.raises(GeometryError, match="'plug' returned the region 'a' on a grid of"):
+        check_source_result(SourceResult("plug", ("a",), (elsewhere,)), volume)
     with pytest.raises(InputError, match="'plug' gave two regions the name 'A'"):
-        check_found(SourceResult("plug", ("a",), (good, replace(good, name="A"))), volume)
-    with pytest.raises(InputError, match="the prompt 'a', which was not asked for"):
-        check_found(SourceResult("plug", ("b",), (good,)), volume)
+        check_source_result(SourceResult("plug", ("a",), (good, replace(good, name="A"))), volume)
+    with pytest.raises(InputError, match="the prompt 'a', which is not one of the requested prompts"):
+        check_source_result(SourceResult("plug", ("b",), (good,)), volume)

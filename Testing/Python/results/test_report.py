@@ -78,8 +78,8 @@ def test_a_landmark_is_seen_on_its_own_side_whatever_the_scan_direction(a_scan_g
         points[..., normal] = spot[normal]
         values = planes.read_volume_at(volume, points)
         row, column = np.unravel_index(np.nanargmax(values), values.shape)
-        found, expected = points[row, column], spot
-        np.testing.assert_allclose(found, expected, atol=1.6)
+        detected, expected = points[row, column], spot
+        np.testing.assert_allclose(detected, expected, atol=1.6)
         middle = (np.array(values.shape) - 1) / 2
         if plane.name == "axial":
             assert row < middle[0]
@@ -160,11 +160,11 @@ def test_a_moved_region_lies_on_its_partner(a_scan_grid: Grid) -> None:
 
 
 def test_volume_change_is_blue_below_one_white_at_one_red_above_and_magenta_when_folded() -> None:
-    below, one, above, folded = pictures.change_colors(np.array([0.5, 1.0, 2.0, -0.1], np.float32), 2.0).astype(int)
+    below, item, above, folded = pictures.change_colors(np.array([0.5, 1.0, 2.0, -0.1], np.float32), 2.0).astype(int)
     assert below[2] > below[0] + 80
     assert above[0] > above[2] + 80
-    assert np.ptp(one) < 3
-    assert one.min() > 240
+    assert np.ptp(item) < 3
+    assert item.min() > 240
     assert tuple(folded) == pictures.FOLDED
 
 
@@ -412,17 +412,17 @@ def remarks_of() -> Callable[..., dict[str, str]]:
         inverse = (quality.pop("inverse_mean", 0.001), quality.pop("inverse_max", 0.01))
         changed = dataclasses.replace(result.fitted.quality, **quality)
         fitted = dataclasses.replace(result.fitted, quality=changed, inverse_error_mm=inverse)
-        found = words.remarks(dataclasses.replace(result, fitted=fitted), strain or {})
-        return {kind: " ".join(r.text for r in found if r.kind == kind) for kind in ("good", "look", "note")}
+        detected = words.remarks(dataclasses.replace(result, fitted=fitted), strain or {})
+        return {kind: " ".join(r.text for r in detected if r.kind == kind) for kind in ("good", "look", "note")}
 
     return make
 
 
 def test_a_sound_result_has_nothing_to_look_at_but_the_extrapolation(remarks_of: Callable) -> None:
-    found = remarks_of()
-    assert found["look"] == ""
-    assert "does not fold" in found["good"]
-    assert "extrapolation" in found["note"]
+    detected = remarks_of()
+    assert detected["look"] == ""
+    assert "does not fold" in detected["good"]
+    assert "extrapolation" in detected["note"]
 
 
 @pytest.mark.parametrize(

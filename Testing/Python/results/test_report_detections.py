@@ -11,7 +11,7 @@ import pytest
 from Tell2RegLib.matching import MatchSettings
 from Tell2RegLib.models.protocol import Box, Mask
 from Tell2RegLib.region_sources.protocol import Detection, SourceResult
-from Tell2RegLib.results.report.detections import busiest_slice, found_rows, slice_plane
+from Tell2RegLib.results.report.detections import busiest_slice, detection_rows, slice_plane
 from Tell2RegLib.results.report.pictures import Tag, picture
 from Tell2RegLib.results.report.render import render_report
 from Tell2RegLib.results.result import RegistrationResult
@@ -46,13 +46,13 @@ def test_the_report_tells_of_every_prompt_and_says_which_found_nothing(result: R
 
 
 def test_every_box_of_the_slice_is_drawn_with_its_word_and_score(result: RegistrationResult) -> None:
-    assert result.words is not None
-    found = result.words.fixed
-    number = busiest_slice(found)
-    boxes_picture = str(found_rows(result)[0]["pictures"][0]["svg"])
-    here = [f for f in found.findings if f.box.slice_index == number]
-    kept = [f"{f.box.prompt} {f.box.score:.2f}" for f in here if f.outcome == "kept"]
-    assert sorted(texts_of(boxes_picture)) == sorted(kept)
+    assert result.prompts_result is not None
+    detected = result.prompts_result.fixed
+    number = busiest_slice(detected)
+    boxes_picture = str(detection_rows(result)[0]["pictures"][0]["svg"])
+    here = [f for f in detected.detections if f.box.slice_index == number]
+    remaining = [f"{f.box.prompt} {f.box.score:.2f}" for f in here if f.outcome == "kept"]
+    assert sorted(texts_of(boxes_picture)) == sorted(remaining)
     assert boxes_picture.count("<rect ") == len(here)
 
 
@@ -61,7 +61,7 @@ def test_both_masks_of_a_pair_have_one_colour_and_other_pairs_another(result: Re
         drawn = re.findall(r'stroke="(#[0-9a-f]{6})"', str(row["pictures"][1]["svg"]))
         return set(drawn)
 
-    fixed, moving, together = found_rows(result)
+    fixed, moving, together = detection_rows(result)
     used = [pair for pair in result.pairs if pair.accepted]
     assert len({pair.fixed.color for pair in used}) == len(used)
     assert colors(fixed) & colors(moving) - {"#bfbfbf", "#000000"}
@@ -72,7 +72,8 @@ def test_what_was_paired_slice_by_slice_has_the_colour_of_its_pair(bench: Bench)
     words = replace(bench.words(*PROMPTS), matching=MatchSettings.paper())
     result = bench.run(words)
     drawn = [
-        set(re.findall(r'stroke="(#[0-9a-f]{6})"', str(row["pictures"][1]["svg"]))) for row in found_rows(result)[:2]
+        set(re.findall(r'stroke="(#[0-9a-f]{6})"', str(row["pictures"][1]["svg"])))
+        for row in detection_rows(result)[:2]
     ]
     # bladder and one femoral head; of the other head this slice has no partner
     assert len(drawn[0] & drawn[1] - {"#bfbfbf", "#000000"}) == 2
@@ -80,7 +81,7 @@ def test_what_was_paired_slice_by_slice_has_the_colour_of_its_pair(bench: Bench)
 
 def test_without_words_there_is_no_such_section(bench: Bench) -> None:
     result = bench.run(bench.words("prostate"))
-    assert "Detections by prompt" not in render_report(replace(result, words=None))
+    assert "Detections by prompt" not in render_report(replace(result, prompts_result=None))
 
 
 def test_words_that_found_nothing_at_all_still_show_the_slices(bench: Bench) -> None:
@@ -99,20 +100,20 @@ def test_a_prompt_cannot_bring_markup_into_the_report(bench: Bench) -> None:
 def a_found(numbers: tuple[int, ...], regions: int = 2) -> SourceResult:
     grid = Grid((8, 6, 5), (2.0, 2.0, 3.0), (-8.0, -6.0, 4.0))
     mask = np.ones((6, 8), dtype=bool)
-    findings = []
+    detections = []
     for k in numbers:
         box = Box(k, "it", (1, 1, 3, 3), 0.5)
-        findings.append(Detection(box, "kept", Mask(box, mask, 1.0), region=k % regions))
+        detections.append(Detection(box, "kept", Mask(box, mask, 1.0), region=k % regions))
     return SourceResult(
-        "test", ("it",), (), Volume(np.zeros((5, 6, 8), np.uint8), grid), (0, 1, 2, 3, 4), tuple(findings)
+        "test", ("it",), (), Volume(np.zeros((5, 6, 8), np.uint8), grid), (0, 1, 2, 3, 4), tuple(detections)
     )
 
 
 def test_the_slice_that_shows_most_regions_is_shown_or_the_middle_one() -> None:
     assert busiest_slice(a_found(())) == 2
     twice = a_found((1, 3, 3))
-    other = replace(twice.findings[2], region=0)
-    assert busiest_slice(replace(twice, findings=(*twice.findings[:2], other))) == 3
+    other = replace(twice.detections[2], region=0)
+    assert busiest_slice(replace(twice, detections=(*twice.detections[:2], other))) == 3
 
 
 def test_a_slice_is_a_plane_in_the_patient() -> None:

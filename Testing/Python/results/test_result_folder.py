@@ -123,22 +123,22 @@ SCHEMA = {
 }
 
 
-def misfits(value: object, shape: Any, place: str = "result") -> Iterator[str]:
+def misfits(value: object, shape: Any, position: str = "result") -> Iterator[str]:
     """Where a value is not of a shape: keys that are missing or new, and values of another type."""
     if isinstance(shape, dict):
         if not isinstance(value, dict) or set(value) != set(shape):
-            yield f"{place}: {sorted(value) if isinstance(value, dict) else value!r} instead of {sorted(shape)}"
+            yield f"{position}: {sorted(value) if isinstance(value, dict) else value!r} instead of {sorted(shape)}"
             return
         for key in shape:
-            yield from misfits(value[key], shape[key], f"{place}.{key}")
+            yield from misfits(value[key], shape[key], f"{position}.{key}")
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            yield f"{place}: {value!r} is no list"
+            yield f"{position}: {value!r} is no list"
             return
         for number, item in enumerate(value):
-            yield from misfits(item, shape[0], f"{place}[{number}]")
+            yield from misfits(item, shape[0], f"{position}[{number}]")
     elif not isinstance(value, shape):
-        yield f"{place}: {value!r} is no {shape}"
+        yield f"{position}: {value!r} is no {shape}"
 
 
 def refuse(word: str) -> None:
@@ -223,9 +223,9 @@ def keys_in(shape: Any) -> set[str]:
 
 
 def test_the_documentation_names_every_key_and_every_file() -> None:
-    told = set(re.findall(r"`([^`]+)`", (ROOT / "docs" / "result-folder.md").read_text(encoding="utf-8")))
-    assert not keys_in(SCHEMA) - told
-    assert not set(FILES) - told - {"inputs"}
+    message = set(re.findall(r"`([^`]+)`", (ROOT / "docs" / "result-folder.md").read_text(encoding="utf-8")))
+    assert not keys_in(SCHEMA) - message
+    assert not set(FILES) - message - {"inputs"}
 
 
 def test_pairs_csv_has_one_row_per_pair_and_says_the_same_as_result_json(folder: Path, record: dict[str, Any]) -> None:
@@ -280,10 +280,10 @@ def test_fields_and_volume_lie_on_their_own_grids(folder: Path, a_result: Regist
 def test_the_moved_volume_is_what_itk_makes_of_the_field(folder: Path, files: Files) -> None:
     moving = sitk.ReadImage(str(files.inputs["--moving"]), sitk.sitkFloat64)
     field = sitk.ReadImage(str(folder / "fixed_to_moving.nrrd"), sitk.sitkVectorFloat64)
-    ours = sitk.ReadImage(str(folder / "moving_in_fixed.nrrd"), sitk.sitkFloat64)
+    actual = sitk.ReadImage(str(folder / "moving_in_fixed.nrrd"), sitk.sitkFloat64)
     transform = sitk.DisplacementFieldTransform(field)
-    theirs = sitk.Resample(moving, ours, transform, sitk.sitkLinear, float("nan"))
-    a, b = sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs)
+    expected = sitk.Resample(moving, actual, transform, sitk.sitkLinear, float("nan"))
+    a, b = sitk.GetArrayFromImage(actual), sitk.GetArrayFromImage(expected)
     inside = np.isfinite(b)
     assert inside.mean() > 0.4
     assert np.percentile(np.abs(a - b)[inside], 99) < 1.0
@@ -299,9 +299,9 @@ def test_targets_are_written_where_the_transform_carries_them(folder: Path, a_re
     assert [row["name"] for row in rows] == list(PLAN)
     assert {f"error_mm_{kind}" for kind in ("before", "rigid", "affine", "deformable")} <= set(rows[0])
     sides = {"moving": [target.moving_lps_mm for target in a_result.targets], "fixed": expected}
-    for side, places in sides.items():
+    for side, positions in sides.items():
         axes = [f"{side}_{axis}_mm" for axis in ("left", "posterior", "superior")]  # plus is where the name points
-        assert np.allclose([[float(row[axis]) for axis in axes] for row in rows], places, atol=1e-3)
+        assert np.allclose([[float(row[axis]) for axis in axes] for row in rows], positions, atol=1e-3)
 
 
 def test_every_target_is_written_with_how_far_it_can_be_trusted(folder: Path, record: dict[str, Any]) -> None:
@@ -556,8 +556,8 @@ def test_a_full_disk_is_told_whichever_file_it_hits_and_leaves_nothing(
     (tmp_path / "place").mkdir()
     (tmp_path / "result.pkl").write_bytes(pickle.dumps(a_linear_result))
     limits = [size - 1 for size in sizes]
-    result, place = str(tmp_path / "result.pkl"), str(tmp_path / "place" / "out")
-    code = A_FULL_DISK.format(result=result, folder=place, limits=limits)
+    result, position = str(tmp_path / "result.pkl"), str(tmp_path / "place" / "out")
+    code = A_FULL_DISK.format(result=result, folder=position, limits=limits)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     expected = [line for limit in limits for line in (f"told {limit} 0 True", "left []")]

@@ -110,5 +110,5 @@ def views_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from Tell2RegLib.slicer_module.scene import slice_views as shown
     from Testing.Slicer import walk
 
-    monkeypatch.setattr(shown, "LAID_OUT_MS", 0)
-    monkeypatch.setattr(walk, "LAID_OUT_MS", 20)
+    monkeypatch.setattr(shown, "LAYOUT_DELAY_MS", 0)
+    monkeypatch.setattr(walk, "LAYOUT_DELAY_MS", 20)

@@ -22,8 +22,8 @@ def the_demo() -> DemoPair:
 class DemoWorker(SimulatedClient):
     """Answers every request at the next polls, as the worker would."""
 
-    def submit(self, request: Any, **told: Any) -> None:
-        super().submit(request, **told)
+    def submit(self, request: Any, **message: Any) -> None:
+        super().submit(request, **message)
         if self.requests and request is self.requests[-1]:
             self.answer("on_progress", "detect", 1, 2, 1.0)
             self.answer("on_done", _reply(request))
@@ -49,7 +49,7 @@ def true_regions(request: FindRequest) -> FindReply:
     pairs = []
     for fixed in the_demo().fixed_regions:
         if fixed.name in moving:
-            sides = [replace(one, prompt=fixed.name, score=0.7) for one in (fixed, moving[fixed.name])]
-            sides = [replace(one, grid=v.grid) for one, v in zip(sides, (request.fixed, request.moving), strict=True)]
+            sides = [replace(item, prompt=fixed.name, score=0.7) for item in (fixed, moving[fixed.name])]
+            sides = [replace(item, grid=v.grid) for item, v in zip(sides, (request.fixed, request.moving), strict=True)]
             pairs.append(RegionPair(*sides, 0.97 - 0.01 * len(pairs), True, ""))
     return reply_of(pairs)

@@ -15,36 +15,36 @@ MOST_ROWS = 12
 
 def problems(root: Any) -> list[str]:
     """Everything that is wrong below the root of a panel."""
-    found: list[str] = []
+    detected: list[str] = []
     for widget in [root, *root.findChildren("QWidget")]:
         if not widget.visible:
             continue
         if widget.className() in CONTAINERS:
-            found += _overlaps(widget) + _cut_off(widget)
+            detected += _overlaps(widget) + _cut_off(widget)
         if widget.inherits("QTableWidget"):
-            found += _rows(widget) + _names(widget)
+            detected += _rows(widget) + _names(widget)
         if widget.inherits("QLabel") and widget.wordWrap and widget.height < widget.heightForWidth(widget.width):
-            found.append(f"{widget.objectName}: the text needs {widget.heightForWidth(widget.width)} pixels.")
-    return found
+            detected.append(f"{widget.objectName}: the text needs {widget.heightForWidth(widget.width)} pixels.")
+    return detected
 
 
 def _children(widget: Any) -> list[Any]:
-    return [one for one in QtCore.QObject.children(widget) if one.isWidgetType() and one.visible]
+    return [item for item in QtCore.QObject.children(widget) if item.isWidgetType() and item.visible]
 
 
 def _overlaps(widget: Any) -> list[str]:
     return [
-        f"{one.objectName} and {other.objectName} lie over each other."
-        for one, other in combinations(_children(widget), 2)
-        if one.geometry.intersects(other.geometry)
+        f"{item.objectName} and {other.objectName} lie over each other."
+        for item, other in combinations(_children(widget), 2)
+        if item.geometry.intersects(other.geometry)
     ]
 
 
 def _cut_off(widget: Any) -> list[str]:
     return [
-        f"{one.objectName} reaches out of {widget.objectName}: {one.geometry} in {widget.rect}."
-        for one in _children(widget)
-        if not widget.rect.contains(one.geometry)
+        f"{item.objectName} reaches out of {widget.objectName}: {item.geometry} in {widget.rect}."
+        for item in _children(widget)
+        if not widget.rect.contains(item.geometry)
     ]
 
 
@@ -59,7 +59,7 @@ def _names(table: Any) -> list[str]:
     """Names whose words do not fit into their column, or which need more lines than their row has."""
     titles = [table.horizontalHeaderItem(column).text() for column in range(table.columnCount)]
     column = next(index for index, title in enumerate(titles) if title in ("Name", "Target", "Set"))
-    found = []
+    detected = []
     for line in range(table.rowCount):
         option = QtWidgets.QStyleOptionViewItem()
         option.font, option.fontMetrics = table.font, table.fontMetrics()
@@ -71,5 +71,5 @@ def _names(table: Any) -> list[str]:
         margin = 2 * (table.style().pixelMetric(QtWidgets.QStyle.PM_FocusFrameHMargin) + 1)
         widest = max((table.fontMetrics().horizontalAdvance(word) for word in option.text.split()), default=0)
         if needed > table.rowHeight(line) or widest + margin > table.columnWidth(column):
-            found.append(f"{table.objectName}: '{option.text}' is cut.")
-    return found
+            detected.append(f"{table.objectName}: '{option.text}' is cut.")
+    return detected

@@ -27,16 +27,16 @@ class QTestDevice:
     def __init__(self, answers: Any) -> None:
         self._answers = answers
 
-    def click(self, window: Any, place: Any, count: int = 1, right: bool = False) -> None:
+    def click(self, window: Any, position: Any, count: int = 1, right: bool = False) -> None:
         handle = _handle(window)
         button = QtCore.Qt.RightButton if right else QtCore.Qt.LeftButton
         click = QTest.mouseDClick if count == 2 else QTest.mouseClick
-        click(handle, button, NO_MODIFIER, handle.mapFromGlobal(place))
+        click(handle, button, NO_MODIFIER, handle.mapFromGlobal(position))
         _process()
 
-    def wheel(self, window: Any, place: Any, turns: int) -> None:
+    def wheel(self, window: Any, position: Any, turns: int) -> None:
         handle = _handle(window)
-        QTest.wheelEvent(handle, handle.mapFromGlobal(place), QtCore.QPoint(0, 120 * turns))
+        QTest.wheelEvent(handle, handle.mapFromGlobal(position), QtCore.QPoint(0, 120 * turns))
         _process()
 
     def key(self, window: Any, name: str) -> None:

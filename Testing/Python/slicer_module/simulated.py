@@ -49,17 +49,17 @@ class SimulatedClient:
         """The latest request that a person waits for."""
         return self.requests[-1]
 
-    def submit(self, request: Any, **told: Callable[..., None]) -> None:
+    def submit(self, request: Any, **message: Callable[..., None]) -> None:
         if isinstance(request, DevicesRequest):
             reply = DevicesReply((Device("cpu", "CPU", 2**33, None),), "cpu")
-            self.answers.append(lambda: told["on_done"](reply))
+            self.answers.append(lambda: message["on_done"](reply))
             return
         self.requests.append(request)
-        self.told = told
+        self.told = message
 
     def answer(self, name: str, *values: Any) -> None:
-        told = self.told[name]
-        self.answers.append(lambda: told(*values))
+        message = self.told[name]
+        self.answers.append(lambda: message(*values))
 
     def poll(self) -> None:
         answers, self.answers = self.answers, []
@@ -131,11 +131,11 @@ def _paired(pair: tuple[Region, Region], similarity: float, prompt: str, least: 
 def fitted(request: FitRequest) -> FitReply:
     """The affine map through the centres of the accepted pairs; a shift where there are fewer than four."""
     used = [pair for pair in request.pairs if pair.accepted]
-    ours = np.array([pair.fixed.centroid_lps_mm() for pair in used])
-    theirs = np.array([pair.moving.centroid_lps_mm() for pair in used])
+    actual = np.array([pair.fixed.centroid_lps_mm() for pair in used])
+    expected = np.array([pair.moving.centroid_lps_mm() for pair in used])
     shift, matrix = np.eye(4), np.eye(4)
-    shift[:3, 3] = (theirs - ours).mean(axis=0)
-    matrix = shift if len(used) < 4 else _through(ours, theirs)
+    shift[:3, 3] = (expected - actual).mean(axis=0)
+    matrix = shift if len(used) < 4 else _through(actual, expected)
     transform = affine_transform("affine", matrix, request.fixed.grid, request.moving.grid)
     return FitReply(
         transform=transform,
@@ -148,16 +148,16 @@ def fitted(request: FitRequest) -> FitReply:
         timing_s={"total": 0.1},
         provenance={"by": "the test"},
         linear={
-            kind: tuple(PairAgreement(overlap, _after(pair, one)) for pair in request.pairs)
-            for kind, one, overlap in (("rigid", shift, 0.7), ("affine", matrix, 0.8))
+            kind: tuple(PairAgreement(overlap, _after(pair, item)) for pair in request.pairs)
+            for kind, item, overlap in (("rigid", shift, 0.7), ("affine", matrix, 0.8))
         },
     )
 
 
-def _through(ours: Floats, theirs: Floats) -> Floats:
-    ones = np.ones((len(ours), 1))
+def _through(actual: Floats, expected: Floats) -> Floats:
+    ones = np.ones((len(actual), 1))
     matrix = np.eye(4)
-    matrix[:3] = np.linalg.lstsq(np.hstack([ours, ones]), theirs, rcond=None)[0].T
+    matrix[:3] = np.linalg.lstsq(np.hstack([actual, ones]), expected, rcond=None)[0].T
     return matrix
 
 
@@ -268,7 +268,7 @@ class Clinic:
         """Press a key in the table of pairs."""
         import qt
 
-        keys = {one.key.toString(): one for one in self.ui.pairsTable.findChildren(qt.QShortcut)}
+        keys = {item.key.toString(): item for item in self.ui.pairsTable.findChildren(qt.QShortcut)}
         keys[text].activated.emit()
 
     @property

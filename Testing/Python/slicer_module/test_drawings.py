@@ -79,13 +79,15 @@ def test_one_side_is_edited_alone_at_the_place_of_the_chosen_pair(clinic, side: 
     clinic.select(2)
     clinic.press(getattr(clinic.ui, f"edit{side.capitalize()}Button"))
     assert slicer.util.selectedModule() == "SegmentEditor"
-    shown = {one: getattr(clinic.own, f"{one}Regions").GetDisplayNode().GetVisibility() for one in ("fixed", "moving")}
+    shown = {
+        item: getattr(clinic.own, f"{item}Regions").GetDisplayNode().GetVisibility() for item in ("fixed", "moving")
+    }
     assert shown == {side: 1, other: 0}
-    centre = clinic.logic.placesOf(2)[side == "moving"] * (-1, -1, 1)
+    centre = clinic.logic.positionsOf(2)[side == "moving"] * (-1, -1, 1)
     manager = clinic.standin.app.layoutManager()
     for name in manager.sliceViewNames():
         node = manager.sliceWidget(name).mrmlSliceNode()
-        place = np.array([node.GetSliceToRAS().GetElement(row, 3) for row in range(3)])
-        assert np.linalg.norm(place - centre) < 5.0, name
+        position = np.array([node.GetSliceToRAS().GetElement(row, 3) for row in range(3)])
+        assert np.linalg.norm(position - centre) < 5.0, name
     slicer.util.selectModule("Tell2Reg")
     assert getattr(clinic.own, f"{other}Regions").GetDisplayNode().GetVisibility() == 1

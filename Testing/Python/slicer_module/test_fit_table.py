@@ -21,7 +21,7 @@ def with_dice(value: float):
 
     def reply(request: FitRequest) -> FitReply:
         plain = fitted(request)
-        return replace(plain, metrics=tuple(replace(one, dice_after=value) for one in plain.metrics))
+        return replace(plain, metrics=tuple(replace(item, dice_after=value) for item in plain.metrics))
 
     return reply
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.slicer_module.install.environment import Place
+from Tell2RegLib.slicer_module.install.environment import PackagesFolder
 from Tell2RegLib.slicer_module.install.install_plan import InstallFailed
 
 pytestmark = pytest.mark.mrml
@@ -26,8 +26,8 @@ class Installer:
     def loaded(self) -> set[str]:
         return set()
 
-    def place(self) -> Place:
-        return Place(Path("/slicer"), 50_000, True)
+    def destination(self) -> PackagesFolder:
+        return PackagesFolder(Path("/slicer"), 50_000, True)
 
     def has_extension(self) -> bool:
         return True
@@ -66,15 +66,15 @@ def the_dialog():
 def test_nothing_else_can_be_used_while_packages_are_installed(clinic, install) -> None:
     import qt
 
-    seen = []
+    recorded = []
 
     def meanwhile() -> None:
-        seen.append((the_dialog().className(), the_dialog().windowModality == qt.Qt.ApplicationModal))
+        recorded.append((the_dialog().className(), the_dialog().windowModality == qt.Qt.ApplicationModal))
         steps = ("imagesStep", "wordsStep", "regionsStep", "transformStep", "planStep")
-        seen.append([getattr(clinic.ui, step).enabled for step in steps])
+        recorded.append([getattr(clinic.ui, step).enabled for step in steps])
 
     install(meanwhile)
-    assert seen == [("QProgressDialog", True), [False] * 5]
+    assert recorded == [("QProgressDialog", True), [False] * 5]
     assert the_dialog() is None
     assert clinic.ui.regionsStep.enabled
     assert clinic.ui.modelsMessage.text == "Everything is installed and works."
@@ -101,7 +101,7 @@ def test_what_pip_said_is_shown_and_logged_when_an_install_fails(clinic, install
         raise InstallFailed("PyTorch could not be installed. The disk is full.", "ERROR: [Errno 28] No space left")
 
     install(meanwhile)
-    (message,) = [one for one in clinic.standin.answers.messages if "could not be installed" in one.text]
+    (message,) = [item for item in clinic.standin.answers.messages if "could not be installed" in item.text]
     assert message.details == "ERROR: [Errno 28] No space left"
     assert "[Errno 28]" in clinic.ui.logText.toPlainText()
     assert clinic.ui.modelsMessage.text == "PyTorch could not be installed. The disk is full."

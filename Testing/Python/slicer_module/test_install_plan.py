@@ -13,7 +13,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from Tell2RegLib.errors import ResourceError
-from Tell2RegLib.slicer_module.install.environment import Place, installed_versions, loaded_packages, place_of_packages
+from Tell2RegLib.slicer_module.install.environment import (
+    PackagesFolder,
+    installed_versions,
+    loaded_packages,
+    packages_folder,
+)
 from Tell2RegLib.slicer_module.install.install_plan import (
     InstallFailed,
     InstallOutcome,
@@ -36,7 +41,7 @@ class RecordedInstaller:
 
     there: dict[str, str]
     extension: bool = True
-    where: Place = field(default_factory=lambda: Place(Path("/slicer/site-packages"), 50_000, True))
+    where: PackagesFolder = field(default_factory=lambda: PackagesFolder(Path("/slicer/site-packages"), 50_000, True))
     breaks: str = ""
     replaces: dict[str, str] = field(default_factory=dict)
     in_use: set[str] = field(default_factory=set)
@@ -49,7 +54,7 @@ class RecordedInstaller:
     def loaded(self) -> set[str]:
         return self.in_use
 
-    def place(self) -> Place:
+    def destination(self) -> PackagesFolder:
         return self.where
 
     def has_extension(self) -> bool:
@@ -88,7 +93,9 @@ def run(installer: RecordedInstaller, unusable: Sequence[tuple[str, str]] = ()) 
 
 def test_a_fresh_slicer_lacks_pytorch_and_every_package() -> None:
     plan = plan_install(NEEDED, RecordedInstaller(dict(SLICER)))
-    assert {package.needed.name for package in plan.missing} == {"torch", "torchvision"} | {one.name for one in NEEDED}
+    assert {package.needed.name for package in plan.missing} == {"torch", "torchvision"} | {
+        item.name for item in NEEDED
+    }
     assert {package.status for package in plan.packages} == {"Missing"}
 
 
@@ -104,7 +111,7 @@ def test_a_package_that_is_too_new_or_too_old_is_named_with_what_is_needed() -> 
     for version in ("4.40.0", "5.1.0"):
         plan = plan_install(NEEDED, RecordedInstaller(WITH_PYTORCH | {"transformers": version}))
         (package,) = [package for package in plan.packages if package.needed.name == "transformers"]
-        assert not package.is_there
+        assert not package.is_installed
         assert package.status == f"{version}, but <5,>=4.57 is needed"
 
 
@@ -123,16 +130,16 @@ def test_what_is_there_is_neither_named_nor_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("destination", "words"),
     [
-        (Place(Path("/opt/slicer"), 50_000, False), "You may not write to '/opt/slicer'"),
-        (Place(Path("/opt/slicer"), 300, True), "300 MB of free space"),
-        (Place(Path("/slicer" * 20), 50_000, True, 259), "shorter name"),
+        (PackagesFolder(Path("/opt/slicer"), 50_000, False), "You may not write to '/opt/slicer'"),
+        (PackagesFolder(Path("/opt/slicer"), 300, True), "300 MB of free space"),
+        (PackagesFolder(Path("/slicer" * 20), 50_000, True, 259), "shorter name"),
     ],
     ids=["no right to write", "no room", "no room for names"],
 )
-def test_what_cannot_work_is_told_before_anything_is_done(place: Place, words: str) -> None:
-    installer = RecordedInstaller(dict(SLICER), where=place)
+def test_what_cannot_work_is_told_before_anything_is_done(destination: PackagesFolder, words: str) -> None:
+    installer = RecordedInstaller(dict(SLICER), where=destination)
     outcome = run(installer)
     assert not outcome.done
     assert words in outcome.message
@@ -144,19 +151,19 @@ def test_what_cannot_work_is_told_before_anything_is_done(place: Place, words: s
 
 def test_pytorch_comes_first_then_plain_packages_then_those_without_dependencies() -> None:
     installer = RecordedInstaller(dict(SLICER))
-    told: list[str] = []
+    reports: list[str] = []
     outcome = install(
-        plan_install(NEEDED, installer), installer, lambda: (), on_step=lambda title, done, total: told.append(title)
+        plan_install(NEEDED, installer), installer, lambda: (), on_step=lambda title, done, total: reports.append(title)
     )
     assert installer.calls == ["pytorch", "pip", "alone"]
-    assert len(told) == 4
+    assert len(reports) == 4
     assert outcome.done
     assert not outcome.restart
 
 
 @pytest.mark.parametrize(("folder", "left_out"), [("/slicer" * 12, True), ("/slicer", False)])
 def test_builds_with_very_long_paths_are_left_out_where_windows_cannot_hold_them(folder: str, left_out: bool) -> None:
-    installer = RecordedInstaller(dict(SLICER), where=Place(Path(folder), 50_000, True, 259))
+    installer = RecordedInstaller(dict(SLICER), where=PackagesFolder(Path(folder), 50_000, True, 259))
     plan = plan_install(NEEDED, installer)
     (torch, _) = (Requirement(text) for text in plan.pytorch_requirements)
     assert torch.specifier.contains("2.13.0") is not left_out
@@ -265,19 +272,21 @@ def test_a_restart_is_asked_for_only_when_a_package_in_use_changed() -> None:
 
 def test_the_list_holds_what_pyproject_asks_for_with_its_floors_and_nothing_of_slicers_own() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = {str(Requirement(line)) for line in project["dependencies"] + project["optional-dependencies"]["networks"]}
-    listed = {str(one.requirement) for one in NEEDED} | set(PYTORCH)
-    slicers = {line for line in asked if canonicalize_name(Requirement(line).name) in SLICER}
-    assert listed - asked == {"timm>=1.0"}, "groundingdino needs it and is installed without its dependencies"
-    assert asked - listed == slicers
+    requested = {
+        str(Requirement(line)) for line in project["dependencies"] + project["optional-dependencies"]["networks"]
+    }
+    listed = {str(item.requirement) for item in NEEDED} | set(PYTORCH)
+    slicers = {line for line in requested if canonicalize_name(Requirement(line).name) in SLICER}
+    assert listed - requested == {"timm>=1.0"}, "groundingdino needs it and is installed without its dependencies"
+    assert requested - listed == slicers
 
 
 def test_packages_that_bring_other_builds_of_slicers_libraries_come_alone() -> None:
-    assert {one.name for one in NEEDED if one.alone} == {"groundingdino-py", "segment-anything", "timm"}
+    assert {item.name for item in NEEDED if item.alone} == {"groundingdino-py", "segment-anything", "timm"}
 
 
 def test_every_size_is_of_a_package_in_the_list() -> None:
-    assert set(DOWNLOAD_MB) <= {one.name for one in NEEDED}
+    assert set(DOWNLOAD_MB) <= {item.name for item in NEEDED}
 
 
 def test_a_damaged_list_is_told(tmp_path: Path) -> None:
@@ -296,7 +305,7 @@ def test_the_environment_is_read_as_it_is() -> None:
     assert versions["numpy"] == np.__version__
     assert "simpleitk" in versions
     assert {"numpy", "pytest"} <= loaded_packages()
-    place = place_of_packages()
+    place = packages_folder()
     assert place.folder.is_dir()
     assert place.free_mb > 0
 

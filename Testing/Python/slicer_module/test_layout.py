@@ -29,9 +29,9 @@ def a_plan_of(clinic, count: int):
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
 
-    place = list(small.PLAN.values())[0]
+    position = list(small.PLAN.values())[0]
     names = tuple(f"left mid peripheral zone {number}" for number in range(1, count + 1))
-    return fiducials_from_points(clinic.standin.scene, PointList(names, [place] * count), "plan")
+    return fiducials_from_points(clinic.standin.scene, PointList(names, [position] * count), "plan")
 
 
 def unfolded(clinic) -> None:
@@ -50,20 +50,20 @@ def test_nothing_lies_over_anything_and_every_row_and_name_is_seen(clinic, docke
         clinic.standin.process_events()
         return [f"{step}: {problem}" for problem in problems(root)]
 
-    seen = wrong("at the start")
+    recorded = wrong("at the start")
     unfolded(clinic)
-    seen += wrong("unfolded")
+    recorded += wrong("unfolded")
     clinic.find(long_names)
-    seen += wrong("after Find")
+    recorded += wrong("after Find")
     clinic.fit()
-    seen += wrong("after Fit")
+    recorded += wrong("after Fit")
     clinic.panel.plan.check([a_plan_of(clinic, 3)])
     clinic.press(clinic.ui.propagateButton)
-    seen += wrong("after Propagate")
+    recorded += wrong("after Propagate")
     slicer.util.selectModule("Volumes")
     slicer.util.selectModule("Tell2Reg")
-    seen += wrong("entered again")
-    assert seen == []
+    recorded += wrong("entered again")
+    assert recorded == []
     assert clinic.ui.pairsTable.rowCount == 3
     assert clinic.ui.targetsTable.rowCount == 3
 

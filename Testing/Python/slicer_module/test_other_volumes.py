@@ -15,7 +15,7 @@ def other_volumes(clinic):
     from Testing.Python.scene import a_volume_node
 
     sides = (a_pair().fixed.volume, "C"), (a_pair().moving.volume, "D")
-    return [a_volume_node(clinic.standin.scene, one.array_kji, one.grid, name) for one, name in sides]
+    return [a_volume_node(clinic.standin.scene, item.array_kji, item.grid, name) for item, name in sides]
 
 
 def choose(clinic, fixed, moving) -> None:
@@ -143,8 +143,8 @@ def a_point(clinic, name: str, side: int):
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
 
-    place = (a_pair().moving, a_pair().fixed)[side].regions[0].centroid_lps_mm()
-    return fiducials_from_points(clinic.standin.scene, PointList(("a",), [place]), name)
+    position = (a_pair().moving, a_pair().fixed)[side].regions[0].centroid_lps_mm()
+    return fiducials_from_points(clinic.standin.scene, PointList(("a",), [position]), name)
 
 
 # --- by script ---
@@ -160,8 +160,8 @@ class AnsweringClient:
     def __init__(self, client) -> None:
         self._submit, self.client = client.submit, client
 
-    def __call__(self, request, **told) -> None:
-        self._submit(request, **told)
+    def __call__(self, request, **message) -> None:
+        self._submit(request, **message)
         answer = {"FindRequest": found, "FitRequest": fitted}.get(type(request).__name__)
         if answer is not None:
             self.client.answer("on_done", answer(request))
@@ -175,17 +175,17 @@ def script(clinic, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_second_registration_keeps_every_node_of_the_first(script) -> None:
-    from Tell2RegLib.slicer_module.scene.result_nodes import OURS
+    from Tell2RegLib.slicer_module.scene.result_nodes import RESULT_ROLES
 
     fixed, moving = script.own.fixedVolume, script.own.movingVolume
     first = script.logic.registerVolumes(fixed, moving, ["organ"])
-    nodes = [getattr(script.own, name) for name in OURS if name not in ("movingShown", "checkerboard")]
-    kept = [node for node in nodes if node is not None]
+    nodes = [getattr(script.own, name) for name in RESULT_ROLES if name not in ("movingShown", "checkerboard")]
+    remaining = [node for node in nodes if node is not None]
     second = script.logic.registerVolumes(*other_volumes(script), ["organ"])
     third = script.logic.registerVolumes(fixed, moving, ["organ"])
     assert len({first, second, third}) == 3
-    assert all(node.GetScene() is script.standin.scene for node in (*kept, second))
-    assert {folder_of(node) for node in kept} == {"Tell2Reg: US to MR"}
+    assert all(node.GetScene() is script.standin.scene for node in (*remaining, second))
+    assert {folder_of(node) for node in remaining} == {"Tell2Reg: US to MR"}
     assert folder_of(second) == "Tell2Reg: D to C"
     assert folder_of(third) == "Tell2Reg"
     fourth = script.logic.registerVolumes(fixed, moving, ["organ"])
@@ -200,7 +200,7 @@ def test_carried_copies_of_an_earlier_registration_are_not_replaced_and_not_carr
 
     fixed, moving = script.own.fixedVolume, script.own.movingVolume
     script.logic.registerVolumes(fixed, moving, ["organ"])
-    points = PointList(("a",), [script.logic.placesOf(0)[1]])
+    points = PointList(("a",), [script.logic.positionsOf(0)[1]])
     drawn = fiducials_from_points(script.standin.scene, points, "plan")
     (first,), _ = script.logic.propagate([drawn])
     regions = script.own.movingRegions

@@ -120,7 +120,7 @@ def test_undo_without_a_step_changes_nothing() -> None:
 
 
 def test_only_so_many_steps_are_kept() -> None:
-    history, rows = History(most=2), THREE
+    history, rows = History(max_entries=2), THREE
     for number in (0, 1, 4):
         rows = history.step(rows, lambda now, n=number: pair_decisions.decided(now, [n], n == 4))  # type: ignore[misc]
     history.undo(history.undo(rows))

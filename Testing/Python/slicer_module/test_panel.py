@@ -140,8 +140,8 @@ def test_one_segmentation_for_both_is_refused(clinic) -> None:
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
     own = clinic.own
-    one, _ = segmentation_from_regions(clinic.standin.scene, "one", a_pair().fixed.regions, own.fixedVolume)
-    own.source, own.fixedSegmentation, own.movingSegmentation = "segmentations", one, one
+    item, _ = segmentation_from_regions(clinic.standin.scene, "one", a_pair().fixed.regions, own.fixedVolume)
+    own.source, own.fixedSegmentation, own.movingSegmentation = "segmentations", item, item
     assert "same segmentation" in clinic.ui.findButton.toolTip
 
 
@@ -213,8 +213,8 @@ def test_a_chosen_pair_is_shown_in_both_views(clinic) -> None:
     clinic.select(2)
     for name, side in (("Red", a_pair().fixed), ("Yellow", a_pair().moving)):
         node = clinic.standin.app.layoutManager().sliceWidget(name).mrmlSliceNode()
-        place = np.array([node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]) * (-1, -1, 1)
-        assert np.linalg.norm(place - side.regions[2].centroid_lps_mm()) < 5.0
+        position = np.array([node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]) * (-1, -1, 1)
+        assert np.linalg.norm(position - side.regions[2].centroid_lps_mm()) < 5.0
 
 
 def test_a_rejected_pair_is_not_fitted_and_the_fit_is_old_when_it_is_taken_back(clinic) -> None:
@@ -309,8 +309,8 @@ def a_plan(clinic):
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
 
-    places = apply_affine(small.AFFINE, PLACES)
-    return fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), places), "plan")
+    positions = apply_affine(small.AFFINE, PLACES)
+    return fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), positions), "plan")
 
 
 def an_outline(clinic):
@@ -597,10 +597,10 @@ def test_targets_with_a_known_place_have_an_error(clinic) -> None:
 
     clinic.find()
     clinic.fit()
-    centre = clinic.logic.placesOf(0)[1]
-    places = np.stack([centre, centre + 3])
+    centre = clinic.logic.positionsOf(0)[1]
+    positions = np.stack([centre, centre + 3])
     scene = clinic.standin.scene
-    drawn = fiducials_from_points(scene, PointList(("a", "b"), places), "plan")
+    drawn = fiducials_from_points(scene, PointList(("a", "b"), positions), "plan")
     (copy,), _ = clinic.logic.propagate([drawn])
     carried = points_of(copy).points_lps_mm
     truth = fiducials_from_points(scene, PointList(("b", "c"), carried + [[0, 0, 0], [0, 3, 4]]), "truth")

@@ -25,11 +25,11 @@ def fitted(clinic):
     return clinic
 
 
-def a_plan(clinic, name: str = "plan", places: np.ndarray = DRAWN):
+def a_plan(clinic, name: str = "plan", positions: np.ndarray = DRAWN):
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
 
-    return fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), places), name)
+    return fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), positions), name)
 
 
 def click(button) -> None:
@@ -194,7 +194,7 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
     assert ui.propagateButton.toolTip == "Choose at least one node to carry."
     check_by_mouse(ui.planList, 0)
     click(ui.propagateButton)
-    seen = table_of(ui.targetsTable)
+    recorded = table_of(ui.targetsTable)
     heading = ui.targetsHeading.text
     assert slicer.util.saveScene(str(tmp_path / "session.mrb"))
     slicer.mrmlScene.Clear(0)
@@ -202,7 +202,7 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
     assert not fitted.own.carriedPlan
     slicer.util.loadScene(str(tmp_path / "session.mrb"))
     fitted.standin.process_events()
-    assert table_of(ui.targetsTable) == seen
+    assert table_of(ui.targetsTable) == recorded
     assert ui.targetsHeading.text == heading
     assert [ui.planList.item(i).checkState() for i in range(ui.planList.count)] == [qt.Qt.Checked]
     assert ui.propagateButton.enabled, ui.propagateButton.toolTip
@@ -210,7 +210,7 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
         fitted
     )
     click(ui.propagateButton)
-    assert table_of(ui.targetsTable) == seen
+    assert table_of(ui.targetsTable) == recorded
 
 
 def listed(clinic) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from Tell2RegLib.errors import Cancelled, Tell2RegError
 from Tell2RegLib.worker.requests import FindRequest
-from Tell2RegLib.worker.tasks import TASKS, Kept, Run
+from Tell2RegLib.worker.tasks import TASKS, Run, WorkerCaches
 from Testing.Python.slicer_module.simulated import SimulatedClient
 
 pytestmark = [pytest.mark.mrml, pytest.mark.usefixtures("the_example")]
@@ -21,7 +21,7 @@ class TasksHere(SimulatedClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = Kept()
+        self.kept = WorkerCaches()
         self.computed: list[tuple[str, ...]] = []
         self.stop_at = ""
 

@@ -457,14 +457,14 @@ def test_while_slicer_adds_a_node_of_its_slice_views_nothing_is_added_from_withi
     clinic.find()
     clinic.fit()
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    scene, being_added, within, seen = slicer.mrmlScene, [], [], []
+    scene, being_added, within, recorded = slicer.mrmlScene, [], [], []
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def starts(_caller, _event, node) -> None:
         if being_added and being_added[-1].IsA("vtkMRMLSliceDisplayNode"):
             within.append(node.GetName())
         being_added.append(node)
-        seen.append(node.GetClassName())
+        recorded.append(node.GetClassName())
 
     handles = [
         scene.AddObserver(scene.NodeAddedEvent, starts, 1e6),
@@ -474,7 +474,7 @@ def test_while_slicer_adds_a_node_of_its_slice_views_nothing_is_added_from_withi
     clinic.standin.process_events()
     for handle in handles:
         scene.RemoveObserver(handle)
-    assert {"vtkMRMLSliceDisplayNode", "vtkMRMLGridTransformNode"} <= {*seen}
+    assert {"vtkMRMLSliceDisplayNode", "vtkMRMLGridTransformNode"} <= {*recorded}
     assert within == []
     assert clinic.own.movingShown is not None  # drawn again, afterwards
 
@@ -579,7 +579,7 @@ def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> No
 
     clinic.find()
     clinic.fit()
-    plan = fiducials_from_points(clinic.standin.scene, PointList(("a",), [clinic.logic.placesOf(0)[1]]), "plan")
+    plan = fiducials_from_points(clinic.standin.scene, PointList(("a",), [clinic.logic.positionsOf(0)[1]]), "plan")
     import slicer
 
     row = clinic.logic.rows[0]

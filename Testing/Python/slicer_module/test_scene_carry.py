@@ -70,7 +70,7 @@ def vertices(node) -> np.ndarray:
 def test_every_vertex_goes_where_the_library_takes_it(double: bool, a_transform: Transform, a_scene) -> None:
     node = a_model(a_scene, double=double)
     before = vertices(node)
-    copy = carrying.carry_model(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = carrying.propagate_model(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     np.testing.assert_allclose(vertices(copy), a_transform.inverse.apply_to_points(before), atol=1e-4)
     np.testing.assert_array_equal(vertices(node), before)
     assert copy.GetPolyData().GetNumberOfPolys() == node.GetPolyData().GetNumberOfPolys()
@@ -83,7 +83,7 @@ def test_a_model_under_a_transform_is_carried_from_where_it_is_shown(above, a_sc
     to_world = vtk.vtkGeneralTransform()
     above(node).GetTransformToWorld(to_world)
     shown = np.array([to_world.TransformPoint(p) for p in (vertices(node) * RAS_FROM_LPS).tolist()]) * RAS_FROM_LPS
-    copy = carrying.carry_model(node, lambda points: points + [1, 2, 3], a_scene, "carried")
+    copy = carrying.propagate_model(node, lambda points: points + [1, 2, 3], a_scene, "carried")
     np.testing.assert_allclose(vertices(copy), shown + [1, 2, 3], atol=1e-4)
     assert copy.GetParentTransformNode() is None
 
@@ -97,7 +97,7 @@ def test_a_carried_model_looks_like_the_one_it_came_from(a_scene) -> None:
     values.SetNumberOfTuples(node.GetPolyData().GetNumberOfPoints())
     values.Fill(3)
     node.GetPolyData().GetPointData().AddArray(values)
-    copy = carrying.carry_model(node, lambda points: 2 * points, a_scene, "carried")
+    copy = carrying.propagate_model(node, lambda points: 2 * points, a_scene, "carried")
     assert copy.GetDisplayNode() is not node.GetDisplayNode()
     assert copy.GetDisplayNode().GetColor() == (0.25, 0.5, 0.75)
     assert copy.GetDisplayNode().GetOpacity() == 0.5
@@ -108,7 +108,7 @@ def test_a_carried_model_looks_like_the_one_it_came_from(a_scene) -> None:
 def test_normals_are_those_of_the_new_shape(a_scene) -> None:
     flat = np.diag([1.0, 1.0, 0.2, 1.0])
     node = a_model(a_scene, np.zeros(3))
-    copy = carrying.carry_model(node, lambda points: apply_affine(flat, points), a_scene, "carried")
+    copy = carrying.propagate_model(node, lambda points: apply_affine(flat, points), a_scene, "carried")
     normals = vtk_to_numpy(copy.GetPolyData().GetPointData().GetNormals()) * RAS_FROM_LPS
     expected = vertices(copy) * [1, 1, 25]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -118,7 +118,7 @@ def test_normals_are_those_of_the_new_shape(a_scene) -> None:
 def test_a_model_without_a_surface_is_refused(a_scene) -> None:
     node = a_scene.AddNewNodeByClass("vtkMRMLModelNode", "empty")
     with pytest.raises(InputError, match="'empty' holds no surface"):
-        carrying.carry_model(node, lambda points: points, a_scene, "carried")
+        carrying.propagate_model(node, lambda points: points, a_scene, "carried")
 
 
 # --- volumes ---
@@ -129,7 +129,7 @@ def test_a_volume_is_carried_as_the_library_resamples_it(
 ) -> None:
     grid = moving_grid(a_pair[1])
     values = blob(grid, ON_MOVING[0])
-    copy = carrying.carry_volume(a_volume_node(a_scene, values, grid), a_transform, a_scene, "carried")
+    copy = carrying.propagate_volume(a_volume_node(a_scene, values, grid), a_transform, a_scene, "carried")
     shown = volume_from_node(copy)
     np.testing.assert_allclose(shown.array_kji, a_transform.resample(Volume(values, grid)).array_kji, atol=1e-3)
     assert shown.grid.same_space(a_transform.fixed_to_moving.grid, 1e-6)
@@ -142,7 +142,7 @@ def test_a_volume_under_a_transform_is_carried_from_where_it_is_shown(
     grid = moving_grid(a_pair[1])
     node = a_volume_node(a_scene, blob(grid, ON_MOVING[1]), grid.moved_by(np.linalg.inv(TURNED)))
     put_under(node, TURNED)
-    shown = volume_from_node(carrying.carry_volume(node, a_transform, a_scene, "carried"))
+    shown = volume_from_node(carrying.propagate_volume(node, a_transform, a_scene, "carried"))
     np.testing.assert_allclose(centre_of_mass(shown.array_kji, shown.grid), LANDMARKS[1], atol=0.3)
 
 
@@ -150,7 +150,7 @@ def test_labels_stay_labels(a_pair: tuple[str, str], a_transform: Transform, a_s
     grid = moving_grid(a_pair[1])
     values = np.where(blob(grid, ON_MOVING[0], 6.0) > 500, 7, 0).astype(np.uint8)
     node = a_volume_node(a_scene, values, grid, "labels", "vtkMRMLLabelMapVolumeNode")
-    copy = carrying.carry_volume(node, a_transform, a_scene, "carried")
+    copy = carrying.propagate_volume(node, a_transform, a_scene, "carried")
     assert copy.GetClassName() == "vtkMRMLLabelMapVolumeNode"
     assert set(np.unique(slicer.util.arrayFromVolume(copy))) == {0, 7}
 
@@ -162,7 +162,7 @@ def test_a_carried_volume_has_the_same_window_and_can_go_onto_another_grid(a_sce
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(120, 60)
-    copy = carrying.carry_volume(node, transform, a_scene, "carried", grid=fine)
+    copy = carrying.propagate_volume(node, transform, a_scene, "carried", grid=fine)
     assert volume_from_node(copy).grid.same_space(fine)
     assert (copy.GetDisplayNode().GetWindow(), copy.GetDisplayNode().GetLevel()) == (120, 60)
 
@@ -170,21 +170,21 @@ def test_a_carried_volume_has_the_same_window_and_can_go_onto_another_grid(a_sce
 def test_volumes_that_cannot_be_carried_are_refused(a_scene) -> None:
     transform, grid = a_wavy_transform("oblique", "flipped"), moving_grid("flipped")
     with pytest.raises(InputError, match="'new' cannot be carried"):
-        carrying.carry_volume(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "new"), transform, a_scene, "c")
+        carrying.propagate_volume(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "new"), transform, a_scene, "c")
     node = a_volume_node(a_scene, blob(grid, ON_MOVING[0]), grid)
     put_under(node, SHEARED)
     with pytest.raises(GeometryError, match="'MR' cannot be used under its transform"):
-        carrying.carry_volume(node, transform, a_scene, "c")
+        carrying.propagate_volume(node, transform, a_scene, "c")
     put_under_a_warp(node)
     with pytest.raises(InputError, match="'MR' lies under 'warp'"):
-        carrying.carry_volume(node, transform, a_scene, "c")
+        carrying.propagate_volume(node, transform, a_scene, "c")
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
 
 
 def test_what_was_carried_is_there_after_saving(a_scene, tmp_path) -> None:
     transform, grid = a_wavy_transform("oblique", "flipped"), moving_grid("flipped")
-    model = carrying.carry_model(a_model(a_scene), transform.inverse.apply_to_points, a_scene, "carried model")
-    volume = carrying.carry_volume(
+    model = carrying.propagate_model(a_model(a_scene), transform.inverse.apply_to_points, a_scene, "carried model")
+    volume = carrying.propagate_volume(
         a_volume_node(a_scene, blob(grid, ON_MOVING[0]), grid), transform, a_scene, "carried volume"
     )
     opened = reloaded(a_scene, tmp_path)

@@ -37,8 +37,8 @@ def a_node(scene, kind: str = "Fiducial", points: np.ndarray = ON_MOVING):
     """Markups through these points, LPS, made without the library's door."""
     node = scene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", "plan")
     node.CreateDefaultDisplayNodes()
-    for name, place in zip(NAMES, (points * RAS_FROM_LPS).tolist()[: POINTS_NEEDED.get(kind, 4)], strict=False):
-        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*place)), name)
+    for name, position in zip(NAMES, (points * RAS_FROM_LPS).tolist()[: POINTS_NEEDED.get(kind, 4)], strict=False):
+        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*position)), name)
     return node
 
 
@@ -87,7 +87,7 @@ def test_a_point_list_goes_into_the_scene_and_comes_back(a_scene) -> None:
 def test_control_points_are_carried_as_the_library_carries_points(kind: str, a_transform: Transform, a_scene) -> None:
     node = a_node(a_scene, kind)
     before = places(node)
-    copy = markups.carry_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = markups.propagate_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     assert copy.GetClassName() == node.GetClassName()
     np.testing.assert_allclose(places(copy), a_transform.inverse.apply_to_points(before), atol=CLOSE_MM)
     np.testing.assert_allclose(places(copy), LANDMARKS[: len(before)], atol=0.05)
@@ -97,7 +97,7 @@ def test_control_points_are_carried_as_the_library_carries_points(kind: str, a_t
 def test_a_plan_under_transforms_is_carried_from_where_it_is_shown(a_transform: Transform, a_scene) -> None:
     node = a_node(a_scene, points=apply_affine(np.linalg.inv(TURNED), ON_MOVING))
     parent = put_under(node, TURNED)
-    copy = markups.carry_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = markups.propagate_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     np.testing.assert_allclose(places(copy), LANDMARKS, atol=0.05)
     assert copy.GetParentTransformNode() is None
     assert node.GetParentTransformNode() is parent
@@ -113,7 +113,7 @@ def test_everything_but_the_place_stays(a_scene) -> None:
     node.SetDescription("a plan")
     node.GetDisplayNode().SetSelectedColor(0.25, 0.5, 0.75)
     node.GetDisplayNode().SetGlyphScale(7.0)
-    copy = markups.carry_markups(node, lambda points: points + 1, a_scene, "carried")
+    copy = markups.propagate_markups(node, lambda points: points + 1, a_scene, "carried")
     assert [copy.GetNthControlPointLabel(n) for n in range(4)] == list(NAMES)
     assert copy.GetNthControlPointDescription(0) == "biopsy 1"
     assert not copy.GetNthControlPointSelected(1)
@@ -130,13 +130,13 @@ def test_everything_but_the_place_stays(a_scene) -> None:
 def test_points_that_were_never_placed_stay_so(a_scene) -> None:
     node = a_node(a_scene)
     node.UnsetNthControlPointPosition(1)
-    copy = markups.carry_markups(node, lambda points: points + 1, a_scene, "carried")
+    copy = markups.propagate_markups(node, lambda points: points + 1, a_scene, "carried")
     assert copy.GetNumberOfControlPoints() == 4
     np.testing.assert_allclose(markups.points_of(copy).points_lps_mm, ON_MOVING[[0, 2, 3]] + 1, atol=1e-9)
 
 
 def test_markups_without_points_are_copied_too(a_scene) -> None:
-    copy = markups.carry_markups(
+    copy = markups.propagate_markups(
         a_scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode"), lambda points: points, a_scene, "nothing"
     )
     assert copy.GetNumberOfControlPoints() == 0
@@ -144,13 +144,13 @@ def test_markups_without_points_are_copied_too(a_scene) -> None:
 
 def test_a_carried_curve_is_measured_where_it_lands(a_scene) -> None:
     node = a_node(a_scene, "Line")
-    copy = markups.carry_markups(node, lambda points: 2 * points, a_scene, "carried")
+    copy = markups.propagate_markups(node, lambda points: 2 * points, a_scene, "carried")
     assert copy.GetLineLengthWorld() == pytest.approx(2 * node.GetLineLengthWorld())
 
 
 def test_a_carried_plan_is_there_after_saving(a_scene, a_transform: Transform, tmp_path) -> None:
     node = a_node(a_scene)
-    copy = markups.carry_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = markups.propagate_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     opened = reloaded(a_scene, tmp_path)
     again = opened.GetFirstNodeByName("carried")
     np.testing.assert_allclose(places(again), places(copy), atol=1e-3)
@@ -218,7 +218,7 @@ def test_a_rigid_map_carries_every_corner(kind: str, under: bool, a_scene) -> No
     if under:
         put_under(node, TURNED)
     before = corners_of(node)
-    copy = markups.carry_markups(node, lambda points: apply_affine(RIGID, points), a_scene, "carried")
+    copy = markups.propagate_markups(node, lambda points: apply_affine(RIGID, points), a_scene, "carried")
     np.testing.assert_allclose(corners_of(copy), apply_affine(RIGID, before), atol=1e-6)
     np.testing.assert_array_equal(corners_of(node), before)
     assert copy.GetParentTransformNode() is None
@@ -230,7 +230,7 @@ def test_a_box_grows_with_the_map(kind: str, a_scene) -> None:
     node = make(a_scene)
     stretched = np.diag([*(TURN @ np.diag([1.5, 1.0, 1.0]) @ TURN.T).ravel()[[0, 4, 8]], 1.0])
     stretched[:3, :3] = TURN @ np.diag([1.5, 1.0, 1.0]) @ TURN.T
-    copy = markups.carry_markups(node, lambda points: apply_affine(stretched, points), a_scene, "carried")
+    copy = markups.propagate_markups(node, lambda points: apply_affine(stretched, points), a_scene, "carried")
     np.testing.assert_allclose(corners_of(copy), apply_affine(stretched, corners_of(node)), atol=1e-6)
     assert copy.GetSize()[0] == pytest.approx(18.0)
 
@@ -241,7 +241,7 @@ def test_a_smooth_map_carries_the_centre_exactly_and_the_corners_nearly(
 ) -> None:
     make, corners_of = FRAMES[kind]
     node, there = make(a_scene), a_transform.inverse.apply_to_points
-    copy = markups.carry_markups(node, there, a_scene, "carried")
+    copy = markups.propagate_markups(node, there, a_scene, "carried")
     centre = np.array(copy.GetCenterWorld()) * RAS_FROM_LPS
     np.testing.assert_allclose(centre, there(CENTRE), atol=CLOSE_MM)
     assert np.linalg.norm(corners_of(copy) - there(corners_of(node)), axis=1).max() < 1.5
@@ -250,9 +250,9 @@ def test_a_smooth_map_carries_the_centre_exactly_and_the_corners_nearly(
 def test_a_plane_through_three_points_is_carried_by_them(a_transform: Transform, a_scene) -> None:
     node = a_scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "plane")
     node.SetPlaneType(slicer.vtkMRMLMarkupsPlaneNode.PlaneType3Points)
-    for place in (ON_MOVING[:3] * RAS_FROM_LPS).tolist():
-        node.AddControlPoint(vtk.vtkVector3d(*place))
-    copy = markups.carry_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    for position in (ON_MOVING[:3] * RAS_FROM_LPS).tolist():
+        node.AddControlPoint(vtk.vtkVector3d(*position))
+    copy = markups.propagate_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     np.testing.assert_allclose(places(copy), LANDMARKS[:3], atol=0.05)
     a, b, c = places(copy)
     normal = np.cross(b - a, c - a) / np.linalg.norm(np.cross(b - a, c - a))
@@ -262,15 +262,15 @@ def test_a_plane_through_three_points_is_carried_by_them(a_transform: Transform,
 def a_box_around(scene, points: np.ndarray):
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     node.SetROIType(slicer.vtkMRMLMarkupsROINode.ROITypeBoundingBox)
-    for name, place in zip(NAMES, (points * RAS_FROM_LPS).tolist(), strict=True):
-        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*place)), name)
+    for name, position in zip(NAMES, (points * RAS_FROM_LPS).tolist(), strict=True):
+        node.SetNthControlPointLabel(node.AddControlPoint(vtk.vtkVector3d(*position)), name)
     return node
 
 
 def test_a_box_around_points_goes_around_the_carried_points(a_transform: Transform, a_scene) -> None:
     """As Slicer itself puts it around them."""
     node = a_box_around(a_scene, ON_MOVING)
-    copy = markups.carry_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = markups.propagate_markups(node, a_transform.inverse.apply_to_points, a_scene, "carried")
     np.testing.assert_allclose(places(copy), LANDMARKS, atol=0.05)
     assert markups.points_of(copy).names == NAMES
     expected = a_box_around(a_scene, places(copy))
@@ -280,6 +280,6 @@ def test_a_box_around_points_goes_around_the_carried_points(a_transform: Transfo
 @pytest.mark.parametrize("kind", FRAMES)
 def test_a_carried_frame_is_there_after_saving(kind: str, a_scene, a_transform: Transform, tmp_path) -> None:
     make, corners_of = FRAMES[kind]
-    copy = markups.carry_markups(make(a_scene), a_transform.inverse.apply_to_points, a_scene, "carried")
+    copy = markups.propagate_markups(make(a_scene), a_transform.inverse.apply_to_points, a_scene, "carried")
     opened = reloaded(a_scene, tmp_path)
     np.testing.assert_allclose(corners_of(opened.GetFirstNodeByName("carried")), corners_of(copy), atol=1e-3)

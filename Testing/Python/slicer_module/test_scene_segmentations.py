@@ -95,7 +95,7 @@ def places_in_slicer(node, segment_id: str) -> np.ndarray:
     first = np.array(image.GetExtent()[::2])
     values = np.array(vtk_to_numpy(image.GetPointData().GetScalars()))
     index = np.argwhere(values.reshape(image.GetDimensions()[::-1]))[:, ::-1] + first
-    return np.array([matrix.MultiplyPoint([*place, 1])[:3] for place in index.tolist()]) * RAS_FROM_LPS
+    return np.array([matrix.MultiplyPoint([*position, 1])[:3] for position in index.tolist()]) * RAS_FROM_LPS
 
 
 def sorted_rows(points: np.ndarray) -> np.ndarray:
@@ -161,20 +161,20 @@ def test_the_reference_geometry_is_the_volumes_in_the_world(a_scene, some_region
     node, _ = segmentations.segmentation_from_regions(a_scene, "regions", some_regions, a_volume)
     reference, image = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(), None
     image = slicer.vtkOrientedImageData()
-    told = node.GetSegmentation().GetConversionParameter(reference)
-    assert slicer.vtkSegmentationConverter.DeserializeImageGeometry(told, image, False)
-    place = np.array(image.GetOrigin()) * RAS_FROM_LPS
+    message = node.GetSegmentation().GetConversionParameter(reference)
+    assert slicer.vtkSegmentationConverter.DeserializeImageGeometry(message, image, False)
+    position = np.array(image.GetOrigin()) * RAS_FROM_LPS
     expected = apply_affine(TURNED, some_regions[0].grid.origin_lps_mm)
-    np.testing.assert_allclose(place, expected, atol=1e-4)
+    np.testing.assert_allclose(position, expected, atol=1e-4)
     assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is a_volume
 
 
 def test_the_voxels_of_a_segment_are_replaced_and_its_name_stays(a_node, some_regions: list[Region]) -> None:
     prostate, bladder, lesion = ids_of(a_node)
     edit(a_node, prostate, some_regions[1])
-    places = sorted_rows(some_regions[1].points_lps_mm())
-    np.testing.assert_allclose(sorted_rows(places_in_slicer(a_node, prostate)), places, atol=1e-6)
-    np.testing.assert_allclose(sorted_rows(places_in_slicer(a_node, bladder)), places, atol=1e-6)
+    positions = sorted_rows(some_regions[1].points_lps_mm())
+    np.testing.assert_allclose(sorted_rows(places_in_slicer(a_node, prostate)), positions, atol=1e-6)
+    np.testing.assert_allclose(sorted_rows(places_in_slicer(a_node, bladder)), positions, atol=1e-6)
     assert len(places_in_slicer(a_node, lesion)) == LESION.sum()
     assert a_node.GetSegmentation().GetSegment(prostate).GetName() == "prostate"
 
@@ -323,10 +323,10 @@ def test_a_decision_is_shown_as_the_segments_status(status: str, shown: str, a_n
 
 def test_what_is_not_said_stays_and_nothing_is_modified_twice(a_node) -> None:
     segment = a_node.GetSegmentation().GetNthSegment(0)
-    told = {"name": "prostate", "color": color_of(5), "status": "rejected", "similarity": 0.5, "prompt": "gland"}
-    segmentations.describe_segment(a_node, ids_of(a_node)[0], **told)
+    message = {"name": "prostate", "color": color_of(5), "status": "rejected", "similarity": 0.5, "prompt": "gland"}
+    segmentations.describe_segment(a_node, ids_of(a_node)[0], **message)
     before = segment.GetMTime()
-    segmentations.describe_segment(a_node, ids_of(a_node)[0], **told)
+    segmentations.describe_segment(a_node, ids_of(a_node)[0], **message)
     segmentations.describe_segment(a_node, ids_of(a_node)[0], status="rejected")
     assert segment.GetMTime() == before
     assert segment.GetName() == "prostate"
@@ -382,12 +382,12 @@ def test_a_carried_segmentation_is_what_the_library_carries(fixed: str, moving: 
     node = drawn_by_hand(a_scene, drawn, moving_grid(moving))
     segmentations.describe_segment(node, ids_of(node)[0], name="Bladder", color=(0.25, 0.5, 1.0), status="accepted")
     target = a_volume_node(a_scene, values_of(fixed_grid(fixed)), fixed_grid(fixed))
-    copy = segmentations.carry_segmentation(node, transform, target, a_scene, "carried")
+    copy = segmentations.propagate_segmentation(node, transform, target, a_scene, "carried")
     regions, _ = segmentations.regions_from_segmentation(copy, fixed_grid(fixed))
-    for region, (name, mask), place in zip(regions.values(), drawn.items(), LANDMARKS, strict=False):
+    for region, (name, mask), position in zip(regions.values(), drawn.items(), LANDMARKS, strict=False):
         expected = warp_region(Region.from_mask(name, mask, moving_grid(moving)), transform)
         np.testing.assert_array_equal(region.mask_kji(), expected.mask_kji())
-        np.testing.assert_allclose(region.centroid_lps_mm(), place, atol=0.5)
+        np.testing.assert_allclose(region.centroid_lps_mm(), position, atol=0.5)
     segment = copy.GetSegmentation().GetNthSegment(0)
     assert (segment.GetName(), segment.GetColor()) == ("Bladder", (0.25, 0.5, 1.0))
     assert "89837001" in segmentations.tag_of(segment, "TerminologyEntry")
@@ -402,7 +402,7 @@ def test_a_segmentation_under_a_transform_is_carried_from_where_it_is_shown(a_sc
     node = drawn_by_hand(a_scene, {"ball": a_ball(grid, on_moving[0])}, grid.moved_by(back))
     put_under(node, TURNED)
     target = a_volume_node(a_scene, values_of(fixed_grid("oblique")), fixed_grid("oblique"))
-    copy = segmentations.carry_segmentation(node, transform, target, a_scene, "carried")
+    copy = segmentations.propagate_segmentation(node, transform, target, a_scene, "carried")
     (region,) = segmentations.regions_from_segmentation(copy, fixed_grid("oblique"))[0].values()
     np.testing.assert_allclose(region.centroid_lps_mm(), LANDMARKS[0], atol=0.3)
     assert copy.GetParentTransformNode() is None
@@ -412,5 +412,5 @@ def test_a_segmentation_that_lands_nowhere_is_told(a_node, some_regions: list[Re
     far = Grid((4, 3, 2), (1, 2, 3), (9000, 0, 0))
     nowhere = affine_transform("rigid", np.eye(4), far, some_regions[0].grid)
     with pytest.raises(NothingFound, match="No segment of 'regions' lands inside 'MR'"):
-        segmentations.carry_segmentation(a_node, nowhere, a_volume, a_scene, "carried")
+        segmentations.propagate_segmentation(a_node, nowhere, a_volume, a_scene, "carried")
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1

@@ -43,13 +43,13 @@ def test_numbers_stay_numbers_and_the_rest_is_text(a_scene) -> None:
     table = node.GetTable()
     kinds = [table.GetColumn(n).GetDataTypeAsString() for n in range(table.GetNumberOfColumns())]
     assert kinds == ["string", "double", "double", "string", "string"]
-    told = content(node)
-    assert told["name"] == COLUMNS["name"]
-    assert told["number"] == [1.0, 2.0]
-    assert told["dice"][0] == 0.5
-    assert np.isnan(told["dice"][1])
-    assert told["accepted"] == ["yes", "no"]
-    assert told["reason"] == ["", "too far"]
+    message = content(node)
+    assert message["name"] == COLUMNS["name"]
+    assert message["number"] == [1.0, 2.0]
+    assert message["dice"][0] == 0.5
+    assert np.isnan(message["dice"][1])
+    assert message["accepted"] == ["yes", "no"]
+    assert message["reason"] == ["", "too far"]
 
 
 def test_a_table_is_filled_again(a_scene) -> None:
@@ -68,10 +68,10 @@ def test_a_table_without_rows_keeps_its_columns(a_scene) -> None:
 def test_a_table_is_there_after_saving(a_scene, tmp_path) -> None:
     tables.fill_table(a_scene, "pairs", COLUMNS)
     opened = reloaded(a_scene, tmp_path)
-    told = content(opened.GetFirstNodeByName("pairs"))
-    assert told["name"] == COLUMNS["name"]
-    assert told["number"] == [1.0, 2.0]
-    assert told["reason"] == ["", "too far"]
+    message = content(opened.GetFirstNodeByName("pairs"))
+    assert message["name"] == COLUMNS["name"]
+    assert message["number"] == [1.0, 2.0]
+    assert message["reason"] == ["", "too far"]
 
 
 def test_a_text_is_there_after_saving(a_scene, tmp_path) -> None:

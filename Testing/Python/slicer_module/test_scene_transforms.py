@@ -204,12 +204,12 @@ def test_a_node_saved_to_a_file_is_read_back(a_transform: Transform, a_node, end
 def test_the_library_reads_what_slicer_saved_and_slicer_what_the_library_wrote(
     a_transform: Transform, a_node, a_scene, tmp_path
 ) -> None:
-    ours = a_transform.fixed_to_moving
+    actual = a_transform.fixed_to_moving
     stored(a_node, tmp_path / "slicer.nrrd", write=True)
-    np.testing.assert_array_equal(read_field(tmp_path / "slicer.nrrd").vectors_kji, ours.vectors_kji)
-    write_field(ours, tmp_path / "ours.nrrd")
+    np.testing.assert_array_equal(read_field(tmp_path / "slicer.nrrd").vectors_kji, actual.vectors_kji)
+    write_field(actual, tmp_path / "ours.nrrd")
     node = stored(a_scene.AddNewNodeByClass("vtkMRMLTransformNode"), tmp_path / "ours.nrrd", write=False)
-    np.testing.assert_array_equal(transforms.field_from_grid_node(node).vectors_kji, ours.vectors_kji)
+    np.testing.assert_array_equal(transforms.field_from_grid_node(node).vectors_kji, actual.vectors_kji)
 
 
 def test_simpleitk_reads_what_slicer_saved(a_transform: Transform, a_node, tmp_path) -> None:

@@ -44,10 +44,10 @@ def world_places(node) -> np.ndarray:
     matrix, to_world = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform()
     node.GetIJKToRASMatrix(matrix)
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, to_world)
-    places = np.empty((*node.GetImageData().GetDimensions()[::-1], 3))
-    for k, j, i in np.ndindex(places.shape[:3]):
-        places[k, j, i] = to_world.TransformPoint(matrix.MultiplyPoint([i, j, k, 1])[:3])
-    return places * RAS_FROM_LPS
+    positions = np.empty((*node.GetImageData().GetDimensions()[::-1], 3))
+    for k, j, i in np.ndindex(positions.shape[:3]):
+        positions[k, j, i] = to_world.TransformPoint(matrix.MultiplyPoint([i, j, k, 1])[:3])
+    return positions * RAS_FROM_LPS
 
 
 # --- scene -> library ---
@@ -216,9 +216,9 @@ def test_volumes_overlap_where_their_boxes_meet_in_the_world(a_scene, a_node, va
 
 
 def test_boxes_that_meet_by_half_a_voxel_overlap() -> None:
-    one, other = (Grid((4, 4, 4), origin_lps_mm=(x, 0, 0)) for x in (0, 3.9))
-    assert volumes.grids_overlap(one, other)
-    assert not volumes.grids_overlap(one, Grid((4, 4, 4), origin_lps_mm=(4.1, 0, 0)))
+    item, other = (Grid((4, 4, 4), origin_lps_mm=(x, 0, 0)) for x in (0, 3.9))
+    assert volumes.grids_overlap(item, other)
+    assert not volumes.grids_overlap(item, Grid((4, 4, 4), origin_lps_mm=(4.1, 0, 0)))
 
 
 # --- library -> scene ---

@@ -42,7 +42,7 @@ def test_the_buttons_that_it_names_are_in_the_panel() -> None:
 def test_the_thresholds_of_the_verdicts_are_those_of_the_code() -> None:
     own = TrustSettings()
     rows = re.findall(r"^\|[^|]*\| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGE, re.MULTILINE)
-    numbers = [[float(one) for one in re.findall(r"\d+(?:\.\d+)?", " ".join(row))] for row in rows]
+    numbers = [[float(item) for item in re.findall(r"\d+(?:\.\d+)?", " ".join(row))] for row in rows]
     assert [own.near_mm, own.far_mm] in numbers
     assert [*own.jacobian_check, *own.jacobian_never] in numbers
     assert [own.spread_check_mm, own.spread_never_mm] in numbers
@@ -51,7 +51,7 @@ def test_the_thresholds_of_the_verdicts_are_those_of_the_code() -> None:
 def test_the_script_calls_what_the_logic_has() -> None:
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     methods = {
-        node.name: {one.arg for one in node.args.args}
+        node.name: {item.arg for item in node.args.args}
         for node in ast.walk(ast.parse(LOGIC))
         if isinstance(node, ast.FunctionDef)
     }

@@ -154,13 +154,13 @@ def test_an_extension_that_fails_is_told(
 
 
 def test_the_extension_itself_is_installed_without_asking_twice(slicer: FakeSlicer) -> None:
-    asked: list[tuple[str, bool, bool]] = []
+    requested: list[tuple[str, bool, bool]] = []
     slicer.manager = SimpleNamespace(interactive=True)
     slicer.manager.installExtensionFromServer = lambda name, restart: (
-        asked.append((name, restart, slicer.manager.interactive)) is None
+        requested.append((name, restart, slicer.manager.interactive)) is None
     )
     SlicerInstaller().add_extension()
-    assert asked == [("PyTorch", False, False)]
+    assert requested == [("PyTorch", False, False)]
     assert slicer.manager.interactive
 
 

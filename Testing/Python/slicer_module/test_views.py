@@ -75,7 +75,7 @@ class Eyes:
     def layers(self, name: str) -> tuple[str, ...]:
         composite = self.widget(name).mrmlSliceCompositeNode()
         ids = (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
-        return tuple(self.clinic.standin.scene.GetNodeByID(one).GetName() for one in ids if one)
+        return tuple(self.clinic.standin.scene.GetNodeByID(item).GetName() for item in ids if item)
 
     def drawn(self, side: str, name: str) -> bool:
         """Whether the regions of a side are drawn in a view."""
@@ -94,11 +94,13 @@ class Eyes:
         from Testing.standin.pythonqt import QtCore, QtGui
 
         pressed = QtCore.Qt.ControlModifier if zoom else QtCore.Qt.NoModifier
-        place, none = QtCore.QPointF(100, 100), QtCore.QPoint()
+        position, none = QtCore.QPointF(100, 100), QtCore.QPoint()
         for _ in range(abs(turns)):
             angle = QtCore.QPoint(0, 120 if turns > 0 else -120)
             phase = QtCore.Qt.NoScrollPhase
-            self._send(name, QtGui.QWheelEvent(place, place, none, angle, QtCore.Qt.NoButton, pressed, phase, False))
+            self._send(
+                name, QtGui.QWheelEvent(position, position, none, angle, QtCore.Qt.NoButton, pressed, phase, False)
+            )
 
     def pan(self, name: str, right: int, down: int) -> None:
         """Drag the picture with the middle button, by pixels."""
@@ -106,8 +108,8 @@ class Eyes:
 
         middle, none, start = QtCore.Qt.MiddleButton, QtCore.Qt.NoModifier, QtCore.QPointF(100, 100)
         end = start + QtCore.QPointF(right, down)
-        for kind, place in ((QtCore.QEvent.MouseButtonPress, start), (QtCore.QEvent.MouseMove, end)):
-            self._send(name, QtGui.QMouseEvent(kind, place, place, middle, middle, none))
+        for kind, position in ((QtCore.QEvent.MouseButtonPress, start), (QtCore.QEvent.MouseMove, end)):
+            self._send(name, QtGui.QMouseEvent(kind, position, position, middle, middle, none))
 
     def turn(self, name: str, orientation: str) -> None:
         """Choose in the menu of orientations."""
@@ -122,7 +124,7 @@ def eyes(clinic, monkeypatch: pytest.MonkeyPatch) -> Eyes:
     from Tell2RegLib.slicer_module.scene import slice_views
 
     # the second fit comes with the next turn of the event loop, not at some moment of the test
-    monkeypatch.setattr(slice_views, "LAID_OUT_MS", 0)
+    monkeypatch.setattr(slice_views, "LAYOUT_DELAY_MS", 0)
     return Eyes(clinic)
 
 
@@ -228,7 +230,7 @@ def test_the_checkerboard_shows_both_volumes_as_they_are_in_turn(clinic, eyes) -
         pictures[way if opacity is None else opacity] = eyes.picture("Red")
     fixed, moving, board = pictures[0.0], pictures[1.0], pictures["checkerboard"]
     differ = (np.abs(fixed - moving) > 20) & (fixed > 2)
-    asFixed, asMoving = (np.abs(board - one) < 5 for one in (fixed, moving))
+    asFixed, asMoving = (np.abs(board - item) < 5 for item in (fixed, moving))
     assert differ.sum() > 1000
     assert (asFixed | asMoving)[differ].mean() > 0.9
     assert 0.2 < asFixed[differ].mean() < 0.8
@@ -338,10 +340,10 @@ def _segments(clinic, row):
 def test_a_view_that_another_module_sends_into_the_void_comes_back(clinic, far) -> None:
     import slicer
 
-    place = middle(clinic.own.fixedVolume) + (5, 5, 8)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(clinic.standin.scene, *place)
+    position = middle(clinic.own.fixedVolume) + (5, 5, 8)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(clinic.standin.scene, *position)
     far.eyes.settle()
-    assert far.eyes.seen("Red").centre[2] == pytest.approx(place[2])
+    assert far.eyes.seen("Red").centre[2] == pytest.approx(position[2])
     far.check()
 
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.mrml
 def the_demo(_request):
     from Tell2RegLib.worker.requests import DemoReply
 
-    names, places = tuple(small.PLAN), list(small.PLAN.values())
-    plan, truth = (PointList(names, places) for _side in range(2))
+    names, positions = tuple(small.PLAN), list(small.PLAN.values())
+    plan, truth = (PointList(names, positions) for _side in range(2))
     return DemoReply(a_pair().fixed.volume, a_pair().moving.volume, plan, truth)
 
 
@@ -67,8 +67,8 @@ def test_the_worker_makes_the_demo_pair_of_the_library(monkeypatch: pytest.Monke
     plan = PointList(("a",), [[1.0, 2.0, 3.0]])
     pair = demo.DemoPair(a_pair().fixed.volume, a_pair().moving.volume, (), (), plan, plan)
     monkeypatch.setattr(demo, "make_demo_pair", lambda: pair)
-    told: list[tuple[str, int, int]] = []
-    reply = tasks.TASKS["demo"](requests.DemoRequest(), tasks.Run(lambda *news: told.append(news), lambda: False))
+    reports: list[tuple[str, int, int]] = []
+    reply = tasks.TASKS["demo"](requests.DemoRequest(), tasks.Run(lambda *news: reports.append(news), lambda: False))
     assert (reply.fixed, reply.moving, reply.plan) == (pair.fixed, pair.moving, plan)
 
 

@@ -46,7 +46,7 @@ def itk_of(field: DisplacementField) -> sitk.DisplacementFieldTransform:
     return sitk.DisplacementFieldTransform(image)
 
 
-def some_points(grid: Grid, *, beyond_voxels: float = 0.0, number: int = 200) -> np.ndarray:
+def sampled_points(grid: Grid, *, beyond_voxels: float = 0.0, number: int = 200) -> np.ndarray:
     last = np.asarray(grid.size_xyz) - 1
     index = np.random.default_rng(3).uniform(-beyond_voxels, last + beyond_voxels, (number, 3))
     return grid.index_to_lps(index)
@@ -64,7 +64,7 @@ def a_rough_field(a_hostile_grid: Grid) -> DisplacementField:
 
 def test_between_voxels_a_field_is_what_simpleitk_says(a_rough_field: DisplacementField) -> None:
     itk = itk_of(a_rough_field)
-    points = some_points(a_rough_field.grid)
+    points = sampled_points(a_rough_field.grid)
     expected = np.array([itk.TransformPoint(point) for point in points.tolist()])
     np.testing.assert_allclose(points + a_rough_field.at(points), expected, atol=1e-5)
 
@@ -153,7 +153,7 @@ def test_double_precision_becomes_single(a_hostile_grid: Grid) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_inside_the_sampler_gives_the_field(kind: str) -> None:
     field = wavy_field(fixed_grid(kind))
-    points = some_points(field.grid)
+    points = sampled_points(field.grid)
     sampled = FieldSampler(field, AFFINE)(torch.from_numpy(points.astype(np.float32))).numpy()
     np.testing.assert_allclose(sampled, field.at(points), atol=1e-3)
 
@@ -161,7 +161,7 @@ def test_inside_the_sampler_gives_the_field(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_beyond_the_grid_the_sampler_goes_on_with_the_affine_part(kind: str) -> None:
     field = wavy_field(fixed_grid(kind))
-    points = some_points(field.grid, beyond_voxels=15)
+    points = sampled_points(field.grid, beyond_voxels=15)
     index = field.grid.lps_to_index(points)
     assert not field.grid.contains_index(index).all()
     nearest = field.grid.index_to_lps(np.clip(index, 0, np.asarray(field.grid.size_xyz) - 1))

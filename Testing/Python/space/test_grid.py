@@ -152,10 +152,10 @@ def test_a_grid_cannot_be_changed(a_hostile_grid: Grid) -> None:
     ],
 )
 def test_what_cannot_describe_a_volume_is_refused_with_the_value(field: str, value: tuple) -> None:
-    with pytest.raises(GeometryError) as told:
+    with pytest.raises(GeometryError) as message:
         dataclasses.replace(Grid((4, 3, 2)), **{field: value})
     shown = [float(v) if field != "size_xyz" else v for v in value]
-    assert str(tuple(shown)) in str(told.value)
+    assert str(tuple(shown)) in str(message.value)
 
 
 def test_a_sheared_direction_is_legal_and_inverts() -> None:
@@ -254,7 +254,7 @@ def test_a_grid_is_not_sheared() -> None:
     shear[0, 1] = 0.01
     with pytest.raises(GeometryError, match="shears the voxels"):
         HOSTILE_GRIDS["axis-aligned"].moved_by(shear)
-    with pytest.raises(GeometryError, match="scales it across their axes"):
+    with pytest.raises(GeometryError, match="scales them obliquely to their axes"):
         HOSTILE_GRIDS["oblique"].moved_by(np.diag([1.0, 2.0, 1.0, 1.0]))
 
 

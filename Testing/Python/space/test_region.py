@@ -96,7 +96,7 @@ def test_a_mask_of_another_grid_is_refused(a_hostile_grid: Grid) -> None:
 
 @pytest.mark.parametrize("start", [(-1, 0, 0), (0, 0, 4), (2, 0, 0)])
 def test_a_box_outside_its_grid_is_refused(start: tuple, a_hostile_grid: Grid) -> None:
-    with pytest.raises(GeometryError, match="'prostate' reaches outside"):
+    with pytest.raises(GeometryError, match="'prostate' extends beyond"):
         Region("prostate", np.ones((1, 1, 1), bool), start, a_hostile_grid)
 
 
@@ -155,11 +155,11 @@ def test_the_first_colours_are_all_different_and_all_are_colours() -> None:
 
 
 def test_a_region_keeps_what_it_looks_like_and_nobody_can_change_it(a_region: Region) -> None:
-    seen = dataclasses.replace(a_region, prototype=np.array([0.5, -1.0]))
+    recorded = dataclasses.replace(a_region, prototype=np.array([0.5, -1.0]))
     assert a_region.prototype is None
     with pytest.raises(ValueError, match="read-only"):
-        seen.prototype[0] = 3
-    assert dataclasses.replace(seen, name="other").prototype is not None
+        recorded.prototype[0] = 3
+    assert dataclasses.replace(recorded, name="other").prototype is not None
 
 
 @pytest.mark.parametrize("wrong", [np.ones((2, 2)), np.array([1.0, np.nan])])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid, apply_affine
-from Tell2RegLib.space.transform import Transform, affine_transform, after_moving, to_sitk_transform
+from Tell2RegLib.space.transform import Transform, affine_transform, to_sitk_transform, transform_before_move
 from Tell2RegLib.space.transform_files import write_transform
 from Tell2RegLib.space.volume import Volume
 from Testing.Python.conftest import HOSTILE_GRIDS, rotation
@@ -155,13 +155,13 @@ def test_beyond_the_fixed_grid_points_and_volumes_still_agree() -> None:
     """A picture wanted on a larger grid than the field's: the border's own movement is not forgotten."""
     transform = a_wavy_transform("oblique", "flipped")
     last = np.asarray(transform.fixed_to_moving.grid.size_xyz) - 1
-    place = transform.fixed_to_moving.grid.index_to_lps(last + [8, -5, 6])
-    there = transform.apply_to_points(place)
-    assert np.linalg.norm(there - apply_affine(AFFINE, place)) > 0.8
+    position = transform.fixed_to_moving.grid.index_to_lps(last + [8, -5, 6])
+    there = transform.apply_to_points(position)
+    assert np.linalg.norm(there - apply_affine(AFFINE, position)) > 0.8
     source = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(there - 13.8))
-    target = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(place - 13.8))
+    target = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(position - 13.8))
     picture = transform.resample(Volume(blob(source, there), source), grid=target)
-    np.testing.assert_allclose(centre_of_mass(picture.array_kji, target), place, atol=0.1)
+    np.testing.assert_allclose(centre_of_mass(picture.array_kji, target), position, atol=0.1)
 
 
 def test_a_finer_grid_inside_shows_the_same_place() -> None:
@@ -228,7 +228,7 @@ def test_simpleitk_makes_the_same_picture_with_the_written_field(a_transform: Tr
     """What anyone gets who takes our file and SimpleITK, and nothing else of ours."""
     moving = a_transform.moving_to_fixed.grid
     values = np.random.default_rng(2).normal(100, 30, moving.shape_kji).astype(np.float32)
-    ours = a_transform.resample(Volume(values, moving))
+    actual = a_transform.resample(Volume(values, moving))
     write_transform(a_transform, tmp_path / "t.nrrd")
     image = sitk.GetImageFromArray(values)
     image.SetSpacing(moving.spacing_mm)
@@ -236,10 +236,10 @@ def test_simpleitk_makes_the_same_picture_with_the_written_field(a_transform: Tr
     image.SetDirection(moving.direction)
     field = sitk.ReadImage(str(tmp_path / "t.nrrd"), sitk.sitkVectorFloat64)
     reference = sitk.Image(field)
-    theirs = sitk.Resample(
+    expected = sitk.Resample(
         image, reference, sitk.DisplacementFieldTransform(field), sitk.sitkLinear, float(values.min())
     )
-    difference = np.abs(sitk.GetArrayFromImage(theirs) - ours.array_kji)
+    difference = np.abs(sitk.GetArrayFromImage(expected) - actual.array_kji)
     # On the border of the moving volume the last digit decides whether a voxel is inside.
     assert (difference > 0.02).mean() < 2e-3
 
@@ -273,7 +273,7 @@ def test_the_map_to_the_unmoved_volume_is_the_fit_and_then_the_way_back(
     back[:3, :3], back[:3, 3] = rotation(axis, degrees) @ axes @ np.diag(scales) @ axes.T, shift
     moved_by = np.linalg.inv(back)
     own_grid = moved_grid.moved_by(back)
-    transform = after_moving(fitted, moved_by, own_grid)
+    transform = transform_before_move(fitted, moved_by, own_grid)
     points = np.concatenate([points_in(fitted.fixed_to_moving.grid, beyond_voxels=4), LANDMARKS])
     there = transform.apply_to_points(points)
     np.testing.assert_allclose(there, apply_affine(back, fitted.apply_to_points(points)), atol=1e-3)
@@ -291,14 +291,14 @@ def test_a_rigid_fit_stays_rigid_only_if_the_volume_was_moved_rigidly() -> None:
     fitted = affine_transform("rigid", np.eye(4), fixed_grid("oblique"), grid)
     turned, stretched = np.eye(4), np.diag([1.1, 1.0, 1.0, 1.0])
     turned[:3, :3] = rotation((0, 1, 2), 30)
-    assert after_moving(fitted, turned).kind == "rigid"
-    assert after_moving(fitted, stretched).kind == "affine"
+    assert transform_before_move(fitted, turned).kind == "rigid"
+    assert transform_before_move(fitted, stretched).kind == "affine"
 
 
 def test_the_grid_of_another_volume_is_no_moving_grid() -> None:
     fitted = an_affine_transform("oblique", "flipped")
     with pytest.raises(GeometryError, match="not the moving volume's grid"):
-        after_moving(fitted, np.eye(4), fixed_grid("oblique"))
+        transform_before_move(fitted, np.eye(4), fixed_grid("oblique"))
 
 
 # --- bad input ---

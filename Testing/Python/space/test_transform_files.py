@@ -186,23 +186,23 @@ def test_a_nrrd_field_says_that_it_is_a_resampling_displacement_field(ending: st
 @pytest.mark.parametrize("kind", HOSTILE_GRIDS)
 def test_the_affine_part_of_an_affine_field_is_its_map(kind: str) -> None:
     for grid in (HOSTILE_GRIDS[kind], fixed_grid(kind)):
-        found = fit_affine(affine_transform("affine", AFFINE, grid, grid).fixed_to_moving)
-        np.testing.assert_allclose(found, AFFINE, atol=2e-4)
+        detected = fit_affine(affine_transform("affine", AFFINE, grid, grid).fixed_to_moving)
+        np.testing.assert_allclose(detected, AFFINE, atol=2e-4)
 
 
 def test_no_affine_map_is_nearer_to_a_field_than_the_one_found() -> None:
     field = wavy_field(HOSTILE_GRIDS["oblique"], amplitude_mm=4)
     points = field.grid.voxel_centres_lps_mm()
-    found = fit_affine(field)
+    detected = fit_affine(field)
 
     def distance(matrix: np.ndarray) -> float:
         return float(((apply_affine(matrix, points) - points - field.vectors_kji) ** 2).sum())
 
     for row, column in np.ndindex(3, 4):
         for change in (-1e-3, 1e-3):
-            other = found.copy()
+            other = detected.copy()
             other[row, column] += change
-            assert distance(other) > distance(found)
+            assert distance(other) > distance(detected)
 
 
 def test_across_a_single_slice_the_affine_part_is_the_identity(tmp_path: Path) -> None:
@@ -237,15 +237,15 @@ def test_a_file_of_rubbish_is_told(ending: str, tmp_path: Path) -> None:
 
 def test_an_image_of_one_value_per_voxel_is_no_field(tmp_path: Path) -> None:
     path = image_file(tmp_path / "scalar.nrrd", np.zeros((2, 3, 4), np.float32))
-    with pytest.raises(InputError, match="no displacement field: it is 3-D with 1 value"):
+    with pytest.raises(InputError, match="not a displacement field: it is 3-D with 1 value"):
         read_transform(path, fixed_grid("oblique"), moving_grid("oblique"))
-    with pytest.raises(InputError, match="no displacement field"):
+    with pytest.raises(InputError, match="not a displacement field"):
         read_field(path)
 
 
 def test_a_flat_image_of_vectors_is_no_field(tmp_path: Path) -> None:
     path = image_file(tmp_path / "flat.nrrd", np.zeros((3, 4, 2), np.float32), is_vector=True)
-    with pytest.raises(InputError, match="no displacement field: it is 2-D with 2 value"):
+    with pytest.raises(InputError, match="not a displacement field: it is 2-D with 2 value"):
         read_field(path)
 
 
@@ -292,20 +292,20 @@ def test_a_file_that_was_cut_off_is_told(ending: str, share: float, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["t.nrrdd", "t.json", "t", "t.nii.bz2", "nrrd"])
 def test_an_ending_that_no_transform_has_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"use one of \.nrrd"):
+    with pytest.raises(OutputError, match=r"Use one of \.nrrd"):
         write_transform(an_affine_transform("oblique", "flipped"), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["t.H5", "t.TFM", "t.NII.GZ", "t.MHA"])
 def test_capitals_with_which_itk_writes_no_file_are_told(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=f"use small letters for its ending, '{name[1:].lower()}'"):
+    with pytest.raises(OutputError, match=f"use a lower-case extension, '{name[1:].lower()}'"):
         write_transform(an_affine_transform("oblique", "flipped"), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_field_is_not_written_as_a_transform_of_itk(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="use one of"):
+    with pytest.raises(OutputError, match="Use one of"):
         write_field(a_wavy_transform("oblique", "flipped").fixed_to_moving, tmp_path / "t.h5")
 
 
@@ -368,8 +368,8 @@ def test_a_full_disk_is_told_and_nothing_half_written_is_left(tmp_path: Path) ->
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told) == 2 * len(EVERY_ENDING)
-    for which, message in told.items():
+    reports = json.loads(done.stdout.splitlines()[-1])
+    assert len(reports) == 2 * len(EVERY_ENDING)
+    for which, message in reports.items():
         assert "cannot be written" in message, f"{which}: {message}"
     assert not list(tmp_path.iterdir())

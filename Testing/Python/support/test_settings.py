@@ -46,10 +46,10 @@ def test_a_value_out_of_its_range_is_refused_with_the_range(value: object) -> No
 def test_every_field_is_declared_with_a_sentence_and_a_default_that_it_allows(settings: type) -> None:
     declared = settings_of(settings)
     fields = set(settings.__dataclass_fields__)  # type: ignore[attr-defined]
-    assert {one.name for one in declared} == fields - {"geometry"}, "another settings class"
-    for one in declared:
-        assert one.help.endswith("."), one.name
-        assert not one.problem(one.default), one.name
+    assert {item.name for item in declared} == fields - {"geometry"}, "another settings class"
+    for item in declared:
+        assert item.help.endswith("."), item.name
+        assert not item.problem(item.default), item.name
 
 
 @pytest.mark.parametrize("settings", [FitSettings, FindOptions])
@@ -129,11 +129,11 @@ def test_other_words_are_no_devices_anywhere(name: str) -> None:
 
 
 def test_an_error_of_another_process_keeps_its_class_and_its_words() -> None:
-    told = str(FitDiverged(3, math.nan))
-    again = error_of("FitDiverged", told)
+    message = str(FitDiverged(3, math.nan))
+    again = error_of("FitDiverged", message)
     assert isinstance(again, FitDiverged)
-    assert str(again) == told
-    assert "step 3" in told
+    assert str(again) == message
+    assert "step 3" in message
     assert type(error_of("SystemExit", "x")) is Tell2RegError
 
 

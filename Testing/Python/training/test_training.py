@@ -23,7 +23,7 @@ from Tell2RegLib.training.data import HELD_OUT, SCAN_SEED_OFFSET, TRAINING, VALI
 from Tell2RegLib.training.detector import new_detector, targets_of, train_detector  # noqa: E402
 from Tell2RegLib.training.detector_forward import answer, encode_captions  # noqa: E402
 from Tell2RegLib.training.detector_loss import Target, detector_loss  # noqa: E402
-from Tell2RegLib.training.detector_score import Tally, as_found  # noqa: E402
+from Tell2RegLib.training.detector_score import Tally, as_boxes_by_prompt  # noqa: E402
 from Tell2RegLib.training.loop import Schedule  # noqa: E402
 from Tell2RegLib.training.sampling_matrix import deformable_attention  # noqa: E402
 from Tell2RegLib.training.segmenter import new_segmenter, train_segmenter, with_input_of  # noqa: E402
@@ -72,13 +72,13 @@ def test_captions_never_ask_for_slivers() -> None:
     area = np.zeros(11, dtype=np.float32)
     area[[3, 5, 6]] = 0.03, 0.01, words.PRESENT_SHARE / 2
     rng = np.random.default_rng(0)
-    asked = {prompt for _ in range(300) for caption in words.draw_captions(rng, area, 2, 0.5) for prompt in caption}
-    assert not asked & {"right femoral head", "femoral head"}
-    assert {"bladder", "left femoral head", "prostate"} <= asked
+    requested = {prompt for _ in range(300) for caption in words.draw_captions(rng, area, 2, 0.5) for prompt in caption}
+    assert not requested & {"right femoral head", "femoral head"}
+    assert {"bladder", "left femoral head", "prostate"} <= requested
 
 
 def test_the_mirror_renames_left_and_right(few_slices: SliceSet) -> None:
-    still = Amount(turn_deg=0, shift=0, scale=0, plain=1, mirror=1)
+    still = Amount(rotation_deg=0, shift=0, scale=0, plain=1, mirror=1)
     _, labels = augmented(few_slices.small, few_slices.labels, np.random.default_rng(0), still)
     assert set(np.unique(labels.numpy())) == {0, 2, 6}
     assert np.array_equal(labels.numpy() == 6, few_slices.labels[:, :, ::-1] == 5)
@@ -102,10 +102,10 @@ def test_overlaps_of_boxes_are_as_worked_by_hand() -> None:
 
 
 def test_a_box_holds_its_labels(few_slices: SliceSet) -> None:
-    found = boxes_of(torch.from_numpy(few_slices.labels[0]), [(5,), (1, 2)])
+    detected = boxes_of(torch.from_numpy(few_slices.labels[0]), [(5,), (1, 2)])
     left, top, right, bottom = 200 / 287, 100 / 239, 240 / 287, 140 / 239
-    assert found[0].tolist() == pytest.approx([left, top, right, bottom])
-    assert found[1, 0].item() == pytest.approx(130 / 287)
+    assert detected[0].tolist() == pytest.approx([left, top, right, bottom])
+    assert detected[1, 0].item() == pytest.approx(130 / 287)
 
 
 def test_the_fast_attention_is_the_packages(few_slices: SliceSet) -> None:
@@ -115,20 +115,20 @@ def test_the_fast_attention_is_the_packages(few_slices: SliceSet) -> None:
     shapes = torch.tensor([[5, 7], [3, 4]])
     value, weights = torch.randn(2, 47, 2, 8), torch.rand(2, 9, 2, 2, 3)
     locations = torch.rand(2, 9, 2, 2, 3, 2) * 1.6 - 0.3
-    ours = deformable_attention(value, shapes, locations, weights)
-    theirs = multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
-    assert torch.allclose(ours, theirs, atol=1e-5)
+    actual = deformable_attention(value, shapes, locations, weights)
+    expected = multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
+    assert torch.allclose(actual, expected, atol=1e-5)
 
 
 def test_training_sees_what_the_package_answers() -> None:
     network, tokenizer = new_detector()
     pixels = torch.randn(1, 3, 96, 115)
     with torch.no_grad():
-        theirs = network(pixels, captions=["left femoral head . dog ."])
-        ours = answer(network, pixels, encode_captions([["left femoral head", "dog"]], tokenizer)).layers[-1]
-    tokens = ours.logits.shape[-1]
-    assert torch.allclose(ours.logits, theirs["pred_logits"][..., :tokens], atol=1e-4)
-    assert torch.allclose(ours.boxes, theirs["pred_boxes"], atol=1e-5)
+        expected = network(pixels, captions=["left femoral head . dog ."])
+        actual = answer(network, pixels, encode_captions([["left femoral head", "dog"]], tokenizer)).layers[-1]
+    tokens = actual.logits.shape[-1]
+    assert torch.allclose(actual.logits, expected["pred_logits"][..., :tokens], atol=1e-4)
+    assert torch.allclose(actual.boxes, expected["pred_boxes"], atol=1e-5)
 
 
 def test_each_box_wants_the_tokens_of_every_prompt_that_asks_for_it(few_slices: SliceSet) -> None:
@@ -158,7 +158,7 @@ def test_the_loss_is_least_where_the_answer_is_right() -> None:
 
 
 def test_hits_misses_and_false_boxes_are_counted(few_slices: SliceSet) -> None:
-    asked = ("left femoral head", "right femoral head", "femoral head", "dog")
+    requested = ("left femoral head", "right femoral head", "femoral head", "dog")
     boxes = [
         Box(0, "left femoral head", (200, 100, 240, 140), 0.9),
         Box(0, "left femoral head", (0, 0, 10, 10), 0.9),
@@ -167,7 +167,7 @@ def test_hits_misses_and_false_boxes_are_counted(few_slices: SliceSet) -> None:
         Box(3, "dog", (40, 100, 80, 140), 0.9),
     ]
     counts = Tally()
-    counts.add(as_found(boxes, asked, few_slices.labels.shape), few_slices.labels, few_slices.area, 0.3)
+    counts.add(as_boxes_by_prompt(boxes, requested, few_slices.labels.shape), few_slices.labels, few_slices.area, 0.3)
     assert counts.recall(["left femoral head"]) == 1 / 4
     assert counts.extra_boxes(["left femoral head"]) == 1 / 4
     assert counts.recall(["femoral head"]) == 0

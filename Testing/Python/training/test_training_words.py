@@ -17,9 +17,9 @@ def two_scans() -> np.ndarray:
 
 
 def test_a_near_miss_lacks_the_organ_altogether_but_is_near_it() -> None:
-    found = near_misses(two_scans(), "bladder")
+    detected = near_misses(two_scans(), "bladder")
     before, after = range(30 - NEAR_SLICES, 30), range(41, 40 + NEAR_SLICES)
-    assert found.tolist() == [*before, *after]
+    assert detected.tolist() == [*before, *after]
     assert near_misses(two_scans(), "prostate").size == 0
 
 

@@ -17,11 +17,11 @@ MakeClient = Callable[..., WorkerClient]
 @pytest.fixture
 def a_temporary_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where clients keep their folders."""
-    place = tmp_path / "temporary"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    position = tmp_path / "temporary"
+    position.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(position))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return place
+    return position
 
 
 @pytest.fixture

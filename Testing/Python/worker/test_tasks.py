@@ -13,14 +13,14 @@ import pytest
 from Tell2RegLib.errors import Cancelled, InputError, ModelError
 from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.installed import Store
-from Tell2RegLib.pipeline import prompt_query as words_module
+from Tell2RegLib.pipeline import prompt_query as query_module
 from Tell2RegLib.region_sources import grounded_sam_networks as networks_module
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.worker import checking
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
-from Tell2RegLib.worker.tasks import TASKS, Kept, Run
+from Tell2RegLib.worker.tasks import TASKS, Run, WorkerCaches
 from Testing.Python.model_server import FAST, Server, an_empty_store, serving
 from Testing.Python.small import ROOT
 from Testing.Python.worker.conftest import MakeClient
@@ -80,7 +80,7 @@ def test_packages_are_imported_and_those_that_cannot_be_are_told(
     monkeypatch.setattr(checking, "NEEDED", needed)
     reply = TASKS["check"](CheckRequest(), quiet())
     assert reply.versions == {"numpy": np.__version__}
-    assert [(one.package, one.reason.partition(":")[0]) for one in reply.missing] == [
+    assert [(item.package, item.reason.partition(":")[0]) for item in reply.missing] == [
         ("no-such", "ModuleNotFoundError"),
         ("broken", "OSError"),
     ]
@@ -119,7 +119,7 @@ def states(reply: ModelsReply) -> dict[str, str]:
 def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: Store) -> None:
     reply = do("list")
     assert reply.folder == here.folder
-    demo, fast = (next(one for one in reply.sets if one.name == name) for name in ("demo", "fast"))
+    demo, fast = (next(item for item in reply.sets if item.name == name) for name in ("demo", "fast"))
     assert demo.installed
     assert not fast.installed
     assert fast.status == "missing"
@@ -132,12 +132,12 @@ def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: St
 
 
 def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleared(here: Store) -> None:
-    told: list[tuple[str, int, int]] = []
-    reply = do("install", "fast", at=Run(lambda *news: told.append(news), lambda: False))
+    reports: list[tuple[str, int, int]] = []
+    reply = do("install", "fast", at=Run(lambda *news: reports.append(news), lambda: False))
     assert set(states(reply).values()) == {"verified"}
     assert all(name in reply.message for name in FAST)
-    assert ("download sam-vit-b", 300_000, 300_000) in told
-    assert "verify sam-vit-b" in {stage for stage, _, _ in told}
+    assert ("download sam-vit-b", 300_000, 300_000) in reports
+    assert "verify sam-vit-b" in {stage for stage, _, _ in reports}
     assert "As they should be" in do("verify", "fast").message
     assert do("remove", "sam-vit-b").message.startswith("Removed sam-vit-b: 300 kB")
     assert do("clear").message.startswith("Removed bert-vocabulary, groundingdino-swin-t")
@@ -146,13 +146,13 @@ def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleare
 
 
 def test_a_download_is_cancelled_and_what_came_is_kept(here: Store) -> None:
-    seen: list[int] = []
+    recorded: list[int] = []
 
     def progress(stage: str, done: int, total: int) -> None:
-        seen.append(done)
+        recorded.append(done)
 
     with pytest.raises(Cancelled):
-        do("install", "sam-vit-b", at=Run(progress, lambda: bool(seen) and seen[-1] > 0))
+        do("install", "sam-vit-b", at=Run(progress, lambda: bool(recorded) and recorded[-1] > 0))
     assert states(do("list"))["sam-vit-b"] == "missing"
     assert set(states(do("install", "fast")).values()) == {"verified"}
 
@@ -190,8 +190,8 @@ def test_before_the_packages_are_installed_the_list_says_what_is_known(
     reply = do("list")
     assert reply.folder is None
     assert "once the package 'platformdirs' is" in reply.message
-    assert {one.name: one.status for one in reply.sets}["demo"] == "installed"
-    assert {one.name: one.status for one in reply.sets}["fast"] == "unknown"
+    assert {item.name: item.status for item in reply.sets}["demo"] == "installed"
+    assert {item.name: item.status for item in reply.sets}["fast"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -211,24 +211,24 @@ def test_networks_are_loaded_once_and_let_go_for_others(monkeypatch: pytest.Monk
         "grounded_sam",
         lambda files, **options: GroundedSam(object(), object(), DetectionSettings(region_score=0.25)),  # type: ignore[arg-type]
     )
-    kept = Kept()
+    caches = WorkerCaches()
 
     def source(**options: object) -> GroundedSam:
-        found = words_module.query_by_models(["a"], networks=kept.networks, **options).source  # type: ignore[arg-type]
-        assert isinstance(found, GroundedSam)
-        return found
+        detected = query_module.query_by_models(["a"], networks=caches.networks, **options).source  # type: ignore[arg-type]
+        assert isinstance(detected, GroundedSam)
+        return detected
 
     first = source(settings=DetectionSettings(spacing_mm=1.0))
     second = source(settings=DetectionSettings(spacing_mm=2.0))
     assert second.detector is first.detector
     assert second.settings == DetectionSettings(spacing_mm=2.0, region_score=0.25)
-    assert kept.networks.loads == 1
+    assert caches.networks.loads == 1
     assert source(box_threshold=0.3).detector is not first.detector
     assert source(device="cpu").detector is not first.detector
-    assert kept.networks.loads == 3
-    kept.release()
+    assert caches.networks.loads == 3
+    caches.release()
     assert source(device="cpu")
-    assert kept.networks.loads == 4
+    assert caches.networks.loads == 4
 
 
 # --- what a host needs ---
@@ -269,4 +269,4 @@ def test_devices_and_models_are_known_in_a_process_of_their_own(make_client: Mak
     devices = run(client, DevicesRequest()).reply
     assert isinstance(devices, DevicesReply)
     assert devices.devices[0].name == "cpu"
-    assert "demo" in {one.name for one in run(client, ModelsRequest("list")).reply.sets}
+    assert "demo" in {item.name for item in run(client, ModelsRequest("list")).reply.sets}

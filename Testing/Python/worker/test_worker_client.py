@@ -30,8 +30,8 @@ def a_client(make_client: MakeClient) -> WorkerClient:
     return make_client(ODD)
 
 
-def run_folders(place: Path) -> list[Path]:
-    return list(place.glob("*/*"))
+def run_folders(position: Path) -> list[Path]:
+    return list(position.glob("*/*"))
 
 
 # --- as it should be ---
@@ -190,8 +190,8 @@ def test_a_failure_is_told_with_its_kind_and_the_process_goes_on(
     a_client: WorkerClient, behaviour: str, kind: str, words: str
 ) -> None:
     before = run(a_client, that("nothing")).reply
-    found, message, detail = run(a_client, that(behaviour)).error
-    assert found == kind
+    detected, message, detail = run(a_client, that(behaviour)).error
+    assert detected == kind
     assert words in message
     assert ("Traceback" in detail) == (kind in ("Crash", "OutOfMemory"))
     assert run(a_client, that("nothing")).reply.message == before.message
@@ -382,21 +382,21 @@ def test_when_the_host_is_killed_the_worker_goes_and_the_next_host_sweeps(
 def test_folders_of_hosts_that_live_and_of_others_are_not_swept(
     make_client: MakeClient, a_temporary_place: Path
 ) -> None:
-    kept = [a_temporary_place / name for name in (f"{PREFIX}{os.getppid()}-x", f"{PREFIX}none", "other-1-x")]
-    for folder in kept:
+    remaining = [a_temporary_place / name for name in (f"{PREFIX}{os.getppid()}-x", f"{PREFIX}none", "other-1-x")]
+    for folder in remaining:
         folder.mkdir()
     assert run(make_client(ODD), that("nothing")).reply
-    for folder in kept:
+    for folder in remaining:
         folder.rmdir()
 
 
 def test_two_clients_do_not_know_of_each_other(make_client: MakeClient) -> None:
-    one, other = make_client(ODD), make_client(ODD)
-    waiting = start(one, that("waits"))
+    item, other = make_client(ODD), make_client(ODD)
+    waiting = start(item, that("waits"))
     assert run(other, that("nothing")).reply.message == str(other.pid)
-    assert one.busy
-    assert one.pid != other.pid
-    one.cancel()
-    assert one.wait(60)
+    assert item.busy
+    assert item.pid != other.pid
+    item.cancel()
+    assert item.wait(60)
     assert waiting.ended == [("cancelled",)]
     assert run(other, that("nothing")).reply

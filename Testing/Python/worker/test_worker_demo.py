@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_FOUND, FitSettings
+from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_DETECTED, FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import FindRequest, FitRequest, ReportRequest
@@ -28,22 +28,22 @@ def test_words_to_a_report_with_networks_that_are_loaded_once(make_client: MakeC
     pair, client = make_demo_pair(), make_client(patience_s=LONG_S)
     request = FindRequest(pair.fixed, pair.moving, ("prostate", "bladder"), COARSE)
     stopped_while_it_detects(client, request)
-    found = run(client, request).reply
-    assert {p.name for p in found.pairs if p.accepted} >= {"prostate", "bladder"}, found.messages
-    assert all(len(digest) == 64 for digest in found.models.values())
-    assert {"detect", "encode"} <= {*found.computed}
-    assert "models" not in found.computed  # the run that was stopped had loaded them
+    detected = run(client, request).reply
+    assert {p.name for p in detected.pairs if p.accepted} >= {"prostate", "bladder"}, detected.messages
+    assert all(len(digest) == 64 for digest in detected.models.values())
+    assert {"detect", "encode"} <= {*detected.computed}
+    assert "models" not in detected.computed  # the run that was stopped had loaded them
     again = run(client, replace(request, prompts=("bladder",))).reply
     assert not {"models", "detect", "encode", "segment"} & {*again.computed}
 
     to_fit = FitRequest(
         pair.fixed,
         pair.moving,
-        found.pairs,
-        settings=FitSettings(smoothness=SMOOTHNESS_OF_FOUND, device="cpu"),
+        detected.pairs,
+        settings=FitSettings(smoothness=SMOOTHNESS_OF_DETECTED, device="cpu"),
         prompts=request.prompts,
-        models=found.models,
-        parameters=found.parameters,
+        models=detected.models,
+        parameters=detected.parameters,
     )
     fitted = run(client, to_fit).reply
     assert fitted.quality.folding_percent == 0

@@ -70,10 +70,10 @@ def test_words_find_in_the_worker_what_they_find_here(
     assert [(p.name, p.similarity, p.accepted, p.reason) for p in reply.pairs] == [
         (p.name, p.similarity, p.accepted, p.reason) for p in here.pairs
     ]
-    for ours, theirs in zip(here.pairs, reply.pairs, strict=True):
-        assert np.array_equal(ours.fixed.mask_kji(), theirs.fixed.mask_kji())
-        assert ours.fixed.grid == theirs.fixed.grid == to_find.fixed.grid
-        assert np.array_equal(ours.moving.prototype, theirs.moving.prototype)
+    for actual, expected in zip(here.pairs, reply.pairs, strict=True):
+        assert np.array_equal(actual.fixed.mask_kji(), expected.fixed.mask_kji())
+        assert actual.fixed.grid == expected.fixed.grid == to_find.fixed.grid
+        assert np.array_equal(actual.moving.prototype, expected.moving.prototype)
     assert [region.name for region in reply.unpaired_fixed] == [region.name for region in here.unpaired_fixed]
     assert len(reply.messages) == 2 * len(PROMPTS)
     assert reply.messages[0].startswith("Fixed: 'prostate': ")

@@ -123,11 +123,11 @@ def test_points_of_every_file_land_where_they_belong(
     tmp_path: Path,
 ) -> None:
     source = point_file(tmp_path / name, plan, system)
-    told = apply_file(a_transform, source, tmp_path / target, inverse=inverse)
+    message = apply_file(a_transform, source, tmp_path / target, inverse=inverse)
     moved = read_points(tmp_path / target)
     assert moved.names == NAMES
     np.testing.assert_allclose(moved.points_lps_mm, landed, atol=0.05)
-    assert told.startswith("4 point(s) carried to")
+    assert message.startswith("4 point(s) carried to")
 
 
 def test_a_markups_file_keeps_everything_but_the_positions(tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_a_bright_spot_lands_where_its_point_does(
     a_transform: Transform, inverse: bool, plan: np.ndarray, landed: np.ndarray, tmp_path: Path
 ) -> None:
     grid = source_grid(a_transform, inverse)
-    for spot, place in zip(plan[:2], landed[:2], strict=True):
+    for spot, position in zip(plan[:2], landed[:2], strict=True):
         write_volume(Volume(blob(grid, spot), grid), tmp_path / "spot.nrrd")
         apply_file(a_transform, tmp_path / "spot.nrrd", tmp_path / "moved.nii.gz", inverse=inverse)
         moved = read_volume(tmp_path / "moved.nii.gz")
         assert moved.grid.same_space(source_grid(a_transform, not inverse))
-        np.testing.assert_allclose(centre_of_mass(moved.array_kji, moved.grid), place, atol=0.3)
+        np.testing.assert_allclose(centre_of_mass(moved.array_kji, moved.grid), position, atol=0.3)
 
 
 def balls(grid: Grid, centres: np.ndarray, radius_mm: float = 4.5) -> list[np.ndarray]:
@@ -178,15 +178,15 @@ def test_label_maps_and_segmentations_land_with_the_points(
 
     regions = [Region.from_mask(name, mask, grid) for name, mask in zip(NAMES, masks, strict=True)]
     write_segmentation(regions, tmp_path / "plan.seg.nrrd")
-    told = apply_file(a_transform, tmp_path / "plan.seg.nrrd", tmp_path / "moved.seg.nrrd", inverse=inverse)
+    message = apply_file(a_transform, tmp_path / "plan.seg.nrrd", tmp_path / "moved.seg.nrrd", inverse=inverse)
     carried = read_regions(tmp_path / "moved.seg.nrrd")
-    assert told.startswith("4 segment(s) carried to")
+    assert message.startswith("4 segment(s) carried to")
     assert [region.name for region in carried] == list(NAMES)
-    for number, (region, place) in enumerate(zip(carried, landed, strict=True), 1):
+    for number, (region, position) in enumerate(zip(carried, landed, strict=True), 1):
         assert region.grid.same_space(moved.grid)
-        np.testing.assert_allclose(region.points_lps_mm().mean(axis=0), place, atol=0.8)
+        np.testing.assert_allclose(region.points_lps_mm().mean(axis=0), position, atol=0.8)
         centre = centre_of_mass(moved.array_kji == 1000 * number, moved.grid)
-        np.testing.assert_allclose(centre, place, atol=0.8)
+        np.testing.assert_allclose(centre, position, atol=0.8)
 
 
 @pytest.mark.parametrize("ending", VOLUME_ENDINGS)
@@ -233,10 +233,10 @@ def model_file(path: Path, points_lps_mm: np.ndarray, space: str = "") -> Path:
     surface = surface_of(points_lps_mm * (RAS_FROM_LPS if space == "RAS" else 1))
     writer = WRITERS[path.suffix]()
     if space and path.suffix == ".vtp":
-        told = vtk.vtkStringArray()
-        told.SetName("SPACE")
-        told.InsertNextValue(space)
-        surface.GetFieldData().AddArray(told)
+        message = vtk.vtkStringArray()
+        message.SetName("SPACE")
+        message.InsertNextValue(space)
+        surface.GetFieldData().AddArray(message)
     elif space and path.suffix == ".ply":
         writer.AddComment(f"SPACE={space}")
     elif space and path.suffix in (".vtk", ".stl"):
@@ -257,9 +257,9 @@ def corners_of(path: Path) -> np.ndarray:
     return vtk_to_numpy(reader.GetOutput().GetPoints().GetData()).astype(np.float64)
 
 
-def assert_same_corners(found: np.ndarray, expected: np.ndarray, tolerance_mm: float) -> None:
-    distances = np.linalg.norm(found[:, None] - expected[None], axis=-1)
-    assert len(found) == len(expected)
+def assert_same_corners(detected: np.ndarray, expected: np.ndarray, tolerance_mm: float) -> None:
+    distances = np.linalg.norm(detected[:, None] - expected[None], axis=-1)
+    assert len(detected) == len(expected)
     assert sorted(distances.argmin(axis=1)) == list(range(len(expected)))
     assert distances.min(axis=1).max() < tolerance_mm
 
@@ -276,8 +276,8 @@ def test_the_corners_of_a_surface_land_where_points_do(
     tmp_path: Path,
 ) -> None:
     source = model_file(tmp_path / f"plan{ending}", plan, space)
-    told = apply_file(a_transform, source, tmp_path / f"moved{ending}", inverse=inverse)
-    assert told.startswith("A surface of 4 points carried to")
+    message = apply_file(a_transform, source, tmp_path / f"moved{ending}", inverse=inverse)
+    assert message.startswith("A surface of 4 points carried to")
     assert_same_corners(corners_of(tmp_path / f"moved{ending}"), landed, 0.05)
 
 
@@ -392,7 +392,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_capitals_with_which_itk_writes_no_file_are_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     source = next(path for path in every_source(tmp_path) if path.name.endswith(".nrrd"))
-    assert "use small letters for its ending" in refused(source, tmp_path / "out" / name)
+    assert "use a lower-case extension" in refused(source, tmp_path / "out" / name)
 
 
 def test_one_kind_of_file_is_not_written_as_another(tmp_path: Path) -> None:
@@ -449,9 +449,9 @@ def test_segments_that_fall_outside_are_counted(tmp_path: Path) -> None:
     mask = np.zeros(grid.shape_kji, bool)
     mask[5:8, 5:8, 290:295] = True
     write_segmentation([near, Region.from_mask("far", mask, grid)], tmp_path / "s.seg.nrrd")
-    told = apply_file(transform, tmp_path / "s.seg.nrrd", tmp_path / "out.seg.nrrd")
-    assert told.startswith("1 segment(s) carried to")
-    assert told.endswith("; 1 fell outside.")
+    message = apply_file(transform, tmp_path / "s.seg.nrrd", tmp_path / "out.seg.nrrd")
+    assert message.startswith("1 segment(s) carried to")
+    assert message.endswith("; 1 fell outside.")
 
 
 @pytest.mark.parametrize("space", [" (2-D)", " (colour)"])
@@ -491,8 +491,8 @@ def test_a_full_disk_is_told_for_every_kind_of_file(tmp_path: Path) -> None:
         [sys.executable, "-c", CARRY_TO_A_FULL_DISK, str(tmp_path), *names], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert set(told) == set(names)
-    for name, message in told.items():
+    reports = json.loads(done.stdout.splitlines()[-1])
+    assert set(reports) == set(names)
+    for name, message in reports.items():
         assert "cannot be written" in message, f"{name}: {message}"
     assert not list((tmp_path / "out").iterdir())

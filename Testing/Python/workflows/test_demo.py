@@ -30,14 +30,14 @@ COARSE = centred_grid((56, 46, 24), (4.0, 4.0, 5.0), rotation((1, 2, 3), 12), (0
 def a_small_pair() -> DemoPair:
     """As small as those of the other tests, so that it is fitted in a second."""
     fixed, moving = a_side("fixed", centred_grid()), a_side("moving", centred_grid(), AFFINE)
-    places = np.array(list(PLAN.values()))
+    positions = np.array(list(PLAN.values()))
     return DemoPair(
         fixed.volume,
         moving.volume,
         fixed.regions,
         moving.regions,
-        PointList(tuple(PLAN), apply_affine(AFFINE, places)),
-        PointList(tuple(PLAN), places),
+        PointList(tuple(PLAN), apply_affine(AFFINE, positions)),
+        PointList(tuple(PLAN), positions),
     )
 
 
@@ -105,9 +105,9 @@ def test_the_command_leaves_inputs_that_register_reads_again(
     record = json.loads((out / "result.json").read_text())
     assert [target["error_mm"]["affine"] < 1 for target in record["targets"]] == [True, True]
 
-    kept = CliRunner().invoke(app, words)
-    assert kept.exit_code == 1
-    assert "--overwrite" in kept.stderr
+    remaining = CliRunner().invoke(app, words)
+    assert remaining.exit_code == 1
+    assert "--overwrite" in remaining.stderr
     assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
 
     roles = {f"--{role.replace(' ', '-')}": str(out / "inputs" / name) for role, name in DEMO_FILES.items()}

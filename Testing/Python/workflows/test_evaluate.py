@@ -251,15 +251,15 @@ def test_a_label_that_lands_nowhere_has_no_distances(tmp_path: Path) -> None:
 def test_without_files_the_field_is_still_measured(a_pair_of_grids: tuple[str, str]) -> None:
     report = evaluate(a_wavy_transform(*a_pair_of_grids))
     assert set(report) == {"transform", "remarks"}
-    told = report["transform"]
-    assert told["kind"] == "svf"
-    assert told["inverse_error_mm"]["mean"] <= told["inverse_error_mm"]["max"] < 0.1
+    message = report["transform"]
+    assert message["kind"] == "svf"
+    assert message["inverse_error_mm"]["mean"] <= message["inverse_error_mm"]["max"] < 0.1
 
 
 def test_an_inverse_that_does_not_belong_to_its_field_shows() -> None:
     transform = an_affine_transform("oblique", "flipped")
     wrong = transform.moving_to_fixed.vectors_kji + np.float32([3, 0, 4])
-    told = evaluate(
+    message = evaluate(
         Transform("svf", transform.fixed_to_moving, DisplacementField(wrong, transform.moving_to_fixed.grid), AFFINE)
     )["transform"]
-    assert 4 < told["inverse_error_mm"]["mean"] < 6
+    assert 4 < message["inverse_error_mm"]["mean"] < 6

@@ -43,13 +43,13 @@ def sides() -> tuple[Side, Side]:
 def results(sides: tuple[Side, Side]) -> Callable[[str], RegistrationResult]:
     """A result of each kind, fitted once."""
     plan = PointList(tuple(PLAN), apply_affine(AFFINE, PLACES))
-    kept: dict[str, RegistrationResult] = {}
+    remaining: dict[str, RegistrationResult] = {}
 
     def of(kind: str) -> RegistrationResult:
-        if kind not in kept:
+        if kind not in remaining:
             settings = FitSettings(kind=kind, **QUICK)  # type: ignore[arg-type]
-            kept[kind] = run(*sides, settings=settings, plan=plan, plan_truth=PointList(tuple(PLAN), PLACES))
-        return kept[kind]
+            remaining[kind] = run(*sides, settings=settings, plan=plan, plan_truth=PointList(tuple(PLAN), PLACES))
+        return remaining[kind]
 
     return of
 
@@ -110,10 +110,10 @@ def test_targets_inside_a_pair_are_judged_by_it(results: Callable[[str], Registr
 def test_errors_of_targets_are_distances_to_their_true_places(results: Callable[[str], RegistrationResult]) -> None:
     result = results("svf")
     assert [target.name for target in result.targets] == list(PLAN)
-    for target, place in zip(result.targets, PLACES, strict=True):
+    for target, position in zip(result.targets, PLACES, strict=True):
         assert set(target.errors_mm) == {"before", "rigid", "affine", "deformable"}
-        assert target.errors_mm["before"] == pytest.approx(np.linalg.norm(target.moving_lps_mm - place))
-        assert target.errors_mm["deformable"] == pytest.approx(np.linalg.norm(target.fixed_lps_mm - place))
+        assert target.errors_mm["before"] == pytest.approx(np.linalg.norm(target.moving_lps_mm - position))
+        assert target.errors_mm["deformable"] == pytest.approx(np.linalg.norm(target.fixed_lps_mm - position))
         assert target.errors_mm["affine"] < 1.0
 
 
@@ -215,42 +215,46 @@ def test_a_plan_must_fit_its_truth(sides: tuple[Side, Side]) -> None:
 
 
 def test_progress_tells_every_stage_up_to_its_total(sides: tuple[Side, Side]) -> None:
-    told: dict[str, list[tuple[int, int]]] = {}
+    message: dict[str, list[tuple[int, int]]] = {}
     settings = FitSettings(**QUICK)  # type: ignore[arg-type]
-    run(*sides, settings=settings, progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)))
-    assert list(told) == list(REGION_STAGES)
-    for stage, steps in told.items():
+    run(
+        *sides,
+        settings=settings,
+        progress=lambda stage, done, total: message.setdefault(stage, []).append((done, total)),
+    )
+    assert list(message) == list(REGION_STAGES)
+    for stage, steps in message.items():
         shares = [done / total for done, total in steps]
         assert shares[0] == 0, stage
         assert steps[-1][0] == steps[-1][1], stage
         assert all(0 <= share <= 1 for share in shares), stage
-    done = [done / total for done, total in told["fit"]]
+    done = [done / total for done, total in message["fit"]]
     assert done == sorted(done), "the bar of the fit never runs backwards"
     assert len(done) > 10
 
 
 @pytest.mark.parametrize("stage", REGION_STAGES)
 def test_stopping_takes_effect_within_the_stage(stage: str, sides: tuple[Side, Side]) -> None:
-    told: list[str] = []
+    reports: list[str] = []
 
     def progress(name: str, done: int, total: int) -> None:
-        told.append(name)
+        reports.append(name)
 
     def cancelled() -> bool:
-        return stage in told
+        return stage in reports
 
     with pytest.raises(Cancelled):
         run(*sides, settings=FitSettings(**QUICK), progress=progress, cancelled=cancelled)  # type: ignore[arg-type]
-    assert told[-1] == stage
-    assert told.count(stage) <= 2, "no step was done after the wish to stop"
+    assert reports[-1] == stage
+    assert reports.count(stage) <= 2, "no step was done after the wish to stop"
 
 
 def test_a_long_fit_asks_often_whether_to_stop(sides: tuple[Side, Side]) -> None:
-    asked = [0]
+    requested = [0]
     shares: list[float] = []
 
     def cancelled() -> bool:
-        asked[0] += 1
+        requested[0] += 1
         return bool(shares) and shares[-1] > 0.15
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -261,4 +265,4 @@ def test_a_long_fit_asks_often_whether_to_stop(sides: tuple[Side, Side]) -> None
         run(*sides, settings=FitSettings(resolution_mm=8.0), progress=progress, cancelled=cancelled)
     assert sum(share > 0.15 for share in shares) == 1, "it stopped where it stood"
     assert shares[-1] < 1
-    assert asked[0] > len(shares)
+    assert requested[0] > len(shares)

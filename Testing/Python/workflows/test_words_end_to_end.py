@@ -59,7 +59,7 @@ def registered(words: PromptQuery, seed: int, fixed_grid=AXIAL, moving_grid=AXIA
         pair = make_demo_pair(seed)
     truth = (pair.fixed_regions, pair.moving_regions)
     plans = {"plan": pair.plan, "plan_truth": pair.plan_truth}
-    return Case(register(pair.fixed, pair.moving, words=words, true_regions=truth, **plans))
+    return Case(register(pair.fixed, pair.moving, query=words, true_regions=truth, **plans))
 
 
 @pytest.mark.slow
@@ -75,30 +75,30 @@ def test_words_alone_bring_gland_and_targets_together(words: PromptQuery, seed: 
     assert case.error_mm("deformable") <= 0.6 * case.error_mm("before")  # slices of 3 mm; the demo has 2 mm
     assert case.result.fitted is not None
     assert case.result.fitted.quality.folding_percent == 0
-    found = {row.prompt: row.detection_ratio for row in case.result.words.prompts}  # type: ignore[union-attr]
-    assert found["prostate"] == found["bladder"] == 1.0
+    detected = {row.prompt: row.detection_ratio for row in case.result.prompts_result.prompts}  # type: ignore[union-attr]
+    assert detected["prostate"] == detected["bladder"] == 1.0
 
 
 def looked_for(
     words: PromptQuery, seed: int, prompts: tuple[str, ...], without: tuple[str, ...] = ()
 ) -> tuple[SourceResult, tuple]:
     scan = render(make_subject(seed, without=without), AXIAL, seed=seed)
-    (found,) = find_regions(words.source, [scan.volume], prompts)
-    return found, scan.regions()
+    (detected,) = find_regions(words.source, [scan.volume], prompts)
+    return detected, scan.regions()
 
 
 @pytest.mark.slow
 def test_a_region_lies_where_the_organ_is_that_the_words_name(words: PromptQuery) -> None:
-    found, truth = looked_for(words, 41, ("prostate", "bladder", "left femoral head", "right femoral head"))
+    detected, truth = looked_for(words, 41, ("prostate", "bladder", "left femoral head", "right femoral head"))
     true = {region.name: region for region in truth}
-    for region in found.regions[:4]:
+    for region in detected.regions[:4]:
         assert dice(region, true[region.prompt]) > 0.8, region.name
 
 
 @pytest.mark.slow
 def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: PromptQuery) -> None:
-    found, _ = looked_for(words, 43, ("bladder", "prostate"), without=("bladder",))
-    assert {region.prompt for region in found.regions} == {"prostate"}
+    detected, _ = looked_for(words, 43, ("bladder", "prostate"), without=("bladder",))
+    assert {region.prompt for region in detected.regions} == {"prostate"}
 
 
 @pytest.mark.slow
@@ -107,15 +107,15 @@ def test_of_two_words_the_one_whose_organ_was_removed_finds_nothing(words: Promp
     [("prostate", 43), ("prostate", 222), ("prostate", 223), ("rectum", 224), ("pubic symphysis", 225)],
 )
 def test_words_for_an_organ_that_was_removed_find_nothing(words: PromptQuery, organ: str, seed: int) -> None:
-    found, _ = looked_for(words, seed, (organ,), without=(organ,))
-    assert not found.regions
+    detected, _ = looked_for(words, seed, (organ,), without=(organ,))
+    assert not detected.regions
 
 
 @pytest.mark.slow
 def test_words_that_the_networks_do_not_know_find_nothing_and_are_told(words: PromptQuery) -> None:
-    found, _ = looked_for(words, 44, ("dog",))
-    assert not found.regions
-    assert found.in_words()[0].startswith("'dog': no")
+    detected, _ = looked_for(words, 44, ("dog",))
+    assert not detected.regions
+    assert detected.in_words()[0].startswith("'dog': no")
 
 
 WITHOUT_NETWORK = """
