@@ -6,6 +6,8 @@ threads. Imports torch: import this module inside functions.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -56,7 +58,7 @@ class RepeatableSample(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, image: Tensor, cube_xyz: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx: Any, image: Tensor, cube_xyz: Tensor) -> Tensor:  # type: ignore[override]
         """Values (C, P); arguments as for `sample`."""
         ctx.save_for_backward(image, cube_xyz)
         values = functional.grid_sample(
@@ -65,7 +67,7 @@ class RepeatableSample(torch.autograd.Function):
         return values.reshape(image.shape[0], -1)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Gradients of the image and of the points."""
         image, cube_xyz = ctx.saved_tensors
         shaped = gradient.reshape(1, image.shape[0], 1, 1, -1).contiguous()

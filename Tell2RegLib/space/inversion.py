@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.support.progress import Check
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from Tell2RegLib.space.interpolation import FieldSampler
 
 DIRECT_START_VOXELS = 20_000
 """Up to this number of voxels, the iteration starts from the affine map; beyond it, from a coarser inverse."""
@@ -56,7 +63,9 @@ def invert_field(
     return DisplacementField(_solve_slabs(sampler, grid, affine, guess_kji, tolerance_mm, steps, check), grid)
 
 
-def _initial_guess(sampler, grid: Grid, affine: Floats, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
+def _initial_guess(
+    sampler: FieldSampler, grid: Grid, affine: Floats, steps: int, check: Check | None
+) -> NDArray[np.float32]:
     """Approximate displacements of the inverse (K, J, I, 3), interpolated from half as many voxels along each axis."""
     import torch
 
@@ -79,7 +88,15 @@ def _half_resolution(grid: Grid) -> Grid:
     return Grid(tuple(size), tuple(spacing_mm), grid.origin_lps_mm, grid.direction)  # type: ignore[arg-type]
 
 
-def _solve_slabs(sampler, grid: Grid, affine: Floats, start, tolerance_mm: float, steps: int, check: Check | None):  # type: ignore[no-untyped-def]
+def _solve_slabs(
+    sampler: FieldSampler,
+    grid: Grid,
+    affine: Floats,
+    start: NDArray[np.float32],
+    tolerance_mm: float,
+    steps: int,
+    check: Check | None,
+) -> NDArray[np.float32]:
     """Displacements (K, J, I, 3) of the inverse on a grid, solved slab by slab; `start` is not modified."""
     import torch
 
@@ -105,7 +122,9 @@ def _positions(grid: Grid, first: int, last: int) -> NDArray[np.float32]:
     return np.stack([plane + k * slice_step for k in range(first, last)]).astype(np.float32)
 
 
-def _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm: float, steps: int):  # type: ignore[no-untyped-def]
+def _solve_points(
+    sampler: FieldSampler, y: Tensor, displacement: Tensor, inverse_affine: NDArray, tolerance_mm: float, steps: int
+) -> Tensor:
     """Solve x + u(x) = y for points y (P, 3); each iteration works on the points that have not converged."""
     import torch
 
@@ -139,7 +158,7 @@ def _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm: float,
     return x - y
 
 
-def _newton_step(sampler, x, residual, reach_mm: float = 0.05):  # type: ignore[no-untyped-def]
+def _newton_step(sampler: FieldSampler, x: Tensor, residual: Tensor, reach_mm: float = 0.05) -> Tensor:
     """J^-1 residual, with the Jacobian of x + u(x) from central differences; limited to 2 mm."""
     import torch
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def _vtk() -> _Vtk:
         raise InputError(f"Surface models need the package vtk, which cannot be loaded: {error}.") from error
 
 
-def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
+def _read_surface(source: Path, vtk: _Vtk) -> Any:
     reader = vtk.readers[source.suffix.lower()]()
     errors = _collected_errors(reader)
     reader.SetFileName(str(source))
@@ -164,7 +165,7 @@ def _read_surface(source: Path, vtk: _Vtk):  # type: ignore[no-untyped-def]
     return surface
 
 
-def _collected_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
+def _collected_errors(algorithm: Any) -> list[str]:
     """Collect the errors of a VTK reader or writer and of its executive, instead of printing them."""
     errors: list[str] = []
     for speaker in (algorithm, algorithm.GetExecutive()):
@@ -172,7 +173,7 @@ def _collected_errors(algorithm) -> list[str]:  # type: ignore[no-untyped-def]
     return errors
 
 
-def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no-untyped-def]
+def _write_surface(surface: Any, target: Path, vtk: _Vtk) -> None:
     """Write in LPS, and record that where the format allows it."""
     space = vtk.StringArray()
     space.SetName(SPACE)
@@ -195,7 +196,7 @@ def _write_surface(surface, target: Path, vtk: _Vtk) -> None:  # type: ignore[no
             raise RuntimeError("VTK could not write.")
 
 
-def _system(source: Path, surface) -> str:  # type: ignore[no-untyped-def]
+def _system(source: Path, surface: Any) -> str:
     """The file's coordinate system: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
     field = surface.GetFieldData().GetAbstractArray(SPACE)
     if field is not None and field.GetNumberOfValues() == 1:
