@@ -112,3 +112,17 @@ def views_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(shown, "LAYOUT_DELAY_MS", 0)
     monkeypatch.setattr(walk, "LAYOUT_DELAY_MS", 20)
+
+
+@pytest.fixture
+def qt(standin):
+    import qt
+
+    return qt
+
+
+@pytest.fixture
+def slicer(standin):
+    import slicer
+
+    return slicer

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
+from Testing.Python.worker.workers import ODD
 
 MakeClient = Callable[..., WorkerClient]
 
@@ -38,3 +39,8 @@ def make_client(a_temporary_place: Path) -> Iterator[MakeClient]:
     for client in clients:
         client.close()
     assert not list(a_temporary_place.iterdir())
+
+
+@pytest.fixture
+def a_client(make_client: MakeClient) -> WorkerClient:
+    return make_client(ODD)

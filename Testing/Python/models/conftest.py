@@ -1,0 +1,32 @@
+"""Fixtures that several files of this room share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from Testing.Python.model_server import (
+    Server,
+    serving,
+)
+from Testing.Python.models.places import Place
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def a_server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def here(tmp_path: Path, a_server: Server) -> Place:
+    return Place(tmp_path / "models", a_server)
