@@ -93,6 +93,23 @@ def test_a_panel_that_becomes_narrower_or_wider_is_laid_out_anew(clinic, docked)
         assert problems(clinic.widget.parent) == []
 
 
+def test_the_words_of_the_pairs_give_way_in_a_narrow_panel_and_come_back_in_a_wide_one(clinic, docked) -> None:
+    import slicer
+
+    docked(clinic.widget, width=800)
+    clinic.find()
+    table, words = clinic.ui.pairsTable, 2
+    assert not table.isColumnHidden(words)
+    slicer.util.mainWindow().resize(400, 700)
+    clinic.standin.process_events()
+    assert table.isColumnHidden(words)
+    assert table.item(0, 1).toolTip().endswith("found by: organ")
+    assert sum(table.columnWidth(column) for column in range(table.columnCount)) <= table.viewport().width
+    slicer.util.mainWindow().resize(800, 700)
+    clinic.standin.process_events()
+    assert not table.isColumnHidden(words)
+
+
 def test_no_result_widens_the_panel(clinic, docked) -> None:
     docked(clinic.widget, width=400)
     unfolded(clinic)
