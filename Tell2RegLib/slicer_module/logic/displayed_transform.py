@@ -109,14 +109,14 @@ def hide3D(parameters: Tell2RegParameterNode) -> None:
             node.RemoveClosedSurfaceRepresentation()
 
 
-def release(parameters: Tell2RegParameterNode, views: Views, way: str) -> None:
+def release(parameters: Tell2RegParameterNode, views: Views, displayMode: str) -> None:
     """When the user leaves the module, restore the previous views if they showed a volume; else keep the images.
 
     Other modules get the moving regions where they lie: the regions leave the transform that was shown, and are drawn
     only over their volume as it lies, never in a view with the regions of the other patient.
 
     Args:
-        way: how the volumes were shown, as for `show`.
+        displayMode: how the volumes were shown, as for `show`.
     """
     restored = views.leave()
     if parameters.movingRegions is not None:
@@ -127,9 +127,11 @@ def release(parameters: Tell2RegParameterNode, views: Views, way: str) -> None:
         inFixed, inMoving = (views.namesWith(volume) for volume in (parameters.fixedVolume, parameters.movingVolume))
         fixedIDs, movingIDs = views.idsOf(inFixed), views.idsOf(name for name in inMoving if name not in inFixed)
     else:
-        fixedIDs = (*views.idsOf(views.sliceNames), *views.spaceIds) if way == IN_SPACE else views.idsOf([FIXED_VIEW])
+        fixedIDs = (
+            (*views.idsOf(views.sliceNames), *views.spaceIds) if displayMode == IN_SPACE else views.idsOf([FIXED_VIEW])
+        )
         copy = parameters.movingShown
-        asItLies = way == "side" and copy is not None and copy.GetParentTransformNode() is None
+        asItLies = displayMode == "side" and copy is not None and copy.GetParentTransformNode() is None
         movingIDs = views.idsOf([MOVING_VIEW]) if asItLies else ()
     drawRegions(parameters, fixedIDs or None, movingIDs or None)
 

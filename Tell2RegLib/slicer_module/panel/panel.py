@@ -133,7 +133,7 @@ class Panel:
         self.plan.release()
         self.regions.release()
         if wasEntered:
-            displayed_transform.release(self.logic.parameters, self.views, self.viewControls.way())
+            displayed_transform.release(self.logic.parameters, self.views, self.viewControls.displayMode())
         self.unbind()
 
     def bind(self) -> None:

@@ -192,6 +192,7 @@ def _add_segment(node: Any, region: Region, labelmap: Any, label: int, more: Map
     _describe(segment, **{**said, **more})
     if not node.GetSegmentation().AddSegment(segment):
         raise InputError(f"'{region.name}' cannot be added to '{node.GetName()}': Slicer refused the segment.")
+    _describe(segment, color=region.color)  # AddSegment takes medium grey for no colour at all, and chooses another one
     return node.GetSegmentation().GetSegmentIdBySegment(segment)
 
 

@@ -220,10 +220,11 @@ def test_a_chosen_pair_is_shown_in_both_views(clinic) -> None:
 def test_regions_that_arrive_are_described_before_slicer_hears_of_them(clinic) -> None:
     """Of a segment in a scene Slicer makes lists and views anew after every change: 1.5 s for eight pairs."""
     import slicer
+    import vtk
 
     changes: list[str] = []
 
-    @slicer.util.vtk.calldata_type(slicer.util.vtk.VTK_OBJECT)
+    @vtk.calldata_type(vtk.VTK_OBJECT)
     def watch(_scene, _event, node) -> None:
         if node.IsA("vtkMRMLSegmentationNode"):
             node.GetSegmentation().AddObserver(slicer.vtkSegmentation.SegmentModified, lambda *_: changes.append(node))
