@@ -45,7 +45,7 @@ class Tell2Reg(ScriptedLoadableModule):
 
 def registerSampleData() -> None:
     """Offer the demo pair in the Sample Data module."""
-    from Tell2RegLib.slicer_module.scene import sample_data
+    from Tell2RegLib.slicer_module.logic import sample_data
 
     sample_data.registerSampleData()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +41,7 @@ from Tell2RegLib.cli.terminal import (
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.stages import REGION_STAGES, WORD_STAGES
+from Tell2RegLib.support.threads import wait_passively
 from Tell2RegLib.support.version import __version__
 
 app = typer.Typer(
@@ -291,9 +291,7 @@ def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point of the command."""
-    # Threads that wait by spinning make torch several times slower on a machine that has other work; must be set
-    # before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_passively()
     try:
         app()
     except KeyboardInterrupt:  # before a command has begun

@@ -18,6 +18,8 @@ NUMBERS = {
     "fadeSlider": "0.25",
 }
 """What is typed into boxes of numbers, by their names."""
+PARTS = ("", "SpinBox")
+"""Object names of parts of widgets: CTK calls the box of a slider "SpinBox"."""
 WORDS = "prostate\nfemoral head\nleft kidney (upper pole)"
 
 
@@ -56,7 +58,7 @@ def boxesOf(widget: Any) -> dict[str, Any]:
 
 def named(box: Any) -> Any:
     """A box of the .ui, or what it is a part of there; None for parts of lists and of tables."""
-    while box is not None and (not box.objectName or box.objectName.startswith("qt_")):
+    while box is not None and (box.objectName in PARTS or box.objectName.startswith("qt_")):
         if box.inherits("QComboBox") or box.inherits("QAbstractItemView"):
             return None
         box = box.parentWidget()

@@ -139,6 +139,7 @@ class ctkSliderWidget(QtWidgets.QWidget):
         self._slider, self._spin = QtWidgets.QSlider(QtCore.Qt.Horizontal), QtWidgets.QDoubleSpinBox()
         self._slider.maximum = 1000
         self._spin.maximum = 99.0
+        self._slider.objectName, self._spin.objectName = "Slider", "SpinBox"  # as CTK calls them
         row.addWidget(self._slider)
         row.addWidget(self._spin)
         self._exact = self._sent = 0.0

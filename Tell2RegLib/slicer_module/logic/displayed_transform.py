@@ -109,15 +109,30 @@ def hide3D(parameters: Tell2RegParameterNode) -> None:
             node.RemoveClosedSurfaceRepresentation()
 
 
-def release(parameters: Tell2RegParameterNode, views: Views) -> None:
-    """When the user leaves the module, restore the previous views if they showed a volume."""
-    if not views.leave():
-        return
+def release(parameters: Tell2RegParameterNode, views: Views, displayMode: str) -> None:
+    """When the user leaves the module, restore the previous views if they showed a volume; else keep the images.
+
+    Other modules get the moving regions where they lie: the regions leave the transform that was shown, and are drawn
+    only over their volume as it lies, never in a view with the regions of the other patient.
+
+    Args:
+        displayMode: how the volumes were shown, as for `show`.
+    """
+    restored = views.leave()
     if parameters.movingRegions is not None:
         parameters.movingRegions.SetAndObserveTransformNodeID(None)
-    fixedIDs, movingIDs = (
-        views.idsOf(views.namesWith(volume)) for volume in (parameters.fixedVolume, parameters.movingVolume)
-    )
+    if not views.sliceNames:
+        return
+    if restored:
+        inFixed, inMoving = (views.namesWith(volume) for volume in (parameters.fixedVolume, parameters.movingVolume))
+        fixedIDs, movingIDs = views.idsOf(inFixed), views.idsOf(name for name in inMoving if name not in inFixed)
+    else:
+        fixedIDs = (
+            (*views.idsOf(views.sliceNames), *views.spaceIds) if displayMode == IN_SPACE else views.idsOf([FIXED_VIEW])
+        )
+        copy = parameters.movingShown
+        asItLies = displayMode == "side" and copy is not None and copy.GetParentTransformNode() is None
+        movingIDs = views.idsOf([MOVING_VIEW]) if asItLies else ()
     drawRegions(parameters, fixedIDs or None, movingIDs or None)
 
 

@@ -173,12 +173,11 @@ def propagateNode(node: Any, planMap: Map, name: str) -> Any:
     return copy
 
 
-def propagateAll(parameters: Tell2RegParameterNode, nodes: Sequence) -> list:
+def propagateAll(parameters: Tell2RegParameterNode, nodes: Sequence, planMap: Map) -> list:
     """Propagate copies of nodes to the space of the other volume, into the folder of results.
 
     Earlier copies of the same nodes are replaced; when one node cannot be carried, they stay, and nothing is added.
     """
-    planMap = mapOf(parameters, by=chosenKindOf(parameters))
     earlier = [copy for node in nodes for copy in _copiesOf(node, planMap)]
     copies: list = []
     try:
@@ -213,9 +212,8 @@ def _copiesOf(node: Any, planMap: Map) -> list:
 # --- verdicts ---
 
 
-def trustOf(parameters: Tell2RegParameterNode, nodes: Sequence, pairs: Sequence[RegionPair]) -> tuple[TargetTrust, ...]:
+def trustOf(nodes: Sequence, pairs: Sequence[RegionPair], planMap: Map) -> tuple[TargetTrust, ...]:
     """A trust verdict for every control point of the markups among these nodes."""
-    planMap = mapOf(parameters, by=chosenKindOf(parameters))
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
     if not names:

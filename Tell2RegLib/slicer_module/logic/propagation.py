@@ -52,8 +52,9 @@ class PropagationLogic(FittingLogic):
         if outdated and not allowOutdated:
             raise InputError(f"{outdated[:-1]}: fit again (step 4), or carry the plan with allowOutdated=True.")
         parameters.carryBy = carryBy or plan.chosenKindOf(parameters)
-        copies = plan.propagateAll(parameters, nodes)
-        trusts = plan.trustOf(parameters, nodes, fitted_regions.pairsNow(parameters, self._fittedRows()))
+        planMap = plan.mapOf(parameters, by=parameters.carryBy)
+        copies = plan.propagateAll(parameters, nodes, planMap)
+        trusts = plan.trustOf(nodes, fitted_regions.pairsNow(parameters, self._fittedRows()), planMap)
         plan.fillTargets(parameters, trusts)
         plan_record.keep(
             parameters, PropagatedPlan(trusts, parameters.direction, parameters.carryBy, plan_record.fitKey(parameters))

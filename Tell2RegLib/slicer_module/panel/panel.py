@@ -21,7 +21,7 @@ from Tell2RegLib.slicer_module.panel.images_step import ImagesStep
 from Tell2RegLib.slicer_module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.slicer_module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.slicer_module.panel.number_boxes import NumberBoxes
-from Tell2RegLib.slicer_module.panel.pair_choice import PairChoice
+from Tell2RegLib.slicer_module.panel.pair_choice import ChoiceOfPair
 from Tell2RegLib.slicer_module.panel.plan_step import PlanStep
 from Tell2RegLib.slicer_module.panel.regions_step import RegionsStep
 from Tell2RegLib.slicer_module.panel.transform_step import TransformStep
@@ -71,7 +71,7 @@ class Panel:
         self._updating = False
         self._guiTag: Any = None
         self._bound: Tell2RegParameterNode | None = None
-        self._choice = PairChoice(logic)
+        self._choice = ChoiceOfPair(logic)
         self.volumes = VolumeWatch(observer, self._volumeMoved)
         self.images, self.words = ImagesStep(self), WordsStep(self)
         self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
@@ -128,11 +128,12 @@ class Panel:
 
     def exit(self) -> None:
         """The user left the module: restore the previous views and stop observing."""
-        self.entered = False
+        wasEntered, self.entered = self.entered, False
         self.viewControls.draw()
         self.plan.release()
         self.regions.release()
-        displayed_transform.release(self.logic.parameters, self.views)
+        if wasEntered:
+            displayed_transform.release(self.logic.parameters, self.views, self.viewControls.displayMode())
         self.unbind()
 
     def bind(self) -> None:

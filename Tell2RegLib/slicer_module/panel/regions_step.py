@@ -54,7 +54,7 @@ class RegionsStep:
             _("Dice"),
             _("Status"),
         )
-        tables.prepare(ui.pairsTable, headers, stretched=(NAME, PROMPT))
+        tables.prepare(ui.pairsTable, headers, stretched=(NAME, PROMPT), spared=(PROMPT,))
         ui.pairsTable.connect("itemSelectionChanged()", self._selected)
         ui.pairsTable.connect("cellDoubleClicked(int,int)", self._renameAsked)
         ui.pairsTable.connect("itemChanged(QTableWidgetItem*)", self._edited)
@@ -165,7 +165,9 @@ class RegionsStep:
             for line, row in enumerate(rows):
                 mark = tables.cell(table, line, 0, "✓" if row.accepted else "✗", row.reason or row.status)
                 tables.swatch(mark, row.color)
-                tables.cell(table, line, NAME, row.name)
+                tables.cell(
+                    table, line, NAME, row.name, _("{name}, found by: {words}").format(name=row.name, words=row.prompt)
+                )
                 tables.cell(table, line, PROMPT, row.prompt)
                 tables.figure(table, line, 3, row.similarity)
                 tables.figure(table, line, 4, row.distance_mm, 1)

@@ -21,10 +21,17 @@ SWATCH = 22
 """Width of a colour square before the text, in pixels."""
 STRETCHED, MIN_ROWS, MAX_ROWS = "tell2regStretched", "tell2regLeast", "tell2regMost"
 """Properties of a table: the columns that take what is left, the rows that it is high for at least and at most."""
+SPARED = "tell2regSpared"
+"""Property of a table: the columns that are shown only where there is room for all."""
 
 
-def prepare(table: Any, headers: Sequence[str], stretched: Sequence[int] = (0,)) -> None:
-    """Columns, whole rows selected, nothing editable; the `stretched` columns share what is left of the width."""
+def prepare(table: Any, headers: Sequence[str], stretched: Sequence[int] = (0,), spared: Sequence[int] = ()) -> None:
+    """Columns, whole rows selected, nothing editable.
+
+    Args:
+        stretched: columns that share what is left of the width.
+        spared: columns that are hidden where there is no room for all: their content stands elsewhere too.
+    """
     table.setColumnCount(len(headers))
     table.setHorizontalHeaderLabels(list(headers))
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
@@ -36,6 +43,7 @@ def prepare(table: Any, headers: Sequence[str], stretched: Sequence[int] = (0,))
     table.horizontalHeader().setDefaultAlignment(qt.Qt.AlignCenter | qt.Qt.TextWordWrap)
     table.verticalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
     table.setProperty(STRETCHED, ",".join(map(str, stretched)))
+    table.setProperty(SPARED, ",".join(map(str, spared)))
 
 
 def cell(table: Any, row: int, column: int, text: str, tip: str = "") -> Any:
@@ -85,6 +93,7 @@ def arrange(table: Any) -> None:
 
 def _widen(table: Any, width: int) -> bool:
     """Give the columns this width; False when even the narrowest are wider together."""
+    _spare(table, width)
     visibleColumns = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
     minWidths = [_columnWidth(table, column, str.split) for column in visibleColumns]
     full = [_columnWidth(table, column, str.splitlines) for column in visibleColumns]
@@ -93,6 +102,16 @@ def _widen(table: Any, width: int) -> bool:
     for column, pixels in zip(visibleColumns, widths, strict=True):
         table.setColumnWidth(column, pixels)
     return sum(minWidths) <= width
+
+
+def _spare(table: Any, width: int) -> None:
+    """Show or hide the columns that can be spared."""
+    spared = [int(column) for column in table.property(SPARED).split(",") if column]
+    others = [column for column in range(table.columnCount) if not table.isColumnHidden(column) or column in spared]
+    hidden = bool(spared) and sum(_columnWidth(table, column, str.split) for column in others) > width
+    for column in spared:
+        if table.isColumnHidden(column) != hidden:
+            table.setColumnHidden(column, hidden)
 
 
 def _columnWidth(table: Any, column: int, parts: Callable[[str], list[str]]) -> int:

@@ -36,6 +36,9 @@ class TransformStep:
             (_("Name"), *(f"{head}\n{state}" for head, states in MEASURES for state in states)),
         )
 
+        self._filled: tuple = ()
+        """What the table was filled with last: filling it lays the panel out anew."""
+
     def disconnect(self) -> None:
         """Disconnect from the run."""
         self.row.disconnect()
@@ -70,6 +73,10 @@ class TransformStep:
         """The rows of the fit that the summary tells of, under the names of now; grey where that fit is outdated."""
         table, rows = self._ui.fitTable, self._logic.fitRows
         names = {(row.number, row.fixed, row.moving): row.name for row in self._logic.rows}
+        content = (outdated, rows, names)
+        if content == self._filled:
+            return
+        self._filled = content
         table.setRowCount(len(rows))
         for line, row in enumerate(rows):
             name = names.get((row.number, row.fixed, row.moving), row.name)

@@ -47,7 +47,12 @@ class PairRow:
     @property
     def status(self) -> str:
         """One word for the table."""
-        return "accepted" if self.accepted else "rejected"
+        return statusOf(self.accepted)
+
+
+def statusOf(accepted: bool) -> str:
+    """What a decision is called."""
+    return "accepted" if accepted else "rejected"
 
 
 Rows = tuple[PairRow, ...]

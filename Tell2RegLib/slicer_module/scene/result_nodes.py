@@ -10,7 +10,7 @@ from typing import Any
 from Tell2RegLib.evaluation.metrics import centroid_distance_mm, dice
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.slicer_module.scene.fit_summary import FitRow, rowsOfFit
-from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows
+from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows, statusOf
 from Tell2RegLib.slicer_module.scene.result_volumes import remember, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import describe_segment, segmentation_from_regions
 from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
@@ -95,6 +95,10 @@ def remove(node: Any) -> None:
             scene.RemoveNode(removed)
 
 
+UNPAIRED = "unpaired"
+"""Status of a region that is in no pair."""
+
+
 def showRegions(parameters: Any, foundPairs: PairedRegions, unregisteredPairs: Sequence[RegionPair]) -> Rows:
     """Two segmentations with a segment per region, and the rows of the pairs.
 
@@ -111,13 +115,19 @@ def showRegions(parameters: Any, foundPairs: PairedRegions, unregisteredPairs: S
         ("fixedRegions", fixedNode, [fixed for fixed, _ in colored], foundPairs.unpaired_fixed),
         ("movingRegions", movingNode, [moving for _, moving in colored], foundPairs.unpaired_moving),
     )
+    decisions: list[dict[str, Any]] = [
+        {"status": statusOf(pair.accepted), "similarity": pair.similarity, "prompt": pair.prompt}
+        for pair in foundPairs.pairs
+    ]
     ids = {}
     for attribute, volumeNode, paired, unpaired in sides:
+        more: list[dict[str, Any]] = [
+            *decisions,
+            *({"status": UNPAIRED, "prompt": region.prompt} for region in unpaired),
+        ]
         segmentation, ids[attribute] = segmentation_from_regions(
-            volumeNode.GetScene(), f"{volumeNode.GetName()} regions", [*paired, *unpaired], volumeNode
+            volumeNode.GetScene(), f"{volumeNode.GetName()} regions", [*paired, *unpaired], volumeNode, more
         )
-        for segment, region in zip(ids[attribute][len(paired) :], unpaired, strict=True):
-            describe_segment(segmentation, segment, status="unpaired", prompt=region.prompt, score=region.score)
         remember(segmentation, **{attribute.removesuffix("Regions"): volumeNode})
         setattr(parameters, attribute, segmentation)
         putIntoResults(parameters, segmentation)
@@ -178,7 +188,7 @@ def showDecisions(parameters: Any, rows: Rows) -> None:
             segment = segmentation.GetNthSegmentID(index)
             row = paired.get(segment)
             if row is None:
-                describe_segment(node, segment, status="unpaired")
+                describe_segment(node, segment, status=UNPAIRED)
             else:
                 describe_segment(
                     node,

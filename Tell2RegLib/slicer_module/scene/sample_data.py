@@ -1,6 +1,6 @@
 """The demo pair as nodes: two synthetic pelves and a biopsy plan, nothing downloaded.
 
-The panel has the worker make the pair, so that Slicer goes on meanwhile. The Sample Data module waits for it.
+In Slicer the worker makes the pair, so that the window goes on meanwhile; `loadDemoPair`, for scripts, waits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from Tell2RegLib.slicer_module.scene.volumes import volume_to_node
 if TYPE_CHECKING:
     from Tell2RegLib.worker.requests import DemoReply
     from Tell2RegLib.workflows.demo import DemoPair
-
-NAME = "Tell2Reg demo pair"
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,3 @@ def addDemoPair(scene: Any, pair: DemoPair | DemoReply) -> DemoNodes:
     truth = fiducials_from_points(scene, pair.plan_truth, "Demo plan, true places in fixed")
     truth.GetDisplayNode().SetVisibility(False)
     return DemoNodes(fixed, moving, plan, truth)
-
-
-def registerSampleData() -> None:
-    """Offer the pair in Slicer's Sample Data module."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="Tell2Reg",
-        sampleName=NAME,
-        uris=[],
-        fileNames=[],
-        nodeNames=[],
-        customDownloader=_downloaded,
-    )
-
-
-def _downloaded(_source: Any = None) -> list[Any]:
-    import slicer
-
-    nodes = loadDemoPair(slicer.mrmlScene)
-    return [nodes.fixed, nodes.moving, nodes.plan, nodes.truth]

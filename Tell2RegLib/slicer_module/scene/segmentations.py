@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,43 +159,65 @@ def _on_grid(region: Region, grid: Grid) -> Region | None:
 
 
 def segmentation_from_regions(
-    scene: Any, name: str, regions: Sequence[Region], volume_node: Any
+    scene: Any, name: str, regions: Sequence[Region], volume_node: Any, more: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[Any, list[str]]:
     """Regions as a vtkMRMLSegmentationNode without parent transform, one segment each, and the segments' IDs.
 
     Name, colour, prompt, score and terminology come from the region; the reference geometry is that of the volume node
     where it lies in the world. Segments that do not overlap share a layer.
+
+    Args:
+        more: what else to say about each region, as for `describe_segment`. Said here it costs nothing; of a segment
+            that is in a scene Slicer makes its lists and views anew after every change.
     """
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetOpacity2DFill(FILL)  # outlines are what a person compares with the image below
     if volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    labelmaps = shared_labelmaps(regions)
-    ids = [_add_segment(node, region, *labelmap) for region, labelmap in zip(regions, labelmaps, strict=True)]
+    labelmaps, more = shared_labelmaps(regions), more or [{}] * len(regions)
+    ids = [
+        _add_segment(node, region, *labelmap, description)
+        for region, labelmap, description in zip(regions, labelmaps, more, strict=True)
+    ]
     return node, ids
 
 
-def _add_segment(node: Any, region: Region, labelmap: Any, label: int) -> str:
+def _add_segment(node: Any, region: Region, labelmap: Any, label: int, more: Mapping[str, Any]) -> str:
     segment = slicer.vtkSegment()
     segment.SetName(region.name)
     segment.AddRepresentation(LABELMAP, labelmap)
     segment.SetLabelValue(label)
+    said = {"name": region.name, "color": region.color, "prompt": region.prompt or None, "score": region.score}
+    _describe(segment, **{**said, **more})
     if not node.GetSegmentation().AddSegment(segment):
         raise InputError(f"'{region.name}' cannot be added to '{node.GetName()}': Slicer refused the segment.")
-    segment_id = node.GetSegmentation().GetSegmentIdBySegment(segment)
-    describe_segment(
-        node, segment_id, name=region.name, color=region.color, prompt=region.prompt or None, score=region.score
-    )
-    return segment_id
+    _describe(segment, color=region.color)  # AddSegment takes medium grey for no colour at all, and chooses another one
+    return node.GetSegmentation().GetSegmentIdBySegment(segment)
 
 
 # --- what is said about a segment ---
 
 
-def describe_segment(
-    node: Any,
-    segment_id: str,
+def describe_segment(node: Any, segment_id: str, **said: Any) -> None:
+    """Say something about a segment; what is None or not given stays as it is.
+
+    Args:
+        node: vtkMRMLSegmentationNode.
+        segment_id: which segment.
+        said: any of these.
+            name, color: as shown. A known name or prompt also sets the terminology (`terminology`).
+            status: "accepted" (shown as completed), "rejected" (flagged), "unpaired" or "waiting" (not started).
+            similarity, prompt, score: kept as tags.
+
+    Raises:
+        InputError: there is no such segment.
+    """
+    _describe(segment_of(node, segment_id), **said)
+
+
+def _describe(
+    segment: Any,
     *,
     name: str | None = None,
     color: Color | None = None,
@@ -204,19 +226,6 @@ def describe_segment(
     prompt: str | None = None,
     score: float | None = None,
 ) -> None:
-    """Say something about a segment; what is None stays as it is.
-
-    Args:
-        node: vtkMRMLSegmentationNode.
-        segment_id: which segment.
-        name, color: as shown. A known name or prompt also sets the terminology (`terminology`).
-        status: "accepted" (shown as completed), "rejected" (flagged), "unpaired" or "waiting" (not started).
-        similarity, prompt, score: kept as tags.
-
-    Raises:
-        InputError: there is no such segment.
-    """
-    segment = segment_of(node, segment_id)
     if name is not None:
         _forget_terminology_of(segment, name)
         segment.SetName(name)

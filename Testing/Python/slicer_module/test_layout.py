@@ -25,6 +25,14 @@ def long_names(request):
     return replace(reply, pairs=tuple(pairs[:3]), unpaired_fixed=(pairs[3].fixed,))
 
 
+def long_words(request):
+    """What is found by one long word."""
+    reply, word = found(request), "sternocleidomastoideus"
+    sides = [(replace(pair.fixed, prompt=word), replace(pair.moving, prompt=word)) for pair in reply.pairs]
+    pairs = zip(reply.pairs, sides, strict=True)
+    return replace(reply, pairs=tuple(replace(pair, fixed=fixed, moving=moving) for pair, (fixed, moving) in pairs))
+
+
 def a_plan_of(clinic, count: int):
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
@@ -91,6 +99,23 @@ def test_a_panel_that_becomes_narrower_or_wider_is_laid_out_anew(clinic, docked)
         slicer.util.mainWindow().resize(width, 700)
         clinic.standin.process_events()
         assert problems(clinic.widget.parent) == []
+
+
+def test_the_words_of_the_pairs_give_way_in_a_narrow_panel_and_come_back_in_a_wide_one(clinic, docked) -> None:
+    import slicer
+
+    docked(clinic.widget, width=800)
+    clinic.find(long_words)
+    table, words = clinic.ui.pairsTable, 2
+    assert not table.isColumnHidden(words)
+    slicer.util.mainWindow().resize(400, 700)
+    clinic.standin.process_events()
+    assert table.isColumnHidden(words)
+    assert table.item(0, 1).toolTip().endswith("found by: sternocleidomastoideus")
+    assert sum(table.columnWidth(column) for column in range(table.columnCount)) <= table.viewport().width
+    slicer.util.mainWindow().resize(800, 700)
+    clinic.standin.process_events()
+    assert not table.isColumnHidden(words)
 
 
 def test_no_result_widens_the_panel(clinic, docked) -> None:

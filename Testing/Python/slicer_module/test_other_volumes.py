@@ -138,6 +138,37 @@ def test_a_plan_that_was_chosen_before_the_volumes_stays_chosen(clinic) -> None:
     assert plan.chosenNodes(clinic.own) == [drawn]
 
 
+def test_the_choice_for_volumes_that_are_not_chosen_now_is_saved_with_the_scene(clinic, tmp_path) -> None:
+    import slicer
+
+    from Tell2RegLib.slicer_module.logic import plan
+
+    drawn, truth = a_point(clinic, "plan", 0), a_point(clinic, "truth", 1)
+    clinic.panel.plan.check([drawn])
+    clinic.own.trueTargets = truth
+    choose(clinic, *other_volumes(clinic))
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert clinic.own.fixedVolume.GetName() == "C"
+    assert plan.chosenNodes(clinic.own) == []
+    choose(clinic, *(slicer.util.getNode(name) for name in ("MR", "US")))
+    assert [node.GetName() for node in plan.chosenNodes(clinic.own)] == ["plan"]
+    assert clinic.own.trueTargets.GetName() == "truth"
+
+
+def test_the_choice_for_a_volume_that_was_removed_is_given_to_no_other(clinic) -> None:
+    from Tell2RegLib.slicer_module.logic import pair_choices, plan
+
+    drawn, moving, others = a_point(clinic, "plan", 0), clinic.own.movingVolume, other_volumes(clinic)
+    clinic.panel.plan.check([drawn])
+    clinic.own.movingVolume = others[1]
+    clinic.standin.scene.RemoveNode(moving)
+    clinic.own.fixedVolume = others[0]
+    assert plan.chosenNodes(clinic.own) == []
+    assert list(pair_choices._numbers(clinic.own.parameterNode)) == []
+
+
 def a_point(clinic, name: str, side: int):
     """A list with one point: the centre of the first organ in the moving volume (0) or in the fixed one (1)."""
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points

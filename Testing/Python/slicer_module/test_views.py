@@ -403,19 +403,68 @@ def test_the_images_stay_when_a_person_leaves_who_had_empty_views(clinic, eyes, 
     clinic.find()
     clinic.press(getattr(clinic.ui, f"{way}Button"))
     eyes.settle()
-    layout, layers, drawn = SEEN_IN[way]
+    layout, layers, _drawn = SEEN_IN[way]
     enter(clinic, "Data")
     assert eyes.manager.layout == layout
     assert {name: eyes.layers(name) for name in layers} == layers
     assert not any(eyes.black(name) for name in layers)
-    for side, views in drawn.items():
-        assert tuple(name for name in layers if eyes.drawn(side, name)) == views
     if way == "flicker":
         assert eyes.widget("Red").mrmlSliceCompositeNode().GetForegroundOpacity() == 0.5
     before = eyes.seen("Red")
     enter(clinic, "Tell2Reg")
     assert eyes.seen("Red").like(before)
     assert {name: eyes.layers(name) for name in layers} == layers
+
+
+@pytest.mark.parametrize("way", ["side", "fade", "flicker", "show3D"])
+@pytest.mark.parametrize("shown", ["none", "deformable"])
+def test_no_view_that_stays_shows_the_regions_of_both_patients(clinic, eyes, way: str, shown: str) -> None:
+    clinic.find()
+    clinic.fit()
+    clinic.press(getattr(clinic.ui, f"{shown}Button"))
+    clinic.press(getattr(clinic.ui, f"{way}Button"))
+    eyes.settle()
+    drawn = SEEN_IN[way][2]
+    assert tuple(name for name in ("Red", "Yellow") if eyes.drawn("moving", name)) == drawn["moving"]
+    enter(clinic, "Data")
+    assert clinic.own.movingRegions.GetParentTransformNode() is None
+    for name in ("Red", "Yellow", "Green"):
+        asItLies = (way, shown, name) == ("side", "none", "Yellow")
+        assert eyes.drawn("moving", name) == asItLies
+        assert eyes.drawn("fixed", name) == (name in drawn["fixed"])
+    enter(clinic, "Tell2Reg")
+    eyes.settle()
+    assert tuple(name for name in ("Red", "Yellow") if eyes.drawn("moving", name)) == drawn["moving"]
+    assert (clinic.own.movingRegions.GetParentTransformNode() is None) == (shown == "none")
+
+
+def test_a_panel_that_closes_while_another_module_is_open_changes_no_view(clinic, eyes) -> None:
+    from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
+
+    clinic.find()
+    eyes.settle()
+    enter(clinic, "Data")
+    display = clinic.own.movingRegions.GetDisplayNode()
+    display.SetVisibility(True)
+    setViewIDs(display, (eyes.node("Green").GetID(),))
+    clinic.panel.close()
+    assert eyes.drawn("moving", "Green")
+    assert not eyes.drawn("moving", "Yellow")
+
+
+def test_a_persons_own_view_of_both_volumes_gets_the_fixed_regions_only(clinic, eyes) -> None:
+    own = clinic.own
+    enter(clinic, "Data")
+    eyes.manager.setLayout(ONE)
+    composite = eyes.widget("Red").mrmlSliceCompositeNode()
+    composite.SetBackgroundVolumeID(own.fixedVolume.GetID())
+    composite.SetForegroundVolumeID(own.movingVolume.GetID())
+    enter(clinic, "Tell2Reg")
+    clinic.find()
+    enter(clinic, "Data")
+    assert eyes.layers("Red") == ("MR", "US")
+    assert eyes.drawn("fixed", "Red")
+    assert not eyes.drawn("moving", "Red")
 
 
 def test_a_persons_own_views_come_back_with_the_regions_of_what_they_show(clinic, eyes) -> None:
