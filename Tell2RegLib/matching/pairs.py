@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from Tell2RegLib.space.region import Region, RegionPair, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region, RegionPair
 
 
 def unpaired(

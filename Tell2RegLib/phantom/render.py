@@ -15,7 +15,8 @@ from Tell2RegLib.phantom.layers import Band, Layer, layers_of
 from Tell2RegLib.phantom.shapes import Array, bounds_of
 from Tell2RegLib.phantom.tissue import Contrast, Texture, Tissue, add_noise, bias_field, draw_contrast, tissue_values
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
 
 Warp = Callable[[NDArray[np.float64]], NDArray[np.float64]]

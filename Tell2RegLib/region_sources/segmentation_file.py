@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.image_files import complete_file
-from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region
 
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
 """Segment tags of a region's prompt and score."""

@@ -15,7 +15,8 @@ from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.results.report import pictures
 from Tell2RegLib.results.report.pictures import Outline, Tag
 from Tell2RegLib.results.report.planes import Plane, read_region_at, read_volume_at
-from Tell2RegLib.space.region import Color, Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Color, Region
 
 if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult

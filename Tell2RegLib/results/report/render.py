@@ -16,7 +16,8 @@ from Tell2RegLib.results.report.pictures import css_color
 from Tell2RegLib.results.report.planes import read_volume_at
 from Tell2RegLib.results.result import NOTICE, Fitted
 from Tell2RegLib.space.jacobian import jacobian_determinant
-from Tell2RegLib.space.region import RegionPair, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.version import __version__

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.space.region import Color, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Color
 
 BY_HAND = "Paired by hand."
 REJECTED_BY_HAND = "Rejected by hand."

@@ -20,7 +20,8 @@ from Tell2RegLib.slicer_module.scene.transforms import grid_node_from_field, lin
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
 from Tell2RegLib.slicer_module.scene.volumes import volume_to_node
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.region import Color, Region, RegionPair, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Color, Region, RegionPair
 from Tell2RegLib.space.region_resampling import resample_region
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume

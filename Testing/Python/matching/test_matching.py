@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from Tell2RegLib.errors import InputError, NothingFound
 from Tell2RegLib.matching import pairs_by_name, pairs_by_similarity, unpaired
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.region import Region, RegionPair, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region, RegionPair
 
 GRID = Grid((10, 1, 1))
 

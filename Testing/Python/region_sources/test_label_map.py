@@ -16,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 from Tell2RegLib.errors import GeometryError, InputError, OutputError
 from Tell2RegLib.region_sources.label_map import read_regions, write_segmentation
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region
 from Testing.Python.conftest import HOSTILE_GRIDS
 
 GRID = HOSTILE_GRIDS["oblique and left-handed"]

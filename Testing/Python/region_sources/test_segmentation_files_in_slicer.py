@@ -9,7 +9,8 @@ import pytest
 
 from Tell2RegLib.region_sources.label_map import read_regions, write_segmentation
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region
 
 slicer = pytest.importorskip("slicer", reason="Slicer's MRML library: pip install -e .[slicer-tests]")
 vtk = pytest.importorskip("vtk")

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.space.grid import Grid, apply_affine
-from Tell2RegLib.space.region import Region, color_of
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import affine_transform
 from Testing.Python.conftest import HOSTILE_GRIDS

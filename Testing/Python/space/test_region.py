@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.region import Region, RegionPair, bounding_box, color_of, plain_name
+from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.region import Region, RegionPair, bounding_box, plain_name
 
 
 def an_asymmetric_mask(grid: Grid) -> np.ndarray:
