@@ -34,7 +34,7 @@ def keep(parameterNode: Any, fixed: Any, moving: Any, choice: PairChoice) -> Non
         if choice == PairChoice():
             return
         taken = set(_numbers(parameterNode))
-        number = next(one for one in itertools.count() if one not in taken)
+        number = next(candidate for candidate in itertools.count() if candidate not in taken)
         _refer(parameterNode, number, FIXED, [fixed])
         _refer(parameterNode, number, MOVING, [moving])
         _refer(parameterNode, number, TRUE_TARGETS, [choice.trueTargets] if choice.trueTargets else [])

@@ -107,8 +107,10 @@ def _widen(table: Any, width: int) -> bool:
 def _spare(table: Any, width: int) -> None:
     """Show or hide the columns that can be spared."""
     spared = [int(column) for column in table.property(SPARED).split(",") if column]
-    others = [column for column in range(table.columnCount) if not table.isColumnHidden(column) or column in spared]
-    hidden = bool(spared) and sum(_columnWidth(table, column, str.split) for column in others) > width
+    shownColumns = [
+        column for column in range(table.columnCount) if not table.isColumnHidden(column) or column in spared
+    ]
+    hidden = bool(spared) and sum(_columnWidth(table, column, str.split) for column in shownColumns) > width
     for column in spared:
         if table.isColumnHidden(column) != hidden:
             table.setColumnHidden(column, hidden)
