@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
     from Tell2RegLib.region_sources.grounded_sam import GroundedSam
     from Tell2RegLib.region_sources.label_map import read_regions
-    from Tell2RegLib.region_sources.protocol import SourceResult
     from Tell2RegLib.region_sources.segmentation_file import write_segmentation
     from Tell2RegLib.region_sources.settings import DetectionSettings
+    from Tell2RegLib.region_sources.source_result import SourceResult
     from Tell2RegLib.results.result import RegistrationResult
     from Tell2RegLib.results.result_folder import read_result_transform, save_result
     from Tell2RegLib.space.grid import Grid

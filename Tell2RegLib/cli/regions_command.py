@@ -22,7 +22,7 @@ from Tell2RegLib.support.stages import FINDING_STAGES
 
 if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import PromptQuery
-    from Tell2RegLib.region_sources.protocol import SourceResult
+    from Tell2RegLib.region_sources.source_result import SourceResult
 
 
 def loaded(bars: Bars, options: FindOptions, prompts: Sequence[str]) -> PromptQuery:

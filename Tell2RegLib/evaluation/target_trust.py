@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats, apply_affine
-from Tell2RegLib.space.jacobian import jacobian_at
+from Tell2RegLib.space.jacobian import USUAL_JACOBIAN, jacobian_at
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform, invertible
 from Tell2RegLib.support.settings import setting
@@ -42,7 +42,7 @@ class TrustSettings:
     )
     far_mm: float = setting(20.0, "'do not trust' beyond this distance from every accepted region.", unit="mm", low=0)
     jacobian_check: tuple[float, float] = setting(
-        (0.5, 2.0),
+        USUAL_JACOBIAN,
         "'check' outside this range of the Jacobian determinant: tissue rarely halves or doubles its volume.",
     )
     jacobian_never: tuple[float, float] = setting(

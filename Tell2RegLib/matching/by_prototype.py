@@ -15,7 +15,7 @@ from Tell2RegLib.matching.by_slice import is_part_of, slice_pairs
 from Tell2RegLib.matching.geometric_check import Alignment, RegionPositions, align
 from Tell2RegLib.matching.pairs import identity, make_pair
 from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 

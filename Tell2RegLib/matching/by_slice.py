@@ -18,8 +18,8 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.assignment import allowed_pairs, assign, cosine_similarity
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.region_sources.assembly import fill_between, region_from_masks
-from Tell2RegLib.region_sources.protocol import Detection, SourceResult
 from Tell2RegLib.region_sources.prototypes import mean_prototype
+from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.space.region import Region, RegionPair
 
 MaskArray = NDArray[np.bool_]

@@ -15,13 +15,13 @@ from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import (
     RegionSource,
     SearchStep,
-    SourceResult,
     StepControl,
     SteppedSource,
     VolumeSearch,
     steps_of,
 )
 from Tell2RegLib.region_sources.registry import check_source_result
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import Check, Progress, ProgressTracker, StepProgress
 

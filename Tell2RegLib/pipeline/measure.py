@@ -19,7 +19,7 @@ from Tell2RegLib.evaluation.metrics import (
 from Tell2RegLib.evaluation.target_trust import judge_targets
 from Tell2RegLib.fitting import FitResult
 from Tell2RegLib.matching import pairs_by_name
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.results.result import (
     DETECTED_DICE,
     Fitted,

@@ -12,7 +12,7 @@ from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.prompt_query import PromptQuery
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import ProgressTracker

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.region_sources.protocol import DetectionOutcome
 from Tell2RegLib.region_sources.settings import DetectionSettings
+from Tell2RegLib.region_sources.source_result import DetectionOutcome
 
 
 def box_outcome(box: Box, slice_hw: tuple[int, int], settings: DetectionSettings) -> DetectionOutcome:

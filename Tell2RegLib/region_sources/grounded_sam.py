@@ -16,10 +16,11 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.embedding_disk_cache import slices_key
 from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, SliceStack
 from Tell2RegLib.region_sources.filters import box_outcomes, mask_outcomes
-from Tell2RegLib.region_sources.protocol import Detection, SearchStep, SourceResult, StepControl, VolumeSearch
+from Tell2RegLib.region_sources.protocol import SearchStep, StepControl, VolumeSearch
 from Tell2RegLib.region_sources.prototypes import mask_prototype
 from Tell2RegLib.region_sources.regions import regions_of_detections
 from Tell2RegLib.region_sources.settings import DetectionSettings
+from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume, axial_slices
 from Tell2RegLib.support.progress import Check, Progress, StepProgress

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.region_sources.assembly import fill_between, region_from_masks
 from Tell2RegLib.region_sources.linking import link
-from Tell2RegLib.region_sources.protocol import Detection, DetectionOutcome
 from Tell2RegLib.region_sources.prototypes import mean_prototype
 from Tell2RegLib.region_sources.settings import DetectionSettings
+from Tell2RegLib.region_sources.source_result import Detection, DetectionOutcome
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, plain_name
 

@@ -14,7 +14,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from Tell2RegLib.errors import GeometryError, InputError
-from Tell2RegLib.region_sources.protocol import RegionSource, SourceResult
+from Tell2RegLib.region_sources.protocol import RegionSource
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from Tell2RegLib.evaluation.target_trust import TargetTrust
-from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.region_sources.source_result import PromptCount
 from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, Fitted, PromptResult, RegistrationResult, Target
 
 

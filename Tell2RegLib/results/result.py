@@ -9,7 +9,7 @@ from typing import Any
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
-from Tell2RegLib.region_sources.protocol import PromptCount, SourceResult
+from Tell2RegLib.region_sources.source_result import PromptCount, SourceResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform

@@ -17,6 +17,10 @@ from Tell2RegLib.space.grid import Floats, Grid
 
 VoxelVectors = NDArray[np.float32]
 
+USUAL_JACOBIAN = (0.5, 2.0)
+"""det J of soft tissue seldom leaves this range within one region, that of bone never: the report and the trust check
+report what does."""
+
 SLAB_VOXELS = 200_000
 """Approximate number of voxels per slab, so that temporary arrays fit into the processor's cache."""
 

@@ -23,7 +23,7 @@ from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.entries import Model
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
 from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.region_sources.protocol import PromptCount
+from Tell2RegLib.region_sources.source_result import PromptCount
 from Tell2RegLib.results.result import PairAgreement, PairMetrics, PromptResult
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.matching.by_slice import is_part_of
 from Tell2RegLib.matching.pairs import identity
-from Tell2RegLib.region_sources.protocol import Detection, SourceResult
+from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.results.report import pictures
 from Tell2RegLib.results.report.pictures import Outline, Tag
 from Tell2RegLib.results.report.planes import Plane, read_region_at, read_volume_at

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from Tell2RegLib.errors import OutputError
-from Tell2RegLib.results.report import text
+from Tell2RegLib.results.report import statements
 from Tell2RegLib.results.report.detections import detection_rows
 from Tell2RegLib.results.report.image_rows import picture_rows
 from Tell2RegLib.results.report.pictures import css_color
@@ -50,11 +50,11 @@ def render_report(result: RegistrationResult) -> str:
     return template.render(
         notice=NOTICE,
         version=__version__,
-        date=text.date(result),
+        date=statements.date(result),
         result=result,
         kind_words=KINDS[result.fitted.transform.kind].title if result.fitted else "No transform",
-        figures=text.key_figures(result),
-        remarks=text.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
+        figures=statements.key_figures(result),
+        remarks=statements.remarks(result, {p.name: s for p, s in zip(result.pairs, strain, strict=True) if s}),
         legend=[{"name": pair.name, "color": css_color(color)} for pair, color in accepted_pairs],
         rows=picture_rows(result, accepted_pairs, jacobian),
         pairs=[
@@ -63,13 +63,13 @@ def render_report(result: RegistrationResult) -> str:
         ],
         show_words=any(pair.prompt not in ("", pair.name) for pair in result.pairs),
         show_similarity=any(pair.similarity is not None for pair in result.pairs),
-        words=text.prompt_rows(result),
+        words=statements.prompt_rows(result),
         detection_rows=detection_rows(result),
         targets=_targets(result),
-        errors=text.mean_errors(result),
-        measures=text.measures(result),
-        timing=text.timing(result),
-        provenance=text.provenance(result),
+        errors=statements.mean_errors(result),
+        measures=statements.measures(result),
+        timing=statements.timing(result),
+        provenance=statements.provenance(result),
     )
 
 
@@ -79,7 +79,7 @@ def _environment() -> Environment:
 
     folder = Path(__file__).parent / "templates"
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    environment.filters["number"] = text.number
+    environment.filters["number"] = statements.number
     return environment
 
 
@@ -110,8 +110,8 @@ def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
         rows.append(
             {
                 "trust": trust,
-                "fixed_position": text.position(trust.fixed_lps_mm.tolist()),
-                "region": text.nearest_text(trust),
+                "fixed_position": statements.position(trust.fixed_lps_mm.tolist()),
+                "region": statements.nearest_text(trust),
                 "errors": target.errors_mm,
             }
         )

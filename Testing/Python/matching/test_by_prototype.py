@@ -15,7 +15,7 @@ from Tell2RegLib.matching import MatchSettings, match_regions, match_source_resu
 from Tell2RegLib.matching.assignment import cosine_similarity
 from Tell2RegLib.matching.settings import GeometrySettings
 from Tell2RegLib.models.protocol import Embeddings
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Python.conftest import rotation

@@ -11,7 +11,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching import MatchSettings, match_source_results, regions_without_partner
 from Tell2RegLib.models.protocol import Box, Mask
 from Tell2RegLib.region_sources.assembly import region_from_masks
-from Tell2RegLib.region_sources.protocol import Detection, SourceResult
+from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.volume import Volume

@@ -23,7 +23,8 @@ from Tell2RegLib.pipeline.find import find_by_steps, find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.measure import detection_ratio
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.protocol import SearchStep, SourceResult, StepControl, VolumeSearch
+from Tell2RegLib.region_sources.protocol import SearchStep, StepControl, VolumeSearch
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.results.record import record_of
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import Check, Progress

@@ -12,8 +12,9 @@ from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.models.protocol import Box
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam, cleaned_prompts
-from Tell2RegLib.region_sources.protocol import RegionSource, SourceResult
+from Tell2RegLib.region_sources.protocol import RegionSource
 from Tell2RegLib.region_sources.settings import DetectionSettings
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume

@@ -14,8 +14,8 @@ from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.matching import match_source_results, regions_without_partner
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
-from Tell2RegLib.region_sources.protocol import SourceResult
 from Tell2RegLib.region_sources.registry import accepted_options, check_source_result, make_source, source_names
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.space.volume import Volume

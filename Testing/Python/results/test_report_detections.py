@@ -10,7 +10,7 @@ import pytest
 
 from Tell2RegLib.matching import MatchSettings
 from Tell2RegLib.models.protocol import Box, Mask
-from Tell2RegLib.region_sources.protocol import Detection, SourceResult
+from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.results.report.detections import busiest_slice, detection_rows, slice_plane
 from Tell2RegLib.results.report.pictures import Tag, picture
 from Tell2RegLib.results.report.render import render_report

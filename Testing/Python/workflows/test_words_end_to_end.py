@@ -14,7 +14,7 @@ from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.phantom import centred_grid, make_pair, make_subject, render
 from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
-from Tell2RegLib.region_sources.protocol import SourceResult
+from Tell2RegLib.region_sources.source_result import SourceResult
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.volume import write_volume
 from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair

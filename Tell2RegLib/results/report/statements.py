@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
+from Tell2RegLib.space.jacobian import USUAL_JACOBIAN
 from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, DEFORMABLE, STATES
 
 if TYPE_CHECKING:
@@ -19,15 +21,6 @@ if TYPE_CHECKING:
 
 Strain = Mapping[str, tuple[float, float]]
 """Range of det J inside the fixed region of each accepted pair, by name."""
-
-LOW_DICE = 0.7
-"""Pairs with a lower Dice are reported for review."""
-SQUEEZED, STRETCHED = 0.5, 2.0
-"""Soft tissue seldom changes its volume more than this within one region; bone never does."""
-TARGET_MM = 2.87
-"""The error below which 90 % of the hotspots of a targeted biopsy are hit (method.md section 9)."""
-INVERSE_MEAN_MM, INVERSE_MAX_MM = 0.1, 1.0
-"""Limits of the inverse-consistency error, mean and maximum, above which it is reported."""
 
 EXTRAPOLATION = (
     "Only the regions were aligned. Between and beyond them the transform is an extrapolation: trust it less the "
@@ -210,9 +203,12 @@ def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
 
 
 def _about_strain(strain: Strain) -> Iterator[Remark]:
-    strained = [name for name, (low, high) in strain.items() if low < SQUEEZED or high > STRETCHED]
+    least, most = USUAL_JACOBIAN
+    strained = [name for name, (low, high) in strain.items() if low < least or high > most]
     if strained:
-        yield Remark(f"Local volume changes more than twofold within: {listed(strained)}.", "look")
+        yield Remark(
+            f"Local volume changes by a factor below {least:g} or above {most:g} within: {listed(strained)}.", "look"
+        )
 
 
 def _about_trust(targets: Sequence[Target]) -> Iterator[Remark]:
