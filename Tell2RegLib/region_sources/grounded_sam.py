@@ -18,7 +18,7 @@ from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segment
 from Tell2RegLib.region_sources.filters import box_outcomes, mask_outcomes
 from Tell2RegLib.region_sources.protocol import SearchStep, StepControl, VolumeSearch
 from Tell2RegLib.region_sources.prototypes import mask_prototype
-from Tell2RegLib.region_sources.regions import regions_of_detections
+from Tell2RegLib.region_sources.regions_from_masks import regions_of_detections
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.space.region import plain_name

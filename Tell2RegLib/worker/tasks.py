@@ -189,7 +189,7 @@ def devices(request: requests.DevicesRequest, run: Run) -> requests.DevicesReply
 
 def check(request: requests.CheckRequest, run: Run) -> requests.CheckReply:
     """Import the packages; see `CheckRequest`."""
-    from Tell2RegLib.worker.checking import check_packages
+    from Tell2RegLib.worker.package_check import check_packages
 
     tracker = run.tracker()
     return check_packages(lambda done, total: tracker.report("check", done, total))

@@ -14,8 +14,8 @@ from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings, f
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs
 from Tell2RegLib.slicer_module.scene import pair_decisions, result_nodes
 from Tell2RegLib.slicer_module.scene.fit_summary import SUMMARY, FitRow, rowsOfFit, summaryOf, withoutInitialTransform
+from Tell2RegLib.slicer_module.scene.json_parameters import mappingOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import Rows
-from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.worker.requests import (
     FitReply,

@@ -22,7 +22,7 @@ from Tell2RegLib.slicer_module.scene.propagated_models import propagate_model, p
 from Tell2RegLib.slicer_module.scene.result_nodes import RESULT_ROLES, putIntoResults, remove
 from Tell2RegLib.slicer_module.scene.segmentations import propagate_segmentation
 from Tell2RegLib.slicer_module.scene.subject_hierarchy import SET_ASIDE
-from Tell2RegLib.slicer_module.scene.tables import fill_table
+from Tell2RegLib.slicer_module.scene.table_nodes import fill_table
 from Tell2RegLib.slicer_module.scene.transforms import field_from_grid_node
 from Tell2RegLib.slicer_module.scene.volumes import linear_lps_of
 from Tell2RegLib.space.grid import Floats

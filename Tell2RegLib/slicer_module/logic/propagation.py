@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, plan_record
+from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, verdict_record
 from Tell2RegLib.slicer_module.logic.core import REPORT
 from Tell2RegLib.slicer_module.logic.fitting import FittingLogic
 from Tell2RegLib.slicer_module.logic.parameters import (
     CARRY_BY,
 )
-from Tell2RegLib.slicer_module.logic.plan_record import PropagatedPlan
+from Tell2RegLib.slicer_module.logic.verdict_record import PropagatedPlan
 from Tell2RegLib.slicer_module.scene.markups import points_of
 from Tell2RegLib.space.grid import apply_affine
 from Tell2RegLib.space.point_files import PointList
@@ -56,8 +56,9 @@ class PropagationLogic(FittingLogic):
         copies = plan.propagateAll(parameters, nodes, planMap)
         trusts = plan.trustOf(nodes, fitted_regions.pairsNow(parameters, self._fittedRows()), planMap)
         plan.fillTargets(parameters, trusts)
-        plan_record.keep(
-            parameters, PropagatedPlan(trusts, parameters.direction, parameters.carryBy, plan_record.fitKey(parameters))
+        verdict_record.keep(
+            parameters,
+            PropagatedPlan(trusts, parameters.direction, parameters.carryBy, verdict_record.fitKey(parameters)),
         )
         return copies, trusts
 

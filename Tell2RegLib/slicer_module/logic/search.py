@@ -12,7 +12,7 @@ from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.core import DEMO, FIND
 from Tell2RegLib.slicer_module.logic.decisions import DecisionsLogic
-from Tell2RegLib.slicer_module.logic.found_summary import SearchSummary, searchSummary
+from Tell2RegLib.slicer_module.logic.pairs_summary import SearchSummary, searchSummary
 from Tell2RegLib.slicer_module.logic.parameters import byWords, promptsOf
 from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings
 from Tell2RegLib.slicer_module.run.run_inputs import RunInputs

@@ -6,7 +6,7 @@ from typing import Any
 
 import qt
 
-from Tell2RegLib.slicer_module.panel.heights import fitLabel
+from Tell2RegLib.slicer_module.panel.content_heights import fitLabel
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 IMAGES, MODELS, REGIONS, TRANSFORM, PLAN, REPORT = STEPS = (

@@ -16,7 +16,7 @@ from Tell2RegLib.slicer_module.logic import displayed_transform
 from Tell2RegLib.slicer_module.logic.module_logic import DEMO, FIND, FIT, REPORT, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.panel import fit_words, messages
-from Tell2RegLib.slicer_module.panel.heights import Heights
+from Tell2RegLib.slicer_module.panel.content_heights import Heights
 from Tell2RegLib.slicer_module.panel.images_step import ImagesStep
 from Tell2RegLib.slicer_module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.slicer_module.panel.models_box import CHECK, MODELS

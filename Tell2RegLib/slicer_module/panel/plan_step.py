@@ -12,11 +12,11 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
-from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks, plan, plan_display, plan_record
+from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks, plan, plan_display, verdict_record
 from Tell2RegLib.slicer_module.logic.module_logic import REPORT, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
 from Tell2RegLib.slicer_module.logic.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
-from Tell2RegLib.slicer_module.logic.plan_record import PropagatedPlan
+from Tell2RegLib.slicer_module.logic.verdict_record import PropagatedPlan
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
@@ -166,10 +166,10 @@ class PlanStep:
     def _showPlan(self) -> None:
         """The verdicts that the scene keeps; filled again only when they or what they depend on have changed."""
         parameters = self._logic.parameters
-        carriedPlan = plan_record.storedPlan(parameters)
+        carriedPlan = verdict_record.storedPlan(parameters)
         outdated = ""
         if carriedPlan:
-            outdated = plan_record.whyOutdated(
+            outdated = verdict_record.whyOutdated(
                 parameters, carriedPlan, input_checks.whyNotUse(parameters) or self._logic.whyOutdated()
             )
         truth = parameters.trueTargets and parameters.trueTargets.GetID()

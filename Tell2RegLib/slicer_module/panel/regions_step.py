@@ -14,10 +14,10 @@ from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.registry import runs_models, source_names
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
-from Tell2RegLib.slicer_module.logic.found_summary import SearchSummary
 from Tell2RegLib.slicer_module.logic.module_logic import FIND, Tell2RegLogic
+from Tell2RegLib.slicer_module.logic.pairs_summary import SearchSummary
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS, byWords
-from Tell2RegLib.slicer_module.logic.source_display import SourceDisplay
+from Tell2RegLib.slicer_module.logic.segmentation_display import SourceDisplay
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.models_box import ModelsBox
 from Tell2RegLib.slicer_module.panel.run_row import RunRow

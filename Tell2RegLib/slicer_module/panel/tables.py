@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from Tell2RegLib.slicer_module.panel.columns import shared_width
+from Tell2RegLib.slicer_module.panel.column_widths import shared_width
 
 ROW_MARGIN = 8
 """Approximate margin of a row around its text, in pixels."""

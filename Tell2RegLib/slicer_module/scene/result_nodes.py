@@ -13,9 +13,8 @@ from Tell2RegLib.slicer_module.scene.fit_summary import FitRow, rowsOfFit
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows, statusOf
 from Tell2RegLib.slicer_module.scene.result_volumes import remember, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import describe_segment, segmentation_from_regions
-from Tell2RegLib.slicer_module.scene.stored_values import mappingOf
 from Tell2RegLib.slicer_module.scene.subject_hierarchy import put_into, results_folder, set_aside
-from Tell2RegLib.slicer_module.scene.tables import fill_table, text_node
+from Tell2RegLib.slicer_module.scene.table_nodes import fill_table, text_node
 from Tell2RegLib.slicer_module.scene.transforms import grid_node_from_field, linear_node_from_lps, set_references
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs
 from Tell2RegLib.slicer_module.scene.volumes import volume_to_node

@@ -7,7 +7,7 @@ import pytest
 
 from Testing.Python.scene import reloaded, slicer
 
-from Tell2RegLib.slicer_module.scene import tables  # isort: skip
+from Tell2RegLib.slicer_module.scene import table_nodes  # isort: skip
 from Tell2RegLib.slicer_module.scene import subject_hierarchy as hierarchy  # isort: skip
 
 pytestmark = pytest.mark.mrml
@@ -38,7 +38,7 @@ def content(node) -> dict[str, list]:
 
 
 def test_numbers_stay_numbers_and_the_rest_is_text(a_scene) -> None:
-    node = tables.fill_table(a_scene, "pairs", COLUMNS)
+    node = table_nodes.fill_table(a_scene, "pairs", COLUMNS)
     assert node.GetName() == "pairs"
     table = node.GetTable()
     kinds = [table.GetColumn(n).GetDataTypeAsString() for n in range(table.GetNumberOfColumns())]
@@ -53,20 +53,20 @@ def test_numbers_stay_numbers_and_the_rest_is_text(a_scene) -> None:
 
 
 def test_a_table_is_filled_again(a_scene) -> None:
-    node = tables.fill_table(a_scene, "pairs", COLUMNS)
-    assert tables.fill_table(a_scene, "targets", {"only": ["x"]}, node=node) is node
+    node = table_nodes.fill_table(a_scene, "pairs", COLUMNS)
+    assert table_nodes.fill_table(a_scene, "targets", {"only": ["x"]}, node=node) is node
     assert content(node) == {"only": ["x"]}
     assert node.GetName() == "targets"
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
 
 
 def test_a_table_without_rows_keeps_its_columns(a_scene) -> None:
-    node = tables.fill_table(a_scene, "pairs", {"name": [], "dice": []})
+    node = table_nodes.fill_table(a_scene, "pairs", {"name": [], "dice": []})
     assert content(node) == {"name": [], "dice": []}
 
 
 def test_a_table_is_there_after_saving(a_scene, tmp_path) -> None:
-    tables.fill_table(a_scene, "pairs", COLUMNS)
+    table_nodes.fill_table(a_scene, "pairs", COLUMNS)
     opened = reloaded(a_scene, tmp_path)
     message = content(opened.GetFirstNodeByName("pairs"))
     assert message["name"] == COLUMNS["name"]
@@ -75,11 +75,11 @@ def test_a_table_is_there_after_saving(a_scene, tmp_path) -> None:
 
 
 def test_a_text_is_there_after_saving(a_scene, tmp_path) -> None:
-    node = tables.text_node(a_scene, "record", '{"name": "Blåse"}\n')
+    node = table_nodes.text_node(a_scene, "record", '{"name": "Blåse"}\n')
     assert node.GetText() == '{"name": "Blåse"}\n'
     opened = reloaded(a_scene, tmp_path)
     assert opened.GetFirstNodeByName("record").GetText().strip() == '{"name": "Blåse"}'
-    assert tables.text_node(a_scene, "record", "again", node=node) is node
+    assert table_nodes.text_node(a_scene, "record", "again", node=node) is node
     assert node.GetText() == "again"
 
 
@@ -134,7 +134,7 @@ def test_nodes_are_put_into_it_whether_the_tree_knows_them_or_not(a_scene, a_tre
 
 def test_the_folder_is_found_again_after_saving(a_scene, a_tree, a_volume, tmp_path) -> None:
     folder = hierarchy.results_folder(a_scene, a_volume, "Tell2Reg")
-    hierarchy.put_into(folder, tables.fill_table(a_scene, "pairs", COLUMNS))
+    hierarchy.put_into(folder, table_nodes.fill_table(a_scene, "pairs", COLUMNS))
     opened = reloaded(a_scene, tmp_path)
     again = hierarchy.results_folder(opened, opened.GetFirstNodeByName("MR"), "Tell2Reg")
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(opened)

@@ -17,7 +17,7 @@ from Tell2RegLib.pipeline import prompt_query as query_module
 from Tell2RegLib.region_sources import grounded_sam_networks as networks_module
 from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 from Tell2RegLib.region_sources.settings import DetectionSettings
-from Tell2RegLib.worker import checking
+from Tell2RegLib.worker import package_check
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
 from Tell2RegLib.worker.tasks import TASKS, Run, WorkerCaches
@@ -77,7 +77,7 @@ def test_packages_are_imported_and_those_that_cannot_be_are_told(
     (tmp_path / "broken_package.py").write_text("raise OSError('libexample.so.1: cannot open shared object file')")
     monkeypatch.syspath_prepend(tmp_path)
     needed = {"numpy": "numpy", "no-such": "no_such_package", "broken": "broken_package"}
-    monkeypatch.setattr(checking, "NEEDED", needed)
+    monkeypatch.setattr(package_check, "NEEDED", needed)
     reply = TASKS["check"](CheckRequest(), quiet())
     assert reply.versions == {"numpy": np.__version__}
     assert [(item.package, item.reason.partition(":")[0]) for item in reply.missing] == [
