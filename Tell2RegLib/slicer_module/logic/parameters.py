@@ -40,7 +40,7 @@ class Tell2RegParameterNode(SettingParameters):
         the latter.
     shown: what the views show of the moving volume, one of SHOWN;  view: how, one of VIEWS.
     direction: of the plan, "movingToFixed" or "fixedToMoving";  trueTargets: where its targets truly are, where known.
-    carryBy: the transform that carries the plan, one of CARRY_BY;  carriedPlan: the verdicts as JSON (verdict_record.py).
+    carryBy: the transform of the plan, one of CARRY_BY;  carriedPlan: the verdicts as JSON (verdict_record.py).
     pairs: the rows of the table as JSON (scene/pair_decisions.py);  fittedPairs: those that the fit used.
     words: what was found, a sentence per prompt and side;  modelHashes, foundParameters, fitSummary: JSON, for the
         record and the panel.

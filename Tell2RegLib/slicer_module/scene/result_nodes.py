@@ -10,6 +10,7 @@ from typing import Any
 from Tell2RegLib.evaluation.metrics import centroid_distance_mm, dice
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.slicer_module.scene.fit_summary import FitRow, rowsOfFit
+from Tell2RegLib.slicer_module.scene.json_parameters import mappingOf
 from Tell2RegLib.slicer_module.scene.pair_decisions import PairRow, Rows, statusOf
 from Tell2RegLib.slicer_module.scene.result_volumes import remember, whyNotFor
 from Tell2RegLib.slicer_module.scene.segmentations import describe_segment, segmentation_from_regions
