@@ -32,12 +32,12 @@ class Tell2Reg(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["The Tell2Reg authors"]
         parent.helpText = _(
-            "Registers two volumes by what the same words find in both, or by segmentations that exist already, and "
-            "carries a plan from one to the other, with a word on how far each target can be trusted. "
-            "Research use only: not a medical device, not for diagnosis, treatment or any other clinical use."
+            "Registers two volumes from text prompts or existing segmentations and propagates a plan from one to the "
+            "other, with a trust verdict for each target. Research use only: not a medical device, not for diagnosis, "
+            "treatment or any other clinical use."
         )
         parent.acknowledgementText = _(
-            'The method is that of "Tell2Reg: Establishing spatial correspondence between images by the same language '
+            'Method: "Tell2Reg: Establishing spatial correspondence between images by the same language '
             'prompts" by Yan and others.'
         )
         slicer.app.connect("startupCompleted()", registerSampleData)

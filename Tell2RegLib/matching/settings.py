@@ -21,24 +21,25 @@ class GeometrySettings:
 
     tolerance_mm: float = setting(
         15.0,
-        "Centroids may differ by this much, because organs move on their own: up to 6 mm in the phantoms, and more in "
+        "Centroids may differ by this much, because organs move independently: up to 6 mm in the phantoms, more in "
         "patients (ours).",
         unit="mm",
         low=0.1,
     )
     tolerance_radii: float = setting(
-        0.5, "And by so many of the region's radii more: where a region is cut moves its centroid (ours).", low=0
+        0.5, "Additional tolerance in radii of the region, because truncation moves its centroid (ours).", low=0
     )
     most_turn_deg: float = setting(
         45.0,
-        "Maximum rotation between the volumes: patients lie alike, and from 90 degrees on sides can be swapped (ours).",
+        "Maximum rotation between the volumes: patients are positioned similarly, and from 90 degrees on sides can be "
+        "swapped (ours).",
         unit="degrees",
         low=1,
         below=90,
     )
-    most_scale: float = setting(1.6, "Maximum scale between the volumes, and its inverse the minimum (ours).", low=1.01)
+    most_scale: float = setting(1.6, "Maximum scale between the volumes; its inverse is the minimum (ours).", low=1.01)
     most_volume_ratio: float = setting(
-        5.0, "Maximum ratio of the volumes of a pair, at the scale of all: bladders fill (ours).", low=1
+        5.0, "Maximum volume ratio of a pair after the common scaling: bladders fill (ours).", low=1
     )
     least_support: int = setting(
         3,
@@ -48,8 +49,8 @@ class GeometrySettings:
     )
     tie: float = setting(
         0.05,
-        "At the limit of position or size a pair counts as so much less similar: of two alike, the nearer and the more "
-        "alike in size wins (ours).",
+        "Similarity penalty of a pair at the limit of position or size, so that the pair that is closer in position "
+        "and size wins among similar ones (ours).",
         low=0,
     )
 
@@ -77,8 +78,8 @@ class MatchSettings:
     method: Method = setting("greedy", "'greedy' (paper, Algorithm 1) or 'optimal' (ours).", choices=get_args(Method))
     cross_prompts: bool = setting(
         False,
-        "Allow pairs of different prompts (paper: yes). Ours is no: the words are what the user means, and a bladder "
-        "that is paired with a prostate looks right in every number but the place.",
+        "Allow pairs of different prompts (paper: yes). Ours is no: the prompt states the user's intention, and a "
+        "bladder paired with a prostate can have good numbers everywhere except its position.",
     )
     geometry: GeometrySettings | None = field(default_factory=GeometrySettings)
 

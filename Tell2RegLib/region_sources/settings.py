@@ -20,11 +20,11 @@ class DetectionSettings:
     """
 
     spacing_mm: float = setting(
-        1.0, "In-plane pixel size of the slices that the networks see (paper: 1 mm).", unit="mm", above=0
+        1.0, "In-plane pixel size of the slices that the networks process (paper: 1 mm).", unit="mm", above=0
     )
     slice_spacing_mm: float | None = setting(
         None,
-        "Distance of the slices; by default the volume's own, but at least spacing_mm (ours).",
+        "Slice spacing; by default the volume's own, but at least spacing_mm (ours).",
         unit="mm",
         above=0,
     )
@@ -33,56 +33,55 @@ class DetectionSettings:
     )
     box_margin: float = setting(
         0.02,
-        "A box that spans the slice's full width or height up to this share is dropped (research code: 20 of 1000 "
-        "pixels).",
+        "A box within this margin of the slice's full width or height is discarded (research code: 20 of 1000 pixels).",
         low=0,
         high=1,
     )
     box_overlap: float = setting(
         0.7,
-        "Of two boxes of one prompt on one slice that share this much of their union, the one with the lower score is "
-        "dropped (ours: the detector often gives a place twice; 1 keeps all, as the paper does).",
+        "Of two boxes of one prompt on one slice with at least this intersection over union, the one with the lower "
+        "score is discarded (ours: the detector often reports a position twice; 1 keeps all, as in the paper).",
         low=0,
         high=1,
     )
     mask_smallest: float = setting(
-        0.002, "Minimum share of the slice's area that a mask covers (research code: 0.2 %).", low=0, high=1
+        0.002, "Minimum area of a mask, as a fraction of the slice (research code: 0.2 %).", low=0, high=1
     )
     mask_largest: float = setting(
-        0.5, "Maximum share of the slice's area that a mask covers (research code: 50 %).", low=0, high=1
+        0.5, "Maximum area of a mask, as a fraction of the slice (research code: 50 %).", low=0, high=1
     )
     mask_overlap: float = setting(
         0.8,
-        "Of two masks of one prompt on one slice that share this much of the smaller one's area, the smaller is "
-        "dropped (research code).",
+        "Of two masks of one prompt on one slice that overlap by this fraction of the smaller one, the smaller is "
+        "discarded (research code).",
         low=0,
         high=1,
     )
     link_overlap: float = setting(
         0.5,
-        "Masks on neighbouring slices are one region if they share this much of the smaller one's area (ours).",
+        "Masks on neighbouring slices are linked if they overlap by this fraction of the smaller one (ours).",
         low=0,
         high=1,
     )
     link_gap: int = setting(
-        1, "Number of slices between that may lack a mask (ours: a single miss of the detector).", low=0, whole=True
+        1, "Number of slices without a mask that are bridged (ours: a single miss of the detector).", low=0, whole=True
     )
     min_slices: int = setting(
         2,
-        "Minimum number of slices of a region, or all slices where fewer were processed (ours: false boxes seldom come "
-        "twice at one place; 1 keeps specks).",
+        "Minimum number of slices of a region; all slices if fewer were processed (ours: false boxes rarely occur "
+        "twice at one position; 1 keeps specks).",
         low=1,
         whole=True,
     )
     region_score: float | None = setting(
         None,
-        "Minimum score of a region's best box; weaker boxes may continue a region, but not make one, so that an organ "
-        "is followed to its faint ends (ours). By default what suits the weights, else 0, which switches it off.",
+        "Minimum score of a region's best box; weaker boxes extend a region but do not start one, so that an organ is "
+        "followed to its faint ends (ours). The default depends on the weights; otherwise 0, which disables it.",
         low=0,
         high=1,
     )
     min_volume_ml: float = setting(
-        0.0, "Minimum volume of a region (ours: mask_smallest and min_slices see to it).", unit="ml", low=0
+        0.0, "Minimum volume of a region (ours: off, because mask_smallest and min_slices suffice).", unit="ml", low=0
     )
     most_regions: int | None = setting(
         None,

@@ -42,7 +42,7 @@ KINDS: Mapping[str, TransformKind] = {
     kind.name: kind
     for kind in (
         TransformKind(name="rigid", title="Rigid transform", help="rotation and translation", linear=True),
-        TransformKind(name="affine", title="Affine transform", help="rigid, with scales and shears", linear=True),
+        TransformKind(name="affine", title="Affine transform", help="rigid, with scaling and shear", linear=True),
         TransformKind(
             name="svf",
             title="Deformable transform (velocity field)",

@@ -50,12 +50,12 @@ def _done(request: ModelsRequest, store: Store, tracker: ProgressTracker) -> str
 
     if request.action == "install":
         done = actions.install(store, [request.name], report)
-        return f"Installed and checked: {', '.join(done)}."
+        return f"Installed and verified: {', '.join(done)}."
     if request.action == "verify":
         records, problems = actions.verify(store, [request.name] if request.name else (), report)
         if problems:
             raise ModelError(" ".join(problems))
-        return f"As they should be: {', '.join(records)}." if records else "No model is installed."
+        return f"Verified: {', '.join(records)}." if records else "No model is installed."
     if request.action == "import":
         assert request.path is not None
         path = request.path
@@ -68,9 +68,7 @@ def _done(request: ModelsRequest, store: Store, tracker: ProgressTracker) -> str
         )
         return f"'{path.name}' was imported as {imported.model.name}."
     removed, freed = actions.clear(store) if request.action == "clear" else actions.remove(store, request.name)
-    return (
-        f"Removed {_names(removed)}: {readable(freed)} are free again." if removed else "There was nothing to remove."
-    )
+    return f"Removed {_names(removed)}: {readable(freed)} freed." if removed else "There was nothing to remove."
 
 
 def _names(models: Sequence[Model]) -> str:
@@ -84,9 +82,9 @@ def _where(request: ModelsRequest) -> str:
         choose(request.path)
     folder, chosen_by = where()
     ignored = (
-        f" Your choice holds once {VARIABLE} is not set." if request.path is not None and VARIABLE in chosen_by else ""
+        f" Your choice applies once {VARIABLE} is unset." if request.path is not None and VARIABLE in chosen_by else ""
     )
-    return f"Models are kept in '{folder}', chosen by {chosen_by}.{ignored}"
+    return f"Models are stored in '{folder}', chosen by {chosen_by}.{ignored}"
 
 
 def _state(message: str) -> ModelsReply:
@@ -100,5 +98,5 @@ def _state(message: str) -> ModelsReply:
 def _without_packages(package: str) -> ModelsReply:
     catalog = load_catalog()
     rows = rows_without_store(catalog)
-    message = f"What is installed is known once the package '{package}' is."
+    message = f"Install the package '{package}' first; it is needed to list the models."
     return ModelsReply(rows, set_rows(catalog, rows), None, message, catalog.notice)

@@ -325,11 +325,11 @@ class ModelsRequest:
 
     def __post_init__(self) -> None:
         if self.action not in MODEL_ACTIONS:
-            raise InputError(f"Models cannot be asked to '{self.action}'; choose one of {', '.join(MODEL_ACTIONS)}.")
+            raise InputError(f"Models have no action '{self.action}'; choose one of {', '.join(MODEL_ACTIONS)}.")
         if self.action in ("install", "remove") and not self.name:
-            raise InputError(f"Say which model or set to {self.action}.")
+            raise InputError(f"Name the model or set to {self.action}.")
         if self.action == "import" and self.path is None:
-            raise InputError("Say which file to import.")
+            raise InputError("Name the file to import.")
 
 
 Request = FindRequest | FitRequest | ReportRequest | DevicesRequest | CheckRequest | DemoRequest | ModelsRequest

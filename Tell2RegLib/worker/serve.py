@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.worker.tasks import Task, WorkerCaches
 
 OUT_OF_MEMORY = (
-    "The memory ran out{where}. Choose smaller models, a larger slice spacing or slice step, or the device cpu, or "
+    "Out of memory{where}. Choose smaller models, a larger slice spacing or slice step, or the device cpu, or "
     "close other programs, and run again."
 )
 
@@ -150,9 +150,7 @@ class Server:
 
         tasks = TASKS if self._tasks is None else self._tasks
         if request.task not in tasks or request.task not in REQUEST_OF_TASK:
-            raise Tell2RegError(
-                f"The worker knows no task '{request.task}': host and worker are of different versions."
-            )
+            raise Tell2RegError(f"The worker has no task '{request.task}': host and worker have different versions.")
         self._caches = self._caches or WorkerCaches()
         folder = Path(request.folder)
         run = Run(ProgressEvents(self._output, request.id), lambda: request.id in self._stopped, self._caches, folder)

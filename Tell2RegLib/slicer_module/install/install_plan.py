@@ -35,7 +35,7 @@ PYTORCH_DISK_MB = (1200, 7500)
 UNPACKED = 4
 """Approximate ratio of unpacked size to download size of the other packages."""
 LONG_PATHS_TEXT = (
-    "PyTorch 2.13 and 2.14 are left out: the paths of their files would be longer than Windows allows in that folder."
+    "PyTorch 2.13 and 2.14 are excluded: in that folder, the paths of their files would be too long for Windows."
 )
 EXTENSION_BY_HAND = (
     "open the Extensions Manager, install the extension PyTorch, restart Slicer, and press Install again"
@@ -148,20 +148,18 @@ class InstallPlan:
             return ""
         if not self.destination.writable:
             return (
-                f"You may not write to '{self.destination.folder}', where Slicer keeps its packages: install Slicer in "
-                "a "
-                "folder of your own, or ask who looks after this computer."
+                f"You may not write to '{self.destination.folder}', where Slicer stores its packages: install Slicer "
+                "in a folder of your own, or ask your administrator."
             )
         if self.destination.free_mb < self.disk_mb[0]:
             return (
-                f"'{self.destination.folder}' has {_size(self.destination.free_mb)} of free space and at least "
-                f"{_size(self.disk_mb[0])} are needed: make room and try again."
+                f"'{self.destination.folder}' has {_size(self.destination.free_mb)} of free space, but at least "
+                f"{_size(self.disk_mb[0])} is needed: free some space and try again."
             )
         if self.pytorch and not self.destination.has_room_for(LONGEST_IN_PYTORCH):
             return (
-                f"Windows allows paths of {self.destination.longest_path} characters, and the folder of Slicer's "
-                "packages, "
-                f"'{self.destination.folder}', leaves too few of them for PyTorch: install Slicer in a folder with a "
+                f"Windows limits paths to {self.destination.longest_path} characters, and the folder of Slicer's "
+                f"packages, '{self.destination.folder}', leaves too few for PyTorch: install Slicer in a folder with a "
                 "shorter "
                 "name, C:\\Slicer for example."
             )
@@ -172,7 +170,7 @@ class InstallPlan:
         """The text of the consent dialog: packages, sizes, folder, and that Slicer's packages do not change."""
         lines = ["Tell2Reg needs packages that Slicer does not have yet.", ""]
         if self.needs_extension:
-            lines.append("- Slicer's extension PyTorch, first; Slicer then has to be restarted")
+            lines.append("- Slicer's extension PyTorch, first; Slicer must then be restarted")
         if self.pytorch:
             names = " and ".join(package.needed.name for package in self.pytorch)
             lines.append(f"- {names}, through Slicer's extension PyTorch: {_range(PYTORCH_MB)}")
@@ -181,11 +179,11 @@ class InstallPlan:
             lines.append(f"- {names}: about {_size(sum(package.needed.megabytes for package in self.pip_packages))}")
         lines += [
             "",
-            f"To download: {_range(self.download_mb)}. On the disk: {_range(self.disk_mb)}.",
-            f"They go to {self.destination.folder}, which has {_size(self.destination.free_mb)} free.",
+            f"Download: {_range(self.download_mb)}. Disk space: {_range(self.disk_mb)}.",
+            f"Location: {self.destination.folder} ({_size(self.destination.free_mb)} free).",
             *([LONG_PATHS_TEXT] if self.long_paths else []),
             *(["The large figures are for a computer with an NVIDIA GPU."] if self.pytorch else []),
-            "Slicer's own packages (numpy, scipy, SimpleITK, vtk) stay as they are.",
+            "Slicer's own packages (numpy, scipy, SimpleITK, vtk) are not changed.",
             "No image leaves this computer, and no model is downloaded now.",
         ]
         return "\n".join(lines)
@@ -248,16 +246,20 @@ def install(
     try:
         for done, (title, act) in enumerate(steps):
             if is_cancelled():
-                raise Cancelled("The install was cancelled; what was installed before stays. Press Install to go on.")
+                raise Cancelled(
+                    "The installation was cancelled; packages installed so far stay. Press Install to continue."
+                )
             on_step(title, done, len(steps) + 1)
             act()
     except (InstallFailed, Cancelled) as error:
         changed = _changed(before, installer.versions())
         return InstallOutcome(False, " ".join(filter(None, (str(error), changed))), getattr(error, "detail", ""))
     if plan.needs_extension:
-        message = "Slicer's extension PyTorch is installed. Restart Slicer and press Install again: the rest follows."
+        message = (
+            "Slicer's extension PyTorch is installed. Restart Slicer and press Install again for the other packages."
+        )
         return InstallOutcome(False, message, restart=True, go_on=True)
-    on_step("Trying what was installed", len(steps), len(steps) + 1)
+    on_step("Checking the installed packages", len(steps), len(steps) + 1)
     try:
         unusable = verify()
     except Tell2RegError as error:
@@ -287,12 +289,15 @@ def _steps(
     if plan.pytorch:
         requirements = plan.pytorch_requirements
         steps.append(
-            ("Installing PyTorch, which takes minutes", lambda: _install_pytorch(installer, requirements, on_log))
+            (
+                "Installing PyTorch, which takes several minutes",
+                lambda: _install_pytorch(installer, requirements, on_log),
+            )
         )
     for alone in (False, True):
         names = [str(package.needed.requirement) for package in plan.pip_packages if package.needed.alone == alone]
         if names:
-            title = f"Installing {'packages without what they ask for' if alone else 'packages'}: {len(names)}"
+            title = f"Installing {'packages without their dependencies' if alone else 'packages'}: {len(names)}"
             steps.append((title, partial(_pip, installer, names, alone, on_log)))
     return steps
 
@@ -332,9 +337,9 @@ def _judged(
         message = f"The packages are installed, but {names} cannot be used: restart Slicer and press Install again."
         return InstallOutcome(False, message, detail, restart=True)
     if restart:
-        message = "Everything is installed and works. Restart Slicer: a package that it uses already is newer now."
+        message = "All packages are installed and can be loaded. Restart Slicer: a package that it uses was updated."
         return InstallOutcome(True, message, restart=True)
-    return InstallOutcome(True, "Everything is installed and works.")
+    return InstallOutcome(True, "All packages are installed and can be loaded.")
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -345,7 +350,7 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     listed = ", ".join(f"{name} from {before.get(name, 'its own')} to {after.get(name, 'none')}" for name in changed)
     back = " ".join(f"{name}=={before[name]}" for name in changed if name in before)
     remedy = f"slicer.util.pip_install('{back}')" if back else f"slicer.util.pip_uninstall('{' '.join(changed)}')"
-    return f"A package of Slicer's own was replaced ({listed}): type {remedy} in the Python console and restart Slicer."
+    return f"A package of Slicer was replaced ({listed}): enter {remedy} in the Python console and restart Slicer."
 
 
 # --- sizes in words ---

@@ -119,4 +119,4 @@ def _requirement(text: str, path: Path) -> Requirement:
     try:
         return Requirement(text)
     except InvalidRequirement as error:
-        raise ResourceError(f"'{text}' in '{path}' is no requirement. Install the extension again.") from error
+        raise ResourceError(f"'{text}' in '{path}' is not a valid requirement. Install the extension again.") from error

@@ -159,7 +159,7 @@ def _run_pip(arguments: Sequence[str], on_log: Callable[[str], None]) -> None:
         slicer.util.pip_install(list(arguments))
         return
     if packaging.isPipInstallInProgress():
-        raise RuntimeError("Another module is installing packages: wait until it has ended.")
+        raise RuntimeError("Another module is installing packages: wait until it has finished.")
     ended: list[int] = []
     packaging.pip_install(
         list(arguments), blocking=False, show_progress=False, logCallback=on_log, completedCallback=ended.append

@@ -63,7 +63,7 @@ class DecisionsLogic(CoreLogic):
         fixedRegions, movingRegions = input_checks.readRegions(parameters, *input_checks.readGrids(parameters))
         for side, regions, segment in (("fixed", fixedRegions, fixedSegment), ("moving", movingRegions, movingSegment)):
             if segment not in regions:
-                raise InputError(f"The {side} segment that was chosen is empty: draw something in it first.")
+                raise InputError(f"The chosen {side} segment is empty: draw in it first.")
         name = name or parameters.fixedRegions.GetSegmentation().GetSegment(fixedSegment).GetName()
         measures = result_nodes.measuresOf(RegionPair(fixedRegions[fixedSegment], movingRegions[movingSegment]))
         self._decide(

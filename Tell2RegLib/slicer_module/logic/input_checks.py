@@ -49,8 +49,8 @@ def imagesWarning(parameters: Tell2RegParameterNode) -> str:
         return ""
     if not volumes_overlap(parameters.fixedVolume, parameters.movingVolume):
         return (
-            "The two volumes do not overlap as they lie. That is no obstacle to finding regions and fitting; if they "
-            "are of the same examination, check that they are where they should be."
+            "The two volumes do not overlap. Regions can still be found and fitted; if both volumes belong to the "
+            "same examination, check their positions."
         )
     return ""
 
@@ -61,14 +61,14 @@ def whyNotFind(parameters: Tell2RegParameterNode) -> str:
     if reason:
         return reason
     if byWords(parameters):
-        return "" if promptsOf(parameters.prompts) else "Type what to look for, one word or phrase per line."
+        return "" if promptsOf(parameters.prompts) else "Enter at least one prompt, one per line."
     for side, node in (("fixed", parameters.fixedSegmentation), ("moving", parameters.movingSegmentation)):
         if node is None:
-            return f"Choose the segmentation of the {side} volume, or take words instead."
+            return f"Choose the segmentation of the {side} volume, or use prompts instead."
         if node.GetSegmentation().GetNumberOfSegments() == 0:
             return f"The segmentation '{node.GetName()}' of the {side} volume has no segments."
     if parameters.fixedSegmentation.GetID() == parameters.movingSegmentation.GetID():
-        return "Fixed and moving segments come from the same segmentation: choose one of each volume."
+        return "Fixed and moving segments are in the same segmentation: choose one for each volume."
     return ""
 
 
@@ -88,7 +88,7 @@ def whyForeign(parameters: Tell2RegParameterNode) -> str:
     subject = "The regions belong" if parameters.deformableTransform is None else "The regions and the transform belong"
     return (
         f"{subject} to other volumes (fixed '{names[0]}', moving '{names[1]}'): choose those again (step 1), or find "
-        "regions in these (step 3)."
+        "regions in the present ones (step 3)."
     )
 
 
@@ -107,7 +107,7 @@ def whyNotFit(parameters: Tell2RegParameterNode, rows: Rows) -> str:
         return "Find regions first (step 3)."
     if not any(row.accepted for row in rows):
         return "Accept at least one pair (step 3)."
-    remedy = "find regions in these (step 3)"
+    remedy = "find regions in the present ones (step 3)"
     return whyNotFor(parameters.fixedRegions, "regions", remedy, fixed=parameters.fixedVolume) or whyNotFor(
         parameters.movingRegions, "regions", remedy, moving=parameters.movingVolume
     )
@@ -150,7 +150,8 @@ def _matrixOf(node: Any) -> Floats | None:
     part = matrix[:3, :3]
     if not np.allclose(part.T @ part, np.eye(3), atol=1e-3):
         raise InputError(
-            f"The initial transform '{node.GetName()}' scales or shears: choose a rigid one (the fit finds the rest)."
+            f"The initial transform '{node.GetName()}' contains scaling or shear: choose a rigid one (the fit "
+            "estimates both)."
         )
     return matrix
 
@@ -202,7 +203,7 @@ def readPairs(
         lostSide = "fixed" if row.fixed not in fixedRegions else "moving" if row.moving not in movingRegions else ""
         if lostSide and row.accepted:
             raise InputError(
-                f"The {lostSide} segment of '{row.name}' is empty or gone: draw it again, or reject the pair."
+                f"The {lostSide} segment of '{row.name}' is empty or was deleted: draw it again, or reject the pair."
             )
         if not lostSide:
             pairs.append((row, _pair(row, fixedRegions[row.fixed], movingRegions[row.moving])))

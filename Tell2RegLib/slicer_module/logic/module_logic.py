@@ -92,7 +92,7 @@ def _check(settings: Mapping[str, Any]) -> None:
     """See that there are such settings, and that their values are allowed, before anything is changed."""
     unknown = sorted(set(settings) - set(SETTING_PARAMETERS))
     if unknown:
-        raise InputError(f"There is no option '{unknown[0]}'; there are {', '.join(SETTING_PARAMETERS)}.")
+        raise InputError(f"There is no option '{unknown[0]}'. The options are {', '.join(SETTING_PARAMETERS)}.")
     for name, value in settings.items():
         raiseIfWrong(SETTING_PARAMETERS[name], value)
 

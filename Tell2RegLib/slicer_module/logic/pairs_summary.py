@@ -31,12 +31,12 @@ class SearchSummary:
         """The unpaired regions, one sentence; empty if there are none."""
         sides = ((_("fixed"), self.fixed_alone), (_("moving"), self.moving_alone))
         named = [_("{names} ({side})").format(names=", ".join(names), side=side) for side, names in sides if names]
-        return _("Without a partner on the other side: {regions}.").format(regions="; ".join(named)) if named else ""
+        return _("Unpaired: {regions}.").format(regions="; ".join(named)) if named else ""
 
     @property
     def sentence(self) -> str:
         """The whole summary."""
-        counted = _("Pairs: {pairs}, of which {accepted} accepted.").format(pairs=self.pairs, accepted=self.accepted)
+        counted = _("Pairs: {pairs}; accepted: {accepted}.").format(pairs=self.pairs, accepted=self.accepted)
         return " ".join(filter(None, (counted, self.partnerless, self.earlier)))
 
 

@@ -167,7 +167,7 @@ def propagateNode(node: Any, planMap: Map, name: str) -> Any:
     elif isinstance(node, vtkMRMLScalarVolumeNode):
         copy = propagate_volume(node, planMap.transform, scene, name)
     else:
-        raise InputError(f"'{node.GetName()}' cannot be carried: choose markups, segmentations, models or volumes.")
+        raise InputError(f"'{node.GetName()}' cannot be propagated: choose markups, segmentations, models or volumes.")
     copy.SetNodeReferenceID(MADE_FROM, node.GetID())
     copy.SetAttribute(CARRIED_BY, planMap.carriedBy)
     return copy

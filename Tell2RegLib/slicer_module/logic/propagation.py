@@ -29,7 +29,7 @@ class PropagationLogic(FittingLogic):
 
     def whyNotPropagate(self, nodes: Sequence) -> str:
         """Why nothing can be propagated, one sentence; empty if it can."""
-        return input_checks.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to carry.")
+        return input_checks.whyNotUse(self.parameters) or ("" if nodes else "Choose at least one node to propagate.")
 
     def propagate(self, nodes: Sequence, carryBy: str = "", allowOutdated: bool = False) -> tuple[list, tuple]:
         """Propagate copies of nodes to the other volume, in `parameters.direction`.
@@ -48,9 +48,9 @@ class PropagationLogic(FittingLogic):
         input_checks.raiseIf(self.whyNotPropagate(nodes))
         parameters, outdated = self.parameters, self.whyOutdated()
         if carryBy and carryBy not in CARRY_BY:
-            raise InputError(f"A plan is carried by {', '.join(CARRY_BY)}, not by '{carryBy}'.")
+            raise InputError(f"A plan is propagated with {', '.join(CARRY_BY)}, not with '{carryBy}'.")
         if outdated and not allowOutdated:
-            raise InputError(f"{outdated[:-1]}: fit again (step 4), or carry the plan with allowOutdated=True.")
+            raise InputError(f"{outdated[:-1]}: fit again (step 4), or propagate it with allowOutdated=True.")
         parameters.carryBy = carryBy or plan.chosenKindOf(parameters)
         planMap = plan.mapOf(parameters, by=parameters.carryBy)
         copies = plan.propagateAll(parameters, nodes, planMap)

@@ -98,13 +98,13 @@ class SearchLogic(DecisionsLogic):
                 raise InputError(f"No segment of the {side} segmentation has a voxel inside the {side} volume.")
         pairs = pairs_by_name(*regions)
         unpairedRegions = unpaired(pairs, *regions)
-        messages = [f"The segment '{name}' is empty and was left out." for name in (*empty, *alsoEmpty)]
+        messages = [f"The segment '{name}' is empty and was skipped." for name in (*empty, *alsoEmpty)]
         return FindReply(pairs, *unpairedRegions, tuple(messages), "", (), {}, {})
 
     def _onRegions(self, reply: FindReply, keep: RunInputs) -> None:
         keep.raiseIfChanged(self.parameters)
         if not reply.pairs and self.rows:
-            raise InputError(f"{reply.reason} The regions of before are kept.")
+            raise InputError(f"{reply.reason} The earlier regions are kept.")
         self._showSearch(reply, keep)
         if reply.reason:
             raise InputError(reply.reason)
@@ -138,7 +138,7 @@ class SearchLogic(DecisionsLogic):
         sentence."""
         parameters = self.parameters
         if input_checks.whyForeign(parameters):
-            return f"The earlier result, of other volumes, is kept in the folder '{self._setAside()}'."
+            return f"The earlier result, for other volumes, is now in the folder '{self._setAside()}'."
         if parameters.fixedRegions is None and parameters.deformableTransform is None:
             return ""
         content = "regions" if parameters.deformableTransform is None else "regions and transforms"

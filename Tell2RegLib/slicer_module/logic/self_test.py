@@ -26,7 +26,7 @@ def registerDemoPair(test: Any) -> None:
     if "torch" not in installed_versions():
         test.delayDisplay("Skipped: install the packages first (step 3, Models and packages).")
         return
-    test.delayDisplay("Registering the demo pair by six words; this takes a minute.")
+    test.delayDisplay("Registering the demo pair with six prompts; this takes about a minute.")
     demo = loadDemoPair(slicer.mrmlScene)
     logic = Tell2RegLogic()
     try:
@@ -37,5 +37,5 @@ def registerDemoPair(test: Any) -> None:
     propagated, truePositions = points_of(copies[0]).points_lps_mm, points_of(demo.truth).points_lps_mm
     error = float(np.linalg.norm(propagated - truePositions, axis=1).mean())
     if error > MAX_ERROR_MM or len(trusts) != len(truePositions):
-        test.fail(f"The {len(trusts)} targets are {error:.1f} mm from their true places on average.")
-    test.delayDisplay(f"Test passed: the targets are {error:.1f} mm from their true places on average.")
+        test.fail(f"The {len(trusts)} targets are {error:.1f} mm from their true positions on average.")
+    test.delayDisplay(f"Test passed: the targets are {error:.1f} mm from their true positions on average.")

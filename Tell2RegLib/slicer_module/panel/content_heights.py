@@ -59,6 +59,6 @@ class Heights(qt.QObject):
 
 
 def fitLabel(label: Any) -> None:
-    """Make a label high enough for its text at its width."""
+    """Make a label exactly as high as its text at its width: a label that grows would push others over each other."""
     if label.visible and label.width > 0:
-        label.minimumHeight = max(label.heightForWidth(label.width), 0)  # -1 while it has no text
+        label.setFixedHeight(max(label.heightForWidth(label.width), 0))  # -1 while it has no text

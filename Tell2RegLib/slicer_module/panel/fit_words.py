@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.slicer_module.panel import tables
 
-OUTDATED = _("Of an earlier fit. {why}")
+OUTDATED = _("From an earlier fit. {why}")
 
 
 def summaryText(summary: Mapping[str, Any], outdated: str = "") -> str:
@@ -60,7 +60,8 @@ def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
     if not name:
         return ()
     alone = _(
-        "Only '{name}' was fitted: its own overlap is no proof, and away from it the transform is extrapolated. Add "
+        "Only '{name}' was fitted: its overlap is no evidence of accuracy, and away from it the transform is "
+        "extrapolated. Add "
         "pairs around your targets."
     ).format(name=name)
     turned = _("'{name}' is nearly round: it does not determine the rotation.").format(name=name)

@@ -41,8 +41,10 @@ class ImagesStep:
         ui.swapButton.enabled = (
             parameters.fixedVolume is not None or parameters.movingVolume is not None
         ) and not self._panel.busy
-        ui.swapButton.toolTip = _("Exchange the two volumes") if ui.swapButton.enabled else _("Choose volumes first")
-        self.row.update("", _("Make the synthetic pair: two pelves and a plan of seven targets"))
+        ui.swapButton.toolTip = (
+            _("Swap the fixed and the moving volume") if ui.swapButton.enabled else _("Choose volumes first")
+        )
+        self.row.update("", _("Generate the synthetic pair: two pelves and a plan of seven targets"))
 
     def _swap(self, _checked: bool = False) -> None:
         parameters = self._panel.logic.parameters

@@ -34,7 +34,7 @@ class InstallDialog:
     def _cancel(self) -> None:
         """Keep the window open while the current step is running."""
         self.cancelled = True
-        self._dialog.setLabelText(_("Cancelling: the step that runs is let end ..."))
+        self._dialog.setLabelText(_("Cancelling after the current step ..."))
         for button in self._dialog.findChildren("QPushButton"):
             button.enabled = False
         qt.QTimer.singleShot(0, self._showAgain)

@@ -101,7 +101,7 @@ class ModelsBox:
                 "Packages are missing: {names}. Press 'Install packages...' (Models and packages)."
             ).format(names=names)
         self._ui.packagesStatus.text = self._packages or _("Packages: all installed.")
-        self._whyNotInstall = "" if missing else _("Every package that is needed is installed")
+        self._whyNotInstall = "" if missing else _("All required packages are installed")
         self._panel.enable(self._ui.installButton, self._whyNotInstall)
 
     @property
@@ -142,7 +142,7 @@ class ModelsBox:
         memory = self._memory.get(self._auto if device == "auto" else device)
         if memory is None or memory >= modelSet.memory_gb * 1e9:
             return ""
-        return _("; they need about {need} GB, the device has {has}: take smaller ones, or another device").format(
+        return _("; they need about {need} GB, the device has {has}: choose smaller models or another device").format(
             need=f"{modelSet.memory_gb:g}", has=size(memory)
         )
 
@@ -162,18 +162,18 @@ class ModelsBox:
 
     def _updateButtons(self) -> None:
         ui, busy, chosen = self._ui, self._panel.busy, self._chosen()
-        why = _("A run is under way") if busy else "" if chosen else _("Choose a set in the table first")
+        why = _("A run is in progress") if busy else "" if chosen else _("Select a set in the table first")
         isRunning = self._runs.current == MODELS
         ui.modelsInstallButton.text = _("Cancel") if isRunning else _("Install...")
         done = _("These models are installed") if chosen and chosen.installed else why
         self._panel.enable(ui.modelsInstallButton, "" if isRunning else done)
         self._panel.enable(ui.modelsRemoveButton, why)
         if busy:
-            self._panel.enable(ui.installButton, _("A run is under way"))
-        elif ui.installButton.toolTip == _("A run is under way"):
+            self._panel.enable(ui.installButton, _("A run is in progress"))
+        elif ui.installButton.toolTip == _("A run is in progress"):
             self._panel.enable(ui.installButton, self._whyNotInstall)
         for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
-            self._panel.enable(button, _("A run is under way") if busy else "")
+            self._panel.enable(button, _("A run is in progress") if busy else "")
 
     def _chosen(self) -> SetRow | None:
         rows = tables.selectedRows(self._ui.modelsTable)
@@ -232,7 +232,7 @@ class ModelsBox:
             "",
             *(f"- {row.model.title}, {size(row.bytes)}, {row.licence}" for row in modelSet.models if not row.installed),
             "",
-            _("Together {size}. They go into your own folder of models, outside of Slicer. No image is sent.").format(
+            _("Total: {size}. They are stored in your own model folder, outside Slicer. No image is sent.").format(
                 size=size(modelSet.missing_bytes)
             ),
         ]
@@ -240,7 +240,7 @@ class ModelsBox:
             self._ask(ModelsRequest("install", modelSet.name))
 
     def _import(self) -> None:
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("File of weights"), "", "")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Weights file"), "", "")
         if path:
             self._ask(ModelsRequest("import", path=Path(path)))
 
@@ -263,7 +263,7 @@ class ModelsBox:
             folder = models_folder()
             os.makedirs(folder, exist_ok=True)
         except ImportError:
-            text = _("Install the packages first: they know where models are kept.")
+            text = _("Install the packages first: they determine where models are stored.")
             self._panel.say(text, messages.ERROR, messages.MODELS)
             return
         except (OSError, Tell2RegError) as error:
@@ -336,7 +336,7 @@ class ModelsBox:
         if unusable:
             self._ui.packagesStatus.text = "\n".join(f"{name}: {reason}" for name, reason in unusable)
         else:
-            self._ui.packagesStatus.text = _("Packages: all there, and they can be loaded.")
+            self._ui.packagesStatus.text = _("Packages: all installed, and all can be loaded.")
 
 
 def size(count: int | None) -> str:

@@ -76,11 +76,11 @@ class PlanStep:
         self._list()
         why = self._logic.whyNotPropagate(plan.chosenNodes(parameters))
         if self._panel.busy:
-            why = _("A run is under way: wait for it, or cancel it first.")
+            why = _("A run is in progress: wait for it, or cancel it first.")
         self._panel.enable(ui.propagateButton, why)
         self.row.update(
             self._logic.whyNotReport(),
-            _("Write report.html, the transform and the tables into a folder"),
+            _("Save report.html, the transform and the tables to a folder"),
         )
         self._showPlan()
         self.displaySoon()
@@ -129,7 +129,7 @@ class PlanStep:
         )
         self._ui.carryByNote.setVisible(differs)
         self._ui.carryByNote.text = (
-            _("The views show the {shown} transform; the plan is carried by the {carryBy} one.").format(
+            _("The views show the {shown} transform; the plan is propagated with the {carryBy} one.").format(
                 shown=self._kinds[parameters.shown], carryBy=self._kinds[carryBy]
             )
             if differs
@@ -183,7 +183,7 @@ class PlanStep:
         for widget in (self._ui.targetsTable, self._ui.targetsHeading, self._ui.targetWhy):
             widget.setVisible(bool(trusts))
         self._ui.targetsHeading.text = self._heading(carriedPlan, outdated) if carriedPlan else ""
-        self._ui.targetWhy.text = _errorText(errors) + _("Select a target to see why it has its verdict.")
+        self._ui.targetWhy.text = _errorText(errors) + _("Select a target to see the reasons for its verdict.")
 
     def _fill(self, trusts: Sequence, errors: Sequence, outdated: str) -> None:
         table = self._ui.targetsTable
@@ -202,7 +202,7 @@ class PlanStep:
         tables.fitHeight(table)
 
     def _heading(self, carriedPlan: PropagatedPlan, outdated: str) -> str:
-        text = _("Carried {direction} by the {carryBy} transform. R, A, S: where each target was carried to.")
+        text = _("Propagated {direction} with the {carryBy} transform. R, A, S: propagated position of each target.")
         heading = text.format(
             direction=self._directions.get(carriedPlan.direction, carriedPlan.direction),
             carryBy=self._kinds.get(carriedPlan.carriedBy, carriedPlan.carriedBy),
@@ -225,7 +225,7 @@ class PlanStep:
 
     def _propagate(self, _checked: bool = False) -> None:
         parameters, outdated = self._logic.parameters, self._logic.whyOutdated()
-        question = _("{why} Carry the plan by this outdated fit all the same?").format(why=outdated)
+        question = _("{why} Propagate the plan with this outdated fit anyway?").format(why=outdated)
         if outdated and not slicer.util.confirmYesNoDisplay(question):
             return
         try:
@@ -235,13 +235,11 @@ class PlanStep:
             self._panel.say(str(error), messages.ERROR, messages.PLAN)
             return
         doubtful = sum(trust.verdict != GOOD for trust in trusts)
-        message = _("Copies made: {count}, by the {carryBy} transform; the originals are unchanged.").format(
+        message = _("Copies made: {count}, with the {carryBy} transform; the originals are unchanged.").format(
             count=len(copies), carryBy=self._kinds[parameters.carryBy]
         )
         if doubtful:
-            message += " " + _("{doubtful} of {all} targets need a second look.").format(
-                doubtful=doubtful, all=len(trusts)
-            )
+            message += " " + _("{doubtful} of {all} targets need checking.").format(doubtful=doubtful, all=len(trusts))
         self._panel.say(message, messages.WARNING if doubtful else messages.INFO, messages.PLAN)
         self._panel.update()
 
@@ -275,6 +273,6 @@ def _errorText(errors: Sequence) -> str:
     if not known:
         return ""
     before, after = (sum(error[number] for error in known) / len(known) for number in (0, 1))
-    return _("Mean error of {count} targets with a known place: {after} mm, {before} mm as the volumes lie. ").format(
+    return _("Mean error of {count} targets with known positions: {after} mm ({before} mm unregistered). ").format(
         count=len(known), after=tables.number(after, 1), before=tables.number(before, 1)
     )

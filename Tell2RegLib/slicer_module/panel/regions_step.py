@@ -47,8 +47,8 @@ class RegionsStep:
         headers = (
             "",
             _("Name"),
-            _("Words"),
-            _("Alike"),
+            _("Prompt"),
+            _("Similarity"),
             _("Distance,\nmm"),
             _("Size\nratio"),
             _("Dice"),
@@ -126,7 +126,9 @@ class RegionsStep:
         self.row.update(
             logic.whyNotFind()
             or (self.models.whyNotFind() if models else self.models.missingPackages if words else ""),
-            _("Look for the words in both volumes") if words else _("Read the segments and pair those of one name"),
+            _("Detect the prompts in both volumes")
+            if words
+            else _("Read the segments and pair those with the same name"),
         )
         self.models.update()
         self._fill()
@@ -146,7 +148,7 @@ class RegionsStep:
         combo.clear()
         for name in dict.fromkeys((*source_names(), *([] if chosen == SEGMENTATIONS else [chosen]))):
             combo.addItem(
-                _("words") if name == FindOptions.source else _("words, by {source}").format(source=name), name
+                _("prompts") if name == FindOptions.source else _("prompts, with {source}").format(source=name), name
             )
         combo.addItem(_("existing segmentations"), SEGMENTATIONS)
 
@@ -196,10 +198,10 @@ class RegionsStep:
             enable(button, unselected)
         for button in (ui.acceptAllButton, ui.previousButton, ui.nextButton):
             enable(button, nothing)
-        enable(ui.undoButton, foreign or ("" if logic.canUndo else _("There is no decision to take back")))
-        enable(ui.redoButton, foreign or ("" if logic.canRedo else _("There is no decision to do again")))
+        enable(ui.undoButton, foreign or ("" if logic.canUndo else _("There is no decision to undo")))
+        enable(ui.redoButton, foreign or ("" if logic.canRedo else _("There is no decision to redo")))
         hasRegions = logic.parameters.fixedRegions is not None and logic.parameters.movingRegions is not None
-        running = _("A run is under way") if self._panel.busy else ""
+        running = _("A run is in progress") if self._panel.busy else ""
         for button in (ui.pairButton, ui.editFixedButton, ui.editMovingButton):
             enable(button, foreign or (running if hasRegions else _("Find regions first")))
         self._fillSegments(ui.fixedSegmentCombo, None if foreign else logic.parameters.fixedRegions)
@@ -226,7 +228,7 @@ class RegionsStep:
 
     def _find(self) -> None:
         self._panel.numbers.take()
-        question = _("Finding again replaces the regions, and what you decided about them. Go on?")
+        question = _("This replaces the regions and your decisions about them. Continue?")
         if self._logic.canUndo and not slicer.util.confirmYesNoDisplay(question, windowTitle="Tell2Reg"):
             return
         if self._logic.parameters.source == SEGMENTATIONS:

@@ -47,9 +47,9 @@ class RunRow:
         """
         isRunning = self._runs.current == self._run
         if self._runs.busy and not isRunning:
-            reason = _("A run is under way: wait for it, or cancel it first.")
+            reason = _("A run is in progress: wait for it, or cancel it first.")
         self._button.enabled = not self._cancelling if isRunning else not reason
-        self._button.toolTip = _("Stop the run") if isRunning else reason or tip
+        self._button.toolTip = _("Cancel the run") if isRunning else reason or tip
 
     def _pressed(self, _checked: bool = False) -> None:
         if self._runs.current == self._run:

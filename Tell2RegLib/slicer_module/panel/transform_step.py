@@ -51,7 +51,7 @@ class TransformStep:
         missing = self._panel.regions.models.missingPackages
         self.row.update(logic.whyNotFit() or missing, _("Fit a smooth, fold-free transform to the accepted pairs"))
         why = input_checks.whyNotUse(parameters)
-        missingText = "" if parameters.pairsTable is not None else _("What it shows was deleted: fit again")
+        missingText = "" if parameters.pairsTable is not None else _("The fitted result was deleted: fit again")
         self._panel.enable(ui.plotButton, why or missingText)
         self._summarize(why)
 

@@ -71,7 +71,7 @@ class ViewControls:
         for view, button in self._viewButtons.items():
             enable(button, images)
             button.checked = parameters.view == view
-        missingText = "" if parameters.jacobianMap is not None else _("What it shows was deleted: fit again")
+        missingText = "" if parameters.jacobianMap is not None else _("The fitted result was deleted: fit again")
         enable(ui.jacobianButton, why or missingText)
         regions = parameters.fixedRegions is not None and parameters.movingRegions is not None
         foreign = input_checks.whyForeign(parameters)

@@ -19,7 +19,7 @@ class WordsStep:
     def __init__(self, panel: Any) -> None:
         self._panel, self._ui = panel, panel.ui
         combo = self._ui.presetCombo
-        combo.addItem(_("my own words"), NO_PRESET)
+        combo.addItem(_("my prompts"), NO_PRESET)
         for preset in presets():
             combo.addItem(preset.name, preset.name)
         combo.connect("activated(int)", self._chosen)

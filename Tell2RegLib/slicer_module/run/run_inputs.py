@@ -22,8 +22,8 @@ class RunInputs:
         """Raises InputError when one of them was removed or moved, or another was chosen since."""
         for side, node in (("fixed", self.fixed), ("moving", self.moving)):
             if node.GetScene() is None or self._scene.GetNodeByID(node.GetID()) is not node:
-                raise InputError(f"The {side} volume was removed during the run: its result was dropped.")
+                raise InputError(f"The {side} volume was removed during the run: the result was discarded.")
             if getattr(parameters, f"{side}Volume") is not node:
-                raise InputError(f"Another {side} volume was chosen during the run: its result was dropped.")
+                raise InputError(f"Another {side} volume was chosen during the run: the result was discarded.")
             if not grid_of_node(node).same_space(self._grids[side]):
-                raise InputError(f"The {side} volume was moved during the run: its result was dropped. Start again.")
+                raise InputError(f"The {side} volume was moved during the run: the result was discarded. Start again.")

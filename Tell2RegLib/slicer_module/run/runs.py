@@ -10,7 +10,7 @@ from typing import Any
 from Tell2RegLib.errors import Cancelled, InputError, Tell2RegError, error_of
 from Tell2RegLib.slicer_module.run.signal import Signal
 
-NOTHING_CHANGED = "Cancelled; the scene is as it was."
+NOTHING_CHANGED = "Cancelled; the scene is unchanged."
 POLL_MS = 50
 """Interval of polling the worker; short enough for a smooth progress bar."""
 
@@ -90,7 +90,7 @@ class Runs:
             Tell2RegError: with `wait`, what went wrong.
         """
         if self.busy:
-            raise InputError("A run is under way: wait for it, or cancel it first.")
+            raise InputError("A run is in progress: wait for it, or cancel it first.")
         self.current, self.outcome = run, None
         self.started.emit(run)
         if self._lookingUp:
@@ -167,7 +167,7 @@ class Runs:
         self.client.poll()
 
     def cancel(self) -> None:
-        """Stop the run; `ended` follows within two seconds."""
+        """Cancel the run; `ended` follows within two seconds."""
         if self._next is not None:
             self._next = None
             self._end("cancelled", message=NOTHING_CHANGED)
@@ -204,7 +204,7 @@ class Runs:
             self._end("failed", type(error).__name__, str(error))
         except Exception as error:
             logging.exception("Tell2Reg: the result of a run could not be shown")
-            self._end("failed", "Crash", f"The result could not be put into the scene: {error}")
+            self._end("failed", "Crash", f"The result could not be added to the scene: {error}")
         else:
             self._end("done")
 

@@ -134,9 +134,9 @@ class WorkerClient:
             OutputError: the request cannot be written.
         """
         if self._closed:
-            raise InputError("The worker's client is closed; make a new one.")
+            raise InputError("The worker client is closed; create a new one.")
         if self._run is not None:
-            raise InputError("A run is under way. Wait for it, or cancel it first.")
+            raise InputError("A run is in progress. Wait for it, or cancel it first.")
         folder = self._written(request)
         listeners = Listeners(on_progress, on_log, on_done, on_error, on_cancelled)
         self._run = _Run(str(next(self._numbers)), request.reply, folder, listeners)
@@ -200,7 +200,7 @@ class WorkerClient:
             folder = self._folders.make()
         except OSError as error:
             raise InputError(
-                f"No temporary folder can be made ({error.strerror or error}): free some space."
+                f"No temporary folder can be created ({error.strerror or error}): free some space."
             ) from error
         try:
             exchange.write(request, folder, protocol.REQUEST)
@@ -233,7 +233,7 @@ class WorkerClient:
         for text in _drained(process.events):
             event = protocol.event(text)
             if event is None:
-                self._log(f"Not understood from the worker: {text[:200]!r}")
+                self._log(f"Unknown message from the worker: {text[:200]!r}")
             else:
                 self._handleEvent(process, event)
             if self._process is not process:  # a listener closed this client
@@ -266,7 +266,7 @@ class WorkerClient:
         if event.get("protocol") != protocol.VERSION:
             self._stop_process()
             self._failure = (
-                f"The worker is of another version ({event.get('version')}). Install Tell2Reg again.",
+                f"The worker has a different version ({event.get('version')}). Install Tell2Reg again.",
                 f"protocol {event.get('protocol')}, not {protocol.VERSION}",
             )
             return

@@ -86,8 +86,8 @@ def world_of(transform_node: Any, owner: str) -> Floats:
     """
     if not transform_node.IsTransformToWorldLinear():
         raise InputError(
-            f"'{owner}' lies under '{transform_node.GetName()}', which is not linear all the way up: take it out of "
-            "that transform (in the Data module or in Transforms)."
+            f"'{owner}' is under '{transform_node.GetName()}', and that transform or one of its parents is not "
+            "linear: take it out of the transform (in the Data or Transforms module)."
         )
     matrix = vtk.vtkMatrix4x4()
     transform_node.GetMatrixTransformToWorld(matrix)

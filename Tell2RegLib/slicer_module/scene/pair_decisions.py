@@ -107,7 +107,7 @@ def paired_by_hand(
         InputError: the two are a pair already.
     """
     if any((row.fixed, row.moving) == (fixed, moving) for row in rows):
-        raise InputError(f"These two segments are a pair already, '{name}'.")
+        raise InputError(f"These two segments are already paired as '{name}'.")
     remaining = tuple(row for row in rows if row.fixed != fixed and row.moving != moving)
     number = next_number(rows)
     return (*remaining, PairRow(number, name, "", fixed, moving, color_of(number), reason=BY_HAND, **(measures or {})))
@@ -148,7 +148,7 @@ def from_json(text: str) -> Rows:
     try:
         rows = tuple(_row(row) for row in json.loads(text))
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError("The pairs that this scene keeps are damaged; find the regions again.") from error
+        raise InputError("The pairs stored in this scene are damaged; find the regions again.") from error
     return rows
 
 

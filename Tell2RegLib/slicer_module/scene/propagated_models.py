@@ -30,7 +30,7 @@ def propagate_model(node: Any, map_points: Callable[[Floats], Floats], scene: An
     """
     surface = node.GetPolyData()
     if surface is None or surface.GetNumberOfPoints() == 0:
-        raise InputError(f"'{node.GetName()}' holds no surface that could be carried.")
+        raise InputError(f"'{node.GetName()}' contains no surface to propagate.")
     moved = map_points(points_from_vtk(_in_the_world(node, surface).GetPoints()))
     warped = vtk.vtkPolyData()
     warped.DeepCopy(surface)
@@ -86,7 +86,7 @@ def propagate_volume(node: Any, transform: Transform, scene: Any, name: str, *, 
     """
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetNumberOfScalarComponents() != 1:
-        raise InputError(f"'{node.GetName()}' cannot be carried: a volume with one value per voxel is needed.")
+        raise InputError(f"'{node.GetName()}' cannot be propagated: a volume needs exactly one value per voxel.")
     source = Volume(np.array(voxels_of(image)), grid_of_node(node), node.GetName())
     labels = node.IsA("vtkMRMLLabelMapVolumeNode")
     moved = transform.resample(source, nearest=labels, grid=grid)

@@ -50,7 +50,7 @@ def whyNotFor(node: Any, subject: str, remedy: str, **volumes: Any) -> str:
         if belongsToOthers(node, **{side: volume}):
             return f"The {subject} belong to other volumes: choose those again (step 1), or {remedy}."
         if _moved(node, side, volume):
-            return f"The {side} volume was moved since: move it back, or {remedy}."
+            return f"The {side} volume was moved afterwards: move it back, or {remedy}."
     return ""
 
 

@@ -98,7 +98,8 @@ def _with_labelmaps(segmentation: Any, reference: Grid, name: str) -> Any:
     )
     if not copy.CreateRepresentation(LABELMAP):
         raise InputError(
-            f"The segments of '{name}' cannot be turned into voxels. Create their binary labelmap in the Segmentations "
+            f"The segments of '{name}' cannot be converted to voxels. Create their binary labelmap in the "
+            "Segmentations "
             "module first."
         )
     return copy
@@ -269,7 +270,7 @@ def segment_of(node: Any, segment_id: str) -> Any:
     """
     segment = node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
-        raise InputError(f"'{node.GetName()}' has no segment '{segment_id}' any more; find the regions again.")
+        raise InputError(f"'{node.GetName()}' no longer has the segment '{segment_id}'; find the regions again.")
     return segment
 
 
@@ -304,7 +305,7 @@ def propagate_segmentation(node: Any, transform: Transform, target_volume_node: 
     ]
     landed = [(source, region) for source, region in warped if region is not None]
     if not landed:
-        raise NothingFound(f"No segment of '{node.GetName()}' lands inside '{target_volume_node.GetName()}'.")
+        raise NothingFound(f"No segment of '{node.GetName()}' is inside '{target_volume_node.GetName()}'.")
     copy, ids = segmentation_from_regions(scene, name, [region for _, region in landed], target_volume_node)
     for (source, _), target in zip(landed, ids, strict=True):
         _copy_description(node.GetSegmentation().GetSegment(source), copy.GetSegmentation().GetSegment(target))

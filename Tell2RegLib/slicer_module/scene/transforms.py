@@ -65,7 +65,7 @@ def field_from_grid_node(node: Any) -> DisplacementField:
     image = transform.GetDisplacementGrid() if transform is not None else None
     if image is None or transform.GetInverseFlag():
         raise InputError(
-            f"'{node.GetName()}' holds no displacement grid from its parent. Choose a result of Tell2Reg, or convert "
+            f"'{node.GetName()}' contains no displacement grid from parent. Choose a result of Tell2Reg, or convert "
             "the transform to a grid first."
         )
     direction = np.eye(4)

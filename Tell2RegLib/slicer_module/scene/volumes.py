@@ -37,7 +37,7 @@ def why_unusable(node: Any) -> str:
         return f"'{name}' is a label map. Choose the image that it was drawn on."
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
-        return f"'{name}' holds no voxels yet. Load it or choose another volume."
+        return f"'{name}' contains no voxels yet. Load it or choose another volume."
     return _why_not_a_picture(image, name) or _why_nowhere(node)
 
 
@@ -47,14 +47,14 @@ def _why_not_a_picture(image: Any, name: str) -> str:
         return f"'{name}' is a single slice ({size}). Choose a 3-D volume."
     if image.GetNumberOfScalarComponents() != 1:
         return (
-            f"'{name}' has {image.GetNumberOfScalarComponents()} values per voxel (colour or vectors). "
-            "Extract one of them and choose that."
+            f"'{name}' has {image.GetNumberOfScalarComponents()} values per voxel (colour or vectors). Extract one "
+            "component and choose it."
         )
     low, high = image.GetPointData().GetScalars().GetFiniteRange(0)
     if low > high:
-        return f"'{name}' holds no finite value: every voxel is NaN or infinite. Choose another volume."
+        return f"'{name}' contains no finite value: every voxel is NaN or infinite. Choose another volume."
     if low == high:
-        return f"'{name}' is constant: every voxel is {low:g}. Choose a volume in which something can be seen."
+        return f"'{name}' is constant: every voxel is {low:g}. Choose a volume with visible contrast."
     return ""
 
 
@@ -122,7 +122,7 @@ def linear_lps_of(transform_node: Any) -> Floats:
     """
     if not transform_node.IsTransformToWorldLinear():
         raise InputError(
-            f"'{transform_node.GetName()}' is not linear all the way up, so it cannot be the initial transform. "
+            f"'{transform_node.GetName()}' or one of its parents is not linear, so it cannot be the initial transform. "
             "Choose a linear one."
         )
     return world_of(transform_node, transform_node.GetName())

@@ -77,7 +77,7 @@ def test_nothing_else_can_be_used_while_packages_are_installed(clinic, install) 
     assert recorded == [("QProgressDialog", True), [False] * 5]
     assert the_dialog() is None
     assert clinic.ui.regionsStep.enabled
-    assert clinic.ui.modelsMessage.text == "Everything is installed and works."
+    assert clinic.ui.modelsMessage.text == "All packages are installed and can be loaded."
 
 
 def test_a_cancelled_install_keeps_its_window_until_the_step_has_ended(clinic, install) -> None:
@@ -91,7 +91,7 @@ def test_a_cancelled_install_keeps_its_window_until_the_step_has_ended(clinic, i
         shown.append((dialog.visible, button.enabled, dialog.labelText))
 
     installer = install(meanwhile)
-    assert shown == [(True, False, "Cancelling: the step that runs is let end ...")]
+    assert shown == [(True, False, "Cancelling after the current step ...")]
     assert installer.steps == ["pytorch"]
     assert "cancelled" in clinic.ui.modelsMessage.text
 

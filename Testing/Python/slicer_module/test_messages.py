@@ -83,7 +83,7 @@ def test_targets_that_need_a_second_look_are_a_warning_at_the_plan(clinic, monke
     clinic.fit()
     clinic.panel.plan.check([far])
     clinic.press(clinic.ui.propagateButton)
-    assert "need a second look" in labels(clinic)["plan"]
+    assert "need checking" in labels(clinic)["plan"]
     assert clinic.ui.planMessage.styleSheet == messages.STYLES[messages.WARNING]
 
 
@@ -100,7 +100,7 @@ def test_a_new_search_takes_back_what_later_steps_said_of_the_one_before(clinic)
     clinic.press(clinic.ui.fitButton)
     clinic.press(clinic.ui.fitButton)
     clinic.hear()
-    assert labels(clinic)["transform"] == "Cancelled; the scene is as it was."
+    assert labels(clinic)["transform"] == "Cancelled; the scene is unchanged."
     clinic.press(clinic.ui.findButton)
     assert labels(clinic) == {}
 
@@ -168,8 +168,8 @@ def test_the_log_of_a_scene_that_is_loaded_says_what_was_found(clinic, tmp_path)
 def test_regions_without_a_partner_are_named(clinic) -> None:
     clinic.find(without_partners)
     names = list(small.ORGANS)
-    expected = f"Without a partner on the other side: {names[1]} (fixed); {names[2]}, {names[3]} (moving)."
-    assert clinic.said == f"Pairs: 1, of which 1 accepted. {expected}"
+    expected = f"Unpaired: {names[1]} (fixed); {names[2]}, {names[3]} (moving)."
+    assert clinic.said == f"Pairs: 1; accepted: 1. {expected}"
     assert expected in clinic.ui.logText.toPlainText()
 
 
@@ -183,7 +183,7 @@ def test_segments_without_a_partner_are_named(clinic) -> None:
     own.movingSegmentation, _ = segmentation_from_regions(scene, "in US", moving, own.movingVolume)
     own.source = "segmentations"
     clinic.press(clinic.ui.findButton)
-    expected = f"Without a partner on the other side: {list(small.ORGANS)[2]} (fixed); gut (moving)."
-    assert clinic.said == f"Pairs: 2, of which 2 accepted. {expected}"
+    expected = f"Unpaired: {list(small.ORGANS)[2]} (fixed); gut (moving)."
+    assert clinic.said == f"Pairs: 2; accepted: 2. {expected}"
     assert expected in clinic.ui.logText.toPlainText()
     assert "Pair segments" in clinic.ui.logText.toPlainText()

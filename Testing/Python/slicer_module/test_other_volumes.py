@@ -79,7 +79,7 @@ def test_a_search_in_other_volumes_keeps_the_earlier_result_in_a_folder_and_says
     assert transform.GetScene() is regions.GetScene() is clinic.standin.scene
     assert folder_of(transform) == folder_of(regions) == "Tell2Reg: US to MR"
     assert folder_of(clinic.own.movingRegions) == "Tell2Reg"
-    assert "is kept in the folder 'Tell2Reg: US to MR'" in clinic.said
+    assert "is now in the folder 'Tell2Reg: US to MR'" in clinic.said
     assert regions.GetParentTransformNode() is None
     assert not regions.GetDisplayNode().GetVisibility()
 

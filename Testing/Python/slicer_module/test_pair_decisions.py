@@ -72,7 +72,7 @@ def test_a_pair_by_hand_takes_its_segments_out_of_other_pairs() -> None:
 
 
 def test_the_same_pair_by_hand_twice_is_refused() -> None:
-    with pytest.raises(InputError, match="a pair already"):
+    with pytest.raises(InputError, match="already paired"):
         pair_decisions.paired_by_hand(THREE, "F0", "M0", "again")
 
 

@@ -91,8 +91,8 @@ def test_a_rigid_initial_transform_ends_up_in_the_start_and_not_in_the_result(cl
 
 def test_an_initial_transform_that_scales_is_refused(clinic) -> None:
     clinic.own.initialTransform = a_transform(clinic, np.diag([1.1, 1.0, 1.0, 1.0]))
-    assert "scales or shears" in clinic.ui.findButton.toolTip
-    with pytest.raises(InputError, match="scales or shears"):
+    assert "contains scaling or shear" in clinic.ui.findButton.toolTip
+    with pytest.raises(InputError, match="contains scaling or shear"):
         clinic.logic.findRegions()
 
 
@@ -318,7 +318,7 @@ def test_every_disabled_button_says_why(clinic) -> None:
                 assert button.toolTip, name
         tips = {clinic.ui.fitButton.toolTip, clinic.ui.findButton.toolTip, clinic.ui.propagateButton.toolTip}
         assert all(tips)
-    assert clinic.ui.fitButton.toolTip == "A run is under way: wait for it, or cancel it first."
+    assert clinic.ui.fitButton.toolTip == "A run is in progress: wait for it, or cancel it first."
 
 
 # --- plan ---
@@ -425,7 +425,7 @@ def test_a_plan_deleted_after_it_was_checked_is_no_error(clinic) -> None:
     assert clinic.said.startswith("Copies made: 1")
     clinic.standin.scene.RemoveNode(outline)
     clinic.standin.process_events()
-    assert clinic.ui.propagateButton.toolTip == "Choose at least one node to carry."
+    assert clinic.ui.propagateButton.toolTip == "Choose at least one node to propagate."
 
 
 def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None:
@@ -442,7 +442,7 @@ def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None
     earlier = clinic.standin.scene.GetFirstNodeByName("plan carried to MR (deformable)").GetID()
     clinic.panel.plan.check([plan, away])
     clinic.press(clinic.ui.propagateButton)
-    assert clinic.said == "No segment of 'away' lands inside 'MR'."
+    assert clinic.said == "No segment of 'away' is inside 'MR'."
     assert [node.GetID() for node in copies(clinic)] == [earlier]
 
 

@@ -82,15 +82,15 @@ def test_a_plan_is_carried_by_the_transform_that_was_chosen_and_everything_names
     assert ui.carryByCombo.currentText == "deformable"
     assert not ui.carryByNote.isVisibleTo(ui.carryByNote.parent())
     click(ui.rigidButton)
-    assert ui.carryByNote.text == "The views show the rigid transform; the plan is carried by the deformable one."
+    assert ui.carryByNote.text == "The views show the rigid transform; the plan is propagated with the deformable one."
     pick(ui.carryByCombo, "rigid")
     assert ui.carryByNote.text == ""
     click(ui.propagateButton)
     copy = scene.GetFirstNodeByName("plan carried to MR (rigid)")
     expected = apply_affine(linear_lps_of(fitted.own.rigidTransform), DRAWN)
     assert np.abs(points_of(copy).points_lps_mm - expected).max() < 1e-3
-    assert "by the rigid transform" in fitted.said
-    assert "moving to fixed by the rigid transform" in ui.targetsHeading.text
+    assert "with the rigid transform" in fitted.said
+    assert "moving to fixed with the rigid transform" in ui.targetsHeading.text
     table = fitted.own.targetsTable.GetTable()
     assert table.GetColumnByName("carried_by").GetValue(0) == "rigid"
     assert [table.GetColumnByName(f"{axis}, mm").GetValue(0) for axis in "RAS"] == pytest.approx(
@@ -108,7 +108,7 @@ def test_one_copy_of_a_plan_is_enough_whatever_carried_it(fitted) -> None:
     for kind in ("rigid", "affine", "deformable"):
         fitted.logic.propagate([plan], carryBy=kind)
         assert [node.GetName() for node in copiesIn(fitted.standin.scene)] == [f"plan carried to MR ({kind})"]
-    with pytest.raises(InputError, match="not by 'thin plates'"):
+    with pytest.raises(InputError, match="not with 'thin plates'"):
         fitted.logic.propagate([plan], carryBy="thin plates")
 
 
@@ -135,7 +135,7 @@ def test_verdicts_of_an_outdated_fit_are_grey_and_carrying_by_it_needs_a_yes(fit
     assert ui.targetsHeading.text.startswith("Outdated: The accepted pairs or the settings have changed since the fit.")
     fitted.standin.answers.expect("No")
     click(ui.propagateButton)
-    assert "Carry the plan by this outdated fit all the same?" in fitted.standin.answers.texts[-1]
+    assert "Propagate the plan with this outdated fit anyway?" in fitted.standin.answers.texts[-1]
     assert scene.GetFirstNodeByName("plan carried to MR (deformable)").GetID() == first
     fitted.standin.answers.expect("Yes")
     click(ui.propagateButton)
@@ -191,7 +191,7 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
 
     ui = fitted.ui
     check_by_mouse(ui.planList, 0)
-    assert ui.propagateButton.toolTip == "Choose at least one node to carry."
+    assert ui.propagateButton.toolTip == "Choose at least one node to propagate."
     check_by_mouse(ui.planList, 0)
     click(ui.propagateButton)
     recorded = table_of(ui.targetsTable)

@@ -13,7 +13,7 @@ from Testing.Python.slicer_module.simulated import SimulatedClient
 
 pytestmark = [pytest.mark.mrml, pytest.mark.usefixtures("the_example")]
 
-ENTRY = "words, by bright_spots"
+ENTRY = "prompts, with bright_spots"
 
 
 class TasksHere(SimulatedClient):
@@ -68,7 +68,7 @@ def press_find(clinic) -> list[str]:
 
 def test_a_plug_in_stands_in_the_list_of_sources_between_words_and_segmentations(spotted) -> None:
     combo = spotted.ui.sourceCombo
-    assert [combo.itemText(line) for line in range(combo.count)] == ["words", ENTRY, "existing segmentations"]
+    assert [combo.itemText(line) for line in range(combo.count)] == ["prompts", ENTRY, "existing segmentations"]
     assert spotted.own.source == "bright_spots"
 
 
@@ -103,7 +103,7 @@ def test_it_can_be_cancelled_and_the_scene_stays_as_it_was(spotted) -> None:
     press_find(spotted)
     assert spotted.logic.rows == ()
     assert spotted.own.fixedRegions is None
-    assert spotted.said == "Cancelled; the scene is as it was."
+    assert spotted.said == "Cancelled; the scene is unchanged."
     assert spotted.idle
 
 
@@ -123,7 +123,7 @@ def test_one_that_cannot_be_loaded_is_named_when_it_is_used(a_clinic_with, insta
 
 def test_a_scene_with_a_source_that_is_not_installed_says_so_and_shows_it(clinic) -> None:
     clinic.own.source = "gone"
-    assert clinic.ui.sourceCombo.currentText == "words, by gone"
+    assert clinic.ui.sourceCombo.currentText == "prompts, with gone"
 
 
 def test_a_script_chooses_it_by_its_name(a_clinic_with) -> None:

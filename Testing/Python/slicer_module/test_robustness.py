@@ -64,7 +64,7 @@ def test_a_volume_deleted_during_a_run_is_said_in_one_sentence(clinic, run: str,
     start(clinic, run)
     clinic.standin.scene.RemoveNode(getattr(clinic.own, f"{side}Volume"))
     late_answer(clinic, run)
-    assert clinic.said == f"The {side} volume was removed during the run: its result was dropped."
+    assert clinic.said == f"The {side} volume was removed during the run: the result was discarded."
     assert clinic.idle
     assert clinic.own.deformableTransform is None
     assert f"Choose a {side} volume" in clinic.ui.findButton.toolTip
@@ -76,7 +76,7 @@ def test_another_volume_chosen_during_a_run_gets_nothing_of_its_result(clinic, r
     clinic.own.fixedVolume, clinic.own.movingVolume = clinic.own.movingVolume, clinic.own.fixedVolume
     late_answer(clinic, run)
     assert is_a_sentence(clinic.said)
-    assert "dropped" in clinic.said
+    assert "discarded" in clinic.said
     assert clinic.idle
     assert clinic.own.deformableTransform is None
 
@@ -96,7 +96,7 @@ def test_a_run_started_twice_is_refused_and_the_button_cancels(clinic, run: str)
     start(clinic, run)
     assert (clinic.ui.fitButton if run == "fit" else clinic.ui.findButton).text == "Cancel"
     for again in (clinic.logic.findRegions, clinic.logic.fit if run == "fit" else clinic.logic.findRegions):
-        with pytest.raises(InputError, match="A run is under way"):
+        with pytest.raises(InputError, match="A run is in progress"):
             again()
     before = len(clinic.client.requests)
     clinic.press(clinic.ui.fitButton if run == "fit" else clinic.ui.findButton)
@@ -104,7 +104,7 @@ def test_a_run_started_twice_is_refused_and_the_button_cancels(clinic, run: str)
     assert clinic.client.cancelled == 1
     assert len(clinic.client.requests) == before
     assert clinic.idle
-    assert clinic.said == "Cancelled; the scene is as it was."
+    assert clinic.said == "Cancelled; the scene is unchanged."
 
 
 def test_cancel_cannot_be_pressed_again_until_the_run_has_ended_whatever_changes_meanwhile(clinic) -> None:
@@ -237,7 +237,7 @@ def test_regions_of_other_volumes_are_not_fitted(clinic) -> None:
     assert "other volumes" in clinic.ui.deformableButton.toolTip
     clinic.press(clinic.ui.swapButton)
     assert clinic.ui.fitButton.enabled
-    assert clinic.ui.propagateButton.toolTip == "Choose at least one node to carry."
+    assert clinic.ui.propagateButton.toolTip == "Choose at least one node to propagate."
 
 
 def test_a_volume_moved_since_its_regions_were_found_is_not_fitted(clinic) -> None:

@@ -27,7 +27,9 @@ def test_a_lost_segment_is_named_and_its_pair_can_be_rejected(clinic, side: str,
     clinic.find()
     lose(clinic, side, how)
     clinic.press(clinic.ui.fitButton)
-    assert clinic.said == (f"The {side} segment of 'prostate' is empty or gone: draw it again, or reject the pair.")
+    assert clinic.said == (
+        f"The {side} segment of 'prostate' is empty or was deleted: draw it again, or reject the pair."
+    )
     clinic.select(0)
     clinic.press(clinic.ui.rejectButton)
     clinic.fit()
@@ -93,7 +95,7 @@ def test_damaged_texts_in_a_scene_are_said_or_forgotten(clinic, attribute: str) 
     for text in DAMAGED:
         setattr(clinic.own, attribute, text)
         if attribute == "pairs":
-            assert clinic.said == "The pairs that this scene keeps are damaged; find the regions again."
+            assert clinic.said == "The pairs stored in this scene are damaged; find the regions again."
             assert clinic.ui.pairsTable.rowCount == 0
     touch_everything(clinic)
     if clinic.logic.canUndo:
@@ -173,7 +175,7 @@ def test_a_cancelled_worker_listens_and_one_that_is_killed_is_followed_by_anothe
     clinic.press(clinic.ui.findButton)
     wait(lambda: clinic.idle, 60)
     assert clinic.client.pid == pid
-    assert clinic.said == "Cancelled; the scene is as it was."
+    assert clinic.said == "Cancelled; the scene is unchanged."
     clinic.press(clinic.ui.findButton)
     wait(lambda: under_way(clinic), 120)
     os.kill(clinic.client.pid, signal.SIGKILL)
@@ -209,7 +211,7 @@ def test_a_search_that_finds_nothing_keeps_the_regions_of_before(clinic) -> None
     clinic.fit()
     rows, transform = clinic.logic.rows, clinic.own.deformableTransform
     clinic.find(lambda request: replace(found(request), pairs=(), reason="Nothing was found."))
-    assert "The regions of before are kept" in clinic.said
+    assert "The earlier regions are kept" in clinic.said
     assert clinic.logic.rows == rows
     assert clinic.own.deformableTransform is transform
 

@@ -73,7 +73,7 @@ def test_a_run_tells_its_progress_and_its_end(
 
 def test_a_second_run_is_refused(runs: Runs) -> None:
     runs.start("fit", "one", lambda reply: None)
-    with pytest.raises(InputError, match="under way"):
+    with pytest.raises(InputError, match="in progress"):
         runs.start("find", "two", lambda reply: None)
 
 

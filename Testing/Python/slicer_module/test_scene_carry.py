@@ -117,7 +117,7 @@ def test_normals_are_those_of_the_new_shape(a_scene) -> None:
 
 def test_a_model_without_a_surface_is_refused(a_scene) -> None:
     node = a_scene.AddNewNodeByClass("vtkMRMLModelNode", "empty")
-    with pytest.raises(InputError, match="'empty' holds no surface"):
+    with pytest.raises(InputError, match="'empty' contains no surface"):
         carrying.propagate_model(node, lambda points: points, a_scene, "carried")
 
 
@@ -169,14 +169,14 @@ def test_a_carried_volume_has_the_same_window_and_can_go_onto_another_grid(a_sce
 
 def test_volumes_that_cannot_be_carried_are_refused(a_scene) -> None:
     transform, grid = a_wavy_transform("oblique", "flipped"), moving_grid("flipped")
-    with pytest.raises(InputError, match="'new' cannot be carried"):
+    with pytest.raises(InputError, match="'new' cannot be propagated"):
         carrying.propagate_volume(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "new"), transform, a_scene, "c")
     node = a_volume_node(a_scene, blob(grid, ON_MOVING[0]), grid)
     put_under(node, SHEARED)
     with pytest.raises(GeometryError, match="'MR' cannot be used under its transform"):
         carrying.propagate_volume(node, transform, a_scene, "c")
     put_under_a_warp(node)
-    with pytest.raises(InputError, match="'MR' lies under 'warp'"):
+    with pytest.raises(InputError, match="'MR' is under 'warp'"):
         carrying.propagate_volume(node, transform, a_scene, "c")
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
 

@@ -181,7 +181,7 @@ def test_the_voxels_of_a_segment_are_replaced_and_its_name_stays(a_node, some_re
 
 
 def test_a_segment_that_is_gone_is_told(a_node) -> None:
-    with pytest.raises(InputError, match="'regions' has no segment 'Segment_9'"):
+    with pytest.raises(InputError, match="'regions' no longer has the segment 'Segment_9'"):
         segmentations.describe_segment(a_node, "Segment_9", name="nobody")
 
 
@@ -301,7 +301,7 @@ def test_a_warp_or_shear_above_is_refused(a_node, some_regions: list[Region]) ->
     with pytest.raises(GeometryError, match="'regions' cannot be used under its transform"):
         segmentations.regions_from_segmentation(a_node, some_regions[0].grid)
     put_under_a_warp(a_node)
-    with pytest.raises(InputError, match="'regions' lies under 'warp'"):
+    with pytest.raises(InputError, match="'regions' is under 'warp'"):
         segmentations.regions_from_segmentation(a_node, some_regions[0].grid)
 
 
@@ -412,6 +412,6 @@ def test_a_segmentation_under_a_transform_is_carried_from_where_it_is_shown(a_sc
 def test_a_segmentation_that_lands_nowhere_is_told(a_node, some_regions: list[Region], a_volume, a_scene) -> None:
     far = Grid((4, 3, 2), (1, 2, 3), (9000, 0, 0))
     nowhere = affine_transform("rigid", np.eye(4), far, some_regions[0].grid)
-    with pytest.raises(NothingFound, match="No segment of 'regions' lands inside 'MR'"):
+    with pytest.raises(NothingFound, match="No segment of 'regions' is inside 'MR'"):
         segmentations.propagate_segmentation(a_node, nowhere, a_volume, a_scene, "carried")
     assert a_scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1

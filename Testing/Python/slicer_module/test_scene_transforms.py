@@ -105,11 +105,11 @@ def test_a_scaled_and_shifted_grid_comes_out_in_mm(a_transform: Transform, a_nod
 
 
 def test_a_node_without_a_grid_from_its_parent_gives_no_field(a_scene, a_transform: Transform) -> None:
-    with pytest.raises(InputError, match="'line' holds no displacement grid"):
+    with pytest.raises(InputError, match="'line' contains no displacement grid"):
         transforms.field_from_grid_node(a_scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "line"))
     node = transforms.grid_node_from_field(a_scene, a_transform.fixed_to_moving, "turned round")
     node.Inverse()
-    with pytest.raises(InputError, match="'turned round' holds no displacement grid from its parent"):
+    with pytest.raises(InputError, match="'turned round' contains no displacement grid from parent"):
         transforms.field_from_grid_node(node)
 
 

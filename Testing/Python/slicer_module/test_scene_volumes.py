@@ -136,10 +136,10 @@ def test_a_usable_volume_has_nothing_against_it(a_node) -> None:
 
 def test_a_volume_without_voxels_is_refused(a_scene) -> None:
     node = a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "new")
-    assert volumes.why_unusable(node).startswith("'new' holds no voxels yet.")
+    assert volumes.why_unusable(node).startswith("'new' contains no voxels yet.")
     node.SetAndObserveImageData(vtk.vtkImageData())
-    assert volumes.why_unusable(node).startswith("'new' holds no voxels yet.")
-    with pytest.raises(InputError, match="holds no voxels"):
+    assert volumes.why_unusable(node).startswith("'new' contains no voxels yet.")
+    with pytest.raises(InputError, match="contains no voxels"):
         volumes.volume_from_node(node)
 
 
@@ -186,13 +186,15 @@ def test_some_nan_become_the_smallest_value(a_scene, values_of) -> None:
 
 def test_a_warp_above_is_refused_by_name(a_node) -> None:
     put_under(put_under_a_warp(a_node), TURNED, "above")
-    assert volumes.why_unusable(a_node).startswith("'MR' lies under 'warp', which is not linear")
-    with pytest.raises(InputError, match="take it out of that transform"):
+    assert volumes.why_unusable(a_node).startswith(
+        "'MR' is under 'warp', and that transform or one of its parents is not linear"
+    )
+    with pytest.raises(InputError, match="take it out of the transform"):
         volumes.volume_from_node(a_node)
 
 
 def test_a_warp_is_no_initial_transform(a_node) -> None:
-    with pytest.raises(InputError, match="'warp' is not linear all the way up"):
+    with pytest.raises(InputError, match="'warp' or one of its parents is not linear"):
         volumes.linear_lps_of(put_under_a_warp(a_node))
 
 

@@ -30,8 +30,17 @@ def test_every_step_of_the_panel_has_its_chapter() -> None:
 def test_the_buttons_that_it_names_are_in_the_panel() -> None:
     named = (
         *("Load demo pair", "Swap fixed and moving", "Find regions", "Install packages...", "Check", "Install..."),
-        *("Import file...", "Accept", "Reject", "Accept all", "Undo", "Redo", "Pair by hand", "Edit fixed segments"),
-        *("Edit moving segments", "Fit", "As it lies", "Rigid", "Affine", "Checkerboard", "Flicker", "Plot pairs"),
+        *(
+            "Import file...",
+            "Accept",
+            "Reject",
+            "Accept all",
+            "Undo",
+            "Redo",
+            "Manual pairs and editing",
+            "Edit fixed segments",
+        ),
+        *("Edit moving segments", "Fit", "Unregistered", "Rigid", "Affine", "Checkerboard", "Flicker", "Plot pairs"),
         *("Propagate", "Save report...", "Advanced"),
     )
     for name in named:

@@ -95,7 +95,9 @@ def test_constraints_of_the_hospital_stay(
 
 def test_a_pip_that_fails_is_told_with_what_it_said(slicer: FakeSlicer, constraints: Path) -> None:
     slicer.return_code = 1
-    with pytest.raises(InstallFailed, match="rich could not be installed. The details show what pip said") as raised:
+    with pytest.raises(
+        InstallFailed, match=("rich could not be installed. The details show the output of pip")
+    ) as raised:
         SlicerInstaller().pip_install(["rich"], constraints, False, lambda line: None)
     assert "Collecting" in raised.value.detail
 
@@ -199,7 +201,7 @@ def test_what_pip_said_of_pytorch_is_heard_logged_and_still_printed(
         SlicerInstaller().install_pytorch(["torch>=2.2", "torchvision>=0.17"], constraints, logged.append)
     assert logged[1:] == ["Collecting torch", "ERROR: something new"]
     assert "ERROR: something new" in raised.value.detail
-    assert "The details show what pip said" in str(raised.value)
+    assert "The details show the output of pip" in str(raised.value)
     assert "internet" not in str(raised.value)
     assert capsys.readouterr().out == "Collecting torch\nERROR: something new\n"
 
@@ -208,11 +210,14 @@ def test_what_pip_said_of_pytorch_is_heard_logged_and_still_printed(
     ("said", "advice"),
     [
         ("ERROR: OSError: [WinError 206] The filename or extension is too long", "shorter name"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "make room"),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "free some space"),
         ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError'", "internet connection"),
         ("ERROR: Could not install packages due to an OSError: [WinError 5] Access is denied", "is in use"),
-        ("ERROR: No matching distribution found for torch>=2.2", "no build of it"),
-        ("ERROR: ResolutionImpossible: for help visit https://pip.pypa.io", "No versions of the packages"),
+        ("ERROR: No matching distribution found for torch>=2.2", "no build for this system"),
+        (
+            "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io",
+            "The packages conflict with those of Slicer",
+        ),
     ],
 )
 def test_the_advice_follows_from_what_pip_said(

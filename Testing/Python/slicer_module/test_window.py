@@ -97,7 +97,7 @@ def test_the_end_of_a_run_does_not_look_through_all_installed_packages(clinic, m
     clinic.find()
     clinic.fit()
     assert looked == []
-    assert clinic.ui.installButton.toolTip != "A run is under way"
+    assert clinic.ui.installButton.toolTip != "A run is in progress"
 
 
 # --- what can be read ---

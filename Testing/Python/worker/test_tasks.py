@@ -138,7 +138,7 @@ def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleare
     assert all(name in reply.message for name in FAST)
     assert ("download sam-vit-b", 300_000, 300_000) in reports
     assert "verify sam-vit-b" in {stage for stage, _, _ in reports}
-    assert "As they should be" in do("verify", "fast").message
+    assert "Verified:" in do("verify", "fast").message
     assert do("remove", "sam-vit-b").message.startswith("Removed sam-vit-b: 300 kB")
     assert do("clear").message.startswith("Removed bert-vocabulary, groundingdino-swin-t")
     assert do("clear").message == "There was nothing to remove."
@@ -195,7 +195,7 @@ def test_before_the_packages_are_installed_the_list_says_what_is_known(
 
 
 @pytest.mark.parametrize(
-    ("action", "words"), [("fly", "cannot be asked to 'fly'"), ("install", "which model"), ("import", "which file")]
+    ("action", "words"), [("fly", "no action 'fly'"), ("install", "the model or set"), ("import", "the file to import")]
 )
 def test_a_request_for_models_that_makes_no_sense_is_refused(action: str, words: str) -> None:
     with pytest.raises(InputError, match=words):

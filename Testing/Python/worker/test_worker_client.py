@@ -73,7 +73,7 @@ def test_a_waiting_script_can_do_other_things_meanwhile(a_client: WorkerClient) 
 
 def test_a_second_run_is_refused_while_one_is_under_way(a_client: WorkerClient, a_temporary_place: Path) -> None:
     start(a_client, that("waits"))
-    with pytest.raises(InputError, match="A run is under way"):
+    with pytest.raises(InputError, match="A run is in progress"):
         a_client.submit(that("nothing"))
     assert len(run_folders(a_temporary_place)) == 1
 

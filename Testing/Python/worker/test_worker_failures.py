@@ -108,14 +108,14 @@ def test_a_worker_of_another_version_is_told(make_client: MakeClient) -> None:
     script = 'print(\'{"event": "ready", "protocol": 99, "version": "9", "pid": 1}\', flush=True); input()'
     kind, message, _ = run(make_client(command=[sys.executable, "-c", script]), that("nothing")).error
     assert kind == "WorkerDied"
-    assert "another version (9)" in message
+    assert "a different version (9)" in message
 
 
 def test_garbage_from_the_worker_is_logged_and_left_alone(a_client: WorkerClient) -> None:
     heard = run(a_client, that("garbage"))
     assert heard.reply
     assert heard.stages == ["after"]
-    assert sum("Not understood" in text for text in heard.log) == 4
+    assert sum("Unknown message" in text for text in heard.log) == 4
 
 
 def test_garbage_to_the_worker_is_logged_and_left_alone(a_client: WorkerClient) -> None:
