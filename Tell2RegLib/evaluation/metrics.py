@@ -1,7 +1,7 @@
 """Metrics: agreement of regions, quality of a displacement field, distances of points.
 
 Everything is computed in physical space (LPS mm, docs/coordinates.md), so oblique, flipped, left-handed and anisotropic
-grids give the same numbers as axis-aligned ones. Definitions follow method.md section 8; where Learn2Reg defines a
+grids give the same numbers as axis-aligned ones. Definitions follow docs/glossary.md; where Learn2Reg defines a
 metric differently, both are given under separate names. torch is imported where it is used.
 """
 

@@ -1,4 +1,4 @@
-"""The deformable part of a fit: optimises control nodes from region pairs and an affine start (method.md section 7).
+"""The deformable part of a fit: optimises control nodes from region pairs and an affine start (docs/method.md).
 
 Three levels, coarse to fine: masks blurred by a wide ramp, by a narrow ramp, and exact occupancy. Each region is
 compared within its own bounding box; every pair has the same weight.

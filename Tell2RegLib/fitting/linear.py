@@ -1,4 +1,4 @@
-"""Rigid and affine maps of region pairs: a start from moments, refined on soft masks (method.md section 7, step 1).
+"""Rigid and affine maps of region pairs: a start from moments, refined on soft masks (docs/method.md, "Steps").
 
 The start aligns centroids by Procrustes analysis, regularised towards no rotation, so that one region, two regions and
 collinear regions work too. The refinement is damped Gauss-Newton on masks with a ramp, first wide, then narrow. The

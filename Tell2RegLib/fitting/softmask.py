@@ -28,7 +28,7 @@ def soft_mask(region: Region, pooling_xyz: tuple[int, int, int], ramp_mm: float)
     """Occupancy by average pooling; with a ramp, a clipped signed distance that falls from 1 to 0 over twice the ramp.
 
     Without a ramp the occupancy is exact. With one, the loss has a gradient where masks are up to `ramp_mm` apart
-    (method.md section 7, step 2).
+    (docs/method.md, "Steps").
 
     Args:
         region: the region.

@@ -1,4 +1,4 @@
-"""Filters of boxes and masks (method.md sections 3 and 4).
+"""Filters of boxes and masks (docs/words-to-regions.md, "In each volume").
 
 Sizes are fractions of the slice, so that the same limits apply at any resolution.
 """

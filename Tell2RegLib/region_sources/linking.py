@@ -1,4 +1,4 @@
-"""Links the masks of one prompt on many slices to chains, one per 3-D region (method.md section 5).
+"""Links the masks of one prompt on many slices to chains, one per 3-D region (docs/words-to-regions.md).
 
 A chain has at most one mask per slice. A false mask that covers two organs on one slice therefore does not merge them:
 it joins the organ that it overlaps most, and the other organ is linked across the gap.

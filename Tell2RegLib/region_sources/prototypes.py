@@ -1,4 +1,4 @@
-"""Prototypes: the mean embedding over a mask (method.md section 6)."""
+"""Prototypes: the mean embedding over a mask (docs/words-to-regions.md, "In each volume")."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLIP_PERCENTILES = (0.5, 99.5)
-"""Intensity window of the 8-bit slices (method.md section 3)."""
+"""Intensity window of the 8-bit slices (docs/words-to-regions.md, "In each volume")."""
 
 
 MAX_WORKING_VOXELS = 10**9
@@ -182,7 +182,7 @@ def working_grid(grid: Grid, spacing_mm: float = 1.0, slice_spacing_mm: float | 
 
     Args:
         grid: the volume's grid.
-        spacing_mm: in-plane spacing (method.md section 3: 1 mm).
+        spacing_mm: in-plane spacing (1 mm in docs/words-to-regions.md).
         slice_spacing_mm: distance between slices; when None, the larger of `spacing_mm` and the volume's spacing.
 
     Returns:
@@ -251,7 +251,7 @@ def set_reference(resampler: sitk.ResampleImageFilter, grid: Grid) -> None:
 
 
 def to_uint8(volume: Volume) -> Volume:
-    """Scale intensities between the 0.5 and 99.5 percentiles to 0..255 (method.md section 3); 0 if constant."""
+    """Scale intensities between the 0.5 and 99.5 percentiles to 0..255; 0 if constant."""
     array = volume.array_kji.astype(np.float32)
     low, high = np.percentile(array, CLIP_PERCENTILES)
     if high <= low:

@@ -1,6 +1,6 @@
 """GroundingDINO as a Detector: each caption and each slice is processed once, whatever the number of prompts.
 
-What the backbone saw is kept (slice_features.py), so words that are added later cost their own part only.
+What the backbone saw is kept (`feature_cache`), so words that are added later cost their own part only.
 
 In fp32 the same boxes and scores as the package's `predict`. In 16 bits, where a device is faster with them, run
 the backbone and the large products of the encoder; words, their fusion with the image, the decoder and the boxes stay

@@ -21,11 +21,11 @@ from Tell2RegLib.slicer_module.panel.images_step import ImagesStep
 from Tell2RegLib.slicer_module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.slicer_module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.slicer_module.panel.number_boxes import NumberBoxes
-from Tell2RegLib.slicer_module.panel.pair_choice import ChoiceOfPair
 from Tell2RegLib.slicer_module.panel.plan_step import PlanStep
 from Tell2RegLib.slicer_module.panel.regions_step import RegionsStep
 from Tell2RegLib.slicer_module.panel.transform_step import TransformStep
 from Tell2RegLib.slicer_module.panel.view_controls import ViewControls
+from Tell2RegLib.slicer_module.panel.volume_pair_plan import ChoiceOfPair
 from Tell2RegLib.slicer_module.panel.volume_watch import VolumeWatch
 from Tell2RegLib.slicer_module.panel.words_step import WordsStep
 from Tell2RegLib.slicer_module.run.runs import Outcome

@@ -21,6 +21,7 @@ from Tell2RegLib.slicer_module.logic.segmentation_display import SourceDisplay
 from Tell2RegLib.slicer_module.panel import messages, tables
 from Tell2RegLib.slicer_module.panel.models_box import ModelsBox
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
+from Tell2RegLib.slicer_module.panel.shortcuts import NEXT_PAIR, PREVIOUS_PAIR, TOGGLE_PAIR
 from Tell2RegLib.slicer_module.scene import pair_decisions
 from Tell2RegLib.space.grid import Floats
 
@@ -58,7 +59,7 @@ class RegionsStep:
         ui.pairsTable.connect("itemSelectionChanged()", self._selected)
         ui.pairsTable.connect("cellDoubleClicked(int,int)", self._renameAsked)
         ui.pairsTable.connect("itemChanged(QTableWidgetItem*)", self._edited)
-        for key, slot in (("Space", self._toggle), ("N", self._next), ("P", self._previous)):
+        for key, slot in ((TOGGLE_PAIR, self._toggle), (NEXT_PAIR, self._next), (PREVIOUS_PAIR, self._previous)):
             self._shortcut(key, slot)
         for button, slot in (
             (ui.acceptButton, lambda: self._logic.accept(self.selected())),

@@ -32,7 +32,7 @@ class FitRow:
     """The measures of one pair in one fit, independent of later decisions.
 
     Args:
-        number, name, fixed, moving: of the pair at the time of the fit (`curation.PairRow`).
+        number, name, fixed, moving: of the pair at the time of the fit (`pair_decisions.PairRow`).
         accepted: whether this fit used it.
         dice, distance_mm: one value per state of `transform_kinds.STATES`.
         hd95_mm: before and after the deformable transform.

@@ -158,7 +158,7 @@ def test_the_choice_for_volumes_that_are_not_chosen_now_is_saved_with_the_scene(
 
 
 def test_the_choice_for_a_volume_that_was_removed_is_given_to_no_other(clinic) -> None:
-    from Tell2RegLib.slicer_module.logic import pair_choices, plan
+    from Tell2RegLib.slicer_module.logic import plan, volume_pair_choices
 
     drawn, moving, others = a_point(clinic, "plan", 0), clinic.own.movingVolume, other_volumes(clinic)
     clinic.panel.plan.check([drawn])
@@ -166,7 +166,7 @@ def test_the_choice_for_a_volume_that_was_removed_is_given_to_no_other(clinic) -
     clinic.standin.scene.RemoveNode(moving)
     clinic.own.fixedVolume = others[0]
     assert plan.chosenNodes(clinic.own) == []
-    assert list(pair_choices._numbers(clinic.own.parameterNode)) == []
+    assert list(volume_pair_choices._numbers(clinic.own.parameterNode)) == []
 
 
 def a_point(clinic, name: str, side: int):

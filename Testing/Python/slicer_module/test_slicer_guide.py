@@ -68,3 +68,11 @@ def test_the_script_calls_what_the_logic_has() -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logic."):
             name = ast.unparse(call.func).removeprefix("logic.")
             assert {keyword.arg for keyword in call.keywords} <= methods[name], name
+
+
+def test_the_tooltips_name_the_keys_of_the_table_of_pairs() -> None:
+    from Tell2RegLib.slicer_module.panel.shortcuts import NEXT_PAIR, PREVIOUS_PAIR, TOGGLE_PAIR
+
+    panel = (ROOT / "Tell2Reg" / "Resources" / "UI" / "Tell2Reg.ui").read_text(encoding="utf-8")
+    for key, button in ((TOGGLE_PAIR, "acceptButton"), (NEXT_PAIR, "nextButton"), (PREVIOUS_PAIR, "previousButton")):
+        assert f"({key})" in panel.split(f'name="{button}"')[1].split("</widget>")[0]

@@ -1,4 +1,4 @@
-"""What was chosen for each pair of volumes: kept as references of the parameter node, so that a saved scene has it."""
+"""Choices kept for each pair of volumes, as references of the parameter node, so that a saved scene holds them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from Tell2RegLib.slicer_module.logic import pair_choices, plan
+from Tell2RegLib.slicer_module.logic import plan, volume_pair_choices
 from Tell2RegLib.slicer_module.logic.module_logic import Tell2RegLogic
 
 
@@ -36,8 +36,8 @@ class ChoiceOfPair:
             return
         fixed, moving = (slicer.mrmlScene.GetNodeByID(name) for name in before)
         if fixed is not None and moving is not None:
-            choice = pair_choices.PairChoice(parameters.trueTargets, tuple(plan.chosenNodes(parameters)))
-            pair_choices.keep(parameters.parameterNode, fixed, moving, choice)
-        choice = pair_choices.take(parameters.parameterNode, parameters.fixedVolume, parameters.movingVolume)
+            choice = volume_pair_choices.PairChoice(parameters.trueTargets, tuple(plan.chosenNodes(parameters)))
+            volume_pair_choices.keep(parameters.parameterNode, fixed, moving, choice)
+        choice = volume_pair_choices.take(parameters.parameterNode, parameters.fixedVolume, parameters.movingVolume)
         parameters.trueTargets = choice.trueTargets
         plan.chooseNodes(parameters, choice.planNodes)
