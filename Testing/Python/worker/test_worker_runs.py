@@ -93,7 +93,7 @@ def test_words_that_find_nothing_say_why(a_client: WorkerClient, to_find: FindRe
 def test_a_wrong_request_is_told_by_the_worker(a_client: WorkerClient, to_find: FindRequest) -> None:
     kind, message, _ = run(a_client, replace(to_find, prompts=())).error
     assert kind == "InputError"
-    assert "word" in message
+    assert "no prompt" in message
     forged = FindOptions()
     # a host of another version, say: the worker checks for itself
     object.__setattr__(forged, "similarity_threshold", 7.0)
