@@ -40,7 +40,7 @@ class DemoSample:
         scene, runs = slicer.mrmlScene, makeRuns()
         tag = scene.AddObserver(scene.StartCloseEvent, lambda *_about: runs.cancel())
         self._runs = runs
-        slicer.util.showStatusMessage(_("Making the Tell2Reg demo pair ..."))
+        slicer.util.showStatusMessage(_("Generating the Tell2Reg demo pair ..."))
         try:
             runs.start(DEMO, DemoRequest(), add, wait=True)
         except Cancelled:

@@ -111,7 +111,7 @@ def test_the_words_of_the_pairs_give_way_in_a_narrow_panel_and_come_back_in_a_wi
     slicer.util.mainWindow().resize(400, 700)
     clinic.standin.process_events()
     assert table.isColumnHidden(words)
-    assert table.item(0, 1).toolTip().endswith("found by: sternocleidomastoideus")
+    assert table.item(0, 1).toolTip().endswith("prompt: sternocleidomastoideus")
     assert sum(table.columnWidth(column) for column in range(table.columnCount)) <= table.viewport().width
     slicer.util.mainWindow().resize(800, 700)
     clinic.standin.process_events()
