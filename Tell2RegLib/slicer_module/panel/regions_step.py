@@ -169,7 +169,7 @@ class RegionsStep:
                 mark = tables.cell(table, line, 0, "✓" if row.accepted else "✗", row.reason or row.status)
                 tables.swatch(mark, row.color)
                 tables.cell(
-                    table, line, NAME, row.name, _("{name}, found by: {words}").format(name=row.name, words=row.prompt)
+                    table, line, NAME, row.name, _("{name}, prompt: {words}").format(name=row.name, words=row.prompt)
                 )
                 tables.cell(table, line, PROMPT, row.prompt)
                 tables.figure(table, line, 3, row.similarity)
