@@ -185,7 +185,7 @@ class Session:
         assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
         told = [float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)]
         assert abs(np.mean(told) - error) < 0.06, (told, error)
-        assert "by the deformable transform" in self.ui.targetsHeading.text
+        assert "with the deformable transform" in self.ui.targetsHeading.text
         assert self.viewsOf(copy) == [True, False]
         assert self.viewsOf(plan) == [False, False]  # under a transform a view copy stands in for it
         self.ui.targetsTable.selectRow(0)

@@ -189,7 +189,7 @@ def test_before_the_packages_are_installed_the_list_says_what_is_known(
     monkeypatch.setitem(sys.modules, package, None)
     reply = do("list")
     assert reply.folder is None
-    assert "once the package 'platformdirs' is" in reply.message
+    assert "Install the package 'platformdirs' first" in reply.message
     assert {item.name: item.status for item in reply.sets}["demo"] == "installed"
     assert {item.name: item.status for item in reply.sets}["fast"] == "unknown"
 
