@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "EmbeddingStore": "models.embedding_disk_cache",
     "FitSettings": "fitting",
-    "SourceResult": "region_sources.protocol",
+    "SourceResult": "region_sources.source_result",
     "Grid": "space.grid",
     "GroundedSam": "region_sources.grounded_sam",
     "MatchSettings": "matching.settings",

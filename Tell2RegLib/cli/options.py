@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -42,8 +43,11 @@ def option(settings: type, name: str) -> Any:
     return typer.Option(flag, callback=_checked(declared), help=declared.description)
 
 
+_hints = functools.cache(get_type_hints)
+
+
 def _type_of(settings: type, name: str) -> Any:
-    return get_type_hints(settings)[name]
+    return _hints(settings)[name]
 
 
 def takes_settings(without: Collection[str] = (), **groups: type) -> Callable[[Command], Command]:

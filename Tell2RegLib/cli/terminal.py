@@ -177,7 +177,7 @@ class Bars:
 
     @property
     def whole_done(self) -> float:
-        """Progress of the whole run, in units of `SHARES`; skipped stages count as done."""
+        """Progress of the whole run, in units of `stage_share`; skipped stages count as done."""
         begun = [number for number, stage in enumerate(self._done) if stage in self._tasks]
         last = begun[-1] if begun else 0
         passed = [self._shares[stage] for number, stage in enumerate(self._done) if number < last]

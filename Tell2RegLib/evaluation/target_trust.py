@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.evaluation.metrics import surface_kji
 from Tell2RegLib.space.grid import Floats, apply_affine
 from Tell2RegLib.space.jacobian import USUAL_JACOBIAN, jacobian_at
 from Tell2RegLib.space.region import Region, RegionPair
@@ -272,7 +273,7 @@ def distances_mm(region: Region, points_lps_mm: Floats) -> Floats:
 
     grid = region.box_grid
     index = grid.lps_to_index(points_lps_mm)
-    voxels = np.argwhere(_surface(region.box_kji))[:, ::-1]
+    voxels = np.argwhere(surface_kji(region.box_kji))[:, ::-1]
     tree = cKDTree(grid.index_to_lps(voxels), balanced_tree=False, compact_nodes=False)
     _, neighbours = tree.query(points_lps_mm, k=np.arange(1, min(_NEIGHBOURS, len(voxels)) + 1))
     offsets = index[:, None] - voxels[neighbours]
@@ -282,14 +283,3 @@ def distances_mm(region: Region, points_lps_mm: Floats) -> Floats:
     is_inside = grid.contains_index(nearest_voxel)
     is_inside[is_inside] = region.box_kji[tuple(nearest_voxel[is_inside].T[::-1])]
     return np.where(is_inside, 0.0, surface_distances)
-
-
-def _surface(mask_kji: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The voxels of a mask with a face neighbour outside it."""
-    padded = np.pad(mask_kji, 1)
-    inner = (slice(1, -1),) * 3
-    interior = mask_kji.copy()
-    for axis in range(3):
-        for step in (-1, 1):
-            interior &= np.roll(padded, step, axis)[inner]
-    return mask_kji & ~interior

@@ -18,7 +18,7 @@ from torch import Tensor
 from Tell2RegLib.errors import FitDiverged
 from Tell2RegLib.fitting.lattice import Lattice, box_lattice, compression_loss, evaluate, exponential, refine, roughness
 from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.fitting.softmask import pooled_grid, soft_mask
+from Tell2RegLib.fitting.softmask import pooled_grid, pooling, soft_mask
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.interpolation import cube_matrix, sample
 from Tell2RegLib.space.region import RegionPair
@@ -97,6 +97,8 @@ class _Term:
 
     target: Tensor
     """(P,), fixed occupancy."""
+    target_sum: Tensor
+    """Its sum."""
     basis: tuple[Tensor, Tensor, Tensor]
     """Spline weights along k, j, i: from lattice nodes to displacements on the box."""
     support: tuple[slice, slice, slice]
@@ -152,14 +154,16 @@ def _term(fixed_kji, fixed_grid, moving_kji, moving_grid, box, pair, affine_lps,
     moving = torch.from_numpy(moving_kji)[None]
     flat_target = torch.from_numpy(target.ravel())
     unregistered_target = sample(moving, torch.from_numpy(affine_positions.T.astype(np.float32).copy()), "zeros")
+    target_sum = flat_target.sum()
     return _Term(
         flat_target,
+        target_sum,
         basis,  # type: ignore[arg-type]
         (support[2], support[1], support[0]),
         torch.from_numpy(np.ascontiguousarray(affine_positions, np.float32)),
         torch.from_numpy(displacement_to_cube.astype(np.float32)),
         moving,
-        flat_target.sum() + unregistered_target.sum(),
+        target_sum + unregistered_target.sum(),
         box.shape_kji,
         torch.arange(flat_target.numel()),
         torch.zeros(3),
@@ -170,6 +174,7 @@ def _to_device(term: _Term, device: str) -> _Term:
     return replace(
         term,
         target=term.target.to(device),
+        target_sum=term.target_sum.to(device),
         basis=tuple(b.to(device) for b in term.basis),  # type: ignore[arg-type]
         affine_positions=term.affine_positions.to(device),
         displacement_to_cube=term.displacement_to_cube.to(device),
@@ -193,12 +198,6 @@ def _paste(target: NDArray, image: NDArray, offset: NDArray) -> None:
         target_slices.append(slice(first, max(first, last)))
         image_slices.append(slice(first - start, max(first, last) - start))
     target[tuple(target_slices)] = image[tuple(image_slices)]
-
-
-def pooling(grid: Grid, resolution_mm: float) -> tuple[int, int, int]:
-    """Number of voxels along i, j, k whose total width is closest to a resolution; at least 1."""
-    i, j, k = (max(1, int(round(resolution_mm / s))) for s in grid.spacing_mm)
-    return i, j, k
 
 
 def _level_grid(grid: Grid, resolution_mm: float, low_mm: NDArray, high_mm: NDArray) -> Grid:
@@ -274,7 +273,7 @@ def _term_loss(term: _Term, u: Tensor) -> Tensor:
     value_sum, intersection, squared_error = (
         torch.stack([value.sum(), (value * target).sum(), (value - target).square().sum()]) + term.inactive_sums
     )
-    dice = 2 * intersection / (value_sum + term.target.sum() + 1e-6)
+    dice = 2 * intersection / (value_sum + term.target_sum + 1e-6)
     return 0.5 * (1 - dice) + 0.5 * squared_error / term.size
 
 

@@ -28,13 +28,11 @@ class Lattice:
         start_mm: position of the first node along i, j, k, in mm from the fixed grid's first voxel.
         spacing_mm: distance between nodes, the same along every axis.
         size_xyz: number of nodes along i, j, k.
-        order: 3 for cubic B-splines, 1 for trilinear.
     """
 
     start_mm: tuple[float, float, float]
     spacing_mm: float
     size_xyz: tuple[int, int, int]
-    order: int = 3
 
     @property
     def shape_kji(self) -> tuple[int, int, int]:
@@ -49,7 +47,7 @@ class Lattice:
     def finer(self) -> Lattice:
         """The lattice of half the spacing over the same box."""
         i, j, k = (2 * n - 1 for n in self.size_xyz)
-        return Lattice(self.start_mm, self.spacing_mm / 2, (i, j, k), self.order)
+        return Lattice(self.start_mm, self.spacing_mm / 2, (i, j, k))
 
     def free(self) -> Tensor:
         """(Z, Y, X), 1 for movable nodes and 0 on the two outer layers, so that the field vanishes at the border."""
@@ -58,15 +56,12 @@ class Lattice:
         return movable
 
     def basis(self, positions_mm: NDArray, axis: int) -> Tensor:
-        """Weights (P, N) of this axis' nodes at positions (P,) along it, in mm from the fixed grid's first voxel."""
+        """Cubic B-spline weights (P, N) of this axis' nodes at positions (P,) along it, mm from the first voxel."""
         count = self.size_xyz[axis]
         offset = np.abs((np.asarray(positions_mm)[:, None] - self.start_mm[axis]) / self.spacing_mm - np.arange(count))
-        if self.order == 1:
-            weights = np.clip(1 - offset, 0, None)
-        else:
-            near = 2 / 3 - offset**2 + offset**3 / 2
-            far = np.clip(2 - offset, 0, None) ** 3 / 6
-            weights = np.where(offset < 1, near, far)
+        near = 2 / 3 - offset**2 + offset**3 / 2
+        far = np.clip(2 - offset, 0, None) ** 3 / 6
+        weights = np.where(offset < 1, near, far)
         return torch.from_numpy(weights.astype(np.float32))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.fitting.softmask import SoftMask, soft_mask
+from Tell2RegLib.fitting.softmask import SoftMask, pooling, soft_mask
 from Tell2RegLib.space.grid import Floats, apply_affine
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.support.progress import Check
@@ -79,8 +79,8 @@ def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
     terms = []
     for pair in pairs:
         width_mm = SMOOTHING * max(*pair.fixed.grid.spacing_mm, *pair.moving.grid.spacing_mm)
-        fixed = _smoothed(soft_mask(pair.fixed, _pooling(pair.fixed, ramp_mm), ramp_mm), width_mm)
-        moving = _smoothed(soft_mask(pair.moving, _pooling(pair.moving, ramp_mm), ramp_mm), width_mm)
+        fixed = _smoothed(soft_mask(pair.fixed, pooling(pair.fixed.grid, ramp_mm / 2), ramp_mm), width_mm)
+        moving = _smoothed(soft_mask(pair.moving, pooling(pair.moving.grid, ramp_mm / 2), ramp_mm), width_mm)
         points = fixed.grid.voxel_centres_lps_mm().reshape(-1, 3)
         target = fixed.image_kji.reshape(-1).astype(np.float64)
         chosen_points = _spread_indices(points.shape[0], MAX_POINTS // len(pairs))
@@ -104,11 +104,6 @@ def _smoothed(mask: SoftMask, width_mm: float) -> SoftMask:
     pad = np.ceil(2 * widths).astype(int)
     image = gaussian_filter(np.pad(mask.image_kji, [(n, n) for n in pad]), widths, mode="constant")
     return SoftMask(image, mask.grid.crop(-pad[::-1], image.shape[::-1]))
-
-
-def _pooling(region: Region, ramp_mm: float) -> tuple[int, int, int]:
-    i, j, k = (max(1, int(round(ramp_mm / 2 / s))) for s in region.grid.spacing_mm)
-    return i, j, k
 
 
 def _gradient(mask: SoftMask) -> NDArray[np.float32]:

@@ -49,6 +49,12 @@ def soft_mask(region: Region, pooling_xyz: tuple[int, int, int], ramp_mm: float)
     return SoftMask(pooled, grid)
 
 
+def pooling(grid: Grid, resolution_mm: float) -> tuple[int, int, int]:
+    """Number of voxels along i, j, k whose total width is closest to a resolution; at least 1."""
+    i, j, k = (max(1, int(round(resolution_mm / s))) for s in grid.spacing_mm)
+    return i, j, k
+
+
 def pooled_grid(grid: Grid, start: NDArray, stop: NDArray, pooling: NDArray) -> Grid:
     """The grid of the blocks from `start` to `stop` (i, j, k, in blocks of `pooling` voxels) of a grid."""
     origin = grid.index_to_lps(start * pooling + (pooling - 1) / 2)

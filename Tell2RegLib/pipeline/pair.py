@@ -61,12 +61,12 @@ def match_by_prompts(
     Args:
         fixed, moving: any geometry.
         query: the prompts, the source and the settings of matching.
-        clock: told of the stages of `find_regions`, and of "pair".
+        tracker: told of the stages of `find_regions`, and of "pair".
         memory: results of earlier runs.
 
     Raises:
         InputError: no prompts, or an empty one.
-        Cancelled: the clock said so.
+        Cancelled: the tracker said so.
     """
     tracker = tracker or ProgressTracker()
     fixed_result, moving_result = find_regions(

@@ -111,7 +111,6 @@ def grounded_sam(
     files: ModelFiles,
     *,
     device: str = "auto",
-    settings: DetectionSettings | None = None,
     box_threshold: float | None = None,
 ) -> GroundedSam:
     """The two networks of a set, loaded.
@@ -125,7 +124,7 @@ def grounded_sam(
     detector = load_detector(files, device=device, **options)
     segmenter = load_segmenter(files, device=device)
     suited = DetectionSettings(region_score=suited_region_score(files) if box_threshold is None else 0.0)
-    return GroundedSam(detector, segmenter, _suited(settings or DetectionSettings(), suited))
+    return GroundedSam(detector, segmenter, suited)
 
 
 def _suited(settings: DetectionSettings, suited: DetectionSettings) -> DetectionSettings:

@@ -28,8 +28,8 @@ def prompt_in_words(count: PromptCount) -> str:
     """One sentence on one prompt: its regions, its boxes, and the filters that discarded boxes."""
     if not count.boxes:
         return f"'{count.prompt}': nothing detected on any of the {count.slices} slices."
-    regions_text = "no region" if not count.regions else _counted(count.regions, "region")
-    boxes_text = f"{_counted(count.boxes, 'box')} on {count.slices - count.slices_without} of {count.slices} slices"
+    regions_text = "no region" if not count.regions else counted(count.regions, "region")
+    boxes_text = f"{counted(count.boxes, 'box')} on {count.slices - count.slices_without} of {count.slices} slices"
     why = ", ".join(f"{boxes} ({OUTCOME_TEXTS[outcome]})" for outcome, boxes in count.dropped.items())
     return f"'{count.prompt}': {regions_text}; {boxes_text}{f', discarded: {why}' if why else ''}."
 
@@ -39,7 +39,7 @@ def result_in_words(result: SourceResult) -> tuple[str, ...]:
     if result.slice_indices:
         return tuple(prompt_in_words(count) for count in result.counts)
     return tuple(
-        f"'{c.prompt}': {_counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in result.counts
+        f"'{c.prompt}': {counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in result.counts
     )
 
 
@@ -49,5 +49,6 @@ def nothing_found(result: SourceResult, side: str = "") -> str:
     return f"Nothing was found{where}: {' '.join(result_in_words(result))} Try other words."
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """'1 box', '2 boxes'."""
     return f"{number} {noun if number == 1 else noun + ('es' if noun.endswith('x') else 's')}"

@@ -79,8 +79,7 @@ def make_source_by_options(name: str, offered: Mapping[str, object]) -> RegionSo
         InputError: as in `make_source`.
         Tell2RegError: what the source itself needs is missing.
     """
-    factory = _maker_by_options(name)
-    return _made(name, factory, _accepted(factory, offered))
+    return _made(name, _maker_by_options(name), accepted_options(name, offered))
 
 
 def runs_models(name: str) -> bool:
@@ -104,12 +103,8 @@ def accepted_options(name: str, offered: Mapping[str, object]) -> dict[str, obje
     Raises:
         InputError: an unknown name, or a plug-in that cannot be loaded.
     """
-    return _accepted(_maker_by_options(name), offered)
-
-
-def _accepted(factory: SourceFactory, offered: Mapping[str, object]) -> dict[str, object]:
     try:
-        parameters = inspect.signature(factory).parameters
+        parameters = inspect.signature(_maker_by_options(name)).parameters
     except (TypeError, ValueError):  # no signature: written in C, or not callable
         return {}
     named = {
@@ -180,8 +175,7 @@ def check_source_result(result: SourceResult, volume: Volume) -> SourceResult:
             raise GeometryError(
                 f"The source '{result.source}' returned the region '{region.name}' on a grid of "
                 f"{region.grid.size_xyz} voxels, not on that of '{volume.name}' ({volume.grid.size_xyz}). The source "
-                "must "
-                "resample it."
+                "must resample it."
             )
         if plain_name(region.name) in names:
             raise InputError(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
-from Tell2RegLib.region_sources.source_result import PromptCount
 from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, Fitted, PromptResult, RegistrationResult, Target
 
 
@@ -37,12 +37,15 @@ def record_of(result: RegistrationResult) -> dict[str, Any]:
     )
 
 
+def field_record(kind: str, quality: FieldQuality, inverse_error_mm: tuple[float, float]) -> dict[str, Any]:
+    """Kind and measures of a transform."""
+    mean, largest = inverse_error_mm
+    return {"kind": kind, **asdict(quality), "inverse_error_mm": {"mean": mean, "max": largest}}
+
+
 def _transform_record(fitted: Fitted) -> dict[str, Any]:
-    mean, largest = fitted.inverse_error_mm
     return {
-        "kind": fitted.transform.kind,
-        **asdict(fitted.quality),
-        "inverse_error_mm": {"mean": mean, "max": largest},
+        **field_record(fitted.transform.kind, fitted.quality, fitted.inverse_error_mm),
         "rigid_lps": fitted.rigid_lps.tolist(),
         "affine_lps": fitted.affine_lps.tolist(),
         "linear_part_lps": fitted.transform.affine_lps.tolist(),
@@ -50,12 +53,10 @@ def _transform_record(fitted: Fitted) -> dict[str, Any]:
 
 
 def _prompt_record(row: PromptResult) -> dict[str, Any]:
-    sides = {side: {**asdict(count), "in_words": count.in_words()} for side, count in _sides(row)}
-    return {**asdict(row), **sides}
-
-
-def _sides(row: PromptResult) -> tuple[tuple[str, PromptCount], ...]:
-    return ("fixed", row.fixed), ("moving", row.moving)
+    record = asdict(row)
+    for side, count in (("fixed", row.fixed), ("moving", row.moving)):
+        record[side]["in_words"] = count.in_words()
+    return record
 
 
 def _target_record(target: Target) -> dict[str, Any]:

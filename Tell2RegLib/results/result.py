@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from Tell2RegLib.errors import InputError
@@ -11,6 +12,7 @@ from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.region_sources.source_result import PromptCount, SourceResult
 from Tell2RegLib.space.grid import Floats
+from Tell2RegLib.space.jacobian import jacobian_determinant
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
@@ -100,7 +102,7 @@ class Target:
 
     Args:
         trust: where it was drawn and carried to by the fitted transform, and how far that can be trusted.
-        errors_mm: distance to its true place by kind ("before", "rigid", "affine", and the fitted kind), where the
+        errors_mm: distance to its true place by kind ("before", "rigid", "affine", "deformable"), where the
             true place is known; empty otherwise.
     """
 
@@ -156,6 +158,12 @@ class Fitted:
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
     rigid_is_enough: bool = False
+
+    @cached_property
+    def jacobian(self) -> Volume:
+        """det J on the fixed grid."""
+        forward = self.transform.fixed_to_moving
+        return Volume(jacobian_determinant(forward.vectors_kji, forward.grid), forward.grid, "Jacobian")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,14 +12,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.region_sources.label_map import write_segmentation
+from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.results.record import record_of, trust_record
 from Tell2RegLib.results.report import write_report
 from Tell2RegLib.results.result import SCHEMA_VERSION, PairMetrics, RegistrationResult, Target
@@ -143,7 +143,7 @@ def _tags(pair: RegionPair) -> dict[str, str]:
 
 def _write_pairs(metrics: tuple[PairMetrics, ...], path: Path) -> None:
     names = list(PairMetrics.__dataclass_fields__)
-    rows = [[_cell(asdict(metric)[name]) for name in names] for metric in metrics]
+    rows = [[_cell(getattr(metric, name)) for name in names] for metric in metrics]
     _write_csv(path, names, rows)
 
 

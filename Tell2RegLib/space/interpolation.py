@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from Tell2RegLib.space.displacement_field import DisplacementField
+from Tell2RegLib.space.jacobian import to_planar
 
 
 def cube_matrix(size_xyz: tuple[int, int, int]) -> np.ndarray:
@@ -112,7 +113,7 @@ class FieldSampler:
         self.device = device
         shift = np.asarray(affine_lps, dtype=np.float64) - np.eye(4)
         to_cube = cube_matrix(field.grid.size_xyz) @ field.grid.lps_to_index_matrix
-        self._image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(field.vectors_kji, -1, 0))).to(device)
+        self._image = torch.from_numpy(to_planar(field.vectors_kji)).to(device)
         self._to_cube = _rows(to_cube).to(device)
         self._from_cube = _rows(np.linalg.inv(to_cube)).to(device)
         self._shift = _rows(shift).to(device)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid
+from Tell2RegLib.space.jacobian import slab_ranges
 from Tell2RegLib.support.progress import Check
 
 if TYPE_CHECKING:
@@ -102,12 +103,11 @@ def _solve_slabs(
 
     inverse_affine = np.linalg.inv(affine)
     result = np.array(start, np.float32)
-    planes = max(1, SLAB_VOXELS // (grid.size_xyz[0] * grid.size_xyz[1]))
-    for first in range(0, grid.size_xyz[2], planes):
+    for first, last in slab_ranges(grid.shape_kji, SLAB_VOXELS):
         if check:
             check()
-        slab = result[first : first + planes]
-        y = torch.from_numpy(_positions(grid, first, first + len(slab))).reshape(-1, 3).to(sampler.device)
+        slab = result[first:last]
+        y = torch.from_numpy(_positions(grid, first, last)).reshape(-1, 3).to(sampler.device)
         displacement = torch.from_numpy(slab).reshape(-1, 3).to(sampler.device)
         solved = _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm, steps)
         slab[...] = solved.reshape(slab.shape).cpu().numpy()

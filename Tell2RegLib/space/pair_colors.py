@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from Tell2RegLib.space.region import Color
+from Tell2RegLib.space.region import Color, RegionPair
 
 _PALETTE: tuple[Color, ...] = (
     (0.902, 0.624, 0.000),
@@ -22,3 +22,8 @@ def color_of(number: int) -> Color:
     shade = 0.72 ** (number // len(_PALETTE))
     r, g, b = _PALETTE[number % len(_PALETTE)]
     return (round(r * shade, 3), round(g * shade, 3), round(b * shade, 3))
+
+
+def color_of_pair(pair: RegionPair, number: int) -> Color:
+    """The colour of the fixed region, or that of the pair's number."""
+    return pair.fixed.color or color_of(number)

@@ -106,8 +106,6 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
 def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
     """From pairs to a transform and its measures; see `FitRequest`."""
     from Tell2RegLib.pipeline.measure import linear_agreements
-    from Tell2RegLib.space.jacobian import jacobian_determinant
-    from Tell2RegLib.space.volume import Volume
 
     result = _finished(request, run)
     fitted = result.fitted
@@ -115,8 +113,6 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         return requests.FitReply(
             None, None, None, result.metrics, None, None, None, result.timing_s, result.provenance, result.reason
         )
-    forward = fitted.transform.fixed_to_moving
-    jacobian = jacobian_determinant(forward.vectors_kji, forward.grid)
     return requests.FitReply(
         transform=fitted.transform,
         rigid_lps=fitted.rigid_lps,
@@ -124,7 +120,7 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         metrics=result.metrics,
         quality=fitted.quality,
         inverse_error_mm=fitted.inverse_error_mm,
-        jacobian=Volume(jacobian, forward.grid, "Jacobian"),
+        jacobian=fitted.jacobian,
         timing_s=result.timing_s,
         provenance=result.provenance,
         linear=linear_agreements(fitted, request.pairs),

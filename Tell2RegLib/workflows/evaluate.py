@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from Tell2RegLib.evaluation.metrics import field_quality, inverse_error_mm, targ
 from Tell2RegLib.matching import numbered_names, pairs_by_name
 from Tell2RegLib.pipeline.measure import agreement
 from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.results.record import field_record
 from Tell2RegLib.space.point_files import PointList, read_points
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.region_resampling import resample_region
@@ -41,13 +41,12 @@ def evaluate(
     """
     _both("label maps", fixed_labels, moving_labels)
     _both("point lists", fixed_points, moving_points)
-    mean, largest = inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed)
     report: dict[str, Any] = {
-        "transform": {
-            "kind": transform.kind,
-            **asdict(field_quality(transform.fixed_to_moving)),
-            "inverse_error_mm": {"mean": mean, "max": largest},
-        },
+        "transform": field_record(
+            transform.kind,
+            field_quality(transform.fixed_to_moving),
+            inverse_error_mm(transform.fixed_to_moving, transform.moving_to_fixed),
+        ),
         "remarks": [],
     }
     if fixed_labels and moving_labels:

@@ -60,7 +60,7 @@ def register(
         device: device of the networks, and of the fit when `settings` is None.
         query: prompts with their source and settings, instead of `prompts`.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
-        settings: settings of the fit; when None, the defaults on `device`, stiffer (`SMOOTHNESS_OF_FOUND`) for prompts.
+        settings: settings of the fit; when None, the defaults on `device` (`default_smoothness`).
         plan: points on the moving volume to propagate to fixed space.
         plan_truth: their true positions in fixed space, if known, by the same names.
         true_regions: the true regions (fixed, moving) of a synthetic pair, for comparison with the detected ones.
@@ -114,7 +114,7 @@ def finish(
 
     Args: see `register`, and
         pairs: on the grids of the volumes, rejected ones too.
-        prompts, models, parameters: how the pairs were found, for the record: those of a `pairing.Matched`.
+        prompts, models, parameters: how the pairs were found, for the record: those of a `PairingResult`.
     """
     _check_regions("fixed", fixed, [pair.fixed for pair in pairs])
     _check_regions("moving", moving, [pair.moving for pair in pairs])
@@ -204,7 +204,8 @@ class _Run:
         tracker = self.tracker
         with tracker.stage("start"):
             import torch  # noqa: F401  seconds, which are not the fit's
-        key = (tuple((region_key(p.fixed), region_key(p.moving)) for p in pairs if p.accepted), self.settings)
+        keys = [(region_key(pair.fixed), region_key(pair.moving)) for pair in pairs]
+        key = (tuple(pair_key for pair_key, pair in zip(keys, pairs, strict=True) if pair.accepted), self.settings)
         with tracker.stage("fit"):
             fit_result = self.memory.get(
                 "fit",
@@ -213,7 +214,7 @@ class _Run:
                 max_results=4,
             )
         pair_keys = tuple(
-            (region_key(p.fixed), region_key(p.moving), p.similarity, p.accepted, p.reason) for p in pairs
+            (*pair_key, p.similarity, p.accepted, p.reason) for pair_key, p in zip(keys, pairs, strict=True)
         )
         with tracker.stage("measure"):
             fitted, metrics = self.memory.get(

@@ -2,8 +2,8 @@
 
 Three stages, so that each is done once for what it depends on: words (`encode_text`, once a caption), slices
 (`image_features`, once a slice) and both together (`locate`). The last follows the package's transformer and differs in
-the order of sums: deformable attention (deformable.py) and the attention between image and words (text_fusion.py) are
-computed another way, and proposals that are not chosen get no box. The backbone is in swin.py.
+the order of sums: deformable attention (deformable_attention.py) and the attention between image and words
+(text_fusion.py) are computed another way, and proposals that are not chosen get no box. The backbone is in swin.py.
 """
 
 from __future__ import annotations

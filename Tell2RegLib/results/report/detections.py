@@ -15,7 +15,7 @@ from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.results.report import pictures
 from Tell2RegLib.results.report.pictures import Outline, Tag
 from Tell2RegLib.results.report.planes import Plane, read_region_at, read_volume_at
-from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.space.pair_colors import color_of, color_of_pair
 from Tell2RegLib.space.region import Color, Region
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def detection_rows(result: RegistrationResult) -> list[Row]:
     prompts_result = result.prompts_result
     if prompts_result is None or prompts_result.fixed.slices is None or prompts_result.moving.slices is None:
         return []
-    used = [(pair, pair.fixed.color or color_of(n)) for n, pair in enumerate(result.pairs) if pair.accepted]
+    used = [(pair, color_of_pair(pair, n)) for n, pair in enumerate(result.pairs) if pair.accepted]
     colors = [[(getattr(pair, side), color) for pair, color in used] for side in ("fixed", "moving")]
     prompts = {prompt: color_of(number) for number, prompt in enumerate(prompts_result.fixed.prompts)}
     rows = []
@@ -147,7 +147,7 @@ def _warped_pictures(result: RegistrationResult, fixed: SourceResult) -> list[tu
     lines = []
     for number, pair in enumerate(result.pairs):
         if pair.accepted:
-            color = pair.fixed.color or color_of(number)
+            color = color_of_pair(pair, number)
             lines.append(Outline(f"{pair.name} (fixed)", read_region_at(pair.fixed, plane.points_lps_mm), color))
             lines.append(
                 Outline(f"{pair.name} (moving)", read_region_at(pair.moving, moving_points), color, dashed=True)

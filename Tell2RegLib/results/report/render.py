@@ -14,9 +14,8 @@ from Tell2RegLib.results.report.detections import detection_rows
 from Tell2RegLib.results.report.image_rows import picture_rows
 from Tell2RegLib.results.report.pictures import css_color
 from Tell2RegLib.results.report.planes import read_volume_at
-from Tell2RegLib.results.result import NOTICE, Fitted
-from Tell2RegLib.space.jacobian import jacobian_determinant
-from Tell2RegLib.space.pair_colors import color_of
+from Tell2RegLib.results.result import NOTICE
+from Tell2RegLib.space.pair_colors import color_of_pair
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.space.volume import Volume
@@ -42,9 +41,9 @@ def write_report(result: RegistrationResult, path: str | Path) -> None:
 
 def render_report(result: RegistrationResult) -> str:
     """The report as one HTML page with its pictures inside and nothing from outside."""
-    jacobian = _jacobian(result.fitted)
+    jacobian = result.fitted.jacobian if result.fitted else None
     strain = [_range_inside(jacobian, pair) if jacobian and pair.accepted else None for pair in result.pairs]
-    colors = [pair.fixed.color or color_of(number) for number, pair in enumerate(result.pairs)]
+    colors = [color_of_pair(pair, number) for number, pair in enumerate(result.pairs)]
     accepted_pairs = [(pair, color) for pair, color in zip(result.pairs, colors, strict=True) if pair.accepted]
     template = _environment().get_template("report.html.j2")
     return template.render(
@@ -81,13 +80,6 @@ def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     environment.filters["number"] = statements.number
     return environment
-
-
-def _jacobian(fitted: Fitted | None) -> Volume | None:
-    if fitted is None:
-        return None
-    field = fitted.transform.fixed_to_moving
-    return Volume(jacobian_determinant(field.vectors_kji, field.grid), field.grid)
 
 
 def _range_inside(jacobian: Volume, pair: RegionPair) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.region_sources.messages import counted
 from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
 from Tell2RegLib.space.jacobian import USUAL_JACOBIAN
@@ -62,11 +63,6 @@ def position(point_lps_mm: Sequence[float]) -> str:
     """A point in the patient's directions: 'L 12.0, P 4.1, I 8.0'."""
     letters = ("RL", "AP", "IS")
     return ", ".join(f"{pair[int(x >= 0)]} {abs(x):.1f}" for pair, x in zip(letters, point_lps_mm, strict=True))
-
-
-def counted(count: int, noun: str) -> str:
-    """'1 pair', '2 pairs'."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def listed(names: Sequence[str]) -> str:

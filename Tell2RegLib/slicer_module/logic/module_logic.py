@@ -27,7 +27,7 @@ from Tell2RegLib.slicer_module.run.runs import Outcome
 class Tell2RegLogic(SearchLogic, PropagationLogic):
     """Finds, pairs, fits and propagates; every choice and result is in `parameters`, the parameter node.
 
-    Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(FoundSummary)`, `demoLoaded(DemoNodes)`, and those of
+    Signals: `pairsChanged()`, `fitChanged()`, `regionsFound(SearchSummary)`, `demoLoaded(DemoNodes)`, and those of
     `runs`.
 
     Args:
