@@ -12,13 +12,13 @@ from typing import Any
 import qt
 import slicer
 
+from Tell2RegLib.slicer_module.logic.sample_data import NAME
 from Testing.Slicer.events import openModule, until
 from Testing.Slicer.walk import settle
 
 BEAT_MS = 10
 LONGEST_MS = 2000.0
 """More than this is a fault also on a slow machine."""
-SAMPLE = "Tell2Reg demo pair"
 
 
 class Heartbeat:
@@ -61,7 +61,7 @@ class Stalls:
 
 def sample() -> Any:
     """What the button of the Sample Data module does."""
-    (source,) = (one for one in slicer.modules.sampleDataSources["Tell2Reg"] if one.sampleName == SAMPLE)
+    (source,) = (one for one in slicer.modules.sampleDataSources["Tell2Reg"] if one.sampleName == NAME)
     return source.customDownloader(source)
 
 

@@ -25,18 +25,16 @@ class DecisionsLogic(CoreLogic):
             self._rows = (text, pair_decisions.from_json(text))
         return self._rows[1]
 
-    def _keep(self, rows: Rows) -> None:
-        self.parameters.pairs = pair_decisions.to_json(rows)
-        self.pairsChanged.emit()
-
     def _decide(self, change: Callable[[Rows], Rows]) -> None:
         rows = self._history.step(self.rows, change)
         if rows != self.rows:
             self._showRows(rows)
 
     def _showRows(self, rows: Rows) -> None:
-        result_nodes.showDecisions(self.parameters, rows)
-        self._keep(rows)
+        with self._inOneGo():
+            result_nodes.showDecisions(self.parameters, rows)
+            self.parameters.pairs = pair_decisions.to_json(rows)
+        self.pairsChanged.emit()
 
     def accept(self, numbers: Collection[int]) -> None:
         """Accept the pairs with these numbers for the fit."""

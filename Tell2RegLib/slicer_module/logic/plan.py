@@ -17,6 +17,7 @@ from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.coordinates import to_scene
 from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
+from Tell2RegLib.slicer_module.scene.nodes_of_class import nodesOfClass
 from Tell2RegLib.slicer_module.scene.plan_colors import recolor
 from Tell2RegLib.slicer_module.scene.propagated_models import propagate_model, propagate_volume
 from Tell2RegLib.slicer_module.scene.result_nodes import RESULT_ROLES, putIntoResults, remove
@@ -107,7 +108,7 @@ def candidates(parameters: Tell2RegParameterNode) -> list:
     results = {getattr(parameters, name).GetID() for name in RESULT_ROLES if getattr(parameters, name) is not None}
     results |= {node.GetID() for node in (parameters.fixedVolume, parameters.movingVolume) if node is not None}
     nodes = []
-    for node in _nodesOf(scene):
+    for node in nodesOfClass(scene, "vtkMRMLDisplayableNode"):
         made = node.GetID() in results or isCopy(node) or node.GetName() in SLICE_MODELS
         made = made or node.GetAttribute(SET_ASIDE)
         if isinstance(node, PROPAGATED_CLASSES) and not node.GetHideFromEditors() and not made:
@@ -144,11 +145,11 @@ def isCopy(node: Any) -> bool:
 
 def copiesIn(scene: Any) -> list:
     """The propagated copies in a scene, without those of earlier results."""
-    return [node for node in _nodesOf(scene) if isCopy(node) and not node.GetAttribute(SET_ASIDE)]
-
-
-def _nodesOf(scene: Any) -> list:
-    return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    return [
+        node
+        for node in nodesOfClass(scene, "vtkMRMLDisplayableNode")
+        if isCopy(node) and not node.GetAttribute(SET_ASIDE)
+    ]
 
 
 def propagateNode(node: Any, planMap: Map, name: str) -> Any:

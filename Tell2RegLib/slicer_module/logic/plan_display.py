@@ -19,6 +19,7 @@ from Tell2RegLib.slicer_module.logic.displayed_transform import IN_SPACE, transf
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
 from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
+from Tell2RegLib.slicer_module.scene.nodes_of_class import nodesOfClass
 from Tell2RegLib.slicer_module.scene.result_nodes import remove
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
@@ -55,11 +56,14 @@ def show(parameters: Tell2RegParameterNode, displayMode: str) -> None:
     """
     scene, sides = parameters.parameterNode.GetScene(), _sidesOf(parameters)
     transform, oneView = transformNodeOf(parameters), displayMode != "side"
-    inSpace = [node.GetID() for node in _nodes(scene, "vtkMRMLViewNode")]
+    inSpace = [node.GetID() for node in nodesOfClass(scene, "vtkMRMLViewNode")]
     fixedViews = [_sliceView(FIXED_VIEW), *inSpace]
     movingViews = [_sliceView(FIXED_VIEW if oneView else MOVING_VIEW), *inSpace]
     if displayMode == IN_SPACE:
-        fixedViews, movingViews = [node.GetID() for node in _nodes(scene, "vtkMRMLSliceNode")] + inSpace, inSpace
+        fixedViews, movingViews = (
+            [node.GetID() for node in nodesOfClass(scene, "vtkMRMLSliceNode")] + inSpace,
+            inSpace,
+        )
     placed = {node.GetID(): fixedViews for node in sides.fixed} | {node.GetID(): [] for node in sides.elsewhere}
     for node in sides.moving:
         covered = oneView and node.GetID() in sides.carried
@@ -123,11 +127,6 @@ def _sidesOf(parameters: Tell2RegParameterNode) -> _Sides:
     return _Sides(onFixed, onMoving, onOthers, frozenset(carriedIDs))
 
 
-def _nodes(scene: Any, kind: str) -> list:
-    nodes = scene.GetNodesByClass(kind)
-    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
-
-
 def _sliceView(name: str) -> str:
     return f"vtkMRMLSliceNode{name}"
 
@@ -164,7 +163,7 @@ def _viewsBefore(display: Any) -> list[str]:
 def _release(scene: Any, but: set[str]) -> None:
     """Give the displays of all nodes, except of those with these IDs, the views that they had."""
     keptDisplayIDs = {display.GetID() for name in but for display in _displaysOf(scene.GetNodeByID(name))}
-    for display in _nodes(scene, "vtkMRMLDisplayNode"):
+    for display in nodesOfClass(scene, "vtkMRMLDisplayNode"):
         if display.GetAttribute(VIEWS_BEFORE) is None or display.GetID() in keptDisplayIDs:
             continue
         with slicer.util.NodeModify(display):
@@ -176,7 +175,7 @@ def _release(scene: Any, but: set[str]) -> None:
 
 
 def _viewCopies(scene: Any) -> list:
-    return [node for node in _nodes(scene, "vtkMRMLDisplayableNode") if node.GetAttribute(COPIED_AT)]
+    return [node for node in nodesOfClass(scene, "vtkMRMLDisplayableNode") if node.GetAttribute(COPIED_AT)]
 
 
 def _viewCopy(node: Any) -> Any:

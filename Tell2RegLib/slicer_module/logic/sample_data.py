@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Cancelled, Tell2RegError
-from Tell2RegLib.slicer_module.logic.core import DEMO
-from Tell2RegLib.slicer_module.run.runs import Runs
-from Tell2RegLib.slicer_module.scene.sample_data import addDemoPair
-from Tell2RegLib.worker.requests import DemoReply, DemoRequest
+
+if TYPE_CHECKING:
+    from Tell2RegLib.slicer_module.run.runs import Runs
+    from Tell2RegLib.worker.requests import DemoReply
 
 NAME = "Tell2Reg demo pair"
 
@@ -29,7 +29,11 @@ class DemoSample:
         """
         if self._runs is not None:
             return []
+        # here, since Slicer imports this file when it starts
+        from Tell2RegLib.slicer_module.logic.core import DEMO
         from Tell2RegLib.slicer_module.run.application import makeRuns
+        from Tell2RegLib.slicer_module.scene.sample_data import addDemoPair
+        from Tell2RegLib.worker.requests import DemoRequest
 
         nodes: list[Any] = []
 

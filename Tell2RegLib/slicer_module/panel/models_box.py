@@ -168,10 +168,7 @@ class ModelsBox:
         done = _("These models are installed") if chosen and chosen.installed else why
         self._panel.enable(ui.modelsInstallButton, "" if isRunning else done)
         self._panel.enable(ui.modelsRemoveButton, why)
-        if busy:
-            self._panel.enable(ui.installButton, _("A run is in progress"))
-        elif ui.installButton.toolTip == _("A run is in progress"):
-            self._panel.enable(ui.installButton, self._whyNotInstall)
+        self._panel.enable(ui.installButton, _("A run is in progress") if busy else self._whyNotInstall)
         for button in (ui.modelsImportButton, ui.modelsVerifyButton, ui.modelsClearButton, ui.checkButton):
             self._panel.enable(button, _("A run is in progress") if busy else "")
 

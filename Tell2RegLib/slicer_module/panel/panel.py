@@ -265,7 +265,7 @@ class Panel:
             self.messages.clearAll()
 
     def _chooseVolumes(self, parameters: Tell2RegParameterNode) -> None:
-        """Choose the first two volumes of the scene if none are chosen."""
+        """Choose the two volumes of the scene if it has exactly two and none is chosen."""
         if parameters.fixedVolume is not None or parameters.movingVolume is not None:
             return
         nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")

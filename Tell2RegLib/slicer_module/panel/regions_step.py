@@ -177,18 +177,14 @@ class RegionsStep:
                 tables.figure(table, line, 5, row.size_ratio)
                 tables.figure(table, line, 6, row.dice)
                 tables.cell(table, line, 7, _(row.status), row.reason or row.status)
-                self._grey(line, not row.accepted)
+                if not row.accepted:
+                    tables.grey(table, line, first=1)
             for line, row in enumerate(rows):
                 if row.number in chosen and row.number not in self.selected():
                     table.selectRow(line)
             tables.fitHeight(table)
         finally:
             self._filling = False
-
-    def _grey(self, line: int, grey: bool) -> None:
-        if grey:
-            for column in range(1, self._ui.pairsTable.columnCount):
-                self._ui.pairsTable.item(line, column).setForeground(qt.QBrush(qt.QColor(140, 140, 140)))
 
     def _updateButtons(self) -> None:
         ui, logic, enable = self._ui, self._logic, self._panel.enable

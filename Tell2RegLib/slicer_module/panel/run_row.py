@@ -89,7 +89,7 @@ class RunRow:
 def readableTime(seconds: float) -> str:
     """A duration as short text.
 
-    >>> spoken(3.2), spoken(75)
+    >>> readableTime(3.2), readableTime(75)
     ('4 s', '1 min 15 s')
     """
     whole = int(-(-seconds // 1))

@@ -178,9 +178,9 @@ def color(item: Any, rgb: Sequence[float]) -> None:
     item.setForeground(qt.QBrush(qt.QColor(*(INK if isLight else PAPER))))
 
 
-def grey(table: Any, row: int, tip: str = "") -> None:
-    """Show a row as inactive, with the reason as its tooltip."""
-    for column in range(table.columnCount):
+def grey(table: Any, row: int, tip: str = "", first: int = 0) -> None:
+    """Show a row as inactive from a column on, with the reason as its tooltip."""
+    for column in range(first, table.columnCount):
         item = table.item(row, column)
         item.setForeground(qt.QBrush(qt.QColor(*GREY)))
         if tip:

@@ -149,7 +149,7 @@ class ViewControls:
             self._flicker.stop()
 
     def displayMode(self) -> str:
-        """How the volumes are shown: one of parameters.VIEWS, showing.JACOBIAN or showing.IN_SPACE."""
+        """How the volumes are shown: one of parameters.VIEWS, displayed_transform.JACOBIAN or IN_SPACE."""
         if self._ui.jacobianButton.checked:
             return displayed_transform.JACOBIAN
         return displayed_transform.IN_SPACE if self._ui.show3DButton.checked else self._logic.parameters.view

@@ -27,9 +27,10 @@ from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
 
 FOLDER = "Tell2Reg"
+TRANSFORMS = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
 RESULT_ROLES = (
     *("fixedRegions", "movingRegions", "movingShown"),
-    *("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform"),
+    *TRANSFORMS,
     *("jacobianMap", "checkerboard", "pairsTable", "targetsTable", "provenance"),
 )
 """Attributes of the parameter node that hold nodes which Tell2Reg made."""
@@ -276,9 +277,6 @@ def showFit(
         node = getattr(parameters, name)
         if node is not None:
             putIntoResults(parameters, node)
-
-
-TRANSFORMS = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
 
 
 def _sameVolumes(parameters: Any) -> tuple[str, ...]:

@@ -196,7 +196,7 @@ def _of_a_type_vtk_knows(array: np.ndarray) -> np.ndarray:
 # --- copies to look at ---
 
 
-def view_copy(scene: Any, node: Any, copy: Any = None, more_lps: ArrayLike | None = None) -> Any:
+def view_copy(scene: Any, node: Any, copy: Any = None) -> Any:
     """A volume node for the views that shares the voxels of the user's node and stands where that is in the world.
 
     It has a display of its own, with the user's window and level at first, is hidden from lists of nodes, and is not
@@ -206,12 +206,11 @@ def view_copy(scene: Any, node: Any, copy: Any = None, more_lps: ArrayLike | Non
         scene: where to add it.
         node: the user's volume node.
         copy: an earlier copy to bring up to date instead: place, voxels and name; its display stays.
-        more_lps: 4 x 4, a linear map of the world that is applied on top.
 
     Raises:
         InputError, GeometryError: as `grid_of_node`.
     """
-    matrix = matrix_from_grid(grid_of_node(node, more_lps))
+    matrix = matrix_from_grid(grid_of_node(node))
     if copy is None:
         copy = slicer.vtkMRMLScalarVolumeNode()
         copy.SetName(node.GetName())
