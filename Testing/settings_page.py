@@ -17,8 +17,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
 Every setting is declared once, in the class named in its section. The options of `tell2reg`, the parameters and widgets
-of the Slicer module, the range checks, the record and this page are made from that declaration. `make docs` writes this
-page. Settings without an option are for Python code.
+of the Slicer module, the range checks and the record are made from the declarations of finding and fitting, this page
+from all. `make docs` writes this page. Settings without an option are for Python code.
 """
 OFFERED = (FindOptions, FitSettings)
 """The classes with settings that the terminal offers."""

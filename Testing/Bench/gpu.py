@@ -96,9 +96,9 @@ def run_section(section: Section, plan: Plan, checks: Checks) -> Row:
         except Exception as error:
             traceback.print_exc()
             row = {"failed": f"{type(error).__name__}: {error}"[:500]}
-    own = sorted({f"{item.category.__name__}: {str(item.message)[:200]}" for item in heard})
+    warning_texts = sorted({f"{item.category.__name__}: {str(item.message)[:200]}" for item in heard})
     seconds = {"section_seconds": time.perf_counter() - started, "section_cpu_seconds": time.process_time() - used}
-    return row | seconds | {"warnings": own}
+    return row | seconds | {"warnings": warning_texts}
 
 
 # --- sections ---

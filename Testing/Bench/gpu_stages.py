@@ -212,13 +212,15 @@ def _against_package_masks(name: str, module: Any, size: int, few: SliceStack, p
                     masks.append(Mask(box, mask[0], float(quality[0])))
     exact = SamSegmenter(module, device=plan.device, image_size=size, precision="fp32", content="random")
     half = SamSegmenter(module, device=plan.device, image_size=size, content="random")
-    actual, own = exact.embed(few), half.embed(few)
-    expected = Embeddings(np.stack(features), actual.covered_hw, actual.slice_hw, actual.model)
+    exact_embeddings, half_embeddings = exact.embed(few), half.embed(few)
+    expected = Embeddings(
+        np.stack(features), exact_embeddings.covered_hw, exact_embeddings.slice_hw, exact_embeddings.model
+    )
     row: Row = {
-        "embeddings fp32": embedding_difference(expected, actual),
-        "embeddings own format": embedding_difference(expected, own),
-        "masks fp32": mask_difference(masks, exact.segment(actual, boxes)),
-        "masks own format": mask_difference(masks, half.segment(own, boxes)),
+        "embeddings fp32": embedding_difference(expected, exact_embeddings),
+        "embeddings own format": embedding_difference(expected, half_embeddings),
+        "masks fp32": mask_difference(masks, exact.segment(exact_embeddings, boxes)),
+        "masks own format": mask_difference(masks, half.segment(half_embeddings, boxes)),
     }
     checks.at_most(f"{name}: fp32 embeddings, rms in sigma", row["embeddings fp32"]["rms"], SIGMA["fp32"])  # type: ignore[index]
     checks.at_most(f"{name}: own format's embeddings, rms", row["embeddings own format"]["rms"], SIGMA["half"])  # type: ignore[index]

@@ -1,6 +1,6 @@
 """The published research code's fit, for comparison: a free dense displacement and 10,000 steps of Adam.
 
-Written anew from what that code does (method.md section 7): one 3-D vector per voxel in grid_sample's units, random
+Written anew from what that code does: one 3-D vector per voxel in grid_sample's units, random
 start of 1e-5, Adam with a rate of 1e-3, soft Dice over all masks at once, bending energy by repeated central
 differences, weight 100, no linear start, no pyramid, no stopping rule.
 """

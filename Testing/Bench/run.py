@@ -1,6 +1,6 @@
 """`make bench`: every tool on every case, one process each, and the tables of docs/benchmarks.md.
 
-    python -m Testing.Bench.run             all of it, 15 to 20 minutes on two cores; rewrites docs/benchmarks.md
+    python -m Testing.Bench.run             all of it, half an hour on two idle cores; rewrites docs/benchmarks.md
     python -m Testing.Bench.run --quick     tiny cases in two minutes, to see that all works; writes nothing to docs
     python -m Testing.Bench.run --only demons --only ours
 

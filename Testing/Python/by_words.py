@@ -26,8 +26,8 @@ class Bench:
     networks: SimulatedNetworks
 
     def words(self, *prompts: str, **settings: object) -> PromptQuery:
-        own = DetectionSettings(spacing_mm=SPACING_MM, **settings)  # type: ignore[arg-type]
-        return PromptQuery(prompts=prompts, source=GroundedSam(self.networks, self.networks, own))
+        detection_settings = DetectionSettings(spacing_mm=SPACING_MM, **settings)  # type: ignore[arg-type]
+        return PromptQuery(prompts=prompts, source=GroundedSam(self.networks, self.networks, detection_settings))
 
     def run(self, words: PromptQuery, **more: object) -> RegistrationResult:
         given = {"settings": QUICK, **more}

@@ -20,6 +20,7 @@ from hypothesis import settings
 
 from Tell2RegLib.region_sources.registry import GROUP
 from Tell2RegLib.space.grid import Grid
+from Testing.Python.model_server import Server, serving
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 """The plug-in of docs/plugins.md."""
@@ -144,3 +145,18 @@ def the_example(install: Callable[..., None]) -> None:
         project["entry-points"]["tell2reg.sources"],
         bright_spots=(EXAMPLE / "bright_spots.py").read_text(),
     )
+
+
+@pytest.fixture
+def a_server() -> Iterator[Server]:
+    """A server of models on this machine."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def a_scene():
+    """An empty MRML scene, for tests that have Slicer's MRML library."""
+    import slicer
+
+    return slicer.vtkMRMLScene()

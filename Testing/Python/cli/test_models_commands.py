@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from Tell2RegLib.cli.main import app
 from Tell2RegLib.models.catalogue import models_folder as folders
 from Tell2RegLib.models.catalogue.entries import load_catalog
 from Tell2RegLib.models.catalogue.installed import Store
-from Testing.Python.model_server import DATA, OTHER, Server, an_empty_store, serving, status
+from Testing.Python.model_server import DATA, OTHER, Server, an_empty_store, status
 from Testing.Python.small import ROOT, environment
 
 COMMANDS = {
@@ -35,12 +34,6 @@ COMMANDS = {
 }
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Needs a system with signals (not Windows).")
-
-
-@pytest.fixture
-def a_server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

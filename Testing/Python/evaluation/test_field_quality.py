@@ -257,9 +257,11 @@ def test_inverse_error_is_scipys(grid: Grid) -> None:
 
 def test_inverse_error_of_a_constant_miss_is_that_miss() -> None:
     grid = GRIDS["left_handed"]
-    there = np.broadcast_to(np.float32([3, 0, 0]), (*grid.shape_kji, 3))
-    back = np.broadcast_to(np.float32([-3, 0.3, 0.4]), (*grid.shape_kji, 3))
-    measured = metrics.inverse_error_mm(DisplacementField(there, grid), DisplacementField(back, grid))
+    forward_vectors = np.broadcast_to(np.float32([3, 0, 0]), (*grid.shape_kji, 3))
+    backward_vectors = np.broadcast_to(np.float32([-3, 0.3, 0.4]), (*grid.shape_kji, 3))
+    measured = metrics.inverse_error_mm(
+        DisplacementField(forward_vectors, grid), DisplacementField(backward_vectors, grid)
+    )
     assert measured == pytest.approx((0.5, 0.5), abs=1e-5)
 
 

@@ -96,13 +96,13 @@ masks = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).r
 @given(masks, masks, st.tuples(*[st.integers(0, 6)] * 3))
 def test_moving_both_regions_changes_neither_overlap_nor_distance(a, b, shift) -> None:
     grid = GRIDS["flipped"]
-    here = [Region("r", mask, (0, 0, 0), grid) for mask in (a, b)]
-    there = [Region("r", mask, shift, grid) for mask in (a, b)]
+    regions = [Region("r", mask, (0, 0, 0), grid) for mask in (a, b)]
+    shifted_regions = [Region("r", mask, shift, grid) for mask in (a, b)]
     for measure in (metrics.dice, hausdorff_mm, metrics.hausdorff95_mm, metrics.centroid_distance_mm):
-        assert measure(*there) == pytest.approx(measure(*here), abs=1e-9)
-        assert measure(*here) == pytest.approx(measure(*reversed(here)), abs=1e-9)
-    assert 0.0 <= metrics.dice(*here) <= 1.0
-    assert metrics.volume_ratio(*here) == pytest.approx(1.0 / metrics.volume_ratio(*reversed(here)))
+        assert measure(*shifted_regions) == pytest.approx(measure(*regions), abs=1e-9)
+        assert measure(*regions) == pytest.approx(measure(*reversed(regions)), abs=1e-9)
+    assert 0.0 <= metrics.dice(*regions) <= 1.0
+    assert metrics.volume_ratio(*regions) == pytest.approx(1.0 / metrics.volume_ratio(*reversed(regions)))
 
 
 def test_volume_ratio_is_second_over_first_in_millilitres() -> None:
@@ -116,12 +116,12 @@ def test_centroids_are_compared_in_millimetres_across_grids() -> None:
     fine = Grid((60, 60, 60), (0.8, 0.8, 0.8), tuple(centre_of(SHEARED) - 24.0))
     shift = np.array([2.0, -1.0, 3.0])
     for grid in ALL_GRIDS:
-        there = a_ball(centre_of(grid), 9.0, grid)
-        here = a_ball(centre_of(SHEARED), 9.0, fine)
+        ball_on_grid = a_ball(centre_of(grid), 9.0, grid)
+        ball_on_fine_grid = a_ball(centre_of(SHEARED), 9.0, fine)
         expected = np.linalg.norm(centre_of(grid) - centre_of(SHEARED))
-        assert metrics.centroid_distance_mm(here, there) == pytest.approx(expected, abs=0.1)
+        assert metrics.centroid_distance_mm(ball_on_fine_grid, ball_on_grid) == pytest.approx(expected, abs=0.1)
     moved = a_ball(centre_of(SHEARED) + shift, 9.0, fine)
-    assert metrics.centroid_distance_mm(here, moved) == pytest.approx(np.linalg.norm(shift), abs=0.05)
+    assert metrics.centroid_distance_mm(ball_on_fine_grid, moved) == pytest.approx(np.linalg.norm(shift), abs=0.05)
 
 
 # --- surfaces ---

@@ -119,12 +119,12 @@ def test_regions_that_cannot_be_compared_are_told() -> None:
     with pytest.raises(InputError, match="different lengths"):
         match_regions(recorded, short)
 
-    def found(model: str) -> SourceResult:
+    def source_result_of(model: str) -> SourceResult:
         embeddings = Embeddings(np.ones((1, 1, 1, 1)), (1, 1), (1, 1), model)
         return SourceResult("x", ("prostate",), tuple(recorded), embeddings=embeddings)
 
     with pytest.raises(InputError, match="'SAM ViT-B', the moving ones from 'MedSAM'. Use one model"):
-        match_source_results(found("SAM ViT-B"), found("MedSAM"))
+        match_source_results(source_result_of("SAM ViT-B"), source_result_of("MedSAM"))
 
 
 # --- places ---
@@ -203,8 +203,8 @@ def test_a_head_that_is_alone_on_one_side_takes_the_one_of_its_side() -> None:
     moving = [*a_pelvis(), *the_heads(("head 2", "head"), looks=(0.2, 0.0))]
     pairs = match_regions(fixed, moving)
     assert ("head", "head 2") in names(pairs)
-    found = SourceResult("x", (), tuple(fixed)), SourceResult("x", (), tuple(moving))
-    assert [region.name for region in regions_without_partner(pairs, *found)[1]] == ["head"]
+    source_results = SourceResult("x", (), tuple(fixed)), SourceResult("x", (), tuple(moving))
+    assert [region.name for region in regions_without_partner(pairs, *source_results)[1]] == ["head"]
 
 
 def test_of_look_alikes_within_reach_the_nearer_wins_a_near_tie() -> None:

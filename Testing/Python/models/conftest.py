@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from Testing.Python.model_server import (
     Server,
-    serving,
 )
 from Testing.Python.models.places import Place
 
@@ -19,12 +17,6 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def a_server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

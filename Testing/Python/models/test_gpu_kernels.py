@@ -97,23 +97,27 @@ def by_embedding_bag(values, shapes, offsets, scores, reference) -> torch.Tensor
 @pytest.mark.parametrize("reference", [drawn(1, 35, 2, seed=3), drawn(2, 35, 4, seed=3)], ids=["points", "boxes"])
 def test_sampled_sums_are_those_of_the_embedding_bag(on_the_cpu, reference: torch.Tensor) -> None:
     values, offsets, scores = drawn(2, 23, 2, 8), drawn(2, 35, 2, 2, 1, 2, scale=2.0), drawn(2, 35, 2, 2, 1, seed=2)
-    asked = (values, SHAPES[:2], offsets, scores, reference.sigmoid())
-    torch.testing.assert_close(gpu_kernels.sampled_sum(*asked), by_embedding_bag(*asked), atol=EXACT, rtol=EXACT)
+    sum_arguments = (values, SHAPES[:2], offsets, scores, reference.sigmoid())
+    torch.testing.assert_close(
+        gpu_kernels.sampled_sum(*sum_arguments), by_embedding_bag(*sum_arguments), atol=EXACT, rtol=EXACT
+    )
 
 
 def test_values_in_16_bits_are_summed_in_32(on_the_cpu) -> None:
     values, offsets, scores = drawn(1, 25, 1, 16).half(), drawn(1, 9, 1, 3, 3, 2, seed=1), drawn(1, 9, 1, 3, 3, seed=2)
-    asked = (SHAPES, offsets, scores, drawn(1, 9, 2, seed=3).sigmoid())
-    found = gpu_kernels.sampled_sum(values, *asked)
-    assert found.dtype == torch.float16
-    torch.testing.assert_close(found, by_embedding_bag(values.float(), *asked).half(), atol=ROUNDED, rtol=ROUNDED)
+    sum_arguments = (SHAPES, offsets, scores, drawn(1, 9, 2, seed=3).sigmoid())
+    sums = gpu_kernels.sampled_sum(values, *sum_arguments)
+    assert sums.dtype == torch.float16
+    torch.testing.assert_close(
+        sums, by_embedding_bag(values.float(), *sum_arguments).half(), atol=ROUNDED, rtol=ROUNDED
+    )
 
 
 def test_far_away_and_nowhere_there_is_nothing(on_the_cpu) -> None:
     values, scores = torch.ones(1, 4, 1, 8), torch.zeros(1, 3, 1, 1, 1)
     offsets = torch.tensor([1e9, -1e9, float("nan")]).reshape(1, 3, 1, 1, 1, 1).expand(-1, -1, -1, -1, -1, 2)
-    found = gpu_kernels.sampled_sum(values, ((2, 2),), offsets, scores, torch.full((1, 3, 2), 0.5))
-    assert torch.equal(found, torch.zeros(1, 3, 8))
+    sums = gpu_kernels.sampled_sum(values, ((2, 2),), offsets, scores, torch.full((1, 3, 2), 0.5))
+    assert torch.equal(sums, torch.zeros(1, 3, 8))
 
 
 # --- where they run ---

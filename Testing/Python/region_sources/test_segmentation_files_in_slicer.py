@@ -30,11 +30,6 @@ NAMES = ("Prostate, left", "Blåse", "lesion 2")
 COLORS = ((1.0, 0.5, 0.25), None, (0.0, 0.25, 1.0))
 
 
-@pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
 @pytest.fixture(params=[APART, OVERLAPPING], ids=["apart", "overlapping"])
 def some_regions(request: pytest.FixtureRequest, a_hostile_grid: Grid) -> list[Region]:
     return [

@@ -31,11 +31,6 @@ pytestmark = pytest.mark.mrml
 ON_MOVING = apply_affine(AFFINE, LANDMARKS) + wave(LANDMARKS)
 
 
-@pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
 @pytest.fixture(params=SIX_PAIRS, ids=[f"{fixed} to {moving}" for fixed, moving in SIX_PAIRS])
 def a_pair(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param

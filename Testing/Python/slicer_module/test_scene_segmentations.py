@@ -43,11 +43,6 @@ NAMES = ("prostate", "bladder", "lesion 2")
 
 
 @pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
-@pytest.fixture
 def some_regions(a_hostile_grid: Grid) -> list[Region]:
     """The lesion overlaps the prostate, the bladder is apart."""
     return [

@@ -21,11 +21,6 @@ COLUMNS = {
 }
 
 
-@pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
 def content(node) -> dict[str, list]:
     table = node.GetTable()
     return {

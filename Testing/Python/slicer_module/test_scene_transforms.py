@@ -35,11 +35,6 @@ BETWEEN_VOXELS_MM = 0.05
 """The forward field and its inverse are both linear between voxels of 2 mm, which is not quite the same map."""
 
 
-@pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
 @pytest.fixture(params=SIX_PAIRS, ids=[f"{fixed} to {moving}" for fixed, moving in SIX_PAIRS])
 def a_transform(request: pytest.FixtureRequest) -> Transform:
     return a_wavy_transform(*request.param)

@@ -30,11 +30,6 @@ pytestmark = pytest.mark.mrml
 
 
 @pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
-@pytest.fixture
 def a_node(a_scene, a_hostile_grid: Grid, values_of):
     return a_volume_node(a_scene, values_of(a_hostile_grid, np.int16), a_hostile_grid)
 

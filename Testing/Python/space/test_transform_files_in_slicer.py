@@ -31,11 +31,6 @@ def a_transform(request: pytest.FixtureRequest) -> Transform:
     return a_wavy_transform(*request.param)
 
 
-@pytest.fixture
-def a_scene():
-    return slicer.vtkMRMLScene()
-
-
 def random_points(grid: Grid, number: int = 200) -> np.ndarray:
     return grid.index_to_lps(np.random.default_rng(11).uniform(0, np.asarray(grid.size_xyz) - 1, (number, 3)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from Tell2RegLib.worker import package_check
 from Tell2RegLib.worker.devices import find_devices
 from Tell2RegLib.worker.requests import CheckRequest, DevicesReply, ModelsReply, ModelsRequest
 from Tell2RegLib.worker.tasks import TASKS, Run, WorkerCaches
-from Testing.Python.model_server import FAST, Server, an_empty_store, serving
+from Testing.Python.model_server import FAST, Server, an_empty_store
 from Testing.Python.small import ROOT
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import run
@@ -94,12 +93,6 @@ def test_every_package_that_a_run_needs_is_here(make_client: MakeClient) -> None
 
 
 # --- models ---
-
-
-@pytest.fixture
-def a_server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture
