@@ -34,7 +34,7 @@ coverage: lint ## the fast tests, with their coverage in out/coverage/index.html
 	@$(INSTALL) -e ".[dev,networks,slicer-tests,coverage]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO_PROCESSES) -m "not slow" --cov --cov-report=html:$(OUT)/coverage
 
-test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads PyTorch, 7 GB)
+test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads 3 GB, needs 7 GB of disk space)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
 
 docs: $(VENV)/.for-tests ## write the documentation pages that are generated from the code
