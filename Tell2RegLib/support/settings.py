@@ -16,8 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
-from pathlib import PurePath
-from typing import Any
+from pathlib import Path, PurePath
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from Tell2RegLib.errors import InputError
 
@@ -198,6 +199,41 @@ def panel_settings(settings: Any) -> tuple[Setting, ...]:
 def setting_of(settings: Any, name: str) -> Setting:
     """One setting by its name."""
     return next(declared for declared in settings_of(settings) if declared.name == name)
+
+
+_YES_OR_NO = {**dict.fromkeys(("yes", "true", "1"), True), **dict.fromkeys(("no", "false", "0"), False)}
+
+
+def value_from_text(settings: Any, name: str, text: str, shown_name: str = "") -> Any:
+    """The value of a setting as text, as a person types it into a table: numbers, words, yes or no.
+
+    Args:
+        settings: the settings class.
+        name: name of its field.
+        text: the value; a path stays as it is.
+        shown_name: what the sentence of an error calls the setting; its name when empty.
+
+    Raises:
+        InputError: the text is no such value, or the value is out of its range.
+    """
+    declared, kind = replace(setting_of(settings, name), name=shown_name or name), _type_of(settings, name)
+    try:
+        value = _YES_OR_NO[text.strip().lower()] if kind is bool else kind(text.strip())
+    except (KeyError, ValueError):
+        allowed = "yes or no" if kind is bool else declared.allowed
+        raise InputError(f"'{declared.name}' is '{text}', but must be {allowed}.") from None
+    problem = declared.problem(value)
+    if problem:
+        raise InputError(problem)
+    return value
+
+
+def _type_of(settings: Any, name: str) -> type:
+    """The type of a setting; of `float | None` it is float."""
+    kind = get_type_hints(settings)[name]
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    return kind if kind in (bool, int, float, str, Path) else str
 
 
 def check_settings(value: Any) -> None:

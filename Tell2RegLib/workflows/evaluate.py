@@ -9,7 +9,8 @@ import numpy as np
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import field_quality, inverse_error_mm, target_registration_error_mm
-from Tell2RegLib.matching import numbered_names, pairs_by_name
+from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.matching.points_by_name import BY_ORDER, point_order
 from Tell2RegLib.pipeline.measure import agreement
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.results.record import field_record
@@ -18,8 +19,6 @@ from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.region_resampling import resample_region
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
-
-BY_ORDER = "The two point lists have no name in common, so their points were paired by their order."
 
 
 def evaluate(
@@ -55,7 +54,7 @@ def evaluate(
         report["labels"] = [_label_row(pair, transform) for pair in pairs]
     if fixed_points and moving_points:
         true_points, plan_points = read_points(fixed_points), read_points(moving_points)
-        order = _order_by_name(true_points, plan_points)
+        order = point_order(true_points, plan_points)
         if order is None:
             report["remarks"].append(BY_ORDER)
         report["points"] = _point_rows(
@@ -91,23 +90,3 @@ def _point_rows(transform: Transform, moving: PointList, fixed_at: np.ndarray) -
         {"name": name, "error_mm_before": float(b), "error_mm_after": float(a), "fixed_lps_mm": position.tolist()}
         for name, b, a, position in zip(moving.names, errors_before, errors_after, propagated, strict=True)
     ]
-
-
-def _order_by_name(fixed: PointList, moving: PointList) -> list[int] | None:
-    """The index of the fixed point of every moving point, by name; None if the lists have no name in common.
-
-    Raises:
-        InputError: only some names are in both lists, or the lists differ in length.
-    """
-    fixed_keys, moving_keys = numbered_names(fixed.names), numbered_names(moving.names)
-    shared = {name for name in set(fixed_keys) & set(moving_keys) if name[0]}
-    if shared and set(fixed_keys) == set(moving_keys):
-        return [fixed_keys.index(name) for name in moving_keys]
-    if shared or len(fixed) != len(moving):
-        alone = [name for name, key in zip(fixed.names, fixed_keys, strict=True) if key not in moving_keys]
-        alone += [name for name, key in zip(moving.names, moving_keys, strict=True) if key not in fixed_keys]
-        raise InputError(
-            f"The point lists do not belong together: {len(fixed)} fixed and {len(moving)} moving points, and these "
-            f"names are in one list only: {', '.join(map(repr, alone[:8]))}. Give every pair of points one name."
-        )
-    return None
