@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,12 +21,14 @@ from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.results.record import record_of, trust_record
 from Tell2RegLib.results.report import write_report
-from Tell2RegLib.results.result import SCHEMA_VERSION, PairMetrics, RegistrationResult, Target
+from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, PairMetrics, RegistrationResult, Target
 from Tell2RegLib.space.point_files import write_points
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.transform_files import read_field, write_field
 from Tell2RegLib.space.volume import write_volume
+from Tell2RegLib.support.complete_folder import complete_folder, contents_before
+from Tell2RegLib.support.work_folders import NAME_LENGTH, Contents
 
 FORWARD, BACKWARD = "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"
 RECORD = "result.json"
@@ -190,13 +191,16 @@ def _os_errors(path: Path) -> Iterator[None]:
 # --- the folder ---
 
 
-def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> None:
+def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Contents:
     """Check before a long run that its result can be written; missing parent folders are created.
 
     Args:
         folder: where the result is to be.
         overwrite: whether a result that is there already may be replaced.
         needed: the files and folders that the run reads: they must not lie in what is replaced.
+
+    Returns:
+        The contents of an earlier result, which may be replaced; empty if there is none.
 
     Raises:
         OutputError: the folder holds a result and may not be overwritten, holds other files, or cannot be made.
@@ -205,61 +209,63 @@ def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterabl
     with _os_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
-        _check_content(folder, overwrite)
+        resolved = folder.resolve()
+        contents = contents_before(resolved)
+        _check_content(folder, contents, overwrite)
         if folder.is_mount():
             raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
-        resolved = folder.resolve()
         for path in needed:
             if resolved in path.resolve().parents or resolved == path.resolve():
                 raise OutputError(f"'{path}' lies in the result folder '{folder}', which is replaced; choose another.")
         resolved.parent.mkdir(parents=True, exist_ok=True)
-        os.rmdir(tempfile.mkdtemp(prefix=f".{resolved.name}-", dir=resolved.parent))
+        os.rmdir(tempfile.mkdtemp(prefix=f".{resolved.name[:NAME_LENGTH]}-", dir=resolved.parent))
+    return contents
 
 
-def _check_content(folder: Path, overwrite: bool) -> None:
-    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    foreign = [name for name in names if name not in FILES]
-    if "inputs" in names:
-        demo_names = set(DEMO_FILES.values())
-        inside = folder / "inputs"
-        foreign += sorted(f"inputs/{path.name}" for path in inside.iterdir() if path.name not in demo_names)
-    if names and not foreign and RECORD not in names:
-        foreign = names
+def _check_content(folder: Path, contents: Contents, overwrite: bool) -> None:
+    allowed = {*FILES, *(f"inputs{os.sep}{name}" for name in DEMO_FILES.values())}
+    foreign = sorted(set(contents) - allowed)
+    if contents and not foreign and not _is_result(folder):
+        foreign = sorted(contents)
     if foreign:
         listed = ", ".join(f"'{name}'" for name in foreign[:3])
         raise OutputError(f"The folder '{folder}' holds other files ({listed}); choose a new folder for the result.")
-    if names and not overwrite:
+    if contents and not overwrite:
         raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
 
 
+def _is_result(folder: Path) -> bool:
+    """Whether a folder has the record of a result of Tell2Reg, which is the marker of these folders."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("notice") == NOTICE and isinstance(record.get("schema_version"), int)
+
+
 @contextmanager
-def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Iterator[Path]:
+def writing_folder(
+    folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = (), contents: Contents | None = None
+) -> Iterator[Path]:
     """Context with a temporary folder that replaces `folder` on success and is deleted on failure.
 
-    Only a folder that holds nothing but a result is ever replaced.
+    Only a folder that holds nothing but a result, and is as it was before the run, is ever replaced.
 
     Args:
         folder, overwrite, needed: see `check_folder`.
+        contents: what `check_folder` returned at the start of the run, if this context begins later.
 
     Raises:
-        OutputError: see `check_folder`.
+        OutputError: see `check_folder`; or the folder changed during the run, and the new result lies beside it.
     """
     folder = Path(folder)
     target = folder.resolve()  # a link stays a link; what it leads to is replaced
     created_parents = [parent for parent in target.parents if not parent.exists()]
     try:
-        check_folder(folder, overwrite=overwrite, needed=needed)
-        with _os_errors(folder):
-            aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
+        if contents is None:
+            contents = check_folder(folder, overwrite=overwrite, needed=needed)
+        with _in_words_of(folder, target), complete_folder(target, contents) as aside, _in_words_of(folder, aside):
             yield aside
-            with _os_errors(folder):
-                aside.chmod(0o777 & ~_umask())
-                _swap(aside, target)
-        except OutputError as error:  # in words of the folder that the user knows
-            raise OutputError(str(error).replace(str(aside), str(folder))) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
         for parent in created_parents:
             with suppress(OSError):
@@ -267,27 +273,13 @@ def writing_folder(folder: str | Path, *, overwrite: bool = False, needed: Itera
         raise
 
 
-def _swap(aside: Path, folder: Path) -> None:
-    if not folder.exists():
-        aside.rename(folder)
-        return
-    old_folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+@contextmanager
+def _in_words_of(folder: Path, actual: Path) -> Iterator[None]:
+    """Call the actual folder in messages as the user does."""
     try:
-        folder.replace(old_folder / "result")
-        aside.rename(folder)
-    except BaseException:  # Ctrl-C too: one of the two results is always in place
-        if not folder.exists():
-            (old_folder / "result").rename(folder)
-        raise
-    finally:
-        if folder.exists():
-            shutil.rmtree(old_folder, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        yield
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(actual), str(folder))) from error
 
 
 # --- reading back ---
@@ -300,6 +292,8 @@ def read_result_transform(folder: str | Path) -> Transform:
         InputError: no such folder, no transform in it, or the result of a later version of Tell2Reg.
     """
     folder = Path(folder)
+    if not folder.is_dir():  # a killed run may have taken it away
+        contents_before(folder.resolve())
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     try:

@@ -136,13 +136,14 @@ def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
     from Tell2RegLib.results.result_folder import check_folder, write_result, writing_folder
 
     tracker = run.tracker()
+    contents = None
     if request.folder.parent.is_dir():
-        check_folder(request.folder, overwrite=request.overwrite)
+        contents = check_folder(request.folder, overwrite=request.overwrite)
     counts_before = run.caches.counts()
     with tempfile.TemporaryDirectory(dir=run.folder) as draft:
         result = _finished(request.fit, run, request)
         write_result(result, Path(draft), lambda done, total: tracker.report("write", done, total))
-        with writing_folder(request.folder, overwrite=request.overwrite) as aside:
+        with writing_folder(request.folder, overwrite=request.overwrite, contents=contents) as aside:
             _copy(Path(draft), aside)
     computed = tuple(run.caches.counts() - counts_before)
     return requests.ReportReply(request.folder, request.folder / "report.html", computed)
@@ -152,7 +153,7 @@ def _copy(draft: Path, aside: Path) -> None:
     try:
         shutil.copytree(draft, aside, dirs_exist_ok=True)
     except OSError as error:
-        raise OutputError(f"'{aside.parent}' cannot be written: {error.strerror or error}. Free some space.") from error
+        raise OutputError(f"'{aside}' cannot be written: {error.strerror or error}. Free some space.") from error
 
 
 def _finished(

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from Tell2RegLib.results.result_folder import FILES, read_result_transform, save
 from Tell2RegLib.space.point_files import read_points
 from Tell2RegLib.space.transform_files import read_field
 from Tell2RegLib.space.volume import read_volume
+from Tell2RegLib.support import complete_folder
 from Tell2RegLib.workflows.register import register
 from Testing.Python.small import ORGANS, PLAN, ROOT, Files, write_small_pair
 
@@ -432,26 +434,150 @@ def test_a_failure_while_writing_keeps_the_old_result(
     assert [path.name for path in an_old_result.parent.iterdir()] == ["out"]
 
 
+def no_exchange(*_: object) -> bool:
+    """A system on which two folders cannot change places in one step."""
+    return False
+
+
 @pytest.mark.parametrize("stopped_by", [OSError("busy"), KeyboardInterrupt()], ids=["an error", "Ctrl-C"])
-@pytest.mark.parametrize("step", ["replace", "rename"])
+@pytest.mark.parametrize("step", [0, 1])
 def test_the_last_moment_leaves_the_old_result_in_place(
-    an_old_result: Path, monkeypatch: pytest.MonkeyPatch, step: str, stopped_by: BaseException
+    an_old_result: Path, monkeypatch: pytest.MonkeyPatch, step: int, stopped_by: BaseException
 ) -> None:
-    """Between the old folder's going and the new one's coming."""
+    """Between the old folder's going and the new one's coming, where this takes two steps."""
     before = content_of(an_old_result)
-    real: Callable = getattr(Path, step)
+    real, steps = os.rename, []
 
-    def stopped(self: Path, target: Path) -> Path:
-        if self.name.startswith(".out-") or step == "replace":
-            monkeypatch.setattr(Path, step, real)
+    def stopped(source: Path, target: Path) -> None:
+        steps.append(source)
+        if len(steps) == step + 1:
             raise stopped_by
-        return real(self, target)
+        real(source, target)
 
-    monkeypatch.setattr(Path, step, stopped)
+    monkeypatch.setattr(complete_folder, "exchange_folders", no_exchange)
+    monkeypatch.setattr(os, "rename", stopped)
     with pytest.raises((OutputError, KeyboardInterrupt)), writing_folder(an_old_result, overwrite=True) as aside:
         (aside / "result.json").write_text("{}")
+    assert len(steps) == step + 1 + step  # after the first step, one more puts the old result back
     assert content_of(an_old_result) == before
     assert [path.name for path in an_old_result.parent.iterdir()] == ["out"]
+
+
+def test_ctrl_c_as_the_two_change_places_leaves_a_whole_result(
+    an_old_result: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = complete_folder.exchange_folders
+
+    def stopped(*folders: Path) -> bool:
+        real(*folders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(complete_folder, "exchange_folders", stopped)
+    with pytest.raises(KeyboardInterrupt), writing_folder(an_old_result, overwrite=True) as aside:
+        (aside / "result.json").write_text("{}")
+    assert content_of(an_old_result) == {"result.json": b"{}"}
+    assert [path.name for path in an_old_result.parent.iterdir()] == ["out"]
+
+
+KILLED_BETWEEN_TWO_STEPS = """
+import os, signal, sys
+from Tell2RegLib.results.result_folder import writing_folder
+from Tell2RegLib.support import complete_folder
+complete_folder.exchange_folders = lambda *_: False
+with writing_folder(sys.argv[1], overwrite=True) as aside:
+    (aside / "result.json").write_text("{}")
+    real = os.rename
+    def rename(*names):
+        real(*names)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.rename = rename
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal.")
+@pytest.mark.parametrize("next_call", [read_result_transform, result_folder.check_folder], ids=["apply", "register"])
+def test_a_run_that_was_killed_between_two_steps_lost_nothing(
+    an_old_result: Path, next_call: Callable[[Path], object]
+) -> None:
+    before = content_of(an_old_result)
+    subprocess.run([sys.executable, "-c", KILLED_BETWEEN_TWO_STEPS, str(an_old_result)], check=False, cwd=ROOT)
+    assert not an_old_result.exists()
+    with suppress(OutputError):  # of `register`: that a result is there
+        next_call(an_old_result)
+    assert content_of(an_old_result) == before
+    assert [path.name for path in an_old_result.parent.iterdir()] == ["out"]
+
+
+# --- what appears during a run ---
+
+
+def a_note_in(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "notes.txt").write_text("precious")
+
+
+def a_file_in_its_place(folder: Path) -> None:
+    folder.write_text("precious")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("appears", [a_note_in, a_file_in_its_place])
+def test_what_appears_at_the_output_during_a_run_stays(
+    tmp_path: Path, appears: Callable[[Path], None], overwrite: bool
+) -> None:
+    out = tmp_path / "out"
+    run = writing_folder(out, overwrite=overwrite)
+    (run.__enter__() / "result.json").write_text("{}")
+    appears(out)
+    with pytest.raises(OutputError, match=r"'.*out' changed during the run.* the new result is in '.*out-2'\."):
+        run.__exit__(None, None, None)
+    assert (out.read_text() if out.is_file() else (out / "notes.txt").read_text()) == "precious"
+    assert content_of(tmp_path / "out-2") == {"result.json": b"{}"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out-2"]
+
+
+@pytest.mark.parametrize("exchange", [complete_folder.exchange_folders, no_exchange], ids=["one step", "two steps"])
+def test_a_result_that_changed_during_a_run_is_not_replaced(
+    an_old_result: Path, exchange: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed at the last moment: after the run looked for changes, and before the two change places."""
+
+    changes = [a_note_in]
+
+    def exchange_after_a_change(*folders: Path) -> bool:
+        while changes:
+            changes.pop()(an_old_result)
+        return exchange(*folders)
+
+    monkeypatch.setattr(complete_folder, "exchange_folders", exchange_after_a_change)
+    before = content_of(an_old_result)
+    with pytest.raises(OutputError, match="changed during"), writing_folder(an_old_result, overwrite=True) as aside:
+        (aside / "result.json").write_text("{}")
+    assert content_of(an_old_result) == {**before, "notes.txt": b"precious"}
+    assert content_of(an_old_result.with_name("out-2")) == {"result.json": b"{}"}
+    assert sorted(path.name for path in an_old_result.parent.iterdir()) == ["out", "out-2"]
+
+
+def test_of_two_runs_with_one_output_both_results_stay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    slow_run = writing_folder(out)
+    (slow_run.__enter__() / "result.json").write_text("slow")
+    with writing_folder(out) as fast:
+        (fast / "result.json").write_text("fast")
+    with pytest.raises(OutputError, match="out-2"):
+        slow_run.__exit__(None, None, None)
+    assert [content_of(tmp_path / name)["result.json"] for name in ("out", "out-2")] == [b"fast", b"slow"]
+
+
+def test_a_report_of_somebody_else_with_a_record_of_somebody_else_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("precious")
+    (tmp_path / "result.json").write_text('{"score": 3}')
+    with pytest.raises(OutputError, match="other files"), writing_folder(tmp_path, overwrite=True):
+        pass
+    assert (tmp_path / "report.html").read_text() == "precious"
+
+
+# --- what is no result ---
 
 
 @pytest.mark.parametrize(

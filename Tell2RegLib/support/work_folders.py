@@ -1,0 +1,182 @@
+"""Work folders: hidden, marked folders beside the output in which a run writes until the output is complete.
+
+A run holds a lock on its work folder. A folder with a marker and without a lock was left by a run that was killed; the
+next run that writes to the same directory settles it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from Tell2RegLib.support.marked_folders import MARKER, mark, marker_of
+
+PURPOSE = "work folder"
+LOCK = ".lock"
+NEW, OLD = "new", "old"
+"""What a work folder holds: the output as it is written, and the earlier one while they change places."""
+NAME_LENGTH = 40
+"""Characters of the output's name in that of its work folder, which must not become too long for a file name."""
+
+Contents = dict[str, list[int]]
+"""Identity, size and time of change of every file in a folder, by its path; of folders the identity alone."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def work_folder(target: Path, old: Contents | None = None) -> Iterator[Path]:
+    """Context with a work folder for an output; at its end the folder is settled, see `settle`.
+
+    Args:
+        target: the file or folder to be written, with its links resolved; its parent must exist.
+        old: contents of the folder that may be replaced.
+
+    Yields:
+        A folder on the disk of the target that holds an empty folder `NEW`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    sweep(target.parent, target)
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+    try:
+        with _locked(folder / LOCK, required=False):
+            try:
+                new = folder / NEW
+                new.mkdir()
+                mark(folder, PURPOSE, target=target.name, new=new.stat().st_ino, old=old or {})
+                yield folder
+            finally:
+                settle(folder)
+    finally:
+        _remove(folder)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:NAME_LENGTH]}-"
+
+
+def sweep(directory: Path, target: Path | None = None) -> None:
+    """Settle the work folders that killed runs left in a directory: those of one output, or all."""
+    for folder in directory.iterdir():
+        if not folder.name.startswith("." if target is None else _prefix(target)) or marker_of(folder, PURPOSE) is None:
+            continue
+        with suppress(OSError), _locked(folder / LOCK):
+            settle(folder)
+        _remove(folder)
+
+
+def settle(folder: Path) -> None:
+    """Put an earlier output that is missing in its place back there, and delete the rest of a work folder.
+
+    An earlier output is deleted only if it was replaced and is as the run knew it; otherwise it stays, and is logged.
+    """
+    facts = marker_of(folder, PURPOSE)
+    try:
+        if facts is not None:
+            target = folder.with_name(str(facts["target"]))
+            _settle_old(folder / OLD, target, facts)
+            _settle_new(folder / NEW, target, facts)
+        if any(path.is_dir() for path in folder.iterdir()):
+            log.warning(
+                "'%s' holds an earlier output that changed during a run. Move it, then delete that folder.", folder
+            )
+        else:
+            (folder / MARKER).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("'%s' cannot be deleted: %s.", folder, error.strerror or error)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a settled work folder; one that still holds anything stays."""
+    if not (folder / MARKER).exists():
+        with suppress(OSError):
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _settle_old(old: Path, target: Path, facts: Mapping[str, Any]) -> None:
+    if not old.exists():
+        return
+    if os.path.lexists(target):
+        _delete_replaced(old, target, facts)
+    else:
+        old.rename(target)
+
+
+def _settle_new(new: Path, target: Path, facts: Mapping[str, Any]) -> None:
+    if not new.exists():
+        return
+    if new.stat().st_ino == facts["new"]:
+        shutil.rmtree(new, ignore_errors=True)
+    else:  # the earlier output, after the two changed places
+        _delete_replaced(new, target, facts)
+
+
+def _delete_replaced(earlier: Path, target: Path, facts: Mapping[str, Any]) -> None:
+    """Delete an earlier output if the new one is in its place and nothing in the earlier one changed meanwhile."""
+    if target.stat().st_ino == facts["new"] and contents_of(earlier) == facts["old"]:
+        delete_known(earlier, facts["old"])
+
+
+def contents_of(folder: Path) -> Contents:
+    """What is in a folder and below it; links are not followed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    contents: Contents = {}
+    for path in sorted(folder.rglob("*")):
+        about = path.lstat()
+        is_folder = path.is_dir() and not path.is_symlink()
+        details = [] if is_folder else [about.st_size, about.st_mtime_ns]
+        contents[str(path.relative_to(folder))] = [about.st_ino, *details]
+    return contents
+
+
+def delete_known(folder: Path, known: Contents) -> None:
+    """Delete the files of a folder that are as they were known, and the folders that are then empty."""
+    actual = contents_of(folder)
+    for name in sorted(actual, reverse=True):  # what is inside a folder comes before it
+        path = folder / name
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif known.get(name) == actual[name]:
+                path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+@contextmanager
+def _locked(path: Path, *, required: bool = True) -> Iterator[None]:
+    """Hold a lock that ends with the process.
+
+    Raises:
+        OSError: if it is required: another process holds it, or the file system has no locks.
+    """
+    with path.open("ab") as stream:
+        with nullcontext() if required else suppress(OSError):
+            _lock(stream)
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[bytes]) -> None:
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
