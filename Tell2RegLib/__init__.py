@@ -20,7 +20,8 @@ from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
     from Tell2RegLib.errors import ModelError, Tell2RegError
-    from Tell2RegLib.evaluation.target_trust import TargetTrust, TrustSettings, judge_targets
+    from Tell2RegLib.evaluation.settings import TrustSettings
+    from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
     from Tell2RegLib.fitting import FitSettings, fit
     from Tell2RegLib.matching import pairs_by_name, pairs_by_similarity
     from Tell2RegLib.matching.by_prototype import match_source_results
@@ -60,7 +61,7 @@ _HOMES = {
     "TargetTrust": "evaluation.target_trust",
     "Tell2RegError": "errors",
     "Transform": "space.transform",
-    "TrustSettings": "evaluation.target_trust",
+    "TrustSettings": "evaluation.settings",
     "Volume": "space.volume",
     "PromptQuery": "pipeline.prompt_query",
     "DetectionSettings": "region_sources.settings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from Tell2RegLib.evaluation.target_trust import TrustSettings
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
@@ -17,10 +17,10 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
 Every setting is declared once, in the class named in its section. The options of `tell2reg`, the parameters and widgets
-of the Slicer module, the range checks and the record are made from the declarations of finding and fitting, this page
-from all. `make docs` writes this page. Settings without an option are for Python code.
+of the Slicer module, the range checks and the record are made from the declarations of finding, fitting and trust, this
+page from all. `make docs` writes this page. Settings without an option are for Python code.
 """
-OFFERED = (FindOptions, FitSettings)
+OFFERED = (FindOptions, FitSettings, TrustSettings)
 """The classes with settings that the terminal offers."""
 CHAPTERS = (
     ("Finding and pairing regions", FindOptions),

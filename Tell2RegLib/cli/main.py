@@ -25,6 +25,7 @@ from Tell2RegLib.cli.options import (
     Overwrite,
     Prompts,
     Seed,
+    chosen_value,
     takes_settings,
 )
 from Tell2RegLib.cli.regions_command import end_without, loaded, regions
@@ -38,6 +39,7 @@ from Tell2RegLib.cli.terminal import (
     report_cancelled,
     stdout,
 )
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.stages import REGION_STAGES, WORD_STAGES
@@ -117,7 +119,7 @@ def demo(
 
 
 @app.command()
-@takes_settings(search=FindOptions, fit=FitSettings)
+@takes_settings(search=FindOptions, fit=FitSettings, trust=TrustSettings)
 def register(
     *,
     fixed: Fixed,
@@ -130,6 +132,7 @@ def register(
     fixed_points: FixedPoints = None,
     search: Chosen,
     fit: Chosen,
+    trust: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -138,10 +141,12 @@ def register(
     _check_either(prompts, fixed_regions, moving_regions)
     files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
     given_files = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
-    options = FindOptions(**search)
-    settings = FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit})
+    settings = {
+        "settings": FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit}),
+        "trust": chosen_value(TrustSettings, trust),
+    }
     with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
-        result = _registered(bars, given_files, prompts, options, settings, (out, overwrite))
+        result = _registered(bars, given_files, prompts, FindOptions(**search), settings, (out, overwrite))
     _show(result, out, as_json, debug)
 
 
@@ -150,10 +155,15 @@ def _registered(
     given_files: Mapping[str, Path],
     prompts: Sequence[str] | None,
     search: FindOptions,
-    settings: FitSettings,
+    settings: Mapping[str, Any],
     output: tuple[Path, bool],
 ) -> Any:
-    """The result of a registration, written to `output`: the folder, and whether an earlier result may be replaced."""
+    """The result of a registration with `settings`, written to `output`.
+
+    Args:
+        settings: keyword arguments of the library's `register`.
+        output: the folder, and whether an earlier result there may be replaced.
+    """
     from Tell2RegLib.results.result_folder import write_result, writing_folder
     from Tell2RegLib.workflows.register import register as run
 
@@ -162,7 +172,7 @@ def _registered(
         contents = _read(bars, given_files)
         if prompts:
             contents["query"] = loaded(bars, search, prompts)
-        result = run(settings=settings, inputs=given_files, progress=bars, **contents)
+        result = run(inputs=given_files, progress=bars, **settings, **contents)
         write_result(result, aside, lambda done, total: bars("write", done, total))
     return result
 

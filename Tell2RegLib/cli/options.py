@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from Tell2RegLib.errors import InputError
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, offered_settings, setting_of
@@ -78,6 +79,14 @@ def takes_settings(without: Collection[str] = (), **groups: type) -> Callable[[C
         return run
 
     return decorate
+
+
+def chosen_value(settings: type, chosen: Chosen) -> Any:
+    """The value of a settings class; chosen values that contradict each other are wrong usage."""
+    try:
+        return settings(**chosen)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _parameters(

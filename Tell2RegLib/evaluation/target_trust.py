@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,73 +11,17 @@ from numpy.typing import ArrayLike
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import surface_kji
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.space.grid import Floats, apply_affine
-from Tell2RegLib.space.jacobian import USUAL_JACOBIAN, jacobian_at
+from Tell2RegLib.space.jacobian import jacobian_at
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform, invertible
-from Tell2RegLib.support.settings import setting
 
 GOOD, CHECK, DO_NOT_TRUST = "good", "check", "do not trust"
 VERDICTS = (GOOD, CHECK, DO_NOT_TRUST)
 """From best to worst; a target gets the worst verdict of all rules."""
 _NEIGHBOURS = 8
 """Number of nearest voxel centres among which the nearest voxel is searched, because voxels are boxes, not points."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrustSettings:
-    """Bounds of the verdicts "check" and "do not trust"; docs/settings.md lists defaults.
-
-    The bounds are a matter of judgement, not fitted to measured errors.
-
-    Raises:
-        InputError: bounds that are not finite, negative, or in the wrong order.
-    """
-
-    near_mm: float = setting(
-        5.0,
-        "'good' up to this distance from an accepted region (4.9 mm is the radius of a 0.5 ml lesion).",
-        unit="mm",
-        low=0,
-    )
-    far_mm: float = setting(20.0, "'do not trust' beyond this distance from every accepted region.", unit="mm", low=0)
-    jacobian_check: tuple[float, float] = setting(
-        USUAL_JACOBIAN,
-        "'check' outside this range of the Jacobian determinant: tissue rarely halves or doubles its volume.",
-    )
-    jacobian_never: tuple[float, float] = setting(
-        (0.1, 5.0), "'do not trust' at or outside this range of the Jacobian determinant: nearly folding or tearing."
-    )
-    spread_check_mm: float = setting(
-        5.0, "'check' when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
-    )
-    spread_never_mm: float = setting(
-        15.0, "'do not trust' when rigid, affine and fitted transform disagree by more.", unit="mm", low=0
-    )
-    round_ratio: float = setting(
-        1.25, "A region counts as round if two of its semi-axes differ by at most this factor.", low=1
-    )
-    centre_mm: float = setting(
-        10.0,
-        "If a single round region constrains the transform, 'good' up to this distance from its centre: a rotation "
-        "by 15 degrees, hardly visible at its surface, is 2.6 mm there.",
-        unit="mm",
-        low=0,
-    )
-
-    def __post_init__(self) -> None:
-        (low, high), (lowest, highest) = self.jacobian_check, self.jacobian_never
-        for name, values in (
-            ("near_mm, far_mm", (self.near_mm, self.far_mm)),
-            ("spread_check_mm, spread_never_mm", (self.spread_check_mm, self.spread_never_mm)),
-            ("jacobian_never, jacobian_check", (lowest, low, high, highest)),
-            ("1, round_ratio", (1.0, self.round_ratio)),
-            ("0, centre_mm", (0.0, self.centre_mm)),
-        ):
-            if not all(math.isfinite(value) and value >= 0 for value in values) or list(values) != sorted(values):
-                raise InputError(
-                    f"The bounds {name} are {values}, but must be positive and increase from left to right."
-                )
 
 
 @dataclass(frozen=True, eq=False)

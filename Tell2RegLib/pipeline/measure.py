@@ -16,6 +16,7 @@ from Tell2RegLib.evaluation.metrics import (
     inverse_error_mm,
     target_registration_error_mm,
 )
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.evaluation.target_trust import judge_targets
 from Tell2RegLib.fitting import FitResult
 from Tell2RegLib.matching import pairs_by_name
@@ -208,13 +209,17 @@ def true_positions_by_name(plan: PointList | None, true_points: PointList | None
 
 
 def targets(
-    fit_result: FitResult, plan: PointList, true_positions: Mapping[str, np.ndarray], pairs: Sequence[RegionPair]
+    fit_result: FitResult,
+    plan: PointList,
+    true_positions: Mapping[str, np.ndarray],
+    pairs: Sequence[RegionPair],
+    trust: TrustSettings,
 ) -> tuple[Target, ...]:
     """Propagate the plan to fixed space with a verdict per target, and errors of every transform if the truth is
     known."""
     points, transform = plan.points_lps_mm, fit_result.transform
     linear = {"rigid": fit_result.rigid_lps, "affine": fit_result.affine_lps}
-    judged = judge_targets(plan.names, points, transform, linear["rigid"], linear["affine"], pairs)
+    judged = judge_targets(plan.names, points, transform, linear["rigid"], linear["affine"], pairs, trust)
     errors: dict[str, np.ndarray] = {}
     if true_positions:
         propagated = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
 from Tell2RegLib.pipeline.find_options import FindOptions
@@ -260,6 +261,7 @@ class ReportRequest:
         folder: the result folder.
         overwrite: whether an earlier result there may be replaced.
         plan_truth: true positions of the plan's points in fixed space, by the same names; None if unknown.
+        trust: bounds of the verdicts on the plan's points.
     """
 
     task: ClassVar[str] = "report"
@@ -270,6 +272,7 @@ class ReportRequest:
     folder: Path
     overwrite: bool = False
     plan_truth: PointList | None = None
+    trust: TrustSettings = field(default_factory=TrustSettings)
 
 
 @dataclass(frozen=True)

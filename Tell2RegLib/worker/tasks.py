@@ -166,6 +166,7 @@ def _finished(
         request.moving,
         request.pairs,
         settings=request.settings,
+        trust=report_request.trust if report_request else None,
         plan=report_request.plan if report_request else None,
         plan_truth=report_request.plan_truth if report_request else None,
         prompts=request.prompts,

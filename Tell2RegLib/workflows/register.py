@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
 from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.matching import pairs_by_name
@@ -43,6 +44,7 @@ def register(
     fixed_regions: Sequence[Region] | None = None,
     moving_regions: Sequence[Region] | None = None,
     settings: FitSettings | None = None,
+    trust: TrustSettings | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
@@ -55,14 +57,13 @@ def register(
 
     Args:
         fixed, moving: the volumes, any geometry.
-        prompts: the user's prompts; the networks are those of `models`, on `device`.
-        models: an installed set of models.
-        device: device of the networks, and of the fit when `settings` is None.
+        prompts: the user's prompts.
+        models, device: an installed set of models and its device; the fit runs there too when `settings` is None.
         query: prompts with their source and settings, instead of `prompts`.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
         settings: settings of the fit; when None, the defaults on `device` (`default_smoothness`).
-        plan: points on the moving volume to propagate to fixed space.
-        plan_truth: their true positions in fixed space, if known, by the same names.
+        trust: bounds of the verdicts on the plan's targets; the defaults when None.
+        plan, plan_truth: points on the moving volume to propagate, and their true positions in fixed space by name.
         true_regions: the true regions (fixed, moving) of a synthetic pair, for comparison with the detected ones.
         inputs: the input files, for the record.
         memory: cached results of earlier runs; a new cache when None.
@@ -73,7 +74,7 @@ def register(
 
     Raises:
         GeometryError: regions that are not on their volume's grid.
-        InputError: not exactly one of prompts, query and regions, or a plan and a truth with different names.
+        InputError: not exactly one of prompts, query and regions, or a truth that lacks a target of the plan.
         ModelError: models that are not installed or are damaged.
         Cancelled: when `cancelled` said so.
     """
@@ -82,7 +83,7 @@ def register(
         raise InputError("Give either prompts, or regions on both volumes.")
     tracker, memory = ProgressTracker(progress, cancelled), memory or InMemoryCache()
     settings = settings or FitSettings(device=device, smoothness=default_smoothness(by_words=not are_regions_given))
-    run = _Run(fixed, moving, settings, tracker, memory)
+    run = _Run(fixed, moving, settings, trust or TrustSettings(), tracker, memory)
     true_positions_by_name(plan, plan_truth)
     if prompts is not None:
         with tracker.stage("models"):
@@ -100,6 +101,7 @@ def finish(
     pairs: Sequence[RegionPair],
     *,
     settings: FitSettings | None = None,
+    trust: TrustSettings | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     inputs: Mapping[str, Path] | None = None,
@@ -120,7 +122,12 @@ def finish(
     _check_regions("moving", moving, [pair.moving for pair in pairs])
     true_positions_by_name(plan, plan_truth)
     run = _Run(
-        fixed, moving, settings or FitSettings(), ProgressTracker(progress, cancelled), memory or InMemoryCache()
+        fixed,
+        moving,
+        settings or FitSettings(),
+        trust or TrustSettings(),
+        ProgressTracker(progress, cancelled),
+        memory or InMemoryCache(),
     )
     matched = PairingResult(tuple(pairs), prompts=prompts, models=models or {}, parameters=parameters or {})
     return run.finish(matched, plan, plan_truth, None, inputs or {})
@@ -158,6 +165,7 @@ class _Run:
     fixed: Volume
     moving: Volume
     settings: FitSettings
+    trust: TrustSettings
     tracker: ProgressTracker
     memory: InMemoryCache
 
@@ -183,13 +191,17 @@ class _Run:
             metrics=metrics,
             summary=summary(metrics),
             fitted=fitted,
-            targets=targets(fit_result, plan, true_positions_by_name(plan, plan_truth), pairs)
+            targets=targets(fit_result, plan, true_positions_by_name(plan, plan_truth), pairs, self.trust)
             if fit_result and plan
             else (),
             timing_s=self.tracker.timing(),
             provenance=provenance(
                 device=fit_result.device if fit_result else "none",
-                parameters={**asdict(self.settings), **matched.parameters},
+                parameters={
+                    **asdict(self.settings),
+                    **matched.parameters,
+                    **({"trust": asdict(self.trust)} if plan else {}),
+                },
                 inputs=inputs,
                 prompts=matched.prompts,
                 models=matched.models,

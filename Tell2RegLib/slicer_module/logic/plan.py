@@ -13,6 +13,7 @@ import numpy as np
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.coordinates import to_scene
@@ -213,7 +214,9 @@ def _copiesOf(node: Any, planMap: Map) -> list:
 # --- verdicts ---
 
 
-def trustOf(nodes: Sequence, pairs: Sequence[RegionPair], planMap: Map) -> tuple[TargetTrust, ...]:
+def trustOf(
+    nodes: Sequence, pairs: Sequence[RegionPair], planMap: Map, settings: TrustSettings
+) -> tuple[TargetTrust, ...]:
     """A trust verdict for every control point of the markups among these nodes."""
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
@@ -223,7 +226,7 @@ def trustOf(nodes: Sequence, pairs: Sequence[RegionPair], planMap: Map) -> tuple
     if planMap.swapped:
         pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
     linear = (planMap.rigid_lps, planMap.affine_lps)
-    return judge_targets(names, positions, planMap.transform, *linear, pairs, deformable=planMap.deformable)
+    return judge_targets(names, positions, planMap.transform, *linear, pairs, settings, planMap.deformable)
 
 
 def errorsOf(

@@ -8,20 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, verdict_record
 from Tell2RegLib.slicer_module.logic.core import REPORT
 from Tell2RegLib.slicer_module.logic.fitting import FittingLogic
-from Tell2RegLib.slicer_module.logic.parameters import (
-    CARRY_BY,
-)
+from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
+from Tell2RegLib.slicer_module.logic.setting_parameters import chosenSettings, trustParameters
 from Tell2RegLib.slicer_module.logic.verdict_record import PropagatedPlan
 from Tell2RegLib.slicer_module.scene.markups import points_of
 from Tell2RegLib.space.grid import apply_affine
 from Tell2RegLib.space.point_files import PointList
-from Tell2RegLib.worker.requests import (
-    ReportReply,
-    ReportRequest,
-)
+from Tell2RegLib.worker.requests import ReportReply, ReportRequest
 
 
 class PropagationLogic(FittingLogic):
@@ -43,7 +40,8 @@ class PropagationLogic(FittingLogic):
             The copies, and a `TargetTrust` for every control point of the markups.
 
         Raises:
-            InputError: there is no transform, it is outdated, or a node that cannot be carried.
+            InputError: there is no transform, it is outdated, a node cannot be carried, or the bounds of the verdicts
+                contradict each other.
         """
         input_checks.raiseIf(self.whyNotPropagate(nodes))
         parameters, outdated = self.parameters, self.whyOutdated()
@@ -51,14 +49,21 @@ class PropagationLogic(FittingLogic):
             raise InputError(f"A plan is propagated with {', '.join(CARRY_BY)}, not with '{carryBy}'.")
         if outdated and not allowOutdated:
             raise InputError(f"{outdated[:-1]}: fit again (step 4), or propagate it with allowOutdated=True.")
+        settings = chosenSettings(parameters, TrustSettings)
         parameters.carryBy = carryBy or plan.chosenKindOf(parameters)
         planMap = plan.mapOf(parameters, by=parameters.carryBy)
         copies = plan.propagateAll(parameters, nodes, planMap)
-        trusts = plan.trustOf(nodes, fitted_regions.pairsNow(parameters, self._fittedRows()), planMap)
+        trusts = plan.trustOf(nodes, fitted_regions.pairsNow(parameters, self._fittedRows()), planMap, settings)
         plan.fillTargets(parameters, trusts)
         verdict_record.keep(
             parameters,
-            PropagatedPlan(trusts, parameters.direction, parameters.carryBy, verdict_record.fitKey(parameters)),
+            PropagatedPlan(
+                trusts,
+                parameters.direction,
+                parameters.carryBy,
+                verdict_record.fitKey(parameters),
+                trustParameters(parameters),
+            ),
         )
         return copies, trusts
 
@@ -79,7 +84,8 @@ class PropagationLogic(FittingLogic):
         _, fit = self._fitRequest()
         points = self._planFor(planNodes) if planNodes else None
         truth = plan.truthFor(self.parameters, points.names) if points else None
-        request = ReportRequest(fit, points, Path(folder), overwrite, truth)
+        settings = chosenSettings(self.parameters, TrustSettings)
+        request = ReportRequest(fit, points, Path(folder), overwrite, truth, settings)
         self.runs.start(REPORT, request, self._reported, waitForCompletion)
 
     def whyNotReport(self) -> str:

@@ -13,11 +13,12 @@ from typing import Annotated, Any, get_args, get_type_hints
 from slicer.parameterNodeWrapper import Choice, Minimum, WithinRange
 
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, panel_settings
 
-IN_THE_PANEL = (FindOptions, FitSettings)
+IN_THE_PANEL = (FindOptions, FitSettings, TrustSettings)
 """Settings that both classes have (the device) are one parameter, as the first declares it."""
 
 
@@ -156,5 +157,15 @@ def chosenSettings(parameters: Any, settings: type) -> Any:
 
 def fitParameters(parameters: Any) -> dict[str, Any]:
     """What a fit depends on besides the pairs, by the names of the parameters; not where it runs."""
-    names = [parameterName(declared.name) for declared in panel_settings(FitSettings) if declared.name != "device"]
+    chosen = _parametersOf(FitSettings, parameters)
+    return {name: value for name, value in chosen.items() if name != "device"}
+
+
+def trustParameters(parameters: Any) -> dict[str, Any]:
+    """The bounds of the verdicts, by the names of the parameters."""
+    return _parametersOf(TrustSettings, parameters)
+
+
+def _parametersOf(settings: type, parameters: Any) -> dict[str, Any]:
+    names = [parameterName(declared.name) for declared in panel_settings(settings)]
     return {name: getattr(parameters, name) for name in names}

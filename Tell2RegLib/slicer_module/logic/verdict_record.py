@@ -12,6 +12,7 @@ import numpy as np
 
 from Tell2RegLib.evaluation.target_trust import VERDICTS, TargetTrust
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
+from Tell2RegLib.slicer_module.logic.setting_parameters import trustParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +24,14 @@ class PropagatedPlan:
         direction: in which they were carried.
         carriedBy: by which transform.
         fit: `fitKey` of that moment.
+        bounds: `trustParameters` of that moment; None in scenes of versions in which nobody could change them.
     """
 
     trusts: tuple[TargetTrust, ...]
     direction: str
     carriedBy: str
     fit: str
+    bounds: Mapping[str, Any] | None = None
 
 
 def fitKey(parameters: Tell2RegParameterNode) -> str:
@@ -38,7 +41,7 @@ def fitKey(parameters: Tell2RegParameterNode) -> str:
 
 def keep(parameters: Tell2RegParameterNode, plan: PropagatedPlan) -> None:
     """Store a plan's verdicts in the parameter node."""
-    values = {"direction": plan.direction, "carriedBy": plan.carriedBy, "fit": plan.fit}
+    values = {"direction": plan.direction, "carriedBy": plan.carriedBy, "fit": plan.fit, "bounds": plan.bounds}
     parameters.carriedPlan = json.dumps({**values, "trusts": [_plain(trust) for trust in plan.trusts]})
 
 
@@ -48,8 +51,9 @@ def storedPlan(parameters: Tell2RegParameterNode) -> PropagatedPlan | None:
         return None
     try:
         values = json.loads(parameters.carriedPlan)
-        texts = [str(values[name]) for name in ("direction", "carriedBy", "fit")]
-        return PropagatedPlan(tuple(_trust(trustValues) for trustValues in values["trusts"]), *texts)
+        texts = {name: str(values[name]) for name in ("direction", "carriedBy", "fit")}
+        trusts = tuple(_trust(trustValues) for trustValues in values["trusts"])
+        return PropagatedPlan(trusts, **texts, bounds=values.get("bounds"))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -68,6 +72,8 @@ def whyOutdated(parameters: Tell2RegParameterNode, plan: PropagatedPlan, whyFitO
         return "The direction has been changed since."
     if plan.carriedBy != parameters.carryBy:
         return f"Another transform has been chosen since ({parameters.carryBy})."
+    if plan.bounds not in (None, trustParameters(parameters)):
+        return "The bounds of the verdicts have been changed since."
     return whyFitOutdated
 
 

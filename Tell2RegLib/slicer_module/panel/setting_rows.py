@@ -11,11 +11,12 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_PARAMETERS, SettingParameter
 
-BOX_OF = {FindOptions: "wordsAdvanced", FitSettings: "transformAdvanced"}
+BOX_OF = {FindOptions: "wordsAdvanced", FitSettings: "transformAdvanced", TrustSettings: "planAdvanced"}
 """The box in Tell2Reg.ui for the settings of a class."""
 FILLED_BY_CODE = ("models", "source", "device")
 """Settings with a combo box that other parts of the panel fill: `modelsCombo`, `sourceCombo`, `deviceCombo`."""

@@ -135,6 +135,22 @@ def test_the_verdict_of_every_target_is_shown_with_or_without_its_true_place(fil
     assert "Target error" not in run.stdout
 
 
+def test_the_bounds_of_the_verdicts_are_options_and_in_the_record(files: Files, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.csv"
+    write_points(plan, ["in the gland"], apply_affine(AFFINE, [ORGANS["prostate"][0]]))
+    words = ("register", *options(files.inputs), "--moving-points", plan, "--transform", "rigid", "--json")
+    by_default, strict = (
+        json.loads(in_process(*words, "--out", tmp_path / name, *bounds).stdout)
+        for name, bounds in (("a", ()), ("b", ("--trust-spread-check", "0", "--trust-spread-never", "0")))
+    )
+    assert [record["targets"][0]["trust"]["verdict"] for record in (by_default, strict)] == ["good", "do not trust"]
+    bounds = [record["provenance"]["parameters"]["trust"] for record in (by_default, strict)]
+    assert [(item["spread_check_mm"], item["spread_never_mm"], item["near_mm"]) for item in bounds] == [
+        (5, 15, 5),
+        (0, 0, 5),
+    ]
+
+
 def test_apply_and_evaluate_read_the_folder(
     done: tuple[subprocess.CompletedProcess[str], Path], files: Files, tmp_path: Path
 ) -> None:
@@ -480,6 +496,7 @@ def test_an_existing_segmentation_is_not_overwritten(files: Files, tmp_path: Pat
         ["register", "--fixed", "a", "--moving", "b", "--out", "c"],
         ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--fixed-regions", "d"],
         ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--fixed-regions", "d", "--prompt", "e"],
+        ["register", "--fixed", "a", "--moving", "b", "--out", "c", "--prompt", "e", "--trust-near", "30"],
         ["demo", "--true-regions", "--prompt", "prostate"],
         ["regions", "a", "--out", "b.seg.nrrd"],
     ],
@@ -500,6 +517,7 @@ VALUES = {
     "spacing": ("--spacing", ["-1", "0", "nan", "inf"], ["register", "regions"]),
     "slice step": ("--slice-step", ["0", "1.5"], ["register", "regions"]),
     "threshold": ("--threshold", ["1.5", "1", "-2", "nan"], ["register"]),
+    "trust": ("--trust-far", ["-1", "nan", "inf"], ["register"]),
     "box threshold": ("--box-threshold", ["1.5", "-0.1", "nan"], ["register", "regions"]),
 }
 WHOLE = {

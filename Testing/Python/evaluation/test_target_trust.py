@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.evaluation.target_trust import (
     CHECK,
     DO_NOT_TRUST,
     GOOD,
     TargetTrust,
-    TrustSettings,
     distances_mm,
     judge_targets,
 )
@@ -195,17 +196,20 @@ def test_other_thresholds_give_other_verdicts() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "sentence"),
     [
-        {"near_mm": 30.0},
-        {"far_mm": float("nan")},
-        {"spread_check_mm": -1.0},
-        {"jacobian_check": (0.05, 2.0)},
-        {"jacobian_never": (0.1, float("inf"))},
+        ({"near_mm": 30.0}, "near_mm, far_mm are 30, 20, but must increase from left to right"),
+        ({"spread_check_mm": 16.0}, "spread_check_mm, spread_never_mm are 16, 15, but must increase"),
+        ({"far_mm": float("nan")}, "'far_mm' is nan, but must be a number of at least 0 mm"),
+        ({"spread_check_mm": -1.0}, "'spread_check_mm' is -1, but must be a number of at least 0 mm"),
+        ({"round_ratio": 0.5}, "'round_ratio' is 0.5, but must be a number of at least 1"),
+        ({"jacobian_check": (0.05, 2.0)}, "jacobian_never, jacobian_check are 0.1, 0.05, 2, 5, but must increase"),
+        ({"jacobian_check": (2.0, 0.5)}, "must be two numbers of at least 0, the smaller one first"),
+        ({"jacobian_never": (0.1, float("inf"))}, "must be two numbers of at least 0, the smaller one first"),
     ],
 )
-def test_thresholds_that_make_no_sense_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match="must be positive and increase"):
+def test_thresholds_that_make_no_sense_are_refused(wrong: dict, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
         TrustSettings(**wrong)
 
 

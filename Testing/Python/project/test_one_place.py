@@ -18,6 +18,7 @@ from Testing.Python.small import ROOT
 FIELDS = {
     "Tell2RegLib/fitting/settings.py": 'glow_mm: float = setting(2.5, "How far it glows.", unit="mm", above=0, high=9)',
     "Tell2RegLib/pipeline/find_options.py": 'shine: int = setting(3, "How much it shines.", low=1, whole=True)',
+    "Tell2RegLib/evaluation/settings.py": 'doubt_mm: float = setting(6.0, "How far it is doubted.", unit="mm", low=0)',
 }
 """One line of code each, and the only file that it goes into."""
 BEFORE = "    def __post_init__(self) -> None:\n"

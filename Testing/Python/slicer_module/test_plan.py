@@ -182,6 +182,27 @@ def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted
     assert verdict_colors(fitted) == GREY
 
 
+def test_verdicts_by_other_bounds_are_outdated_until_the_plan_is_carried_again(fitted) -> None:
+    from Tell2RegLib.slicer_module.logic.plan import chosenNodes
+
+    ui, own = fitted.ui, fitted.own
+    click(ui.propagateButton)
+    own.spreadCheckMm, own.spreadNeverMm = 0.0, 0.0
+    assert "The bounds of the verdicts have been changed since" in ui.targetsHeading.text
+    assert verdict_colors(fitted) == GREY
+    click(ui.propagateButton)
+    assert not verdict_colors(fitted) & GREY
+    _, trusts = fitted.logic.propagate(chosenNodes(own))
+    assert {trust.verdict for trust in trusts if trust.spread_mm > 0} == {"do not trust"}
+
+
+def test_bounds_in_the_wrong_order_are_told_at_the_plan(fitted) -> None:
+    fitted.own.nearMm = 30.0
+    click(fitted.ui.propagateButton)
+    assert fitted.panel.messages.at("plan").startswith("The bounds near_mm, far_mm are 30, 20, but must increase")
+    assert not fitted.own.carriedPlan
+
+
 # --- reopened, merged ---
 
 

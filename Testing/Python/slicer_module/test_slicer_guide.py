@@ -6,7 +6,7 @@ import ast
 import re
 import xml.etree.ElementTree as ElementTree
 
-from Tell2RegLib.evaluation.target_trust import TrustSettings
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Testing.Python.small import ROOT
 
 PAGE = (ROOT / "docs" / "slicer.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import FitDiverged, InputError, Tell2RegError, error_of
-from Tell2RegLib.evaluation.target_trust import TrustSettings
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching.settings import GeometrySettings, MatchSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
@@ -24,6 +24,7 @@ from Tell2RegLib.worker import exchange
 from Testing.settings_page import PAGE, page
 
 DECLARED = (FitSettings, FindOptions, TrustSettings, DetectionSettings, MatchSettings, GeometrySettings)
+IN_THE_TERMINAL = (FindOptions, FitSettings, TrustSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ def test_every_field_is_declared_with_a_sentence_and_a_default_that_it_allows(se
         assert not item.problem(item.default), item.name
 
 
-@pytest.mark.parametrize("settings", [FitSettings, FindOptions])
+@pytest.mark.parametrize("settings", [FitSettings, FindOptions, TrustSettings])
 def test_the_panels_range_lies_within_the_librarys(settings: type) -> None:
     for one in settings_of(settings):
         for end in one.usual or ():
@@ -78,8 +79,8 @@ def text_of(*words: str) -> str:
 
 def test_the_terminal_offers_every_setting_that_is_not_for_experts_and_no_other() -> None:
     text = text_of("register", "--help")
-    offered = {one.option for settings in (FindOptions, FitSettings) for one in offered_settings(settings)}
-    experts = {one.option for one in settings_of(FitSettings) if one.expert}
+    offered = {one.option for settings in IN_THE_TERMINAL for one in offered_settings(settings)}
+    experts = {one.option for settings in IN_THE_TERMINAL for one in settings_of(settings) if one.expert}
     assert {flag for flag in offered if flag in text.split()} == offered
     assert not {flag for flag in experts if flag in text.split()}
 
@@ -89,6 +90,7 @@ WRONG = [
     (FindOptions, "device", "gpu", "--device", "'device' is 'gpu', but must be auto, cpu, cuda or cuda:N."),
     (FitSettings, "smoothness", -1.0, "--smoothness", "'smoothness' is -1, but must be a number of at least 0."),
     (FitSettings, "kind", "b", "--transform", "'kind' is 'b', but must be one of rigid, affine, svf, ffd, ddf."),
+    (TrustSettings, "near_mm", -1.0, "--trust-near", "'near_mm' is -1, but must be a number of at least 0 mm."),
 ]
 
 

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.results.result import PairMetrics
@@ -141,14 +142,15 @@ def test_a_request_within_a_request_comes_back_as_it_was(tmp_path: Path, a_hosti
     volume = Volume(np.arange(24, dtype=np.int16).reshape(a_hostile_grid.shape_kji), a_hostile_grid)
     plan = PointList(("L base", ""), np.array([[1.0, 2.0, 3.0], [-1.0, 0.1, 1e-9]]))
     fit = requests.FitRequest(volume, volume, (), parameters={"matching": {"threshold": 0.8}})
-    request = requests.ReportRequest(fit, plan, Path("out"), True)
+    request = requests.ReportRequest(fit, plan, Path("out"), True, trust=TrustSettings(far_mm=30.0))
     assert same(there_and_back(request, tmp_path), request)
 
 
 def test_settings_cross_whole_and_are_checked_on_arrival(tmp_path: Path) -> None:
     options = FindOptions(similarity_threshold=0.9, slice_step=3, keep_embeddings=Path("kept"), cross_prompts=True)
     settings = FitSettings(kind="ffd", smoothness=1.25, device="cuda:1")
-    assert there_and_back((options, settings), tmp_path) == (options, settings)
+    trust = TrustSettings(near_mm=3.0, jacobian_check=(0.6, 1.5))
+    assert there_and_back((options, settings, trust), tmp_path) == (options, settings, trust)
 
 
 def test_numbers_of_numpy_become_plain_ones(tmp_path: Path) -> None:
