@@ -37,8 +37,9 @@ coverage: lint ## the fast tests, with their coverage in out/coverage/index.html
 test-install: ## the install flow in a scratch environment with Slicer's own packages (downloads 3 GB, needs 7 GB of disk space)
 	@$(PYTHON) -m Testing.Install.run --python $(PYTHON) --folder $(OUT)/install
 
-docs: $(VENV)/.for-tests ## write the documentation pages that are generated from the code
+docs: $(VENV)/.for-tests ## write what is generated from the declarations in the code
 	@$(BIN)/python -m Testing.settings_page
+	@$(BIN)/python -m Testing.declared_texts
 
 screenshots: $(VENV)/.for-tests ## pictures of the panel of the Slicer module for the documents
 	@QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m Testing.screenshots

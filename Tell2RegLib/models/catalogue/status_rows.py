@@ -101,16 +101,18 @@ class SetRow:
         return tuple(dict.fromkeys(row.licence for row in self.models))
 
 
+SET_STATUSES = ("missing", "damaged", "unknown", "installed")
+"""The statuses of a set, the worst first."""
+
+
 def worst(statuses: Sequence[str]) -> str:
     """The worst of several statuses.
 
     >>> worst(["verified", "missing", "damaged"]), worst(["verified", "installed"])
     ('missing', 'installed')
     """
-    for status in ("missing", "damaged", "unknown"):
-        if status in statuses:
-            return status
-    return "installed"
+    *bad, good = SET_STATUSES
+    return next((status for status in bad if status in statuses), good)
 
 
 def model_rows(store: Store) -> tuple[ModelRow, ...]:

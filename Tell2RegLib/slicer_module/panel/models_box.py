@@ -18,9 +18,9 @@ from Tell2RegLib.slicer_module.install.install_plan import InstallOutcome, Insta
 from Tell2RegLib.slicer_module.install.requirements import read_requirements, requirements_file
 from Tell2RegLib.slicer_module.install.slicer_installer import rememberToGoOn, shouldGoOn
 from Tell2RegLib.slicer_module.panel import messages, tables
+from Tell2RegLib.slicer_module.panel.declared_texts import stageLabel, translated
 from Tell2RegLib.slicer_module.panel.install_dialog import InstallDialog
 from Tell2RegLib.slicer_module.run.application import makeClient
-from Tell2RegLib.support.stages import stage_label
 from Tell2RegLib.worker.requests import (
     CheckReply,
     CheckRequest,
@@ -152,7 +152,7 @@ class ModelsBox:
         for line, modelSet in enumerate(sets):
             members = "\n".join(f"{row.model.title}: {row.status}" for row in modelSet.models)
             tables.cell(table, line, 0, modelSet.name, f"{modelSet.purpose}\n{members}")
-            tables.cell(table, line, 1, _(modelSet.status))
+            tables.cell(table, line, 1, translated(modelSet.status))
             tables.cell(table, line, 2, size(modelSet.bytes))
             tables.cell(table, line, 3, f"{modelSet.memory_gb:g} GB")
             tables.cell(table, line, 4, ", ".join(modelSet.licences))
@@ -215,7 +215,7 @@ class ModelsBox:
     def _progressed(self, run: str, stage: str, done: int, total: int, _secondsLeft: float | None) -> None:
         if run == MODELS:
             share = f"{100 * done // max(total, 1)} %"
-            self._panel.show(f"{_(stage_label(stage))}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
+            self._panel.show(f"{stageLabel(stage)}: {share} ({size(done)} / {size(total)})", step=messages.MODELS)
 
     def _install(self) -> None:
         if self._runs.current == MODELS:

@@ -18,6 +18,7 @@ from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
 from Tell2RegLib.slicer_module.logic.plan import FIXED_TO_MOVING, MOVING_TO_FIXED
 from Tell2RegLib.slicer_module.logic.verdict_record import PropagatedPlan
 from Tell2RegLib.slicer_module.panel import messages, tables
+from Tell2RegLib.slicer_module.panel.declared_texts import translated
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
 
@@ -190,7 +191,7 @@ class PlanStep:
         table.setRowCount(len(trusts))
         for line, trust in enumerate(trusts):
             tables.cell(table, line, 0, trust.name)
-            verdict = tables.cell(table, line, 1, _(trust.verdict), outdated or " ".join(trust.reasons))
+            verdict = tables.cell(table, line, 1, translated(trust.verdict), outdated or " ".join(trust.reasons))
             tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
             for axis, part in enumerate(plan.shownPosition(trust)):
                 tables.figure(table, line, POSITION_COLUMN + axis, part, 1)
@@ -248,7 +249,7 @@ class PlanStep:
         if self._plan is None or not rows or rows[0] >= len(self._plan.trusts):
             return
         trust = self._plan.trusts[rows[0]]
-        self._ui.targetWhy.text = f"{trust.name}: {_(trust.verdict)}. {' '.join(trust.reasons)}"
+        self._ui.targetWhy.text = f"{trust.name}: {translated(trust.verdict)}. {' '.join(trust.reasons)}"
         ends = (trust.fixed_lps_mm, trust.moving_lps_mm)
         fixed, moving = ends if self._plan.direction == MOVING_TO_FIXED else ends[::-1]
         self._panel.views.jump(np.asarray(fixed), self._panel.viewControls.displayedPosition(np.asarray(moving)))

@@ -176,7 +176,7 @@ class RegionsStep:
                 tables.figure(table, line, 4, row.distance_mm, 1)
                 tables.figure(table, line, 5, row.size_ratio)
                 tables.figure(table, line, 6, row.dice)
-                tables.cell(table, line, 7, _(row.status), row.reason or row.status)
+                tables.cell(table, line, 7, _("accepted") if row.accepted else _("rejected"), row.reason or row.status)
                 if not row.accepted:
                     tables.grey(table, line, first=1)
             for line, row in enumerate(rows):

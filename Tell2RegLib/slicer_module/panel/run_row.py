@@ -7,8 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from Tell2RegLib.slicer_module.panel.declared_texts import stageLabel
 from Tell2RegLib.slicer_module.run.runs import Outcome, Runs
-from Tell2RegLib.support.stages import stage_label
 
 
 class RunRow:
@@ -75,7 +75,7 @@ class RunRow:
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
         timeLeft = "" if secondsLeft is None else _(", {time} left").format(time=readableTime(secondsLeft))
-        self._label.text = _(stage_label(stage)) + timeLeft
+        self._label.text = stageLabel(stage) + timeLeft
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.run != self._run:

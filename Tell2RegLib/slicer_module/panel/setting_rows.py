@@ -15,6 +15,7 @@ from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_PARAMETERS, SettingParameter
+from Tell2RegLib.slicer_module.panel.declared_texts import translated
 
 BOX_OF = {FindOptions: "wordsAdvanced", FitSettings: "transformAdvanced", TrustSettings: "planAdvanced"}
 """The box in Tell2Reg.ui for the settings of a class."""
@@ -49,11 +50,11 @@ def _addRow(ui: Any, parameter: SettingParameter) -> None:
     folded = box.collapsed
     box.collapsed = False  # so that what is added is hidden with the rest
     if parameter.kind is bool:
-        widget.text = _(parameter.declared.title)
+        widget.text = translated(parameter.declared.title)
         _explain(parameter, widget)
         box.layout().addRow(widget)
     else:
-        label = qt.QLabel(_("{title}:").format(title=_(parameter.declared.title)))
+        label = qt.QLabel(_("{title}:").format(title=translated(parameter.declared.title)))
         label.objectName = f"{parameter.name}Label"
         _explain(parameter, widget, label)
         box.layout().addRow(label, widget)
@@ -85,6 +86,6 @@ def _shape(parameter: SettingParameter, widget: Any) -> None:
 
 def _explain(parameter: SettingParameter, *widgets: Any) -> None:
     automatic = parameter.declared.default is None and parameter.kind in (int, float)
-    tip = _(parameter.declared.tip) + (_(" 0 leaves it to Tell2Reg.") if automatic else "")
+    tip = translated(parameter.declared.tip) + (_(" 0 leaves it to Tell2Reg.") if automatic else "")
     for widget in widgets:
         widget.toolTip = tip
