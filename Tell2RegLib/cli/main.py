@@ -197,12 +197,12 @@ def apply(
 ) -> None:
     """Warp a file from moving to fixed space with the transform of a result."""
     with errors_as_exit_codes(debug):
-        from Tell2RegLib.errors import OutputError
-        from Tell2RegLib.results.result_folder import read_result_transform
+        from Tell2RegLib.results.result_folder import FILES, read_result_transform
+        from Tell2RegLib.support.complete_file import check_free, check_not_input
         from Tell2RegLib.workflows.apply import apply_file
 
-        if out.exists() and not overwrite:
-            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        check_free(out, overwrite)
+        check_not_input(out, [transform / name for name in FILES], "a part of the result in use")
         message = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
     if as_json:
         print_json({"status": "ok", "input": str(source), "output": str(out), "message": message})

@@ -48,16 +48,17 @@ def regions(
 ) -> None:
     """Find regions in one volume from prompts and write them as a Slicer segmentation."""
     with errors_as_exit_codes(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
-        from Tell2RegLib.errors import InputError, OutputError
+        from Tell2RegLib.errors import InputError
         from Tell2RegLib.pipeline.find import find_regions
         from Tell2RegLib.region_sources.segmentation_file import write_segmentation
         from Tell2RegLib.space.volume import read_volume
+        from Tell2RegLib.support.complete_file import check_free, check_not_input
         from Tell2RegLib.support.progress import ProgressTracker
 
         if not out.name.endswith(".seg.nrrd"):
             raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
-        if out.exists() and not overwrite:
-            raise OutputError(f"'{out}' exists already; choose another name or add --overwrite.")
+        check_free(out, overwrite)
+        check_not_input(out, [volume])
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.pair_colors import color_of
 from Tell2RegLib.space.region import Region
+from Tell2RegLib.support.complete_file import complete_file
 
 PROMPT_TAG, SCORE_TAG = "Tell2Reg.Prompt", "Tell2Reg.Score"
 """Segment tags of a region's prompt and score."""
@@ -66,8 +66,8 @@ def write_segmentation(
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
     ]
     values = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
-    with complete_file(path):
-        path.write_bytes(("\n".join(lines) + "\n\n").encode("utf-8", "replace") + _gzip(values.tobytes()))
+    with complete_file(path) as new:
+        new.write_bytes(("\n".join(lines) + "\n\n").encode("utf-8", "replace") + _gzip(values.tobytes()))
 
 
 def _layers_for(regions: Sequence[Region], grid: Grid) -> tuple[list[NDArray], list[int]]:

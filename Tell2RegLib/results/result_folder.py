@@ -6,6 +6,7 @@ The folder is written aside and moved into place when it is whole: an interrupte
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import tempfile
@@ -27,6 +28,7 @@ from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.transform_files import read_field, write_field
 from Tell2RegLib.space.volume import write_volume
+from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.support.complete_folder import complete_folder, contents_before
 from Tell2RegLib.support.work_folders import NAME_LENGTH, Contents
 
@@ -96,7 +98,7 @@ def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
         ]
     if result.targets:
         jobs.append(lambda: _write_targets(result.targets, folder))
-    jobs.append(lambda: _write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
+    jobs.append(lambda: write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
     return jobs
 
 
@@ -171,13 +173,9 @@ def _cell(value: Any) -> Any:
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    with _os_errors(path), path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-
-
-def _write_text(path: Path, text: str) -> None:
-    with _os_errors(path):
-        path.write_text(text, encoding="utf-8")
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *rows])
+    write_text(path, text.getvalue())
 
 
 @contextmanager

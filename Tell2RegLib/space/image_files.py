@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
+from Tell2RegLib.support.complete_file import complete_file
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -110,18 +106,18 @@ def write_image(image: sitk.Image, path: str | Path, *, compress: bool = True) -
     """Write an image in the format given by the file's extension.
 
     Raises:
-        OutputError: the folder is missing or read-only, the disk is full, or the extension is unknown; a partly written
-            file is removed.
+        OutputError: the folder is missing or read-only, the disk is full, or the extension is unknown; an earlier file
+            stays as it was.
     """
     import SimpleITK as sitk
 
     path = Path(path)
     check_lower_case_ending(path)
-    with complete_file(path):
-        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
-        if path.name.lower().endswith((".nii", ".nii.gz")) and not _is_complete_nifti(path, image):
+    with complete_file(path) as new:
+        sitk.WriteImage(image, str(new), useCompression=compress, compressionLevel=1)
+        if path.name.lower().endswith((".nii", ".nii.gz")) and not _is_complete_nifti(new, image):
             raise RuntimeError("ITK writes NIfTI to a full disk without an error.")
-        if compress and path.suffix.lower() == ".nrrd" and not _is_complete_gzip(path, image):
+        if compress and path.suffix.lower() == ".nrrd" and not _is_complete_gzip(new, image):
             raise RuntimeError("ITK truncates a NRRD file on a full disk without an error.")
 
 
@@ -136,54 +132,6 @@ def check_lower_case_ending(path: Path) -> None:
         raise OutputError(
             f"'{path}' cannot be written: use a lower-case extension, '{ending.lower()}' instead of '{ending}'."
         )
-
-
-@contextmanager
-def complete_file(path: Path, reserve_bytes: int = 0) -> Iterator[None]:
-    """Context in which ITK or VTK writes a file; on failure the partly written file is removed.
-
-    Args:
-        path: the file that the body of the `with` statement writes.
-        reserve_bytes: free space to require beforehand, for writers that miss a full disk or crash on it.
-
-    Raises:
-        OutputError: the folder is missing, there is too little space, or the body raised RuntimeError or OSError.
-    """
-    if not path.parent.is_dir():
-        raise OutputError(f"'{path}' cannot be written: the folder '{path.parent}' does not exist.")
-    data_files = [path.with_suffix(ending) for ending in (".raw", ".raw.gz", ".zraw")]
-    files = [path, *(data_files if path.suffix.lower() in (".nhdr", ".mhd") else [])]
-    old_stamps = [_stamp(file) for file in files]
-    try:
-        if reserve_bytes:
-            _reserve(path.parent, reserve_bytes)
-        yield
-    except (RuntimeError, OSError) as error:
-        for file, stamp in zip(files, old_stamps, strict=True):
-            if file.is_file() and _stamp(file) != stamp:
-                file.unlink()
-        raise OutputError(
-            f"'{path}' cannot be written. Check the file extension, the free space and the folder's permissions."
-        ) from error
-
-
-def _reserve(folder: Path, size_bytes: int) -> None:
-    """Raise OSError unless the folder's disk can take this number of bytes."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as stream:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, size_bytes)
-            else:
-                for _ in range(0, size_bytes, 1 << 20):
-                    stream.write(bytes(1 << 20))
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # file systems without support
-            raise
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Modification time and size of a file, which change when it is written; None if missing."""
-    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
 
 
 def _is_complete_nifti(path: Path, image: sitk.Image) -> bool:

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.ras import RAS_AXES_LPS, lps_from, lps_in
+from Tell2RegLib.support.complete_file import write_text
 
 Json = dict[str, Any]
 
@@ -234,8 +234,7 @@ def write_points(
     else:
         needed = ".mrk.json or .csv" if template is None else ".mrk.json, as its template"
         raise InputError(f"'{path.name}' cannot be written as a point list: its name must end in {needed}.")
-    with complete_file(path):
-        path.write_text(text, encoding="utf-8", newline="")
+    write_text(path, text)
 
 
 def _table(points: PointList) -> str:

@@ -15,10 +15,11 @@ import SimpleITK as sitk
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats, Grid
-from Tell2RegLib.space.image_files import check_lower_case_ending, complete_file, read_image, write_image
+from Tell2RegLib.space.image_files import check_lower_case_ending, read_image, write_image
 from Tell2RegLib.space.inversion import invert_field
 from Tell2RegLib.space.transform import Transform, affine_transform, invertible, to_sitk_transform
 from Tell2RegLib.space.volume import array_of, grid_of, to_simpleitk
+from Tell2RegLib.support.complete_file import complete_file
 
 FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 ITK_ENDINGS = (".h5", ".hdf5", ".tfm", ".txt")
@@ -67,10 +68,10 @@ def write_transform(transform: Transform, path: str | Path) -> None:
         return
     # HDF5 crashes the process when the disk fills up.
     reserve = transform.fixed_to_moving.vectors_kji.size * 8 if path.suffix.lower() in (".h5", ".hdf5") else 0
-    with complete_file(path, reserve):
+    with complete_file(path, reserve) as new:
         itk = to_sitk_transform(transform)
-        sitk.WriteTransform(itk, str(path))
-        if path.suffix.lower() in (".tfm", ".txt") and not _is_complete_text(path, itk):
+        sitk.WriteTransform(itk, str(new))
+        if path.suffix.lower() in (".tfm", ".txt") and not _is_complete_text(new, itk):
             raise RuntimeError("ITK writes text to a full disk without an error.")
 
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def work_folder(target: Path, old: Contents | None = None) -> Iterator[Path]:
-    """Context with a work folder for an output; at its end the folder is settled, see `settle`.
+    """Context with a work folder for an output; at its end the folder is settled, see `_settle`.
 
     Args:
         target: the file or folder to be written, with its links resolved; its parent must exist.
@@ -49,13 +49,14 @@ def work_folder(target: Path, old: Contents | None = None) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
     try:
         with _locked(folder / LOCK, required=False):
+            new = folder / NEW
+            new.mkdir()
+            facts = {"target": target.name, "new": new.stat().st_ino, "old": old or {}}
             try:
-                new = folder / NEW
-                new.mkdir()
-                mark(folder, PURPOSE, target=target.name, new=new.stat().st_ino, old=old or {})
+                mark(folder, PURPOSE, **facts)
                 yield folder
             finally:
-                settle(folder)
+                _settle(folder, facts)
     finally:
         _remove(folder)
 
@@ -70,21 +71,21 @@ def sweep(directory: Path, target: Path | None = None) -> None:
         if not folder.name.startswith("." if target is None else _prefix(target)) or marker_of(folder, PURPOSE) is None:
             continue
         with suppress(OSError), _locked(folder / LOCK):
-            settle(folder)
+            facts = marker_of(folder, PURPOSE)  # another process may have settled it
+            if facts is not None:
+                _settle(folder, facts)
         _remove(folder)
 
 
-def settle(folder: Path) -> None:
+def _settle(folder: Path, facts: Mapping[str, Any]) -> None:
     """Put an earlier output that is missing in its place back there, and delete the rest of a work folder.
 
     An earlier output is deleted only if it was replaced and is as the run knew it; otherwise it stays, and is logged.
     """
-    facts = marker_of(folder, PURPOSE)
+    target = folder.with_name(str(facts["target"]))
     try:
-        if facts is not None:
-            target = folder.with_name(str(facts["target"]))
-            _settle_old(folder / OLD, target, facts)
-            _settle_new(folder / NEW, target, facts)
+        _settle_old(folder / OLD, target, facts)
+        _settle_new(folder / NEW, target, facts)
         if any(path.is_dir() for path in folder.iterdir()):
             log.warning(
                 "'%s' holds an earlier output that changed during a run. Move it, then delete that folder.", folder

@@ -16,12 +16,12 @@ from Tell2RegLib.errors import InputError, NothingFound, OutputError
 from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.image_files import complete_file
 from Tell2RegLib.space.point_files import read_points, write_points
 from Tell2RegLib.space.ras import lps_from
 from Tell2RegLib.space.region_warping import warp_region
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import read_volume, write_volume
+from Tell2RegLib.support.complete_file import check_not_input, complete_file
 
 POINT_ENDINGS = (".json", ".csv", ".fcsv")
 MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
@@ -56,8 +56,7 @@ def apply_file(
     source, target = Path(source), Path(target)
     if not source.exists():
         raise InputError(f"There is no file '{source}'. Check the path.")
-    if target.exists() and source.samefile(target):
-        raise OutputError(f"'{target}' is the input itself; choose another name for the result.")
+    check_not_input(target, [source])
     if not target.parent.is_dir():
         raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
     applied_transform = transform.inverse if inverse else transform
@@ -188,11 +187,11 @@ def _write_surface(surface: Any, target: Path, vtk: _Vtk) -> None:
         writer.SetFileTypeToBinary()
     elif target.suffix.lower() == ".ply":
         writer.AddComment(f"{SPACE}=LPS")
-    writer.SetFileName(str(target))
     writer.SetInputData(surface)
     # VTK writes some formats on a full disk without a word, and crashes on others; as text a number is longest.
-    with complete_file(target, reserve_bytes=4096 + 3 * 1024 * surface.GetActualMemorySize()):
-        if not writer.Write() or errors or not target.is_file():
+    with complete_file(target, reserve_bytes=4096 + 3 * 1024 * surface.GetActualMemorySize()) as new:
+        writer.SetFileName(str(new))
+        if not writer.Write() or errors or not new.is_file():
             raise RuntimeError("VTK could not write.")
 
 

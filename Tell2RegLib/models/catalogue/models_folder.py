@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.errors import InputError, ModelError, OutputError
+from Tell2RegLib.support.complete_file import replaced_file
 
 VARIABLE = "TELL2REG_MODELS"
 
@@ -84,12 +84,5 @@ def _settings() -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Write a small JSON file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(value, stream, indent=2)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+    with replaced_file(path) as new:
+        new.write_text(json.dumps(value, indent=2), encoding="utf-8")

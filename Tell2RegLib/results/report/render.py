@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from Tell2RegLib.errors import OutputError
 from Tell2RegLib.results.report import statements
 from Tell2RegLib.results.report.detections import detection_rows
 from Tell2RegLib.results.report.image_rows import picture_rows
@@ -19,6 +18,7 @@ from Tell2RegLib.space.pair_colors import color_of_pair
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.space.volume import Volume
+from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.support.version import __version__
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def write_report(result: RegistrationResult, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        Path(path).write_text(render_report(result), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"The report '{path}' cannot be written: {error.strerror}.") from error
+    write_text(path, render_report(result))
 
 
 def render_report(result: RegistrationResult) -> str:

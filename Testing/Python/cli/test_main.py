@@ -151,6 +151,18 @@ def test_the_bounds_of_the_verdicts_are_options_and_in_the_record(files: Files, 
     ]
 
 
+def test_an_output_that_is_a_part_of_the_result_in_use_is_refused(
+    done: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    out = done[1]
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    source, output = out / "moving_in_fixed.nrrd", out / "moving_to_fixed.nrrd"
+    run = in_process("apply", "--transform", out, "--input", source, "--out", output, "--overwrite")
+    assert run.exit_code == 1
+    assert "is a part of the result in use" in one_sentence(run.stderr)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_apply_and_evaluate_read_the_folder(
     done: tuple[subprocess.CompletedProcess[str], Path], files: Files, tmp_path: Path
 ) -> None:

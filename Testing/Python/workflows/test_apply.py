@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -496,3 +497,17 @@ def test_a_full_disk_is_told_for_every_kind_of_file(tmp_path: Path) -> None:
     for name, message in reports.items():
         assert "cannot be written" in message, f"{name}: {message}"
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of file sizes to try this with")
+def test_a_full_disk_leaves_every_earlier_file_as_it_was(tmp_path: Path) -> None:
+    names = [path.name for path in every_source(tmp_path) if path.suffix != ".fcsv"]
+    names += [f"v{ending}" for ending in VOLUME_ENDINGS]
+    for ending in VOLUME_ENDINGS:
+        write_volume(read_volume(tmp_path / "v.nrrd"), tmp_path / f"v{ending}")
+    shutil.copytree(tmp_path, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    code = [sys.executable, "-c", CARRY_TO_A_FULL_DISK, str(tmp_path), *names]
+    done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True)
+    assert all("cannot be written" in message for message in json.loads(done.stdout.splitlines()[-1]).values())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
