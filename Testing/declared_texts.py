@@ -1,4 +1,4 @@
-"""slicer_module/panel/declared_texts.py from the declarations in the code: `make docs` writes it, a test compares it.
+"""The list in slicer_module/panel/declared_texts.py from the declarations: `make docs` writes it, a test compares it.
 
 Translation tools find texts only as literals in `_("...")`; the panel takes these from declarations, as variables.
 """
@@ -16,29 +16,7 @@ from Tell2RegLib.support.stages import STAGES
 from Testing.settings_page import OFFERED
 
 FILE = Path(__file__).resolve().parents[1] / "Tell2RegLib" / "slicer_module" / "panel" / "declared_texts.py"
-HEAD = '''"""Texts that the panel takes from declarations, as literals for translators. `make docs` writes this file."""
-
-from slicer.i18n import tr as _
-
-from Tell2RegLib.support.stages import stage_label
-
-
-def translated(text: str) -> str:
-    """A declared text in the language of Slicer; unchanged if it has no translation.
-
-    Slicer looks a translation up by the file that asks for it, so every declared text is asked for here.
-    """
-    return str(_(text))
-
-
-def stageLabel(name: str) -> str:
-    """`stage_label` in the language of Slicer; words after the stage's name stay as they are."""
-    stage, *details = name.split(" ", 1)
-    return " ".join([translated(stage_label(stage)), *details])
-
-
-TEXTS = (
-'''
+START = "TEXTS = (\n"
 WIDTH = 100
 """Of a part of a long text."""
 
@@ -51,8 +29,9 @@ def texts() -> list[str]:
 
 
 def code() -> str:
-    """The whole file."""
-    return HEAD + "".join(_entry(text) for text in texts()) + ")\n"
+    """The whole file: what stands above the list, and the list as it should be."""
+    head, *_ = FILE.read_text(encoding="utf-8").partition(START)
+    return head + START + "".join(_entry(text) for text in texts()) + ")\n"
 
 
 def _entry(text: str) -> str:

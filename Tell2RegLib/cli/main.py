@@ -91,16 +91,16 @@ def demo(
     """Register a synthetic pair of pelves with known truth from prompts, and propagate its biopsy plan."""
     if true_regions and prompts:
         raise typer.BadParameter("--true-regions replaces the prompts: omit --prompt.")
-    with errors_as_exit_codes(debug), Bars(_stages("make", not true_regions)) as bars:
+    with errors_as_exit_codes(debug), Bars(_stages("demo", not true_regions)) as bars:
         from Tell2RegLib.results.result_folder import write_result, writing_folder
         from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair, write_demo_pair
         from Tell2RegLib.workflows.register import register as run
 
         with writing_folder(out, overwrite=overwrite) as aside:
-            bars("make", 0, 1)
+            bars("demo", 0, 1)
             pair = make_demo_pair(seed)
             files = write_demo_pair(pair, aside / "inputs")
-            bars("make", 1, 1)
+            bars("demo", 1, 1)
             regions = (pair.fixed_regions, pair.moving_regions)
             by_words = {"prompts": prompts or PROMPTS, "device": device, "true_regions": regions}
             region_files = {"fixed_regions": regions[0], "moving_regions": regions[1]}

@@ -93,26 +93,13 @@ def surface_kji(mask_kji: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask_kji & ~inner
 
 
-def detection_ratio(detected: Sequence[Region], true_regions: Sequence[Region], min_dice: float = 0.5) -> float:
-    """Fraction of the true organ regions that were detected, 0..1 (the paper's "detection ratio").
-
-    A true region counts as detected when at least one detected region on the same grid overlaps it with a Dice of
-    `min_dice` or more. The paper does not state its threshold; 0.5 is usual for detection.
-
-    Args:
-        detected: the regions of a prompt.
-        true_regions: the true regions of its organ, at least one.
-        min_dice: smallest Dice of a detection.
+def is_detected(true_region: Region, detected: Sequence[Region], min_dice: float) -> bool:
+    """Whether one of the detected regions overlaps a true region with a Dice of at least `min_dice`.
 
     Raises:
-        InputError: no true region.
         GeometryError: detected and true regions are on different grids.
     """
-    if not true_regions:
-        raise InputError("The detection ratio requires at least one true region, but none was given.")
-    return sum(any(dice(region, true_region) >= min_dice for region in detected) for true_region in true_regions) / len(
-        true_regions
-    )
+    return any(dice(region, true_region) >= min_dice for region in detected)
 
 
 def _check_same_grid(a: Region, b: Region) -> None:

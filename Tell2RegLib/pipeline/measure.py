@@ -14,6 +14,7 @@ from Tell2RegLib.evaluation.metrics import (
     field_quality,
     hausdorff95_mm,
     inverse_error_mm,
+    is_detected,
     target_registration_error_mm,
 )
 from Tell2RegLib.evaluation.settings import TrustSettings
@@ -163,7 +164,8 @@ def prompts_result(
 def detection_ratio(
     prompt: str, results: tuple[SourceResult, SourceResult], true_regions: tuple[Sequence[Region], Sequence[Region]]
 ) -> float | None:
-    """Fraction of the true regions of a prompt that its regions detect; None without true regions of that name.
+    """Fraction of the true regions of a prompt that its regions detect (the paper's "detection ratio", without its
+    threshold: it states none); None without true regions of that name.
 
     A true region belongs to a prompt when its name contains all words of the prompt in their order: "femoral head"
     matches "left femoral head" and "right femoral head".
@@ -173,7 +175,7 @@ def detection_ratio(
         regions = [region for region in result.regions if region.prompt == prompt]
         for true in side_true_regions:
             if f" {plain_name(prompt)} " in f" {plain_name(true.name)} ":
-                hits.append(any(dice(true, region) >= DETECTED_DICE for region in regions))
+                hits.append(is_detected(true, regions, DETECTED_DICE))
     return sum(hits) / len(hits) if hits else None
 
 

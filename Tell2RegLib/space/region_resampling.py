@@ -6,7 +6,6 @@ resample regions before the packages are installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +49,8 @@ def sample_region(
         return None
     box_grid = grid.crop(low, high - low)
     box = tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))
-    mask_in_box = _occupancy(region)(box_grid, None if vectors_kji is None else vectors_kji[box]) >= 0.5
+    points = box_grid.voxel_centres_lps_mm()
+    mask_in_box = occupancy_at(region, points if vectors_kji is None else points + vectors_kji[box]) >= 0.5
     if not mask_in_box.any():
         return None
     mask = np.zeros(grid.shape_kji, dtype=bool)
@@ -59,16 +59,12 @@ def sample_region(
     return replace(region, box_kji=resampled.box_kji, start_kji=resampled.start_kji, grid=grid)
 
 
-def _occupancy(region: Region) -> Callable[[Grid, NDArray | None], NDArray]:
+def occupancy_at(region: Region, points_lps_mm: Floats) -> NDArray[np.float32]:
+    """Occupancy of a region at points (..., 3), LPS mm: 0 outside, 1 inside, linear between voxels; surface at 0.5."""
     from scipy.ndimage import map_coordinates
 
     padded = np.pad(region.box_kji, 1).astype(np.float32)
     grid = region.box_grid.crop((-1, -1, -1), padded.shape[::-1])
-
-    def occupancy(crop: Grid, vectors: NDArray | None) -> NDArray:
-        points = crop.voxel_centres_lps_mm()
-        points = points if vectors is None else points + vectors
-        kji = grid.lps_to_index(points).reshape(-1, 3).T[::-1]
-        return map_coordinates(padded, kji, np.float32, order=1, mode="constant").reshape(crop.shape_kji)
-
-    return occupancy
+    kji = grid.lps_to_index(points_lps_mm).reshape(-1, 3).T[::-1]
+    values: NDArray[np.float32] = map_coordinates(padded, kji, np.float32, order=1, mode="constant")
+    return values.reshape(points_lps_mm.shape[:-1])

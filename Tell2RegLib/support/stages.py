@@ -24,7 +24,6 @@ class Stage:
 STAGES: Mapping[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("make", "Generating the demo pair", 4),
         Stage("demo", "Generating the demo pair", 4),
         Stage("read", "Reading"),
         Stage("models", "Loading the networks", 4),

@@ -10,11 +10,9 @@ from Tell2RegLib.phantom import ORGANS, PhantomVolume, make_subject, render
 from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.prompt_query import query_by_models
 from Tell2RegLib.region_sources.settings import DetectionSettings
+from Tell2RegLib.results.result import DETECTED_DICE
 from Tell2RegLib.space.region import Region
 from Tell2RegLib.training.data import SCAN_SEED_OFFSET
-
-DETECTED_DICE = 0.5
-"""An organ is found when a region of its words overlaps it so much."""
 
 
 def score_regions(seeds: Iterable[int], every: int = 2) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.region_resampling import occupancy_at
 from Tell2RegLib.space.volume import Volume
 
 LONGEST_SIDE_PX = 400
@@ -138,30 +139,24 @@ def _at_most(points: Floats, count: int) -> Floats:
 
 def read_volume_at(volume: Volume, points_lps_mm: Floats) -> NDArray[np.float32]:
     """Trilinear values at points (..., 3); NaN outside the volume."""
-    return _interpolate(volume.array_kji, volume.grid, points_lps_mm, np.nan)
+    from scipy.ndimage import map_coordinates
+
+    index = volume.grid.lps_to_index(points_lps_mm.reshape(-1, 3))
+    last = np.asarray(volume.grid.size_xyz) - 1
+    is_inside = ((index > -0.5) & (index < last + 0.5)).all(axis=1)
+    values = np.full(len(index), np.nan, np.float32)
+    kji = np.clip(index[is_inside], 0, last).T[::-1]
+    values[is_inside] = map_coordinates(volume.array_kji, kji, np.float32, order=1, mode="nearest")
+    return values.reshape(points_lps_mm.shape[:-1])
 
 
 def read_region_at(region: Region, points_lps_mm: Floats) -> NDArray[np.float32]:
-    """Occupancy of a region at points (..., 3), 0..1; its outline is the level 0.5."""
-    padded = np.pad(region.box_kji, 1).astype(np.float32)
-    grid = region.box_grid.crop((-1, -1, -1), padded.shape[::-1])
-    corners = grid.corners_lps_mm()
+    """`occupancy_at` points (..., 3), computed only in the box around the region's box."""
+    corners = region.box_grid.crop((-1, -1, -1), np.add(region.box_grid.size_xyz, 2)).corners_lps_mm()
     in_box = np.ones(points_lps_mm.shape[:-1], bool)
     for axis in range(3):
         position = points_lps_mm[..., axis]
         in_box &= (position >= corners[:, axis].min()) & (position <= corners[:, axis].max())
     shares = np.zeros(in_box.shape, np.float32)
-    shares[in_box] = _interpolate(padded, grid, points_lps_mm[in_box], 0.0)
+    shares[in_box] = occupancy_at(region, points_lps_mm[in_box])
     return shares
-
-
-def _interpolate(array_kji: NDArray, grid: Grid, points_lps_mm: Floats, outside: float) -> NDArray[np.float32]:
-    from scipy.ndimage import map_coordinates
-
-    index = grid.lps_to_index(points_lps_mm.reshape(-1, 3))
-    last = np.asarray(grid.size_xyz) - 1
-    is_inside = ((index > -0.5) & (index < last + 0.5)).all(axis=1)
-    values = np.full(len(index), outside, np.float32)
-    kji = np.clip(index[is_inside], 0, last).T[::-1]
-    values[is_inside] = map_coordinates(array_kji, kji, np.float32, order=1, mode="nearest")
-    return values.reshape(points_lps_mm.shape[:-1])

@@ -12,7 +12,7 @@ from Tell2RegLib.slicer_module.logic.fitted_regions import FittedRegions
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
 from Tell2RegLib.slicer_module.run.runs import Runs
 from Tell2RegLib.slicer_module.run.signal import Signal
-from Tell2RegLib.slicer_module.scene.pair_decisions import History, Rows
+from Tell2RegLib.slicer_module.scene.pair_decisions import History
 from Tell2RegLib.slicer_module.scene.transforms import interpolate_linearly
 
 FIND, FIT, REPORT, DEMO = "find", "fit", "report", "demo"
@@ -26,7 +26,6 @@ class CoreLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         self._runs = runs
         self._history = History()
-        self._rows: tuple[str, Rows] = ("", ())
         self.pairsChanged, self.fitChanged, self.regionsFound = Signal(), Signal(), Signal()
         self._regions = FittedRegions()
         self.demoLoaded = Signal()

@@ -21,9 +21,7 @@ class DecisionsLogic(CoreLogic):
     def rows(self) -> Rows:
         """The pairs with the current decisions; none while other volumes are chosen."""
         text = "" if input_checks.whyForeign(self.parameters) else self.parameters.pairs
-        if text != self._rows[0]:
-            self._rows = (text, pair_decisions.from_json(text))
-        return self._rows[1]
+        return pair_decisions.from_json(text)
 
     def _decide(self, change: Callable[[Rows], Rows]) -> None:
         rows = self._history.step(self.rows, change)

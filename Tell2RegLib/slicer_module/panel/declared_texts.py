@@ -1,4 +1,4 @@
-"""Texts that the panel takes from declarations, as literals for translators. `make docs` writes this file."""
+"""Texts that the panel takes from declarations, as literals for translators. `make docs` writes the list."""
 
 from slicer.i18n import tr as _
 

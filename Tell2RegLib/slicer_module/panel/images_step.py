@@ -38,13 +38,10 @@ class ImagesStep:
         ui.imagesWarning.text = warning
         ui.imagesWarning.styleSheet = "color: #c0392b;" if problem else "color: #b9770e;"
         ui.imagesWarning.setVisible(bool(warning))
-        ui.swapButton.enabled = (
-            parameters.fixedVolume is not None or parameters.movingVolume is not None
-        ) and not self._panel.busy
-        ui.swapButton.toolTip = (
-            _("Swap the fixed and the moving volume") if ui.swapButton.enabled else _("Choose volumes first")
-        )
-        self.row.update("", _("Generate the synthetic pair: two pelves and a plan of seven targets"))
+        anyVolume = parameters.fixedVolume is not None or parameters.movingVolume is not None
+        running = _("A run is in progress: wait for it, or cancel it first.") if self._panel.busy else ""
+        self._panel.enable(ui.swapButton, running if anyVolume else _("Choose volumes first"))
+        self.row.update("")
 
     def _swap(self, _checked: bool = False) -> None:
         parameters = self._panel.logic.parameters

@@ -79,10 +79,7 @@ class PlanStep:
         if self._panel.busy:
             why = _("A run is in progress: wait for it, or cancel it first.")
         self._panel.enable(ui.propagateButton, why)
-        self.row.update(
-            self._logic.whyNotReport(),
-            _("Save report.html, the transform and the tables to a folder"),
-        )
+        self.row.update(self._logic.whyNotReport())
         self._showPlan()
         self.displaySoon()
 

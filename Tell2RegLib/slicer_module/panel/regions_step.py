@@ -127,9 +127,7 @@ class RegionsStep:
         self.row.update(
             logic.whyNotFind()
             or (self.models.whyNotFind() if models else self.models.missingPackages if words else ""),
-            _("Detect the prompts in both volumes")
-            if words
-            else _("Read the segments and pair those with the same name"),
+            "" if words else _("Read the segments and pair those with the same name"),
         )
         self.models.update()
         self._fill()

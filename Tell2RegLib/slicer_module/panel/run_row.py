@@ -24,7 +24,7 @@ class RunRow:
     def __init__(self, runs: Runs, run: str, button: Any, bar: Any, label: Any, start: Callable[[], None]) -> None:
         self._runs, self._run, self._start = runs, run, start
         self._button, self._bar, self._label = button, bar, label
-        self._text = button.text
+        self._text, self._tip = button.text, button.toolTip
         self._cancelling = False
         bar.setTextVisible(False)
         button.connect("clicked(bool)", self._pressed)
@@ -38,18 +38,18 @@ class RunRow:
         self._runs.progressed.disconnect(self._progressed)
         self._runs.ended.disconnect(self._ended)
 
-    def update(self, reason: str, tip: str) -> None:
+    def update(self, reason: str, tip: str = "") -> None:
         """Enable the button, or say in its tooltip why not.
 
         Args:
             reason: why it cannot be used now; empty when it can.
-            tip: what it does.
+            tip: what it does; the tooltip of Tell2Reg.ui when empty.
         """
         isRunning = self._runs.current == self._run
         if self._runs.busy and not isRunning:
             reason = _("A run is in progress: wait for it, or cancel it first.")
         self._button.enabled = not self._cancelling if isRunning else not reason
-        self._button.toolTip = _("Cancel the run") if isRunning else reason or tip
+        self._button.toolTip = _("Cancel the run") if isRunning else reason or tip or self._tip
 
     def _pressed(self, _checked: bool = False) -> None:
         if self._runs.current == self._run:

@@ -49,7 +49,7 @@ class TransformStep:
         """Enable the buttons, show the results of the fit."""
         parameters, ui, logic = self._logic.parameters, self._ui, self._logic
         missing = self._panel.regions.models.missingPackages
-        self.row.update(logic.whyNotFit() or missing, _("Fit a smooth, fold-free transform to the accepted pairs"))
+        self.row.update(logic.whyNotFit() or missing)
         why = input_checks.whyNotUse(parameters)
         missingText = "" if parameters.pairsTable is not None else _("The fitted result was deleted: fit again")
         self._panel.enable(ui.plotButton, why or missingText)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -137,8 +138,9 @@ def to_json(rows: Rows) -> str:
     return json.dumps([asdict(row) for row in rows])
 
 
+@functools.lru_cache(maxsize=4)
 def from_json(text: str) -> Rows:
-    """The rows of such a text; none for an empty one.
+    """The rows of such a text; none for an empty one. The last texts are remembered: every event of a scene asks.
 
     Raises:
         InputError: the text is damaged.

@@ -221,11 +221,9 @@ def test_detection_counts_true_regions_with_an_overlapping_find() -> None:
     half_off = Region("find", np.ones((5, 5, 5), bool), (0, 0, 12), grid)  # Dice 0.6 with the second
     stray = Region("find", np.ones((5, 5, 5), bool), (0, 0, 24), grid)  # Dice 0.2 with the third
     detected = [exact, exact, half_off, stray]
-    assert metrics.detection_ratio(detected, organs) == 0.5
-    assert metrics.detection_ratio(detected, organs, min_dice=0.7) == 0.25
-    assert metrics.detection_ratio([], organs) == 0.0
-    with pytest.raises(InputError, match="at least one true region"):
-        metrics.detection_ratio(detected, [])
+    assert [metrics.is_detected(organ, detected, 0.5) for organ in organs] == [True, True, False, False]
+    assert [metrics.is_detected(organ, detected, 0.7) for organ in organs] == [True, False, False, False]
+    assert not metrics.is_detected(exact, [], 0.5)
 
 
 def test_target_error_is_the_distance_of_each_pair_of_points() -> None:

@@ -125,3 +125,9 @@ def test_only_so_many_steps_are_kept() -> None:
         rows = history.step(rows, lambda now, n=number: pair_decisions.decided(now, [n], n == 4))  # type: ignore[misc]
     history.undo(history.undo(rows))
     assert not history.can_undo
+
+
+def test_the_same_text_is_parsed_once() -> None:
+    text = pair_decisions.to_json(THREE)
+    assert pair_decisions.from_json(text) is pair_decisions.from_json(text)
+    assert pair_decisions.from_json(text) == THREE

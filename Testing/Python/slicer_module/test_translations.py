@@ -1,4 +1,4 @@
-"""Every text of the panel that goes through `_()` can be found by the tools that extract texts for translators."""
+"""Texts of the panel: each stands once, and tools that extract texts for translators find it."""
 
 from __future__ import annotations
 
@@ -76,3 +76,11 @@ def test_declared_texts_are_translated_and_what_follows_a_stage_stays(clinic, mo
     assert setting_rows.translated("Pixel size, mm") == "Pixelgröße, mm"
     assert declared_texts.stageLabel("download sam-vit-b") == "Laden: sam-vit-b"
     assert declared_texts.translated("no such text") == "no such text"
+
+
+def test_a_tooltip_of_the_ui_file_stands_nowhere_in_the_code() -> None:
+    panel = ElementTree.parse(ROOT / "Tell2Reg" / "Resources" / "UI" / "Tell2Reg.ui").getroot()
+    tooltips = {item.findtext("string") for item in panel.iter("property") if item.get("name") == "toolTip"}
+    for path in MODULE_FILES:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        assert not {node.value for node in nodes if isinstance(node, ast.Constant)} & tooltips, path.name
