@@ -1,16 +1,18 @@
 """Cache of embeddings on disk, keyed by the content of the slices and the model.
 
 One safetensors file each, in a folder that never grows beyond its limit: what was used longest ago goes first. The
-store only saves time: a file that is damaged, or cannot be written, is as if it were not there.
+store only saves time: a file that is damaged, or cannot be written, is as if it were not there. Files are written and
+deleted only in a folder that was empty when the store first used it, and therefore has its marker.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
-import tempfile
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Tell2RegLib.models.protocol import Embeddings, SliceStack
+from Tell2RegLib.support.complete_file import replaced_file
 from Tell2RegLib.support.hashing import array_key
+from Tell2RegLib.support.marked_folders import MARKER, mark, marker_of
+from Tell2RegLib.support.work_folders import sweep
 
 DEFAULT_LIMIT_BYTES = 4 << 30
 SUFFIX = ".embeddings"
+NAME = re.compile(rf"[0-9a-f]{{40}}{re.escape(SUFFIX)}")
+PURPOSE = "cached embeddings"
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +38,15 @@ def slices_key(slices: SliceStack) -> str:
     return array_key(repr(slices.shape), slices)
 
 
+class _NoRoom(Exception):
+    """The embeddings do not fit into the limit."""
+
+
 class EmbeddingStore:
     """A folder of embeddings.
 
     Args:
-        folder: made when the first embeddings are put into it.
+        folder: made and marked when the first embeddings are put into it; one with other files is not used.
         limit_bytes: the files together stay within this; embeddings that are larger are not kept.
     """
 
@@ -58,8 +69,9 @@ class EmbeddingStore:
             return None
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log.warning("Kept embeddings '%s' cannot be used (%s) and are computed again.", path.name, error)
-            with suppress(OSError):
-                path.unlink()
+            if self._is_marked():
+                with suppress(OSError):
+                    path.unlink()
             return None
         with suppress(OSError):  # the folder may be another's, to read only
             os.utime(path)
@@ -71,16 +83,13 @@ class EmbeddingStore:
             return
         path = self._path(slices, model)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(prefix=".part-", dir=self.folder)
-            os.close(handle)
-            try:
-                _write(aside, embeddings, path.stem)
-                if self._make_room(os.stat(aside).st_size, path):
-                    os.replace(aside, path)
-            finally:
-                with suppress(OSError):
-                    os.unlink(aside)
+            self._prepare_folder()
+            with replaced_file(path) as new:
+                _write(str(new), embeddings, path.stem)
+                if not self._make_room(new.stat().st_size, path):
+                    raise _NoRoom
+        except _NoRoom:
+            pass
         except OSError as error:
             log.warning("Embeddings cannot be kept in '%s': %s.", self.folder, error.strerror or error)
 
@@ -94,9 +103,22 @@ class EmbeddingStore:
         name = hashlib.sha256(f"{slices_key(slices)} {model}".encode()).hexdigest()
         return self.folder / f"{name[:40]}{SUFFIX}"
 
+    def _is_marked(self) -> bool:
+        return marker_of(self.folder.resolve(), PURPOSE) is not None
+
+    def _prepare_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._is_marked():
+            sweep(self.folder)
+        elif any(self.folder.iterdir()):
+            raise OSError(errno.ENOTEMPTY, "it holds other files; choose a new folder")
+        else:
+            mark(self.folder, PURPOSE)
+
     def _files(self) -> list[tuple[Path, int, float]]:
         files = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
+        paths = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)] if self._is_marked() else []
+        for path in paths:
             with suppress(OSError):  # another process may delete it meanwhile
                 about = path.stat()
                 files.append((path, about.st_size, about.st_mtime))
@@ -105,7 +127,7 @@ class EmbeddingStore:
     def _make_room(self, needed: int, replaced: Path) -> bool:
         """Make room for a file of this size by deleting others; whether it fits."""
         files = [file for file in self._files() if file[0] != replaced]
-        used = sum(size for _, size, _ in files)
+        used = (self.folder / MARKER).stat().st_size + sum(size for _, size, _ in files)
         if needed > self.limit_bytes:
             return False
         for path, size, _ in files:

@@ -12,6 +12,8 @@ REQUEST = "request"
 """Name of the request document in the run's folder."""
 RESULT = "result"
 """Name of the reply document in the run's folder."""
+RUN_FOLDER = "worker run"
+"""Purpose in the marker of a run's folder; the worker deletes only a folder with this marker."""
 CANCEL = "cancel"
 """The task that cancels another one."""
 EVENTS = ("ready", "progress", "log", "result", "error", "cancelled")

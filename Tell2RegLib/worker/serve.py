@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from Tell2RegLib.errors import Cancelled, Tell2RegError
+from Tell2RegLib.support.marked_folders import marker_of
 from Tell2RegLib.support.version import __version__
 from Tell2RegLib.worker import protocol
 from Tell2RegLib.worker.events import EventOutput, LogLines, ProgressEvents
@@ -121,7 +122,8 @@ class Server:
         with self._lock:
             folders = [request.folder for request in self._open.values()]
         for folder in folders * 2:  # twice: the run may be writing there
-            shutil.rmtree(folder, ignore_errors=True)
+            if marker_of(Path(folder), protocol.RUN_FOLDER) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
         self._end(0)
 
     # --- the main thread ---

@@ -11,7 +11,12 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
+from Tell2RegLib.support.marked_folders import mark, marker_of
+from Tell2RegLib.worker.protocol import RUN_FOLDER
+
 PREFIX = "tell2reg-worker-"
+FOLDERS = "folders of runs"
+"""Purpose in the marker of a host's folder."""
 
 
 class RunFolders:
@@ -32,8 +37,11 @@ class RunFolders:
         if self._base is None or not self._base.is_dir():
             sweep()
             self._base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+            mark(self._base, FOLDERS)
             weakref.finalize(self, shutil.rmtree, str(self._base), True)
-        return Path(tempfile.mkdtemp(prefix="run-", dir=self._base))
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._base))
+        mark(folder, RUN_FOLDER)
+        return folder
 
     def remove(self, folder: Path) -> None:
         """Remove a run's folder."""
@@ -50,7 +58,7 @@ def sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = re.match(rf"{PREFIX}(\d+)-", folder.name)
         with suppress(OSError, OverflowError):
-            if owner and _is_mine(folder) and not is_running(int(owner[1])):
+            if owner and _is_mine(folder) and marker_of(folder, FOLDERS) and not is_running(int(owner[1])):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

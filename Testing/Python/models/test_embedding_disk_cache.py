@@ -12,6 +12,7 @@ import pytest
 
 from Tell2RegLib.models.embedding_disk_cache import SUFFIX, EmbeddingStore
 from Tell2RegLib.models.protocol import Embeddings
+from Tell2RegLib.support.marked_folders import MARKER
 
 pytest.importorskip("safetensors", reason="needs the extra 'networks'")
 
@@ -30,7 +31,7 @@ def bytes_in(folder: Path) -> int:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != MARKER)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -113,7 +114,7 @@ def another_model_said(file: Path) -> None:
 def another_files_content(file: Path) -> None:
     other = EmbeddingStore(file.parent / "other")
     other.put(some_slices(2), "a model", some_embeddings(2))
-    file.write_bytes(next(other.folder.iterdir()).read_bytes())
+    file.write_bytes(next(other.folder.glob(f"*{SUFFIX}")).read_bytes())
 
 
 def emptied(file: Path) -> None:
@@ -172,6 +173,39 @@ def test_a_folder_that_cannot_be_made_only_costs_time(tmp_path: Path, caplog: py
     store.put(some_slices(1), "a model", some_embeddings(1))
     assert "cannot be kept" in caplog.text
     assert store.get(some_slices(1), "a model") is None
+
+
+def test_a_folder_with_files_of_another_program_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("words.embeddings", f"{'0' * 40}{SUFFIX}"):
+        (tmp_path / name).write_text("precious")
+    store = EmbeddingStore(tmp_path, limit_bytes=some_embeddings(1).features.nbytes * 2)
+    store.put(some_slices(1), "a model", some_embeddings(1))
+    store.clear()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "words.embeddings": "precious",
+        f"{'0' * 40}{SUFFIX}": "precious",
+    }
+    assert "cannot be kept" in caplog.text
+    assert "holds other files" in caplog.text
+
+
+def test_files_of_another_program_in_the_stores_folder_are_neither_deleted_nor_counted(tmp_path: Path) -> None:
+    size = some_embeddings(1).features.nbytes
+    store = EmbeddingStore(tmp_path, limit_bytes=int(1.5 * size))
+    store.put(some_slices(1), "a model", some_embeddings(1))
+    (tmp_path / "words.embeddings").write_bytes(bytes(size))
+    store.put(some_slices(2), "a model", some_embeddings(2))
+    assert store.get(some_slices(2), "a model") is not None
+    store.clear()
+    assert files_in(tmp_path) == ["words.embeddings"]
+
+
+def test_a_linked_folder_is_used_like_the_folder_itself(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for seed in (1, 2):
+        EmbeddingStore(tmp_path / "link").put(some_slices(seed), "a model", some_embeddings(seed))
+    assert len(files_in(tmp_path / "disk")) == 2
 
 
 def test_clearing_leaves_other_files_alone(tmp_path: Path) -> None:

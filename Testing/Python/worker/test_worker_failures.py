@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,11 @@ import pytest
 
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.slicer_module.run.worker_folders import PREFIX, is_running
+from Tell2RegLib.support.marked_folders import mark
+from Tell2RegLib.worker import protocol
+from Tell2RegLib.worker.events import EventOutput
 from Tell2RegLib.worker.requests import DevicesRequest
+from Tell2RegLib.worker.serve import Server
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import Heard, poll_until, run, start, wait_until
 from Testing.Python.worker.workers import ODD, run_folders, running_and_no_zombie, that
@@ -232,6 +238,31 @@ def test_folders_of_hosts_that_live_and_of_others_are_not_swept(
     assert run(make_client(ODD), that("nothing")).reply
     for folder in remaining:
         folder.rmdir()
+
+
+def test_a_folder_with_the_name_of_a_dead_host_and_without_a_marker_is_not_swept(
+    make_client: MakeClient, a_temporary_place: Path
+) -> None:
+    other = a_temporary_place / f"{PREFIX}999999999-notes"
+    other.mkdir()
+    (other / "notes.txt").write_text("precious")
+    assert run(make_client(ODD), that("nothing")).reply
+    assert (other / "notes.txt").read_text() == "precious"
+    shutil.rmtree(other)
+
+
+@pytest.mark.parametrize(("purpose", "remains"), [(protocol.RUN_FOLDER, False), ("something else", True), ("", True)])
+def test_a_worker_without_its_host_deletes_folders_of_runs_and_no_others(
+    tmp_path: Path, purpose: str, remains: bool
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "scan.nrrd").write_text("precious")
+    if purpose:
+        mark(folder, purpose)
+    lines = io.BytesIO(protocol.line({"task": "find", "id": "1", "folder": str(folder)}))
+    Server(lines, EventOutput(io.BytesIO()), tasks={}, end=lambda code: None)._listen()
+    assert (folder / "scan.nrrd").exists() == remains
 
 
 def test_two_clients_do_not_know_of_each_other(make_client: MakeClient) -> None:

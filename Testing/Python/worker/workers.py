@@ -15,7 +15,7 @@ def that(behaviour: str) -> ModelsRequest:
 
 
 def run_folders(position: Path) -> list[Path]:
-    return list(position.glob("*/*"))
+    return list(position.glob("*/run-*"))
 
 
 def running_and_no_zombie(pid: int) -> bool:
