@@ -65,7 +65,7 @@ $(BIN)/python:
 
 $(VENV)/.for-use: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Tell2Reg into $(VENV); the first time downloads PyTorch and takes some minutes."
-	@$(INSTALL) -e ".[networks]"
+	@$(INSTALL) -e ".[networks,plots]"
 	@touch $@
 
 $(VENV)/.for-tests: $(BIN)/python pyproject.toml constraints.txt

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, offered_settings
@@ -20,6 +21,8 @@ REGIONS = ("fixed_regions", "moving_regions")
 POINTS = ("fixed_points", "moving_points")
 TRUE_REGIONS = ("fixed_true_regions", "moving_true_regions")
 PAIRS_OF_FILES = (REGIONS, POINTS, TRUE_REGIONS)
+SETTINGS = (FindOptions, FitSettings, TrustSettings)
+"""The classes of settings that `register` offers."""
 FILES = (*VOLUMES, *REGIONS, *POINTS, *TRUE_REGIONS)
 REQUIRED = (CASE, PATIENT, *VOLUMES)
 """Columns of every table; none of their cells may be empty."""
@@ -46,7 +49,7 @@ class OptionColumn:
         return plain_column(self.declared.option)
 
 
-def option_columns(groups: Iterable[type] = (FindOptions, FitSettings)) -> Mapping[str, tuple[OptionColumn, ...]]:
+def option_columns(groups: Iterable[type] = SETTINGS) -> Mapping[str, tuple[OptionColumn, ...]]:
     """Every option of `register` by its column; an option that two classes declare goes to both."""
     columns: dict[str, tuple[OptionColumn, ...]] = {}
     for settings in groups:

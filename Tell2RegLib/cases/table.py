@@ -22,6 +22,7 @@ from Tell2RegLib.cases.columns import (
     REGIONS,
     REQUIRED,
     SEPARATOR,
+    SETTINGS,
     TRUE_REGIONS,
     VOLUMES,
     OptionColumn,
@@ -31,6 +32,7 @@ from Tell2RegLib.cases.columns import (
     slip_of,
 )
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import value_from_text
@@ -51,7 +53,7 @@ class Case:
         fixed_points, moving_points: corresponding landmarks.
         fixed_true_regions, moving_true_regions: regions to compare with.
         prompts: what to detect instead of given regions.
-        search, fit: values of `FindOptions` and `FitSettings` that the table sets, by their names.
+        search, fit, trust: values of `FindOptions`, `FitSettings` and `TrustSettings` that the table sets.
         labels: the other columns, to compare cases by.
         line: its line in the table, from 1.
     """
@@ -69,6 +71,7 @@ class Case:
     prompts: tuple[str, ...] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
+    trust: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     line: int = 0
 
@@ -231,6 +234,7 @@ class _RowReader:
             prompts=_parts(cells.get(PROMPT, "")),
             search=options[FindOptions],
             fit=options[FitSettings],
+            trust=options[TrustSettings],
             labels={name: cells[plain_column(name)] for name in header if plain_column(name) not in known_columns()},
             line=self._line,
             **{volume: Path() for volume in VOLUMES} | files,  # type: ignore[arg-type]
@@ -264,13 +268,18 @@ class _RowReader:
         return path
 
     def _options(self, cells: Mapping[str, str]) -> dict[type, dict[str, Any]]:
-        values: dict[type, dict[str, Any]] = {FindOptions: {}, FitSettings: {}}
+        values: dict[type, dict[str, Any]] = {settings: {} for settings in SETTINGS}
         for name, columns in option_columns().items():
             if not cells.get(name):
                 continue
             try:
                 for column in columns:
                     values[column.settings][column.declared.name] = self._value(column, cells[name])
+            except InputError as error:
+                self.fault(str(error))
+        for settings, chosen in values.items():
+            try:
+                settings(**chosen)  # bounds that must fit together
             except InputError as error:
                 self.fault(str(error))
         return values

@@ -39,6 +39,7 @@ from Tell2RegLib.cli.terminal import (
     report_cancelled,
     stdout,
 )
+from Tell2RegLib.cli.validate_command import validate
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
@@ -178,6 +179,7 @@ def _registered(
 
 
 app.command()(regions)
+app.command()(validate)
 
 
 @app.command()

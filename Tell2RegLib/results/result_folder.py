@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,22 @@ DEMO_FILES = {
     "fixed points": "plan_true_places_on_fixed.mrk.json",
 }
 """What the demo leaves in `inputs`, by the part each file plays."""
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """What a folder of results may hold; a folder with anything else is never replaced.
+
+    Args:
+        files: all of its files, as paths in the folder.
+        record: the JSON file among them that marks the folder.
+    """
+
+    files: tuple[str, ...]
+    record: str
+
+
+RESULT_FORMAT = FolderFormat((*FILES, *(f"inputs{os.sep}{name}" for name in DEMO_FILES.values())), RECORD)
 
 
 def save_result(result: RegistrationResult, folder: str | Path, *, overwrite: bool = False) -> Path:
@@ -189,13 +205,20 @@ def _os_errors(path: Path) -> Iterator[None]:
 # --- the folder ---
 
 
-def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = ()) -> Contents:
+def check_folder(
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    needed: Iterable[Path] = (),
+    folder_format: FolderFormat = RESULT_FORMAT,
+) -> Contents:
     """Check before a long run that its result can be written; missing parent folders are created.
 
     Args:
         folder: where the result is to be.
         overwrite: whether a result that is there already may be replaced.
         needed: the files and folders that the run reads: they must not lie in what is replaced.
+        folder_format: what the folder may hold.
 
     Returns:
         The contents of an earlier result, which may be replaced; empty if there is none.
@@ -209,7 +232,7 @@ def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterabl
             raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
         resolved = folder.resolve()
         contents = contents_before(resolved)
-        _check_content(folder, contents, overwrite)
+        _check_content(folder, contents, overwrite, folder_format)
         if folder.is_mount():
             raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
         for path in needed:
@@ -220,10 +243,9 @@ def check_folder(folder: str | Path, *, overwrite: bool = False, needed: Iterabl
     return contents
 
 
-def _check_content(folder: Path, contents: Contents, overwrite: bool) -> None:
-    allowed = {*FILES, *(f"inputs{os.sep}{name}" for name in DEMO_FILES.values())}
-    foreign = sorted(set(contents) - allowed)
-    if contents and not foreign and not _is_result(folder):
+def _check_content(folder: Path, contents: Contents, overwrite: bool, folder_format: FolderFormat) -> None:
+    foreign = sorted(set(contents) - set(folder_format.files))
+    if contents and not foreign and not _is_result(folder / folder_format.record):
         foreign = sorted(contents)
     if foreign:
         listed = ", ".join(f"'{name}'" for name in foreign[:3])
@@ -232,10 +254,10 @@ def _check_content(folder: Path, contents: Contents, overwrite: bool) -> None:
         raise OutputError(f"The folder '{folder}' holds a result already; choose another or add --overwrite.")
 
 
-def _is_result(folder: Path) -> bool:
-    """Whether a folder has the record of a result of Tell2Reg, which is the marker of these folders."""
+def _is_result(path: Path) -> bool:
+    """Whether a file is the record of a result of Tell2Reg, which is the marker of these folders."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and record.get("notice") == NOTICE and isinstance(record.get("schema_version"), int)
@@ -243,14 +265,19 @@ def _is_result(folder: Path) -> bool:
 
 @contextmanager
 def writing_folder(
-    folder: str | Path, *, overwrite: bool = False, needed: Iterable[Path] = (), contents: Contents | None = None
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    needed: Iterable[Path] = (),
+    contents: Contents | None = None,
+    folder_format: FolderFormat = RESULT_FORMAT,
 ) -> Iterator[Path]:
     """Context with a temporary folder that replaces `folder` on success and is deleted on failure.
 
     Only a folder that holds nothing but a result, and is as it was before the run, is ever replaced.
 
     Args:
-        folder, overwrite, needed: see `check_folder`.
+        folder, overwrite, needed, folder_format: see `check_folder`.
         contents: what `check_folder` returned at the start of the run, if this context begins later.
 
     Raises:
@@ -261,7 +288,7 @@ def writing_folder(
     created_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         if contents is None:
-            contents = check_folder(folder, overwrite=overwrite, needed=needed)
+            contents = check_folder(folder, overwrite=overwrite, needed=needed, folder_format=folder_format)
         with _in_words_of(folder, target), complete_folder(target, contents) as aside, _in_words_of(folder, aside):
             yield aside
     except BaseException:

@@ -36,6 +36,7 @@ STAGES: Mapping[str, Stage] = {
         Stage("start", "Loading PyTorch"),
         Stage("fit", "Fitting the transform", 12),
         Stage("measure", "Measuring"),
+        Stage("validate", "Registering the cases", 100),
         Stage("write", "Writing the result and its report"),
         Stage("check", "Importing packages"),
         Stage("download", "Downloading"),

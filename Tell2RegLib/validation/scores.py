@@ -14,7 +14,7 @@ from Tell2RegLib.evaluation.metrics import centroid_distance_mm, dice, target_re
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.displacement_field import affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
-from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.region_resampling import sample_region, sampled_points
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.transform_kinds import LINEAR
@@ -35,13 +35,14 @@ class Score:
             fixed point|.
         landmark_in_moving_mm: the same in moving space: |fixed point mapped to moving space - moving point|.
         dice: of each true region in fixed space.
-        centroid_mm: distance of its centroids; None where the region leaves the fixed grid.
+        centroid_mm: distance of its centroids; where the mapped region lies outside the fixed grid, that of the mean of
+            its mapped voxel centres.
     """
 
     landmark_mm: tuple[float, ...] = ()
     landmark_in_moving_mm: tuple[float, ...] = ()
     dice: tuple[float, ...] = ()
-    centroid_mm: tuple[float | None, ...] = ()
+    centroid_mm: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Matrix:
     @property
     def inverse(self) -> Matrix:
         """From moving to fixed space."""
-        return Matrix(np.linalg.inv(self.matrix_lps))
+        return Matrix(np.linalg.inv(self.matrix_lps).astype(np.float64))
 
     def apply_to_points(self, points_lps_mm: Floats) -> Floats:
         """Map points (..., 3)."""
@@ -136,17 +137,14 @@ def _score(fixed_to_moving: Matrix | Transform, truth: Truth) -> Score:
     )
 
 
-def _agreement(pair: RegionPair, fixed_to_moving: Matrix | Transform) -> tuple[float, float | None]:
+def _agreement(pair: RegionPair, fixed_to_moving: Matrix | Transform) -> tuple[float, float]:
     """Dice and centroid distance, mm, on the grid of the fixed region."""
-    warped = _warped(pair.moving, fixed_to_moving, pair.fixed.grid)
+    grid = pair.fixed.grid
+    mapped_points = fixed_to_moving.inverse.apply_to_points(sampled_points(pair.moving))
+    warped = sample_region(pair.moving, grid, mapped_points, _displacements(fixed_to_moving, grid))
     if warped is None:
-        return 0.0, None
+        return 0.0, float(np.linalg.norm(mapped_points.mean(axis=0) - pair.fixed.centroid_lps_mm()))
     return dice(pair.fixed, warped), centroid_distance_mm(pair.fixed, warped)
-
-
-def _warped(region: Region, fixed_to_moving: Matrix | Transform, grid: Grid) -> Region | None:
-    target_points = fixed_to_moving.inverse.apply_to_points(sampled_points(region))
-    return sample_region(region, grid, target_points, _displacements(fixed_to_moving, grid))
 
 
 def _displacements(fixed_to_moving: Matrix | Transform, grid: Grid) -> NDArray[np.float32]:

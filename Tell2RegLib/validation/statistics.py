@@ -83,7 +83,7 @@ def weighted_percentile(values: ArrayLike, weights: ArrayLike, percent: float) -
     >>> weighted_percentile([3, 1, 2], [1, 1, 1], 50)
     2.0
     >>> weighted_percentile([1, 9], [3, 1], 50)
-    5.0
+    3.0
     """
     order = np.argsort(values, kind="stable")
     sorted_values, sorted_weights = np.asarray(values, float)[order], np.asarray(weights, float)[order]

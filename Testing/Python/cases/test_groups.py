@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Tell2RegLib.cases.groups import folds_of, groups_of, split_of, weights_of
@@ -42,12 +42,14 @@ def names(groups: object) -> set[frozenset[str]]:
     return {frozenset(case.name for case in group) for group in groups}  # type: ignore[attr-defined]
 
 
+@settings(max_examples=40)
 @given(cases())
 def test_groups_are_a_partition_of_the_cases(rows: list[Named]) -> None:
     members = [case for group in groups_of(rows) for case in group]
     assert sorted(case.name for case in members) == sorted(case.name for case in rows)
 
 
+@settings(max_examples=40)
 @given(cases())
 def test_two_cases_are_in_one_group_exactly_if_a_chain_of_patients_joins_them(rows: list[Named]) -> None:
     group_of = {case: number for number, group in enumerate(groups_of(rows)) for case in group}
@@ -56,12 +58,14 @@ def test_two_cases_are_in_one_group_exactly_if_a_chain_of_patients_joins_them(ro
             assert (group_of[first] == group_of[second]) == chained(first, second, rows)
 
 
+@settings(max_examples=40)
 @given(cases(), st.randoms(use_true_random=False))
 def test_groups_do_not_depend_on_the_order_of_the_cases(rows: list[Named], random) -> None:
     shuffled = random.sample(rows, len(rows))
     assert names(groups_of(shuffled)) == names(groups_of(rows))
 
 
+@settings(max_examples=40)
 @given(cases(least=2), st.integers(2, 5), st.integers(0, 99), st.randoms(use_true_random=False))
 def test_folds_judge_every_case_once_and_never_split_a_patient(
     rows: list[Named], count: int, seed: int, random
@@ -83,6 +87,7 @@ def test_folds_judge_every_case_once_and_never_split_a_patient(
     ]
 
 
+@settings(max_examples=40)
 @given(cases(least=2), st.floats(0.05, 0.95), st.integers(0, 99), st.randoms(use_true_random=False))
 def test_a_split_leaves_cases_on_both_sides_and_no_patient_on_both(
     rows: list[Named], share: float, seed: int, random
@@ -111,6 +116,7 @@ def test_other_seeds_give_other_folds() -> None:
     assert len({frozenset(case.name for case in folds_of(rows, 2, seed)[0].test) for seed in range(8)}) > 4
 
 
+@settings(max_examples=40)
 @given(cases())
 def test_every_patient_weighs_the_same(rows: list[Named]) -> None:
     patients = {patient for case in rows for patient in case.patients}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
-from Tell2RegLib.cases.columns import known_columns, option_columns
+from Tell2RegLib.cases.columns import FILES, known_columns, option_columns
 from Tell2RegLib.cases.table import CaseTable, read_cases
+from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.fitting.settings import FitSettings
-from Tell2RegLib.pipeline.find_options import FindOptions
-from Tell2RegLib.support.settings import offered_settings
 from Testing.Python.cases.tables import Row, a_row, write_table
 
 
@@ -49,13 +48,18 @@ def test_relative_paths_are_relative_to_the_table_and_absolute_ones_stay(tmp_pat
     assert case.fixed == folder / "a" / "fixed.nii.gz"
 
 
-def test_every_option_of_register_is_a_column() -> None:
+def test_every_setting_that_register_offers_is_a_column() -> None:
     """Derived from the declarations: an option that is added there is a column at once."""
-    declared = {
-        d.option.removeprefix("--").replace("-", "_") for s in (FindOptions, FitSettings) for d in offered_settings(s)
-    }
-    assert set(option_columns()) == declared
-    assert declared <= set(known_columns())
+    register = typer.main.get_command(app).commands["register"]  # type: ignore[attr-defined]
+    offered = {parameter.opts[0].removeprefix("--").replace("-", "_") for parameter in register.params}
+    assert set(option_columns()) == offered - {*FILES, "prompt", "out", "overwrite", "json", "debug"}
+    assert {"smoothness", "transform", "slice_step", "trust_near"} < set(option_columns()) < set(known_columns())
+
+
+def test_bounds_that_contradict_each_other_are_a_fault(tmp_path: Path) -> None:
+    (fault,) = faults_of(tmp_path, [a_row("a", trust_near="9", trust_far="3")])
+    assert fault.startswith("Line 2: ")
+    assert "far_mm" in fault
 
 
 def test_yes_and_no_numbers_and_paths_are_read_as_what_they_are(tmp_path: Path) -> None:

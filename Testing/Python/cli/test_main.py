@@ -47,6 +47,10 @@ COMMANDS = {
         *("--transform", "--smoothness", "--resolution", "--device", "--overwrite", "--json", "--debug"),
     ],
     "apply": ["--transform", "--input", "--out", "--inverse", "--nearest", "--overwrite", "--json", "--debug"],
+    "validate": [
+        *("--out", "--transform", "--smoothness", "--resolution", "--device", "--seed", "--overwrite", "--json"),
+        "--debug",
+    ],
     "evaluate": [
         *("--transform", "--fixed-labels", "--moving-labels", "--fixed-points", "--moving-points"),
         *("--json", "--debug"),

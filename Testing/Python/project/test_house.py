@@ -220,6 +220,7 @@ PACKAGE_OF = {"PIL": "pillow"}
 IN_SLICER_OR_AN_EXTRA = {
     *("slicer", "qt", "ctk", "vtk", "vtkmodules", "packaging", "PyTorchUtils", "SampleData"),
     *("transformers", "groundingdino", "segment_anything", "safetensors", "torchvision"),
+    "matplotlib",  # the extra "plots"; without it `validate` writes no pictures
     "triton",  # torch brings it on Linux; elsewhere what uses it is left out
 }
 
