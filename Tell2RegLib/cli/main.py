@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib.cli import models_commands
+from Tell2RegLib.cli.command_group import CommandGroup
 from Tell2RegLib.cli.options import (
     Chosen,
     Debug,
     Device,
+    Events,
     Fixed,
     FixedPoints,
     FixedRegions,
@@ -30,12 +33,14 @@ from Tell2RegLib.cli.options import (
 )
 from Tell2RegLib.cli.regions_command import end_without, loaded, regions
 from Tell2RegLib.cli.result_tables import show_field, show_result
+from Tell2RegLib.cli.streams import flush_streams, prepare_streams, printing
 from Tell2RegLib.cli.terminal import (
-    Bars,
     errors_as_exit_codes,
+    output,
     print_json,
     print_notice,
     print_table,
+    progress_of,
     report_cancelled,
     stdout,
 )
@@ -43,11 +48,13 @@ from Tell2RegLib.cli.validate_command import validate
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.support.progress import Progress
 from Tell2RegLib.support.stages import REGION_STAGES, WORD_STAGES
 from Tell2RegLib.support.threads import wait_passively
 from Tell2RegLib.support.version import __version__
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Register two medical volumes from text prompts. For research use only, not for clinical use.",
     no_args_is_help=True,
     add_completion=False,
@@ -87,12 +94,13 @@ def demo(
     device: Device = FindOptions.device,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Register a synthetic pair of pelves with known truth from prompts, and propagate its biopsy plan."""
     if true_regions and prompts:
         raise typer.BadParameter("--true-regions replaces the prompts: omit --prompt.")
-    with errors_as_exit_codes(debug), Bars(_stages("demo", not true_regions)) as bars:
+    with errors_as_exit_codes(debug), progress_of(_stages("demo", not true_regions)) as bars:
         from Tell2RegLib.results.result_folder import write_result, writing_folder
         from Tell2RegLib.workflows.demo import PROMPTS, make_demo_pair, write_demo_pair
         from Tell2RegLib.workflows.register import register as run
@@ -136,6 +144,7 @@ def register(
     trust: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Register two volumes from prompts, or from existing regions with the same names."""
@@ -146,13 +155,13 @@ def register(
         "settings": FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit}),
         "trust": chosen_value(TrustSettings, trust),
     }
-    with errors_as_exit_codes(debug), Bars(_stages("read", bool(prompts))) as bars:
+    with errors_as_exit_codes(debug), progress_of(_stages("read", bool(prompts))) as bars:
         result = _registered(bars, given_files, prompts, FindOptions(**search), settings, (out, overwrite))
     _show(result, out, as_json, debug)
 
 
 def _registered(
-    bars: Bars,
+    bars: Progress,
     given_files: Mapping[str, Path],
     prompts: Sequence[str] | None,
     search: FindOptions,
@@ -206,11 +215,12 @@ def apply(
         check_free(out, overwrite)
         check_not_input(out, [transform / name for name in FILES], "a part of the result in use")
         message = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
-    if as_json:
-        print_json({"status": "ok", "input": str(source), "output": str(out), "message": message})
-    else:
-        stdout.print(message, markup=False)
-        print_notice()
+    with printing(written=True):
+        if as_json:
+            print_json({"status": "ok", "input": str(source), "output": str(out), "message": message})
+        else:
+            stdout.print(message, markup=False)
+            print_notice()
 
 
 @app.command()
@@ -238,9 +248,17 @@ def evaluate(
                 moving_points=moving_points,
             )
         )
-    if as_json:
-        print_json(report)
-        return
+    with printing():
+        if as_json:
+            print_json(report)
+        else:
+            _show_evaluation(report)
+
+
+# --- what is shown, looked for and read ---
+
+
+def _show_evaluation(report: Mapping[str, Any]) -> None:
     show_field(report["transform"])
     for title, key in (("Labels", "labels"), ("Landmarks", "points")):
         if key in report:
@@ -251,20 +269,18 @@ def evaluate(
     print_notice()
 
 
-# --- what is shown, looked for and read ---
-
-
 def _show(result: Any, out: Path, as_json: bool, debug: bool) -> None:
     """Print the result, with --json on stdout even without pairs, which is also reported as a problem."""
     from Tell2RegLib.results.record import record_of
 
     record = record_of(result)
-    if as_json:
-        print_json({**record, "out": str(out)})
+    with printing(written=True):
+        if as_json:
+            print_json({**record, "out": str(out)})
+        elif result.status == "ok":
+            show_result(record, out)
     if result.status != "ok":
         end_without(f"{result.reason} See the report in '{out}'.", debug)
-    if not as_json:
-        show_result(record, out)
 
 
 def _stages(first: str, by_words: bool) -> tuple[str, ...]:
@@ -280,7 +296,7 @@ def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_
         raise typer.BadParameter("Give --prompt, or both --fixed-regions and --moving-regions.")
 
 
-def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
+def _read(bars: Progress, files: Mapping[str, Path]) -> dict[str, Any]:
     from Tell2RegLib.region_sources.label_map import read_regions
     from Tell2RegLib.space.point_files import read_points
     from Tell2RegLib.space.volume import read_volume
@@ -304,7 +320,11 @@ def _read(bars: Bars, files: Mapping[str, Path]) -> dict[str, Any]:
 def main() -> None:
     """Entry point of the command."""
     wait_passively()
-    try:
-        app()
-    except KeyboardInterrupt:  # before a command has begun
-        raise SystemExit(report_cancelled()) from None
+    prepare_streams()
+    with output.of(sys.argv[1:]):
+        try:
+            app()
+        except KeyboardInterrupt:  # before a command has begun
+            raise SystemExit(report_cancelled()) from None
+        finally:
+            flush_streams()

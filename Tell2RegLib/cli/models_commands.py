@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,18 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from Tell2RegLib.cli.options import Debug, Json
-from Tell2RegLib.cli.terminal import errors_as_exit_codes, print_json, print_table, stderr, stdout
+from Tell2RegLib.cli.events import EventProgress
+from Tell2RegLib.cli.options import Debug, Events, Json
+from Tell2RegLib.cli.streams import printing
+from Tell2RegLib.cli.terminal import (
+    errors_as_exit_codes,
+    output,
+    print_json,
+    print_table,
+    report_cancelled,
+    stderr,
+    stdout,
+)
 from Tell2RegLib.errors import Cancelled
 from Tell2RegLib.support.stages import stage_label
 
@@ -37,32 +46,39 @@ def list_models(as_json: Json = False, debug: Debug = False) -> None:
 
         store = Store()
         record = _listing(store)
-    if as_json:
-        print_json(record)
-        return
+    with printing():
+        if as_json:
+            print_json(record)
+        else:
+            _show_listing(record)
+            _notice(store)
+
+
+def _show_listing(record: Mapping[str, Any]) -> None:
     head = ["model", "status", "size", "memory", "licence"]
     rows = [[m["name"], m["status"], m["size"], f"{m['memory_gb']:g} GB", m["licence"]] for m in record["models"]]
     print_table("Models", head, rows)
     rows = [[s["name"], s["status"], s["size"], " + ".join(s["models"]), s["purpose"]] for s in record["sets"]]
     print_table("Sets", ["set", "status", "size", "models", "for"], rows)
     stdout.print(f"Folder: {record['folder']}", markup=False)
-    _notice(store)
 
 
 @app.command()
 def install(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models or sets to install.")],
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Download missing models or sets and verify them."""
-    with errors_as_exit_codes(debug), _partial_download_note(), ByteBars() as bars:
+    with errors_as_exit_codes(debug), _partial_download_note(), _byte_progress() as report:
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store
 
         store = Store()
-        done = actions.install(store, names, bars)
-    _show_files(store, done, as_json)
+        done = actions.install(store, names, report)
+    with printing(written=True):
+        _show_files(store, done, as_json)
 
 
 @app.command()
@@ -71,22 +87,24 @@ def verify(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Models or sets; by default all that are installed.")
     ] = None,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Hash installed files again and compare them with the catalogue."""
-    with errors_as_exit_codes(debug), ByteBars() as bars:
+    with errors_as_exit_codes(debug), _byte_progress() as report:
         from Tell2RegLib.errors import ModelError
         from Tell2RegLib.models.catalogue import actions
         from Tell2RegLib.models.catalogue.installed import Store
 
         store = Store()
-        done, problems = actions.verify(store, names or (), bars)
-        if as_json:
-            print_json({**_files(store, done), "status": "failed" if problems else "ok", "problems": problems})
-        elif any(done.values()):
-            _show_files(store, {name: record for name, record in done.items() if record}, as_json)
-        elif not problems:
-            stdout.print("No model is installed, so there is nothing to verify.")
+        done, problems = actions.verify(store, names or (), report)
+        with printing():
+            if as_json:
+                print_json({**_files(store, done), "status": "failed" if problems else "ok", "problems": problems})
+            elif any(done.values()):
+                _show_files(store, {name: record for name, record in done.items() if record}, as_json)
+            elif not problems:
+                stdout.print("No model is installed, so there is nothing to verify.")
         if problems:
             raise ModelError(" ".join(problems))
 
@@ -97,16 +115,18 @@ def import_model(
     name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Model that the file must be.")] = None,
     unverified: Annotated[bool, typer.Option("--unverified", help="Accept an unknown hash.")] = False,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Copy a downloaded file into the model folder, for computers without internet access."""
-    with errors_as_exit_codes(debug), ByteBars() as bars:
+    with errors_as_exit_codes(debug), _byte_progress() as report:
         from Tell2RegLib.models.catalogue.import_files import import_file
         from Tell2RegLib.models.catalogue.installed import Store
 
         store = Store()
-        imported = import_file(store, file, name=name, unverified=unverified, progress=partial(bars, file.name))
-    _show_files(store, {imported.model.name: imported.record}, as_json)
+        imported = import_file(store, file, name=name, unverified=unverified, progress=partial(report, file.name))
+    with printing(written=True):
+        _show_files(store, {imported.model.name: imported.record}, as_json)
 
 
 @app.command()
@@ -123,10 +143,11 @@ def remove(
         from Tell2RegLib.models.catalogue.installed import Store, readable
 
         models, freed = actions.remove(Store(), name)
-    if as_json:
-        print_json({"status": "ok", "removed": [model.name for model in models], "bytes": freed})
-        return
-    stdout.print(f"Removed {', '.join(model.name for model in models)}: {readable(freed)} freed.", markup=False)
+    with printing(written=True):
+        if as_json:
+            print_json({"status": "ok", "removed": [model.name for model in models], "bytes": freed})
+            return
+        stdout.print(f"Removed {', '.join(model.name for model in models)}: {readable(freed)} freed.", markup=False)
 
 
 @app.command("where")
@@ -145,16 +166,28 @@ def where_models(
         if folder is not None:
             choose(folder)
         current_folder, chosen_by = where()
-    if as_json:
-        print_json({"status": "ok", "folder": str(current_folder), "chosen_by": chosen_by})
-        return
-    stdout.print(str(current_folder), markup=False)
+    with printing():
+        if as_json:
+            print_json({"status": "ok", "folder": str(current_folder), "chosen_by": chosen_by})
+            return
+        stdout.print(str(current_folder), markup=False)
     stderr.print(f"Chosen by {chosen_by}.", markup=False)
     if folder is not None and VARIABLE in chosen_by:
         stderr.print(f"Your choice is stored and applies once {VARIABLE} is unset.", markup=False)
 
 
 # --- what is shown ---
+
+
+@contextmanager
+def _byte_progress() -> Iterator[Callable[[str, str, int, int], None]]:
+    """The progress of activities on files, called with (title, activity, done, total): bars, or with --events lines."""
+    if output.as_events:
+        events = EventProgress()
+        yield lambda title, activity, done, total: events(f"{activity} {title}", done, total)
+    else:
+        with ByteBars() as bars:
+            yield bars
 
 
 class ByteBars:
@@ -192,8 +225,8 @@ def _partial_download_note() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Cancelled) as error:
-        sys.stderr.write("Cancelled. The partial download is kept; run the same command to resume.\n")
-        raise typer.Exit(130) from error
+        sentence = "Cancelled. The partial download is kept; run the same command to resume."
+        raise typer.Exit(report_cancelled(sentence)) from error
 
 
 def _listing(store: Store) -> dict[str, Any]:

@@ -114,7 +114,11 @@ def _parameter(settings: type, name: str) -> inspect.Parameter:
     )
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, errors too.")]
+Events = Annotated[
+    bool,
+    typer.Option("--events", help="Report progress and messages as JSON lines on stderr."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 Out = Annotated[Path, typer.Option("--out", help="Result folder to write.")]

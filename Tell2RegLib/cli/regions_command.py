@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from Tell2RegLib.cli.options import Chosen, Debug, Json, Overwrite, takes_settings
+from Tell2RegLib.cli.options import Chosen, Debug, Events, Json, Overwrite, takes_settings
+from Tell2RegLib.cli.streams import printing
 from Tell2RegLib.cli.terminal import (
-    Bars,
     errors_as_exit_codes,
     print_json,
     print_notice,
     print_table,
+    progress_of,
     stdout,
 )
 from Tell2RegLib.pipeline.find_options import PAIRING, FindOptions
+from Tell2RegLib.support.progress import Progress
 from Tell2RegLib.support.stages import FINDING_STAGES
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.region_sources.source_result import SourceResult
 
 
-def loaded(bars: Bars, options: FindOptions, prompts: Sequence[str]) -> PromptQuery:
+def loaded(bars: Progress, options: FindOptions, prompts: Sequence[str]) -> PromptQuery:
     """The prompts with their source, its networks loaded."""
     bars("models", 0, 1)
     query = options.query(prompts)
@@ -44,10 +46,11 @@ def regions(
     search: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Find regions in one volume from prompts and write them as a Slicer segmentation."""
-    with errors_as_exit_codes(debug), Bars(("read", "models", *FINDING_STAGES)) as bars:
+    with errors_as_exit_codes(debug), progress_of(("read", "models", *FINDING_STAGES)) as bars:
         from Tell2RegLib.errors import InputError
         from Tell2RegLib.pipeline.find import find_regions
         from Tell2RegLib.region_sources.segmentation_file import write_segmentation
@@ -67,13 +70,16 @@ def regions(
         if result.regions:
             write_segmentation(result.regions, out, grid=image.grid)
     record = _record(result, out)
-    reason = record["reason"]
-    if as_json:
-        print_json(record)
-    if reason:
-        end_without(reason, debug)
-    if as_json:
-        return
+    with printing(written=True):
+        if as_json:
+            print_json(record)
+        elif not record["reason"]:
+            _show(result, out)
+    if record["reason"]:
+        end_without(record["reason"], debug)
+
+
+def _show(result: SourceResult, out: Path) -> None:
     rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in result.regions]
     print_table("Regions", ["region", "prompt", "score", "ml"], rows)
     for sentence in result.in_words():

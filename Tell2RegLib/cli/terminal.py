@@ -1,4 +1,7 @@
-"""Terminal output: progress on stderr, tables or JSON on stdout, one sentence for an error."""
+"""Terminal output: progress on stderr, tables or JSON on stdout, one sentence for an error.
+
+With `--json`, stdout is one JSON document however the command ends; with `--events`, stderr is one JSON object a line.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -18,11 +22,50 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from Tell2RegLib.cli.events import RUN, EventProgress, stderr_events
+from Tell2RegLib.cli.streams import print_sentence
 from Tell2RegLib.errors import Cancelled, Tell2RegError
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.support.stages import stage_label, stage_share
+from Tell2RegLib.worker.events import LogLines
 
-stdout = Console(soft_wrap=True)
+CANCELLED = "Cancelled; nothing was written."
+
+
+@dataclass
+class Output:
+    """How the command that runs reports.
+
+    Args:
+        as_json: stdout is one JSON document (`--json`).
+        as_events: stderr is one JSON object per line (`--events`).
+        is_printed: the document has been printed.
+    """
+
+    as_json: bool = False
+    as_events: bool = False
+    is_printed: bool = False
+
+    @contextmanager
+    def of(self, words: Sequence[str]) -> Iterator[None]:
+        """Context of a command line; its options are not parsed yet, and may be wrong."""
+        earlier = self.as_json, self.as_events
+        self.as_json, self.as_events, self.is_printed = "--json" in words, "--events" in words, False
+        try:
+            yield
+        finally:
+            self.as_json, self.as_events = earlier
+
+
+class PlainConsole(Console):
+    """A console whose reader may go away: `printing` decides what follows."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+output = Output()
+stdout = PlainConsole(soft_wrap=True)
 stderr = Console(stderr=True, soft_wrap=True)
 
 
@@ -51,21 +94,34 @@ def errors_as_exit_codes(debug: bool) -> Iterator[None]:
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)
 
 
-def report_cancelled() -> int:
+def report_cancelled(sentence: str = CANCELLED) -> int:
     """Report that the run was cancelled; returns the exit code."""
     # An interrupt that comes through exec(), as while dataclasses are made, leaves a mark in CPython, which then ends
     # with the signal whatever the exit code. The next exec() takes it off.
     exec("")
-    _print_sentence("Cancelled; nothing was written.")
+    report_end("cancelled", "Cancelled", sentence)
     return 130
 
 
+def report_end(status: str, kind: str, sentence: str) -> None:
+    """Report an end without a result: a sentence on stderr, and with --json the only document on stdout."""
+    if output.as_json and not output.is_printed:
+        with suppress(OSError, ValueError):
+            print_json({"status": status, "kind": kind, "message": sentence})
+    if output.as_events:
+        stderr_events().say(status, id=RUN, kind=kind, message=sentence)
+    else:
+        print_sentence(sentence)
+
+
 def _set_logging(debug: bool) -> None:
+    handler: logging.Handler = RichHandler(
+        console=stderr, show_time=False, show_path=False, show_level=debug, markup=False
+    )
+    if output.as_events:
+        handler = LogLines(stderr_events())
     logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=stderr, show_time=False, show_path=False, show_level=debug, markup=False)],
-        force=True,
+        level=logging.DEBUG if debug else logging.WARNING, format="%(message)s", handlers=[handler], force=True
     )
 
 
@@ -129,13 +185,11 @@ def _stopped_like_ctrl_c() -> Iterator[None]:
 
 def _fail(sentence: str, error: BaseException, debug: bool) -> None:
     if debug:
+        if output.as_json and not output.is_printed:
+            print_json({"status": "error", "kind": type(error).__name__, "message": sentence})
         raise error
-    _print_sentence(sentence)
+    report_end("error", type(error).__name__, sentence)
     raise typer.Exit(1) from error
-
-
-def _print_sentence(sentence: str) -> None:
-    sys.stderr.write(sentence + "\n")
 
 
 class Bars:
@@ -184,9 +238,16 @@ class Bars:
         return sum(passed) + (list(self._done.values())[last] if begun else 0.0)
 
 
+def progress_of(stages: Sequence[str]) -> Bars | EventProgress:
+    """The progress of a run with these stages: bars, or with --events lines."""
+    return EventProgress() if output.as_events else Bars(stages)
+
+
 def print_json(value: Any) -> None:
     """Machine-readable output: one JSON document on stdout."""
+    output.is_printed = True
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.flush()
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from Tell2RegLib.cli.options import Chosen, Debug, Json, Overwrite, takes_settings
-from Tell2RegLib.cli.terminal import Bars, errors_as_exit_codes, print_json, print_notice, print_table, stderr, stdout
+from Tell2RegLib.cli.options import Chosen, Debug, Events, Json, Overwrite, takes_settings
+from Tell2RegLib.cli.streams import printing
+from Tell2RegLib.cli.terminal import (
+    errors_as_exit_codes,
+    print_json,
+    print_notice,
+    print_table,
+    progress_of,
+    stdout,
+)
 from Tell2RegLib.fitting.settings import FitSettings
+
+log = logging.getLogger(__name__)
 
 
 @takes_settings(fit=FitSettings)
@@ -21,10 +32,11 @@ def validate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap over patients.")] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    events: Events = False,
     debug: Debug = False,
 ) -> None:
     """Register a table of cases and score them by landmarks and true regions that the fit never sees."""
-    with errors_as_exit_codes(debug), Bars(("validate", "write")) as bars:
+    with errors_as_exit_codes(debug), progress_of(("validate", "write")) as bars:
         from Tell2RegLib.cases.table import read_cases
         from Tell2RegLib.results.record import plain
         from Tell2RegLib.results.result_folder import writing_folder
@@ -33,7 +45,7 @@ def validate(
 
         table = read_cases(cases, need_regions=True, need_truth=True)
         for warning in table.warnings:
-            stderr.print(warning, markup=False)
+            log.warning(warning)
         read = [cases, *(path for case in table.cases for path in case.files.values())]
         with writing_folder(out, overwrite=overwrite, needed=read, folder_format=VALIDATION_FORMAT) as aside:
             result = run(table.cases, fit=fit, seed=seed, progress=bars)
@@ -41,10 +53,11 @@ def validate(
             write_validation(aside, result.cases, result.summary, _about(table, fit))
             bars("write", 1, 1)
     record = _record(result, out)
-    if as_json:
-        print_json(plain(record))
-    else:
-        _show(result, out)
+    with printing(written=True):
+        if as_json:
+            print_json(plain(record))
+        else:
+            _show(result, out)
     _end_with_failures(record["failed"], len(result.cases), out, debug)
 
 

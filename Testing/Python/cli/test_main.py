@@ -34,22 +34,22 @@ QUICK = ("--resolution", "9")
 COMMANDS = {
     "demo": [
         *("--out", "--seed", "--prompt", "--true-regions", "--transform", "--device", "--overwrite", "--json"),
-        "--debug",
+        *("--events", "--debug"),
     ],
     "regions": [
         *("--prompt", "--out", "--models", "--box-threshold", "--spacing", "--slice-step", "--source"),
-        *("--keep-embeddings", "--device", "--overwrite", "--json", "--debug"),
+        *("--keep-embeddings", "--device", "--overwrite", "--json", "--events", "--debug"),
     ],
     "register": [
         *("--prompt", "--models", "--paper-mode", "--threshold", "--box-threshold", "--spacing", "--slice-step"),
         *("--source", "--keep-embeddings"),
         *("--fixed", "--moving", "--fixed-regions", "--moving-regions", "--out", "--moving-points", "--fixed-points"),
-        *("--transform", "--smoothness", "--resolution", "--device", "--overwrite", "--json", "--debug"),
+        *("--transform", "--smoothness", "--resolution", "--device", "--overwrite", "--json", "--events", "--debug"),
     ],
     "apply": ["--transform", "--input", "--out", "--inverse", "--nearest", "--overwrite", "--json", "--debug"],
     "validate": [
         *("--out", "--transform", "--smoothness", "--resolution", "--device", "--seed", "--overwrite", "--json"),
-        "--debug",
+        *("--events", "--debug"),
     ],
     "evaluate": [
         *("--transform", "--fixed-labels", "--moving-labels", "--fixed-points", "--moving-points"),
