@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # 3.8 would wait for ever (https://github.com/pytest-dev/pytest-xdist/issues/1378).
 TWO_PROCESSES := -n 2 --dist loadfile --max-worker-restart=0
 
-.PHONY: help demo test coverage docs test-install lint screenshots bench weights clean
+.PHONY: help demo test coverage docs test-install lint screenshots bench validation weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -47,6 +47,12 @@ screenshots: $(VENV)/.for-tests ## pictures of the panel of the Slicer module fo
 bench: $(VENV)/.for-bench ## compare with other tools and with the networks' own packages
 	@$(BIN)/python -m Testing.Bench.run
 	@$(BIN)/python -m Testing.Bench.networks --write
+
+COUNT ?= 200
+SEED ?= 70000
+ORGANS ?= 0
+validation: $(VENV)/.for-tests ## register COUNT phantoms with known truth, sound and spoilt, and write docs/validation.md
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m Testing.Validation.run --count $(COUNT) --seed $(SEED) --leave-organs-out $(ORGANS) --write
 
 weights: $(VENV)/.for-use ## train the demo networks again and score them (about four hours on one core)
 	@$(INSTALL) -e ".[networks]"

@@ -23,7 +23,7 @@ def summary_text(summary: ValidationSummary, cases: Sequence[CaseScores]) -> str
     parts = [f"{len(scored)} of {len(cases)} cases, {len(patients)} patients.", HOW_TO_READ]
     parts += [measure_table(measure) for measure in summary.measures]
     parts += [label_table(label, groups) for label, groups in summary.by_label.items()]
-    parts += list(_failures(cases))
+    parts += list(failures(cases))
     return "\n\n".join(parts) + "\n"
 
 
@@ -79,7 +79,8 @@ def label_table(label: str, groups: Mapping[str, Sequence[MeasureSummary]]) -> s
     return "\n".join(lines)
 
 
-def _failures(cases: Sequence[CaseScores]) -> Iterator[str]:
+def failures(cases: Sequence[CaseScores]) -> Iterator[str]:
+    """A list of the cases that failed with their reasons; nothing if none did."""
     failed = [case for case in cases if case.failed]
     if failed:
         yield "\n".join(["### Cases that failed", "", *(f"- `{case.name}`: {case.reason}" for case in failed)])

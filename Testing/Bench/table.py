@@ -122,11 +122,11 @@ class Machine:
         today = datetime.date.today().isoformat()
         return cls(_processor(), len(os.sched_getaffinity(0)), memory, load, today, seconds / 60)
 
-    def sentence(self) -> str:
+    def sentence(self, command: str = COMMAND) -> str:
         """One line for the document."""
         busy = "" if self.load < self.cores + 1.5 else " **The machine was busy with other work: times are too long.**"
         return (
-            f"Measured on {self.date} with `{COMMAND}` ({self.minutes:.0f} minutes): {self.processor}, {self.cores} "
+            f"Measured on {self.date} with `{command}` ({self.minutes:.0f} minutes): {self.processor}, {self.cores} "
             f"cores, {self.memory_gb:.0f} GB, no GPU; Python {platform.python_version()}, {platform.system()}.{busy}"
         )
 
@@ -142,7 +142,7 @@ def _processor() -> str:
 # --- into the document ---
 
 
-def rewrite(document: Path, parts: Mapping[str, str]) -> None:
+def rewrite(document: Path, parts: Mapping[str, str], prefix: str = "bench") -> None:
     """Put each part between its two markers; everything else in the document stays as it is.
 
     Raises:
@@ -150,7 +150,7 @@ def rewrite(document: Path, parts: Mapping[str, str]) -> None:
     """
     text = document.read_text(encoding="utf-8")
     for name, part in parts.items():
-        begin, end = f"<!-- bench:{name}:begin -->", f"<!-- bench:{name}:end -->"
+        begin, end = f"<!-- {prefix}:{name}:begin -->", f"<!-- {prefix}:{name}:end -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             raise ValueError(f"'{document.name}' needs the markers '{begin}' and '{end}' once each.")
         head, rest = text.split(begin)
