@@ -15,7 +15,7 @@ WIDTH = 600
 """Of the pictures, in pixels: the panel as people have it beside their views."""
 STEPS = {
     "imagesStep": "panel-1-images",
-    "wordsStep": "panel-2-words",
+    "promptsStep": "panel-2-prompts",
     "regionsStep": "panel-3-regions",
     "transformStep": "panel-4-transform",
     "planStep": "panel-5-plan",
@@ -71,7 +71,7 @@ def main() -> None:
         FOLDER.mkdir(exist_ok=True)
         session = Session(widget, Path(folder))
         session.loadTheDemoPair()
-        grab(widget, FOLDER, ("imagesStep", "wordsStep"))
+        grab(widget, FOLDER, ("imagesStep", "promptsStep"))
         session.findRegions()
         session.rejectAndAcceptAPair()
         grab(widget, FOLDER, ("regionsStep",))

@@ -82,7 +82,7 @@ def regions(
 def _show(result: SourceResult, out: Path) -> None:
     rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in result.regions]
     print_table("Regions", ["region", "prompt", "score", "ml"], rows)
-    for sentence in result.in_words():
+    for sentence in result.sentences():
         stdout.print(sentence, markup=False)
     stdout.print(f"Written: {out}", markup=False)
     print_notice()
@@ -94,7 +94,7 @@ def _record(result: SourceResult, out: Path) -> dict[str, Any]:
         "reason": "" if result.regions else result.nothing_found(),
         "output": str(out) if result.regions else None,
         "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in result.regions],
-        "messages": list(result.in_words()),
+        "messages": list(result.sentences()),
     }
 
 

@@ -24,7 +24,7 @@ OUTCOME_TEXTS: Mapping[DetectionOutcome, str] = {
 }
 
 
-def prompt_in_words(count: PromptCount) -> str:
+def prompt_sentence(count: PromptCount) -> str:
     """One sentence on one prompt: its regions, its boxes, and the filters that discarded boxes."""
     if not count.boxes:
         return f"'{count.prompt}': nothing detected on any of the {count.slices} slices."
@@ -34,10 +34,10 @@ def prompt_in_words(count: PromptCount) -> str:
     return f"'{count.prompt}': {regions_text}; {boxes_text}{f', discarded: {why}' if why else ''}."
 
 
-def result_in_words(result: SourceResult) -> tuple[str, ...]:
+def result_sentences(result: SourceResult) -> tuple[str, ...]:
     """One sentence per prompt."""
     if result.slice_indices:
-        return tuple(prompt_in_words(count) for count in result.counts)
+        return tuple(prompt_sentence(count) for count in result.counts)
     return tuple(
         f"'{c.prompt}': {counted(c.regions, 'region') if c.regions else 'nothing was found'}." for c in result.counts
     )
@@ -46,7 +46,7 @@ def result_in_words(result: SourceResult) -> tuple[str, ...]:
 def nothing_found(result: SourceResult, side: str = "") -> str:
     """Why there is nothing to go on with, and what to do; `side` is "fixed" or "moving" where there are two volumes."""
     where = f" in the {side} volume" if side else ""
-    return f"Nothing was found{where}: {' '.join(result_in_words(result))} Try other words."
+    return f"Nothing was found{where}: {' '.join(result_sentences(result))} Try other words."
 
 
 def counted(number: int, noun: str) -> str:

@@ -72,13 +72,13 @@ class PromptCount:
     masks: int
     regions: int
 
-    def in_words(self) -> str:
+    def sentence(self) -> str:
         """One sentence for display.
 
-        >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).in_words()
+        >>> PromptCount("bladder", 30, 28, 3, {"mask_small": 2, "speck": 1}, 0, 0).sentence()
         "'bladder': no region; 3 boxes on 2 of 30 slices, discarded: 2 (mask too small), 1 (on too few slices)."
         """
-        return messages.prompt_in_words(self)
+        return messages.prompt_sentence(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +126,9 @@ class SourceResult:
             regions=sum(region.prompt == prompt for region in self.regions),
         )
 
-    def in_words(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         """One sentence per prompt for display; prompts without detections are reported, not raised."""
-        return messages.result_in_words(self)
+        return messages.result_sentences(self)
 
     def nothing_found(self, side: str = "") -> str:
         """Why there is nothing to go on with, and what to do, for terminal, worker and panel.

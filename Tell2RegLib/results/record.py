@@ -55,7 +55,7 @@ def _transform_record(fitted: Fitted) -> dict[str, Any]:
 def _prompt_record(row: PromptResult) -> dict[str, Any]:
     record = asdict(row)
     for side, count in (("fixed", row.fixed), ("moving", row.moving)):
-        record[side]["in_words"] = count.in_words()
+        record[side]["in_words"] = count.sentence()
     return record
 
 

@@ -90,8 +90,8 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         unpaired_fixed=left_fixed,
         unpaired_moving=left_moving,
         messages=(
-            *(f"Fixed: {sentence}" for sentence in result.fixed.in_words()),
-            *(f"Moving: {sentence}" for sentence in result.moving.in_words()),
+            *(f"Fixed: {sentence}" for sentence in result.fixed.sentences()),
+            *(f"Moving: {sentence}" for sentence in result.moving.sentences()),
         ),
         reason=matched.reason,
         prompts=result.prompts,

@@ -116,21 +116,21 @@ class Laps:
 def copy_speeds(device: str) -> Row:
     """GB/s within the device (read and written), to it and from it, pageable and pinned."""
     size = COPY_BYTES[device.split(":")[0]]
-    here = torch.empty(size, dtype=torch.uint8)
-    there = torch.ones(size, dtype=torch.uint8, device=device)
-    other = torch.empty_like(there)
+    host = torch.empty(size, dtype=torch.uint8)
+    on_device = torch.ones(size, dtype=torch.uint8, device=device)
+    copied = torch.empty_like(on_device)
 
     def speed(copy: Callable[[], Any]) -> float:
         copy()
         return size / float(timed(copy, device, repeats=3)["seconds"]) / 1e9  # type: ignore[arg-type]
 
-    row: Row = {"within": 2 * speed(lambda: other.copy_(there))}
-    row["upload_pageable"] = speed(lambda: there.copy_(here))
-    row["download_pageable"] = speed(lambda: here.copy_(there))
+    row: Row = {"within": 2 * speed(lambda: copied.copy_(on_device))}
+    row["upload_pageable"] = speed(lambda: on_device.copy_(host))
+    row["download_pageable"] = speed(lambda: host.copy_(on_device))
     if is_cuda(device):
-        pinned = here.pin_memory()
-        row["upload_pinned"] = speed(lambda: there.copy_(pinned, non_blocking=True))
-        row["download_pinned"] = speed(lambda: pinned.copy_(there, non_blocking=True))
+        pinned = host.pin_memory()
+        row["upload_pinned"] = speed(lambda: on_device.copy_(pinned, non_blocking=True))
+        row["download_pinned"] = speed(lambda: pinned.copy_(on_device, non_blocking=True))
     return row
 
 

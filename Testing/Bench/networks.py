@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    said = Machine.here(time.perf_counter() - started).sentence().replace("make bench", "networks")
+    said = Machine.this_machine(time.perf_counter() - started).sentence().replace("make bench", "networks")
     gpus = sorted({str(row["device"]) for row in rows if "seconds" in row} - {"cpu"})
     said = said.replace("no GPU", " and ".join(gpus) or "no GPU")
     print(f"{table(rows)}\n\n{said}")

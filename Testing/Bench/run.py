@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         results = _run_all(plan, Path(folder))
-    machine = Machine.here(time.perf_counter() - started)
+    machine = Machine.this_machine(time.perf_counter() - started)
     parts = {
         "comparison": "\n\n".join(comparison(results[name], TOOLS) for name in plan.compared),
         "voxels": growth([results[name] for name in plan.voxels], "Voxels (million)"),

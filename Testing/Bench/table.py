@@ -115,7 +115,7 @@ class Machine:
     minutes: float
 
     @classmethod
-    def here(cls, seconds: float) -> Machine:
+    def this_machine(cls, seconds: float) -> Machine:
         """This machine, today, after a run of so many seconds."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9 if hasattr(os, "sysconf") else 0.0
         load = os.getloadavg()[2] if hasattr(os, "getloadavg") else float("nan")

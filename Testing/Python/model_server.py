@@ -225,5 +225,5 @@ def an_empty_store(folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 def a_catalog(*models: Model) -> Catalog:
     """The real catalogue with some models replaced."""
     real = load_catalog()
-    own = {model.name: model for model in models}
-    return replace(real, models=tuple(own.get(model.name, model) for model in real.models))
+    models_by_name = {model.name: model for model in models}
+    return replace(real, models=tuple(models_by_name.get(model.name, model) for model in real.models))

@@ -85,19 +85,19 @@ def why_failed(name: str, outcome: outcomes.Outcome | None, ended: Ended, timeou
     if outcome is None and ended.code is None:
         return f"no end within {timeout_s:g} s; it was stopped."
     if outcome is None:
-        return f"Slicer {_in_words(ended.code)} and the scenario never reported its end."
+        return f"Slicer {_exit_text(ended.code)} and the scenario never reported its end."
     if not outcome.passed:
         return outcome.failures[0].strip().splitlines()[-1]
     if ended.code is None:
         return f"the scenario passed, but Slicer did not end within {timeout_s:g} s and was stopped."
     if ended.code != 0:
-        return f"the scenario passed, but then Slicer {_in_words(ended.code)}."
+        return f"the scenario passed, but then Slicer {_exit_text(ended.code)}."
     if any(TRACEBACK in line for line in _during(name, ended.lines)):
         return "a traceback was printed while it ran, see above."
     return ""
 
 
-def _in_words(code: int | None) -> str:
+def _exit_text(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was ended by signal {-code} ({signal.strsignal(-code)})"
     return f"ended with {code}"

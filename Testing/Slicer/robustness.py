@@ -51,12 +51,12 @@ def load_the_demo_pair(widget):
 
 def start_a_long_run(widget, voxel_mm):
     """Press the button and wait until the worker is at it, with much still to do."""
-    seen = []
+    stages = []
     widget.logic.parameters.spacingMm = voxel_mm
-    widget.logic.runs.progressed.connect(lambda run, stage, done, total, left: seen.append(stage))
+    widget.logic.runs.progressed.connect(lambda run, stage, done, total, left: stages.append(stage))
     widget.ui.findButton.click()
     assert widget.ui.findButton.text == "Cancel", widget.ui.findButton.toolTip
-    until(lambda: seen or not widget.panel.busy)
+    until(lambda: stages or not widget.panel.busy)
     assert widget.panel.busy, f"The run was over before it could be interrupted: {widget.panel.messages.latest}"
 
 
@@ -114,15 +114,17 @@ def reload_during_a_run_leaves_a_panel_that_works():
 def an_edited_segment_is_fitted():
     """A prostate that lost its lower half in the Segment Editor's node has half the volume in the fit."""
     widget = panel()
-    own, row = widget.logic.parameters, widget.logic.rows[0]
+    parameters, row = widget.logic.parameters, widget.logic.rows[0]
     widget.ui.pairsTable.selectRow(0)
     widget.ui.editFixedButton.click()
     slicer.app.processEvents()
     assert slicer.util.selectedModule() == "SegmentEditor"
-    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(own.fixedRegions, row.fixed, own.fixedVolume).copy()
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(
+        parameters.fixedRegions, row.fixed, parameters.fixedVolume
+    ).copy()
     filled = [k for k in range(voxels.shape[0]) if voxels[k].any()]
     voxels[filled[len(filled) // 2] :] = 0
-    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, own.fixedRegions, row.fixed, own.fixedVolume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, parameters.fixedRegions, row.fixed, parameters.fixedVolume)
     widget = panel()
     widget.ui.fitButton.click()
     until(lambda: not widget.panel.busy)

@@ -43,7 +43,7 @@ class Session:
         return self.widget.ui
 
     @property
-    def own(self):
+    def parameters(self):
         """The parameter node."""
         return self.widget.logic.parameters
 
@@ -74,8 +74,8 @@ class Session:
         self.ui.demoButton.click()
         assert self.ui.demoButton.text == "Cancel"
         self.waitUntilIdle()
-        assert self.own.fixedVolume.GetName() == "Demo fixed"
-        assert self.ui.fixedVolume.currentNode().GetID() == self.own.fixedVolume.GetID()
+        assert self.parameters.fixedVolume.GetName() == "Demo fixed"
+        assert self.ui.fixedVolume.currentNode().GetID() == self.parameters.fixedVolume.GetID()
         assert self.ui.presetCombo.currentText == "Pelvis demo"
         assert "prostate" in self.ui.prompts.toPlainText()
         assert self.ui.findButton.enabled, self.ui.findButton.toolTip
@@ -90,7 +90,7 @@ class Session:
         assert self.ui.findButton.text == "Find regions"
         assert len(self.rows) >= 6, self.panel.messages.latest
         assert self.ui.pairsTable.rowCount == len(self.rows)
-        for node in (self.own.fixedRegions, self.own.movingRegions):
+        for node in (self.parameters.fixedRegions, self.parameters.movingRegions):
             assert node.GetSegmentation().GetNumberOfSegments() >= len(self.rows)
         first = self.rows[0]
         names = [node.GetSegmentation().GetSegment(segment).GetName() for node, segment in self.segmentsOf(first)]
@@ -128,11 +128,11 @@ class Session:
         """Step 4: from pairs to transforms."""
         self.ui.fitButton.click()
         self.waitUntilIdle()
-        assert self.own.deformableTransform is not None, self.panel.messages.latest
+        assert self.parameters.deformableTransform is not None, self.panel.messages.latest
         assert "Nothing of the volume is folded" in self.ui.fitSummary.text
         used = [row for row in self.widget.logic.fitRows if row.accepted]
         assert np.mean([row.dice[-1] for row in used]) > np.mean([row.dice[0] for row in used])
-        assert self.own.shown == "deformable"
+        assert self.parameters.shown == "deformable"
         self.look("3-fit")
 
     def switchTransforms(self) -> None:
@@ -145,31 +145,31 @@ class Session:
         }
         for kind, button in buttons.items():
             button.click()
-            assert self.own.shown == kind
-            assert [name for name, other in buttons.items() if other.checked] == [kind]
-            node = self.own.movingShown.GetParentTransformNode()
+            assert self.parameters.shown == kind
+            assert [name for name, button in buttons.items() if button.checked] == [kind]
+            node = self.parameters.movingShown.GetParentTransformNode()
             assert (node is None) == (kind == "none")
-            assert self.own.movingVolume.GetParentTransformNode() is None
+            assert self.parameters.movingVolume.GetParentTransformNode() is None
         for view, button in (("fade", self.ui.fadeButton), ("checkerboard", self.ui.checkerboardButton)):
             button.click()
-            assert self.own.view == view
+            assert self.parameters.view == view
             self.look(f"4-{view}")
         self.ui.flickerButton.click()
         self.ui.sideButton.click()
-        assert self.own.view == "side"
+        assert self.parameters.view == "side"
         self.ui.jacobianButton.click()
         self.look("4-jacobian")
-        assert self.own.jacobianMap.GetDisplayNode().GetWindowLevelMax() == 2.0
+        assert self.parameters.jacobianMap.GetDisplayNode().GetWindowLevelMax() == 2.0
         self.ui.jacobianButton.click()
         self.ui.plotButton.click()
         assert slicer.util.getNode("Tell2Reg pairs, overlap").GetNumberOfPlotSeriesNodes() == 2
         self.look("4-plot")
         self.ui.show3DButton.click()
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-        assert self.own.movingRegions.GetSegmentation().ContainsRepresentation(surface)
+        assert self.parameters.movingRegions.GetSegmentation().ContainsRepresentation(surface)
         self.look("4-surfaces")
         self.ui.sideButton.click()
-        assert not self.own.movingRegions.GetSegmentation().ContainsRepresentation(surface)
+        assert not self.parameters.movingRegions.GetSegmentation().ContainsRepresentation(surface)
 
     def propagateThePlan(self) -> None:
         """Step 5: targets to where they truly are."""
@@ -182,9 +182,11 @@ class Session:
         assert error < MAX_ERROR_MM, error
         assert np.array_equal(points(plan), before)
         assert self.ui.targetsTable.rowCount == plan.GetNumberOfControlPoints()
-        assert self.own.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
-        told = [float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)]
-        assert abs(np.mean(told) - error) < 0.06, (told, error)
+        assert self.parameters.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
+        table_errors = [
+            float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)
+        ]
+        assert abs(np.mean(table_errors) - error) < 0.06, (table_errors, error)
         assert "with the deformable transform" in self.ui.targetsHeading.text
         assert self.viewsOf(copy) == [True, False]
         assert self.viewsOf(plan) == [False, False]  # under a transform a view copy stands in for it
@@ -202,19 +204,19 @@ class Session:
         """The scene keeps pairs, decisions, settings and transforms."""
         self.ui.pairsTable.selectRow(0)
         self.ui.rejectButton.click()
-        rows, words, plan = self.rows, self.own.prompts, points(slicer.util.getNode("Demo plan"))
+        rows, words, plan = self.rows, self.parameters.prompts, points(slicer.util.getNode("Demo plan"))
         place = (3.0, -4.0, 5.0)
-        before = mapped(self.own.deformableTransform, place)
+        before = mapped(self.parameters.deformableTransform, place)
         path = self.folder / "session.mrb"
         assert slicer.util.saveScene(str(path))
         slicer.mrmlScene.Clear(0)
         assert self.rows == ()
-        assert self.own.fixedVolume is None
+        assert self.parameters.fixedVolume is None
         slicer.util.loadScene(str(path))
         assert self.rows == rows, (self.rows, rows)
-        assert self.own.prompts == words
+        assert self.parameters.prompts == words
         assert np.abs(points(slicer.util.getNode("Demo plan")) - plan).max() < 1e-3
-        assert np.abs(mapped(self.own.deformableTransform, place) - before).max() < 1e-3
+        assert np.abs(mapped(self.parameters.deformableTransform, place) - before).max() < 1e-3
         assert self.ui.pairsTable.rowCount == len(rows)
         assert "have changed since the fit" in self.ui.fitSummary.text
         assert self.ui.targetsTable.rowCount == len(plan)
@@ -246,12 +248,12 @@ class Session:
 
     def segmentsOf(self, row):
         """Node and segment of both sides."""
-        return ((self.own.fixedRegions, row.fixed), (self.own.movingRegions, row.moving))
+        return ((self.parameters.fixedRegions, row.fixed), (self.parameters.movingRegions, row.moving))
 
     def tagOf(self, row, name: str) -> str:
         """A tag of the fixed segment of a pair."""
         value = vtk.reference("")
-        segment = self.own.fixedRegions.GetSegmentation().GetSegment(row.fixed)
+        segment = self.parameters.fixedRegions.GetSegmentation().GetSegment(row.fixed)
         return str(value) if segment.GetTag(name, value) else ""
 
     def viewsOf(self, node) -> list[bool]:

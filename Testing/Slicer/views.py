@@ -25,8 +25,11 @@ def run() -> None:
     """All of it."""
     slicer.util.selectModule("Tell2Reg")
     widget = slicer.modules.tell2reg.widgetRepresentation().self()
-    own = widget.logic.parameters
-    own.fixedVolume, own.movingVolume = a_ball("near", 0.0, (1.0, 1.0, 3.0)), a_ball("far", AWAY_MM, (1.5, 1.2, 2.0))
+    parameters = widget.logic.parameters
+    parameters.fixedVolume, parameters.movingVolume = (
+        a_ball("near", 0.0, (1.0, 1.0, 3.0)),
+        a_ball("far", AWAY_MM, (1.5, 1.2, 2.0)),
+    )
     process()
     showsBoth()
     everyWayKeepsWhereTheViewLooks(widget)

@@ -99,15 +99,15 @@ def check(widget: Any, shown: str, view: str, where: str) -> None:
     assert volumeIn(FIXED) is parameters.fixedVolume, f"{where}: the left view shows {volumeIn(FIXED).GetName()}."
     assert volumeIn(MOVING) is parameters.movingShown, f"{where}: the right view shows {volumeIn(MOVING).GetName()}."
     assert (parameters.movingShown.GetParentTransformNode() is None) == (shown == "none"), where
-    for node, here, elsewhere in (
+    for node, its_view, other_view in (
         (parameters.fixedRegions, FIXED, MOVING),
         (parameters.movingRegions, MOVING, FIXED),
     ):
-        assert not isDrawn(node, elsewhere), f"{where}: '{node.GetName()}' is drawn in {elsewhere}."
-        side = "fixed" if here == FIXED else "moving"
+        assert not isDrawn(node, other_view), f"{where}: '{node.GetName()}' is drawn in {other_view}."
+        side = "fixed" if its_view == FIXED else "moving"
         accepted = {getattr(row, side) for row in widget.logic.rows if row.accepted}
-        missing = accepted - segmentsDrawn(node, here)
-        assert not missing, f"{where}: of '{node.GetName()}' {sorted(missing)} are not drawn in {here}."
+        missing = accepted - segmentsDrawn(node, its_view)
+        assert not missing, f"{where}: of '{node.GetName()}' {sorted(missing)} are not drawn in {its_view}."
     checkPoints(parameters, where)
 
 

@@ -392,11 +392,13 @@ properties_of: dict[type, frozenset[str]] = {}
 """All Qt properties by class."""
 
 
-def _own(meta: QtCore.QMetaObject, klass: type) -> tuple[list[str], set[str]]:
+def _declared_members(meta: QtCore.QMetaObject, klass: type) -> tuple[list[str], set[str]]:
     """All properties of a class, and the names of its own signals."""
     properties = [meta.property(index).name() for index in range(meta.propertyCount())]
-    own = [meta.method(index) for index in range(meta.methodOffset(), meta.methodCount())]
-    signals = {bytes(item.name().data()).decode() for item in own if item.methodType() == QtCore.QMetaMethod.Signal}
+    own_methods = [meta.method(index) for index in range(meta.methodOffset(), meta.methodCount())]
+    signals = {
+        bytes(item.name().data()).decode() for item in own_methods if item.methodType() == QtCore.QMetaMethod.Signal
+    }
     properties_of[klass] = frozenset(properties)
     first = {meta.property(index).name() for index in range(meta.propertyOffset(), meta.propertyCount())}
     return [name for name in properties if name in first or name in klass.__dict__], signals
@@ -404,7 +406,7 @@ def _own(meta: QtCore.QMetaObject, klass: type) -> tuple[list[str], set[str]]:
 
 def teach(klass: type) -> type:
     """Give a class its properties and signals as PythonQt shows them; use as a decorator on classes written here."""
-    properties, signals = _own(klass.staticMetaObject, klass)  # type: ignore[attr-defined]
+    properties, signals = _declared_members(klass.staticMetaObject, klass)  # type: ignore[attr-defined]
     for name in properties:
         present = klass.__dict__.get(name)
         if isinstance(present, QtCore.Property | QtProperty) or inspect.isfunction(present):

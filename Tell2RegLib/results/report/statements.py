@@ -108,7 +108,7 @@ def prompt_rows(result: RegistrationResult) -> list[dict[str, Any]]:
             "pairs": row.pairs,
             "accepted": row.accepted,
             "ratio": "–" if row.detection_ratio is None else f"{100 * row.detection_ratio:.0f} %",
-            "notes": [f"{side}: {count.in_words()}" for side, count in (("Fixed", row.fixed), ("Moving", row.moving))],
+            "notes": [f"{side}: {count.sentence()}" for side, count in (("Fixed", row.fixed), ("Moving", row.moving))],
         }
         for row in result.prompts_result.prompts
     ]

@@ -9,7 +9,7 @@ import slicer.util
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from Tell2RegLib.slicer_module.logic.fitted_regions import FittedRegions
-from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
+from Tell2RegLib.slicer_module.logic.parameters import SOURCE_OF_EARLIER_NAME, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.run.runs import Runs
 from Tell2RegLib.slicer_module.run.signal import Signal
 from Tell2RegLib.slicer_module.scene.pair_decisions import History
@@ -36,6 +36,8 @@ class CoreLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> Tell2RegParameterNode:
         """The parameter node of the current scene."""
         self.parameters = Tell2RegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+        if self.parameters.source in SOURCE_OF_EARLIER_NAME:
+            self.parameters.source = SOURCE_OF_EARLIER_NAME[self.parameters.source]
         for node in (self.parameters.deformableTransform, self.parameters.inverseTransform):
             if node is not None:  # fields that Slicer has read from a scene are splines to it until told otherwise
                 interpolate_linearly(node)

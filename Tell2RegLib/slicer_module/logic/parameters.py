@@ -13,11 +13,14 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
+from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic.setting_parameters import SettingParameters
 from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, LINEAR
 
 SEGMENTATIONS = "segmentations"
 """The parameter `source` when the regions come from two segmentations; otherwise it is a source of the library."""
+SOURCE_OF_EARLIER_NAME = {"words": FindOptions.source}
+"""Sources by the names that they have in scenes of earlier versions."""
 SHOWN = ("none", *LINEAR, ANY_DEFORMABLE)
 """Transforms under which the views can show the moving volume."""
 VIEWS = ("side", "fade", "checkerboard", "flicker")

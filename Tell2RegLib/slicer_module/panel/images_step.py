@@ -59,5 +59,5 @@ class ImagesStep:
             self._panel.say(str(error), messages.ERROR, messages.IMAGES)
 
     def _demoLoaded(self, demo: DemoNodes) -> None:
-        self._panel.words.choose("Pelvis demo")
+        self._panel.prompts.choose("Pelvis demo")
         self._panel.plan.check([demo.plan])

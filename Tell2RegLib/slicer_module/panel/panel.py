@@ -15,19 +15,19 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.slicer_module.logic import displayed_transform
 from Tell2RegLib.slicer_module.logic.module_logic import DEMO, FIND, FIT, REPORT, Tell2RegLogic
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
-from Tell2RegLib.slicer_module.panel import fit_words, messages
+from Tell2RegLib.slicer_module.panel import fit_texts, messages
 from Tell2RegLib.slicer_module.panel.content_heights import Heights
 from Tell2RegLib.slicer_module.panel.images_step import ImagesStep
 from Tell2RegLib.slicer_module.panel.messages import ERROR, INFO, Messages
 from Tell2RegLib.slicer_module.panel.models_box import CHECK, MODELS
 from Tell2RegLib.slicer_module.panel.number_boxes import NumberBoxes
 from Tell2RegLib.slicer_module.panel.plan_step import PlanStep
+from Tell2RegLib.slicer_module.panel.prompts_step import PromptsStep
 from Tell2RegLib.slicer_module.panel.regions_step import RegionsStep
 from Tell2RegLib.slicer_module.panel.transform_step import TransformStep
 from Tell2RegLib.slicer_module.panel.view_controls import ViewControls
 from Tell2RegLib.slicer_module.panel.volume_pair_plan import ChoiceOfPair
 from Tell2RegLib.slicer_module.panel.volume_watch import VolumeWatch
-from Tell2RegLib.slicer_module.panel.words_step import WordsStep
 from Tell2RegLib.slicer_module.run.runs import Outcome
 from Tell2RegLib.slicer_module.scene import pair_decisions
 from Tell2RegLib.slicer_module.scene.slice_views import Views
@@ -73,7 +73,7 @@ class Panel:
         self._bound: Tell2RegParameterNode | None = None
         self._choice = ChoiceOfPair(logic)
         self.volumes = VolumeWatch(observer, self._volumeMoved)
-        self.images, self.words = ImagesStep(self), WordsStep(self)
+        self.images, self.prompts = ImagesStep(self), PromptsStep(self)
         self.regions, self.transform, self.plan = RegionsStep(self), TransformStep(self), PlanStep(self)
         self.viewControls = ViewControls(self)
         runs = logic.runs
@@ -111,7 +111,7 @@ class Panel:
 
     def lock(self, locked: bool) -> None:
         """Disable the panel while packages are installed."""
-        for name in ("imagesStep", "wordsStep", "regionsStep", "transformStep", "planStep"):
+        for name in ("imagesStep", "promptsStep", "regionsStep", "transformStep", "planStep"):
             getattr(self.ui, name).enabled = not locked
 
     # --- the life of the panel ---
@@ -144,7 +144,7 @@ class Panel:
         self._chooseVolumes(parameters)
         self.regions.showStoredLog()
         self._guiTag = parameters.connectGui(self.ui)
-        self.words.bind()
+        self.prompts.bind()
         self._observer.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._changed)
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
@@ -209,7 +209,7 @@ class Panel:
             self._choice.follow()
             self.volumes.follow((self.logic.parameters.fixedVolume, self.logic.parameters.movingVolume))
             self._forgetBrokenPairs()
-            for step in (self.images, self.words, self.regions, self.transform, self.viewControls, self.plan):
+            for step in (self.images, self.prompts, self.regions, self.transform, self.viewControls, self.plan):
                 step.update()
             self._heights.fit()
         finally:
@@ -322,7 +322,7 @@ class Panel:
         else:
             self.messages.succeeded(step)
             if outcome.run == FIT and self.logic.fitSummary:
-                for sentence in fit_words.fitLines(self.logic.fitSummary):
+                for sentence in fit_texts.fitLines(self.logic.fitSummary):
                     self.log(sentence)
             if outcome.run == REPORT:
                 self.say(_("Report: {path}").format(path=self.logic.report), INFO, step)

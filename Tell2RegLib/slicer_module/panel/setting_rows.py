@@ -17,7 +17,7 @@ from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_PARAMETERS, SettingParameter
 from Tell2RegLib.slicer_module.panel.declared_texts import translated
 
-BOX_OF = {FindOptions: "wordsAdvanced", FitSettings: "transformAdvanced", TrustSettings: "planAdvanced"}
+BOX_OF = {FindOptions: "promptsAdvanced", FitSettings: "transformAdvanced", TrustSettings: "planAdvanced"}
 """The box in Tell2Reg.ui for the settings of a class."""
 FILLED_BY_CODE = ("models", "source", "device")
 """Settings with a combo box that other parts of the panel fill: `modelsCombo`, `sourceCombo`, `deviceCombo`."""

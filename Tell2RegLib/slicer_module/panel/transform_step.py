@@ -9,15 +9,15 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.slicer_module.logic import input_checks
 from Tell2RegLib.slicer_module.logic.module_logic import FIT, Tell2RegLogic
-from Tell2RegLib.slicer_module.panel import fit_words, messages, tables
+from Tell2RegLib.slicer_module.panel import fit_texts, messages, tables
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 
-STATES_IN_WORDS = (_("before"), _("rigid"), _("affine"), _("deform."))
+STATE_HEADINGS = (_("before"), _("rigid"), _("affine"), _("deform."))
 """The columns of a measure, in the order of `transform_kinds.STATES`."""
 MEASURES = (
-    (_("Dice"), STATES_IN_WORDS),
-    (_("mm"), STATES_IN_WORDS),
-    (_("HD95"), (STATES_IN_WORDS[0], STATES_IN_WORDS[-1])),
+    (_("Dice"), STATE_HEADINGS),
+    (_("mm"), STATE_HEADINGS),
+    (_("HD95"), (STATE_HEADINGS[0], STATE_HEADINGS[-1])),
 )
 """Short headings, so that ten figures stand beside a name; the tooltip of the table says what they mean."""
 
@@ -63,8 +63,8 @@ class TransformStep:
         if not known:
             return
         outdated = self._logic.whyOutdated()
-        limits = "\n".join(fit_words.limitTexts(summary))
-        ui.fitSummary.text = fit_words.summaryText(summary, outdated)
+        limits = "\n".join(fit_texts.limitTexts(summary))
+        ui.fitSummary.text = fit_texts.summaryText(summary, outdated)
         ui.fitLimits.text, ui.fitLimits.styleSheet = limits, messages.STYLES[messages.WARNING]
         ui.fitLimits.setVisible(bool(limits))
         self._fillTable(outdated)
@@ -85,7 +85,7 @@ class TransformStep:
             for column, value in enumerate((*row.dice, *row.distance_mm, *row.hd95_mm)):
                 tables.figure(table, line, column + 1, value, digits[column])
             if outdated:
-                tables.grey(table, line, fit_words.OUTDATED.format(why=outdated))
+                tables.grey(table, line, fit_texts.OUTDATED.format(why=outdated))
         tables.fitHeight(table)
 
     # --- what a person does ---

@@ -52,8 +52,8 @@ def test_fewer_organs_are_the_first_ones_and_a_finer_grid_shows_the_same_anatomy
 def test_the_yardstick_knows_which_way_a_field_points(shifted_box: Case) -> None:
     grid = shifted_box.fixed_grid
     right = np.broadcast_to(np.float32([3, 0, 4]), (*grid.shape_kji, 3))
-    there, back = DisplacementField(right, grid), DisplacementField(-right, grid)
-    row = measure.quality(shifted_box, Outcome(there, back))
+    forward, back = DisplacementField(right, grid), DisplacementField(-right, grid)
+    row = measure.quality(shifted_box, Outcome(forward, back))
     assert row["mean_dice"] == row["worst_dice"] == 1.0
     assert row["inverse_mm"] == pytest.approx((0.0, 0.0), abs=1e-6)
     assert measure.quality(shifted_box, Outcome(back))["mean_dice"] == 0.0

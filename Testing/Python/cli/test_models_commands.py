@@ -37,7 +37,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Needs a system with signa
 
 
 @pytest.fixture
-def here(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The user's store: empty, and the server has all three models of the set 'fast'."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     return an_empty_store(tmp_path / "models", a_server, monkeypatch)
@@ -47,7 +47,7 @@ def run(*words: str | Path):
     return CliRunner().invoke(app, ["models", *(str(word) for word in words)])
 
 
-def told(*words: str | Path) -> Any:
+def json_of(*words: str | Path) -> Any:
     """What a command says with --json; it must end well."""
     done = run(*words, "--json")
     assert done.exit_code == 0, done.stderr
@@ -74,8 +74,8 @@ def states(listing: Any) -> dict[str, str]:
 # --- 0 ---
 
 
-def test_the_list_says_what_there_is(here: Store) -> None:
-    listing = told("list")
+def test_the_list_says_what_there_is(store: Store) -> None:
+    listing = json_of("list")
     assert set(states(listing).values()) == {"missing"}
     assert [item["name"] for item in listing["sets"]] == ["demo", "fast", "paper", "medical"]
     paper = listing["sets"][2]
@@ -85,18 +85,18 @@ def test_the_list_says_what_there_is(here: Store) -> None:
     assert sam["memory_gb"] == 7
     assert sam["size"] == "2.6 GB"
     assert sam["citation"]
-    assert listing["folder"] == str(here.folder)
+    assert listing["folder"] == str(store.folder)
     shown = run("list")
     assert shown.exit_code == 0
     for model in listing["models"]:
         assert model["name"] in shown.stdout
-    for text in ("missing", "2.6 GB", "7 GB", "Apache-2.0", "CC-BY-4.0", "research use only", str(here.folder)):
+    for text in ("missing", "2.6 GB", "7 GB", "Apache-2.0", "CC-BY-4.0", "research use only", str(store.folder)):
         assert text in shown.stdout, text
-    assert not here.folder.exists(), "looking changes nothing"
+    assert not store.folder.exists(), "looking changes nothing"
 
 
-def test_a_set_is_installed_verified_and_removed(here: Store, a_server: Server) -> None:
-    done = told("install", "fast")
+def test_a_set_is_installed_verified_and_removed(store: Store, a_server: Server) -> None:
+    done = json_of("install", "fast")
     assert done["status"] == "ok"
     assert [model["status"] for model in done["models"]] == ["verified"] * 3
     assert len(a_server.asked) == 3
@@ -105,35 +105,35 @@ def test_a_set_is_installed_verified_and_removed(here: Store, a_server: Server) 
     assert len(a_server.asked) == 3
     assert shown.stdout.count("sam-vit-b: verified, 300 kB, Apache-2.0, about 2 GB of memory") == 1
     assert "research use only" in shown.stdout
-    assert next(item for item in told("list")["sets"] if item["name"] == "fast")["status"] == "installed"
+    assert next(item for item in json_of("list")["sets"] if item["name"] == "fast")["status"] == "installed"
     checked = run("verify")
     assert checked.exit_code == 0
     assert checked.stdout.count("verified") == 3
-    gone = told("remove", "fast")
+    gone = json_of("remove", "fast")
     assert set(gone["removed"]) == {"groundingdino-swin-t", "bert-vocabulary", "sam-vit-b"}
     assert gone["bytes"] >= 3 * len(DATA)
-    assert set(states(told("list")).values()) == {"missing"}
+    assert set(states(json_of("list")).values()) == {"missing"}
 
 
-def test_removing_a_set_keeps_what_another_one_needs(here: Store) -> None:
+def test_removing_a_set_keeps_what_another_one_needs(store: Store) -> None:
     run("install", "fast")
     for name in ("groundingdino-swin-b", "medsam"):
-        here.path(here.catalog.model(name)).write_bytes(b"x")
-    assert set(told("remove", "fast")["removed"]) == {"groundingdino-swin-t", "sam-vit-b"}
-    assert set(told("remove", "medical")["removed"]) == {"groundingdino-swin-b", "bert-vocabulary", "medsam"}
+        store.path(store.catalog.model(name)).write_bytes(b"x")
+    assert set(json_of("remove", "fast")["removed"]) == {"groundingdino-swin-t", "sam-vit-b"}
+    assert set(json_of("remove", "medical")["removed"]) == {"groundingdino-swin-b", "bert-vocabulary", "medsam"}
     assert "Nothing of the set 'fast'" in problem("remove", "fast")
 
 
-def test_one_model_is_removed_by_its_name(here: Store) -> None:
+def test_one_model_is_removed_by_its_name(store: Store) -> None:
     run("install", "sam-vit-b")
     shown = run("remove", "sam-vit-b")
     assert shown.exit_code == 0
     assert "Removed sam-vit-b" in shown.stdout
 
 
-def test_a_file_is_imported(here: Store, tmp_path: Path) -> None:
+def test_a_file_is_imported(store: Store, tmp_path: Path) -> None:
     (tmp_path / "brought.bin").write_bytes(DATA)
-    done = told("import", tmp_path / "brought.bin", "--as", "bert-vocabulary")
+    done = json_of("import", tmp_path / "brought.bin", "--as", "bert-vocabulary")
     assert done["models"][0]["name"] == "bert-vocabulary"
     assert done["models"][0]["status"] == "verified"
     shown = run("import", tmp_path / "brought.bin")
@@ -141,26 +141,26 @@ def test_a_file_is_imported(here: Store, tmp_path: Path) -> None:
     assert "verified" in shown.stdout
 
 
-def test_what_is_not_verified_is_said(here: Store, tmp_path: Path) -> None:
+def test_what_is_not_verified_is_said(store: Store, tmp_path: Path) -> None:
     (tmp_path / "words").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nprostate\n")
     shown = run("import", tmp_path / "words", "--as", "bert-vocabulary", "--unverified")
     assert shown.exit_code == 0
     assert "bert-vocabulary: unverified" in shown.stdout
     assert "not in the catalogue; it was imported with --unverified" in shown.stdout
-    assert states(told("list"))["bert-vocabulary"] == "unverified"
+    assert states(json_of("list"))["bert-vocabulary"] == "unverified"
 
 
-def test_where_tells_and_chooses(here: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_tells_and_chooses(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "settings_file", lambda: tmp_path / "settings" / "settings.json")
     shown = run("where")
-    assert shown.stdout.strip() == str(here.folder)
+    assert shown.stdout.strip() == str(store.folder)
     assert folders.VARIABLE in shown.stderr
     chosen = run("where", "--set", tmp_path / "mine")
-    assert chosen.stdout.strip() == str(here.folder)
+    assert chosen.stdout.strip() == str(store.folder)
     assert "is unset" in chosen.stderr
     monkeypatch.delenv(folders.VARIABLE)
-    assert told("where")["folder"] == str(tmp_path / "mine")
-    assert told("list")["folder"] == str(tmp_path / "mine")
+    assert json_of("where")["folder"] == str(tmp_path / "mine")
+    assert json_of("list")["folder"] == str(tmp_path / "mine")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -183,7 +183,7 @@ def test_every_command_on_the_page_can_be_typed() -> None:
 # --- 1 ---
 
 
-def test_problems_are_told_in_one_sentence(here: Store, a_server: Server, tmp_path: Path) -> None:
+def test_problems_are_told_in_one_sentence(store: Store, a_server: Server, tmp_path: Path) -> None:
     assert "no model and no set 'sam'" in problem("install", "sam")
     assert "no model and no set 'sam'" in problem("remove", "sam")
     assert "no model and no set 'sam'" in problem("verify", "sam")
@@ -198,10 +198,10 @@ def test_problems_are_told_in_one_sentence(here: Store, a_server: Server, tmp_pa
     assert "is a file" in problem("where", "--set", tmp_path / "text")
 
 
-def test_every_damaged_model_is_told_and_the_others_are_shown(here: Store) -> None:
+def test_every_damaged_model_is_told_and_the_others_are_shown(store: Store) -> None:
     run("install", "fast")
-    here.path(here.catalog.model("sam-vit-b")).write_bytes(OTHER)
-    here.path(here.catalog.model("bert-vocabulary")).write_bytes(b"")
+    store.path(store.catalog.model("sam-vit-b")).write_bytes(OTHER)
+    store.path(store.catalog.model("bert-vocabulary")).write_bytes(b"")
     done = run("verify", "fast")
     assert done.exit_code == 1
     assert "groundingdino-swin-t: verified" in done.stdout
@@ -221,7 +221,7 @@ def test_every_damaged_model_is_told_and_the_others_are_shown(here: Store) -> No
 
 
 @pytest.mark.parametrize("words", [[], ["install"], ["import"], ["remove"], ["lists"], ["list", "--colour"]], ids=str)
-def test_wrong_usage_ends_with_2(words: list[str], here: Store) -> None:
+def test_wrong_usage_ends_with_2(words: list[str], store: Store) -> None:
     assert run(*words).exit_code == 2
 
 

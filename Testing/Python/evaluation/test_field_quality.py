@@ -140,10 +140,10 @@ def strict_by_loops(vectors_kji: NDArray, grid: Grid) -> float:
     smallest = np.inf
     for at in np.ndindex(*grid.shape_kji):
         for signs in product((-1, 1), repeat=3):
-            other = [np.add(at, np.eye(3, dtype=int)[axis] * sign) for axis, sign in enumerate(signs)]
-            if any(np.any(o < 0) or np.any(o >= grid.shape_kji) for o in other):
+            neighbours = [np.add(at, np.eye(3, dtype=int)[axis] * sign) for axis, sign in enumerate(signs)]
+            if any(np.any(o < 0) or np.any(o >= grid.shape_kji) for o in neighbours):
                 continue
-            slopes = [s * (vectors_kji[tuple(o)] - vectors_kji[at]) for o, s in zip(other, signs, strict=True)]
+            slopes = [s * (vectors_kji[tuple(o)] - vectors_kji[at]) for o, s in zip(neighbours, signs, strict=True)]
             jacobian = np.eye(3) + np.stack(slopes[::-1], axis=-1) @ to_index
             smallest = min(smallest, np.linalg.det(jacobian))
     return smallest
@@ -232,21 +232,21 @@ def test_an_affine_map_and_its_inverse_have_no_inverse_error(grid: Grid) -> None
     matrix = np.eye(4)
     matrix[:3, :3] = AFFINES["stretch"]
     matrix[:3, 3] = centre_of(grid) - matrix[:3, :3] @ centre_of(grid) + [1.0, 2.0, -3.0]
-    other = Grid((40, 44, 48), (2.0, 1.8, 1.6), tuple(centre_of(grid) - 40.0))
+    inverse_grid = Grid((40, 44, 48), (2.0, 1.8, 1.6), tuple(centre_of(grid) - 40.0))
     forward = DisplacementField(affine_displacements(matrix, grid), grid)
-    backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), other), other)
+    backward = DisplacementField(affine_displacements(np.linalg.inv(matrix), inverse_grid), inverse_grid)
     mean, largest = metrics.inverse_error_mm(forward, backward)
     assert 0.0 <= mean <= largest < 1e-3
 
 
 @every_grid
 def test_inverse_error_is_scipys(grid: Grid) -> None:
-    other = Grid((24, 20, 18), (1.3, 1.4, 1.9), tuple(centre_of(grid) - 16.0), tuple(OBLIQUE.T.ravel()))
+    inverse_grid = Grid((24, 20, 18), (1.3, 1.4, 1.9), tuple(centre_of(grid) - 16.0), tuple(OBLIQUE.T.ravel()))
     forward = DisplacementField(a_rough_field(4, grid), grid)
-    backward = DisplacementField(a_rough_field(5, other), other)
+    backward = DisplacementField(a_rough_field(5, inverse_grid), inverse_grid)
     image = grid.voxel_centres_lps_mm() + forward.vectors_kji
-    index = other.lps_to_index(image)
-    inside = other.contains_index(index)
+    index = inverse_grid.lps_to_index(image)
+    inside = inverse_grid.contains_index(index)
     kji = index[inside][:, ::-1].T
     back = [map_coordinates(backward.vectors_kji[..., c], kji, np.float64, order=1) for c in range(3)]
     errors = np.linalg.norm(forward.vectors_kji[inside] + np.stack(back, axis=-1), axis=-1)

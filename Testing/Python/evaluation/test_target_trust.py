@@ -158,8 +158,8 @@ def test_one_round_region_alone_does_not_say_how_it_is_turned(away_mm: float, ve
 
 def test_a_second_region_or_a_shape_says_how_it_is_turned() -> None:
     position = np.array([11.0, 0.0, 0.0])
-    other = ball("bone", STRAIGHT, np.array([-20.0, 10.0, 10.0]), 5.0)
-    assert judged(position, settings=TrustSettings(), pairs=[pair_of(GLAND), pair_of(other)]).verdict == GOOD
+    second_ball = ball("bone", STRAIGHT, np.array([-20.0, 10.0, 10.0]), 5.0)
+    assert judged(position, settings=TrustSettings(), pairs=[pair_of(GLAND), pair_of(second_ball)]).verdict == GOOD
     x, y, z = np.moveaxis(STRAIGHT.voxel_centres_lps_mm(), -1, 0)
     long = Region.from_mask("gland", (x / 16) ** 2 + (y / 10) ** 2 + (z / 6) ** 2 <= 1, STRAIGHT)
     assert judged(position, settings=TrustSettings(), pairs=[pair_of(long)]).verdict == GOOD
@@ -336,8 +336,8 @@ def test_a_patient_who_lies_elsewhere_gets_the_same_verdicts(kinds, axis, degree
     transform = a_wavy_transform(*kinds)
     points, pairs = four_targets(transform), two_pairs(transform)
     back = np.linalg.inv(matrix)
-    here = judge_targets("abcd", points, transform, RIGID, AFFINE, pairs, settings)
-    there = judge_targets(
+    verdicts = judge_targets("abcd", points, transform, RIGID, AFFINE, pairs, settings)
+    moved_verdicts = judge_targets(
         "abcd",
         apply_affine(matrix, points),
         turned(matrix, transform),
@@ -346,14 +346,14 @@ def test_a_patient_who_lies_elsewhere_gets_the_same_verdicts(kinds, axis, degree
         [pair_of(dataclasses.replace(p.moving, grid=turned_grid(matrix, p.moving.grid))) for p in pairs],
         settings,
     )
-    for item, other in zip(here, there, strict=True):
-        assert other.det_j == pytest.approx(item.det_j, abs=1e-3)
-        assert other.spread_mm == pytest.approx(item.spread_mm, abs=1e-2)
-        assert other.nearest_mm == pytest.approx(item.nearest_mm, abs=1e-6)
-        assert other.moved_mm == pytest.approx(item.moved_mm, abs=1e-2)
-        assert other.inside_volume == item.inside_volume
-    assume(not any(on_a_threshold(item, settings) for item in here))
-    assert [item.verdict for item in there] == [item.verdict for item in here]
+    for item, moved_item in zip(verdicts, moved_verdicts, strict=True):
+        assert moved_item.det_j == pytest.approx(item.det_j, abs=1e-3)
+        assert moved_item.spread_mm == pytest.approx(item.spread_mm, abs=1e-2)
+        assert moved_item.nearest_mm == pytest.approx(item.nearest_mm, abs=1e-6)
+        assert moved_item.moved_mm == pytest.approx(item.moved_mm, abs=1e-2)
+        assert moved_item.inside_volume == item.inside_volume
+    assume(not any(on_a_threshold(item, settings) for item in verdicts))
+    assert [item.verdict for item in moved_verdicts] == [item.verdict for item in verdicts]
 
 
 @given(st.permutations(range(4)), st.booleans(), st.sampled_from(KINDS))

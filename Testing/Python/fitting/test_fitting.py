@@ -221,9 +221,9 @@ def test_the_order_of_pairs_does_not_matter() -> None:
         for centre in ((-12.0, -6.0, 4.0), (10.0, 8.0, -6.0), (4.0, -10.0, 8.0))
     ]
     item = fit(pairs, FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
-    other = fit(pairs[::-1], FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
+    reversed_order = fit(pairs[::-1], FitSettings(max_steps=15)).transform.fixed_to_moving.vectors_kji
     # Sums in another order differ in their last bits, which an optimiser carries on.
-    assert np.abs(item - other).max() < 0.05
+    assert np.abs(item - reversed_order).max() < 0.05
 
 
 def test_far_from_the_regions_the_field_is_affine() -> None:
@@ -282,9 +282,9 @@ def test_no_accepted_pair_is_said_plainly() -> None:
 
 
 def test_regions_on_different_grids_are_refused() -> None:
-    item, other = a_pair(FIXED_GRID), a_pair(HOSTILE["oblique, anisotropic"], name="other")
+    item, on_another_grid = a_pair(FIXED_GRID), a_pair(HOSTILE["oblique, anisotropic"], name="other")
     with pytest.raises(GeometryError, match="other"):
-        fit([item, other])
+        fit([item, on_another_grid])
 
 
 @pytest.mark.parametrize(
@@ -423,8 +423,8 @@ def test_the_exponential_of_minus_v_undoes_that_of_v(size_mm: float) -> None:
     axes = [torch.linspace(-1, 1, n) for n in lattice.shape_kji]
     z, y, x = torch.meshgrid(*axes, indexing="ij")
     half = torch.tensor([(n - 1) * lattice.spacing_mm / 2 for n in lattice.size_xyz])
-    there = torch.stack([x, y, z], dim=-1).reshape(-1, 3) + forward.reshape(3, -1).T / half
-    returned = forward.reshape(3, -1) + sample(backward, there)
+    mapped_points = torch.stack([x, y, z], dim=-1).reshape(-1, 3) + forward.reshape(3, -1).T / half
+    returned = forward.reshape(3, -1) + sample(backward, mapped_points)
     assert returned.norm(dim=0).mean() < 0.05 * size_mm
 
 

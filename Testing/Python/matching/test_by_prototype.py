@@ -67,8 +67,8 @@ def names(pairs: Sequence[RegionPair], accepted: bool = True) -> list[tuple[str,
 
 
 def test_the_cosine_by_hand() -> None:
-    found = cosine_similarity([[3.0, 4.0], [0.0, 0.0]], [[4.0, 3.0], [-3.0, -4.0], [0.0, 2.0]])
-    np.testing.assert_allclose(found, [[24 / 25, -1.0, 0.8], [0.0, 0.0, 0.0]])
+    similarity = cosine_similarity([[3.0, 4.0], [0.0, 0.0]], [[4.0, 3.0], [-3.0, -4.0], [0.0, 2.0]])
+    np.testing.assert_allclose(similarity, [[24 / 25, -1.0, 0.8], [0.0, 0.0, 0.0]])
 
 
 def test_algorithm_1_with_prototypes_by_hand() -> None:

@@ -100,10 +100,10 @@ def test_slices_that_were_skipped_between_two_that_match_are_filled_in() -> None
     fixed = replace(a_found(("gland",), every_second), slice_indices=(0, 2, 4))
     (pair,) = match_source_results(fixed, fixed, PAPER)
     assert slices_of(pair) == ([0, 1, 2, 3, 4],) * 2
-    other = replace(
+    other_prompt_masks = replace(
         a_found(("gland",), [(0, 0, (0, 6), 0), (2, 0, (0, 6), 90), (4, 0, (0, 6), 0)]), slice_indices=(0, 2, 4)
     )
-    (pair,) = match_source_results(fixed, other, PAPER)
+    (pair,) = match_source_results(fixed, other_prompt_masks, PAPER)
     assert slices_of(pair) == ([0, 4],) * 2
 
 

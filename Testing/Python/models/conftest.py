@@ -9,7 +9,7 @@ import pytest
 from Testing.Python.model_server import (
     Server,
 )
-from Testing.Python.models.places import Place
+from Testing.Python.models.installation import Installation
 
 
 @pytest.fixture(autouse=True)
@@ -20,5 +20,5 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, a_server: Server) -> Place:
-    return Place(tmp_path / "models", a_server)
+def installation(tmp_path: Path, a_server: Server) -> Installation:
+    return Installation(tmp_path / "models", a_server)

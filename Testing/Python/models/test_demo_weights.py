@@ -100,8 +100,8 @@ def test_a_true_box_gives_the_organ(a_scan: tuple[np.ndarray, np.ndarray]) -> No
 
 def _middle_inside(box: Box, labels: np.ndarray) -> bool:
     left, top, right, bottom = box.xyxy_px
-    here = labels[box.slice_index, int((top + bottom) / 2), int((left + right) / 2)]
-    return int(here) in (1, 2)
+    middle_label = labels[box.slice_index, int((top + bottom) / 2), int((left + right) / 2)]
+    return int(middle_label) in (1, 2)
 
 
 def test_no_path_of_the_machine_that_made_them_is_in_them() -> None:

@@ -32,7 +32,7 @@ from Testing.Python.model_server import (
     well,
     without_length,
 )
-from Testing.Python.models.places import Place, is_whole
+from Testing.Python.models.installation import Installation, is_whole
 from Testing.Python.small import ROOT
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Needs a system with signals and file limits (not Windows).")
@@ -41,11 +41,11 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Needs a system with signa
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 429, 408])
-def test_an_overloaded_server_is_asked_again(code: int, here: Place) -> None:
-    here.server.plan.append(status(code))
-    here.install()
-    assert is_whole(here)
-    assert len(here.server.asked) == 2
+def test_an_overloaded_server_is_asked_again(code: int, installation: Installation) -> None:
+    installation.server.plan.append(status(code))
+    installation.install()
+    assert is_whole(installation)
+    assert len(installation.server.asked) == 2
 
 
 WRONG = {
@@ -63,61 +63,61 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_server_is_told_and_nothing_is_left(name: str, here: Place) -> None:
+def test_a_wrong_server_is_told_and_nothing_is_left(name: str, installation: Installation) -> None:
     answer, expected = WRONG[name]
-    here.server.plan.extend([answer] * 30)
+    installation.server.plan.extend([answer] * 30)
     with pytest.raises(ModelError, match=expected) as caught:
-        here.install()
+        installation.install()
     assert "\n" not in str(caught.value)
-    assert here.left() == set()
-    assert here.pauses == []
+    assert installation.left() == set()
+    assert installation.pauses == []
 
 
-def test_wrong_bytes_are_never_put_in_place_of_right_ones(here: Place) -> None:
-    here.install()
-    os.utime(here.path, ns=(1, 1))
-    here.server.plan.append(without_length(OTHER))
-    here.install()
-    assert here.path.read_bytes() == DATA
+def test_wrong_bytes_are_never_put_in_place_of_right_ones(installation: Installation) -> None:
+    installation.install()
+    os.utime(installation.path, ns=(1, 1))
+    installation.server.plan.append(without_length(OTHER))
+    installation.install()
+    assert installation.path.read_bytes() == DATA
 
 
-def test_a_body_without_length_that_ends_early_is_gone_on_from(here: Place) -> None:
-    here.server.plan.append(without_length(DATA[:5000]))
-    here.install()
-    assert is_whole(here)
-    assert here.ranges() == [None, "bytes=5000-"]
+def test_a_body_without_length_that_ends_early_is_gone_on_from(installation: Installation) -> None:
+    installation.server.plan.append(without_length(DATA[:5000]))
+    installation.install()
+    assert is_whole(installation)
+    assert installation.ranges() == [None, "bytes=5000-"]
 
 
 def test_the_next_address_is_asked_when_one_fails(tmp_path: Path, a_server: Server) -> None:
     urls = (a_server.url("/gone"), "http://127.0.0.1:9/closed", a_server.url("/weights.pth"))
-    position = Place(tmp_path / "models", a_server, urls=urls)
+    installation = Installation(tmp_path / "models", a_server, urls=urls)
     a_server.plan.append(status(404))
-    position.install(tries=2)
-    assert is_whole(position)
+    installation.install(tries=2)
+    assert is_whole(installation)
     assert [path for path, _ in a_server.asked] == ["/gone", "/weights.pth"]
 
 
-def test_redirects_are_followed_and_keep_the_range(here: Place) -> None:
-    here.server.plan.extend([redirect("/there", 301), cut(1000), redirect("/there", 307), well])
-    here.install()
-    assert is_whole(here)
-    assert [path for path, _ in here.server.asked] == ["/weights.pth", "/there"] * 2
-    assert here.ranges() == [None, None, "bytes=1000-", "bytes=1000-"]
+def test_redirects_are_followed_and_keep_the_range(installation: Installation) -> None:
+    installation.server.plan.extend([redirect("/there", 301), cut(1000), redirect("/there", 307), well])
+    installation.install()
+    assert is_whole(installation)
+    assert [path for path, _ in installation.server.asked] == ["/weights.pth", "/there"] * 2
+    assert installation.ranges() == [None, None, "bytes=1000-", "bytes=1000-"]
 
 
-def test_a_silent_server_is_left(here: Place) -> None:
+def test_a_silent_server_is_left(installation: Installation) -> None:
     gate = threading.Event()
-    here.server.plan.append(silent(gate, after=1000))
-    here.install(timeout_s=0.2)
+    installation.server.plan.append(silent(gate, after=1000))
+    installation.install(timeout_s=0.2)
     gate.set()
-    assert is_whole(here)
-    assert here.ranges() == [None, "bytes=1000-"]
+    assert is_whole(installation)
+    assert installation.ranges() == [None, "bytes=1000-"]
 
 
 def test_only_https_is_asked(tmp_path: Path, a_server: Server) -> None:
-    position = Place(tmp_path / "models", a_server, urls=("http://192.0.2.1/x", "ftp://192.0.2.1/x"))
+    installation = Installation(tmp_path / "models", a_server, urls=("http://192.0.2.1/x", "ftp://192.0.2.1/x"))
     with pytest.raises(ModelError, match=r"192\.0\.2\.1 is no https address"):
-        position.install()
+        installation.install()
 
 
 def test_a_far_server_cannot_lead_to_this_machine() -> None:
@@ -134,35 +134,39 @@ def test_a_far_server_cannot_lead_to_this_machine() -> None:
 def test_the_proxy_of_the_environment_is_used(
     tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    position = Place(tmp_path / "models", a_server, urls=("http://localhost:9/weights.pth",))
+    installation = Installation(tmp_path / "models", a_server, urls=("http://localhost:9/weights.pth",))
     monkeypatch.setenv("http_proxy", a_server.url(""))
-    position.install()
-    assert is_whole(position)
+    installation.install()
+    assert is_whole(installation)
     assert [path for path, _ in a_server.asked] == ["http://localhost:9/weights.pth"]
 
 
 # --- disks ---
 
 
-def test_space_is_looked_for_before_anything_is_written(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_space_is_looked_for_before_anything_is_written(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA)))
     with pytest.raises(ModelError, match=r"'SAM ViT-B' needs 300 kB, but .*tell2reg models where --set DIR"):
-        here.install()
-    assert here.left() == set()
+        installation.install()
+    assert installation.left() == set()
 
 
 def test_of_unknown_size_space_is_looked_for_as_much_as_expected(
     tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    position = Place(tmp_path / "models", a_server, bytes=None)
+    installation = Installation(tmp_path / "models", a_server, bytes=None)
     a_server.plan.append(without_length(DATA))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA)))
     with pytest.raises(ModelError, match="'SAM ViT-B' needs 300 kB"):
-        position.install()
-    assert position.left() == set()
+        installation.install()
+    assert installation.left() == set()
 
 
-def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = transfers._opened
 
     class Full:
@@ -186,66 +190,74 @@ def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(here: Place, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(transfers, "_opened", Full)
         with pytest.raises(OutputError, match="No space left on device"):
-            here.install()
-    assert here.left() == {"X.part", "X.part.json"}
-    assert 0 < here.part.stat().st_size < len(DATA)
-    here.install()
-    assert is_whole(here)
+            installation.install()
+    assert installation.left() == {"X.part", "X.part.json"}
+    assert 0 < installation.part.stat().st_size < len(DATA)
+    installation.install()
+    assert is_whole(installation)
 
 
-def test_what_is_there_is_taken_from_a_folder_that_is_only_read(here: Place) -> None:
-    here.path.parent.mkdir()
-    here.path.write_bytes(DATA)
-    here.path.with_name(f".{here.path.name}.lock").mkdir()  # so that nobody can make the lock, not even root
-    assert here.install().sha256 == here.model.sha256
-    here.path.write_bytes(OTHER)
+def test_what_is_there_is_taken_from_a_folder_that_is_only_read(installation: Installation) -> None:
+    installation.path.parent.mkdir()
+    installation.path.write_bytes(DATA)
+    installation.path.with_name(
+        f".{installation.path.name}.lock"
+    ).mkdir()  # so that nobody can make the lock, not even root
+    assert installation.install().sha256 == installation.model.sha256
+    installation.path.write_bytes(OTHER)
     with pytest.raises(OutputError, match="cannot be written"):
-        here.install()
+        installation.install()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, a_server: Server) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        Place(tmp_path / "file" / "models", a_server).install()
+        Installation(tmp_path / "file" / "models", a_server).install()
 
 
 # --- stopped, and two at once ---
 
 
-def test_a_cancelled_download_goes_on_later(here: Place) -> None:
+def test_a_cancelled_download_goes_on_later(installation: Installation) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if done:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        install(here.store, here.model, progress=stop)
-    assert here.left() == {"X.part", "X.part.json"}
-    begun = here.part.stat().st_size
+        install(installation.store, installation.model, progress=stop)
+    assert installation.left() == {"X.part", "X.part.json"}
+    begun = installation.part.stat().st_size
     assert 0 < begun < len(DATA)
-    here.install()
-    assert is_whole(here)
-    assert here.ranges() == [None, f"bytes={begun}-"]
+    installation.install()
+    assert is_whole(installation)
+    assert installation.ranges() == [None, f"bytes={begun}-"]
 
 
-def test_a_pause_can_be_cancelled(here: Place) -> None:
-    here.server.plan.append(status(503))
+def test_a_pause_can_be_cancelled(installation: Installation) -> None:
+    installation.server.plan.append(status(503))
 
     def stop(stage: str, done: int, total: int) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        install(here.store, here.model, progress=stop, patience=Patience(sleep=here.pauses.append))
-    assert here.pauses == [0.25]
+        install(
+            installation.store, installation.model, progress=stop, patience=Patience(sleep=installation.pauses.append)
+        )
+    assert installation.pauses == [0.25]
 
 
-def test_two_threads_download_once(here: Place) -> None:
+def test_two_threads_download_once(installation: Installation) -> None:
     gate, waits = threading.Event(), threading.Event()
-    here.server.plan.append(silent(gate))
+    installation.server.plan.append(silent(gate))
     detected = []
 
     def run() -> None:
         detected.append(
-            install(here.store, here.model, progress=lambda stage, *_: waits.set() if stage == "wait" else None)
+            install(
+                installation.store,
+                installation.model,
+                progress=lambda stage, *_: waits.set() if stage == "wait" else None,
+            )
         )
 
     threads = [threading.Thread(target=run) for _ in range(2)]
@@ -255,9 +267,9 @@ def test_two_threads_download_once(here: Place) -> None:
     gate.set()
     for thread in threads:
         thread.join(60)
-    assert [record.sha256 for record in detected] == [here.model.sha256] * 2
-    assert len(here.server.asked) == 1
-    assert is_whole(here)
+    assert [record.sha256 for record in detected] == [installation.model.sha256] * 2
+    assert len(installation.server.asked) == 1
+    assert is_whole(installation)
 
 
 INSTALL = """
@@ -273,9 +285,9 @@ print(install(store, store.catalog.model("sam-vit-b"), progress=tell).sha256, fl
 """
 
 
-def a_process(position: Place, tmp_path: Path) -> subprocess.Popen[str]:
+def a_process(installation: Installation, tmp_path: Path) -> subprocess.Popen[str]:
     """The same download in a process of its own, which says what it does."""
-    catalog = position.store.catalog
+    catalog = installation.store.catalog
     content = {
         "schema_version": 1,
         "notice": catalog.notice,
@@ -283,7 +295,7 @@ def a_process(position: Place, tmp_path: Path) -> subprocess.Popen[str]:
         "sets": [asdict(item) for item in catalog.sets],
     }
     (tmp_path / "catalog.json").write_text(json.dumps(content))
-    words = [sys.executable, "-c", INSTALL, str(position.store.folder), str(tmp_path / "catalog.json")]
+    words = [sys.executable, "-c", INSTALL, str(installation.store.folder), str(tmp_path / "catalog.json")]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
 
 
@@ -295,36 +307,36 @@ def until(process: subprocess.Popen[str], word: str) -> None:
     raise AssertionError(f"'{word}' never came")
 
 
-def test_two_processes_download_once(here: Place, tmp_path: Path) -> None:
+def test_two_processes_download_once(installation: Installation, tmp_path: Path) -> None:
     gate = threading.Event()
-    here.server.plan.append(silent(gate, after=1000))
-    first = a_process(here, tmp_path)
+    installation.server.plan.append(silent(gate, after=1000))
+    first = a_process(installation, tmp_path)
     until(first, "download 1000")
-    second = a_process(here, tmp_path)
+    second = a_process(installation, tmp_path)
     until(second, "wait")
     gate.set()
     for process in (first, second):
         said, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        assert said.splitlines()[-1] == here.model.sha256
-    assert len(here.server.asked) == 1
-    assert is_whole(here)
+        assert said.splitlines()[-1] == installation.model.sha256
+    assert len(installation.server.asked) == 1
+    assert is_whole(installation)
 
 
 @posix
-def test_a_process_that_is_killed_leaves_a_part_and_no_lock(here: Place, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_leaves_a_part_and_no_lock(installation: Installation, tmp_path: Path) -> None:
     gate = threading.Event()
-    here.server.plan.append(silent(gate, after=1000))
-    process = a_process(here, tmp_path)
+    installation.server.plan.append(silent(gate, after=1000))
+    process = a_process(installation, tmp_path)
     until(process, "download 1000")
     process.kill()
     process.communicate()
     gate.set()
-    assert here.left() == {"X.part", "X.part.json"}
-    assert here.part.read_bytes() == DATA[:1000]
-    here.install()
-    assert is_whole(here)
-    assert here.ranges() == [None, "bytes=1000-"]
+    assert installation.left() == {"X.part", "X.part.json"}
+    assert installation.part.read_bytes() == DATA[:1000]
+    installation.install()
+    assert is_whole(installation)
+    assert installation.ranges() == [None, "bytes=1000-"]
 
 
 def test_what_is_shipped_needs_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,9 +112,9 @@ def another_model_said(file: Path) -> None:
 
 
 def another_files_content(file: Path) -> None:
-    other = EmbeddingStore(file.parent / "other")
-    other.put(some_slices(2), "a model", some_embeddings(2))
-    file.write_bytes(next(other.folder.glob(f"*{SUFFIX}")).read_bytes())
+    second_store = EmbeddingStore(file.parent / "other")
+    second_store.put(some_slices(2), "a model", some_embeddings(2))
+    file.write_bytes(next(second_store.folder.glob(f"*{SUFFIX}")).read_bytes())
 
 
 def emptied(file: Path) -> None:

@@ -102,9 +102,9 @@ def test_words_are_added_to_pixels_in_place_as_by_the_plain_sum(a_network) -> No
         torch.nn.init.normal_(block.attn.out_v_proj.bias)
         scores = text_fusion._scores(block.attn, image, words)
         expected = image + block.gamma_v * text_fusion._to_image(block.attn, scores, words)
-        found = text_fusion._added_in_place(block, scores, words, image)
-    assert found is image
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+        updated = text_fusion._added_in_place(block, scores, words, image)
+    assert updated is image
+    torch.testing.assert_close(updated, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_sixteen_bits_give_boxes_too(a_network, a_detector) -> None:

@@ -55,9 +55,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     detected: list[Path] = []
     real = stores.hash_file
 
-    def spy(path: Path, *rest: object):
+    def spy(path: Path, *arguments: object):
         detected.append(path)
-        return real(path, *rest)  # type: ignore[arg-type]
+        return real(path, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stores, "hash_file", spy)
     return detected
@@ -320,10 +320,10 @@ def test_a_hash_that_is_only_md5_does_not_do_without_the_content(tmp_path: Path)
     store = Store(tmp_path / "models", a_catalog(medsam))
     assert import_file(store, file).model == medsam
     assert store.status(medsam) == "verified"
-    other = known("medsam", sha256=None, bytes=None, md5=hashlib.md5(DATA).hexdigest())
+    without_sha256 = known("medsam", sha256=None, bytes=None, md5=hashlib.md5(DATA).hexdigest())
     file.write_bytes(DATA)
     with pytest.raises(ModelError, match="not a file of weights"):
-        import_file(Store(tmp_path / "models", a_catalog(other)), file)
+        import_file(Store(tmp_path / "models", a_catalog(without_sha256)), file)
 
 
 def unknown_words(path: Path) -> None:

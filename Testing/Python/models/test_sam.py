@@ -96,10 +96,14 @@ def test_sixteen_bits_give_nearly_the_same_masks(a_network, a_segmenter) -> None
 @pytest.mark.parametrize("batch", [1, 5])
 def test_the_batch_size_changes_nothing(a_network, a_segmenter, batch: int) -> None:
     slices = some_slices(5, (30, 40))
-    other = SamSegmenter(a_network, **EXACT | {"batch": batch})
-    embeddings, others = a_segmenter.embed(slices), other.embed(slices)
-    np.testing.assert_allclose(others.features, embeddings.features, atol=1e-5)
-    pairs = zip(a_segmenter.segment(embeddings, boxes_on(slices)), other.segment(others, boxes_on(slices)), strict=True)
+    batched_segmenter = SamSegmenter(a_network, **EXACT | {"batch": batch})
+    embeddings, batched_embeddings = a_segmenter.embed(slices), batched_segmenter.embed(slices)
+    np.testing.assert_allclose(batched_embeddings.features, embeddings.features, atol=1e-5)
+    pairs = zip(
+        a_segmenter.segment(embeddings, boxes_on(slices)),
+        batched_segmenter.segment(batched_embeddings, boxes_on(slices)),
+        strict=True,
+    )
     assert np.mean([a.mask != b.mask for a, b in pairs]) <= 1e-4
 
 
@@ -148,9 +152,9 @@ def test_a_box_on_no_slice_is_refused(a_segmenter) -> None:
 
 def test_embeddings_of_another_model_are_refused(a_segmenter) -> None:
     embeddings = a_segmenter.embed(some_slices(1, (30, 40)))
-    other = SamSegmenter(small_segmenter(seed=1), **EXACT)
+    second_segmenter = SamSegmenter(small_segmenter(seed=1), **EXACT)
     with pytest.raises(ModelError, match="embed the slices again"):
-        other.segment(embeddings, ())
+        second_segmenter.segment(embeddings, ())
 
 
 def test_cancelling_stops_embedding_and_segmentation(monkeypatch, a_segmenter) -> None:

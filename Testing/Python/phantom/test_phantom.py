@@ -29,7 +29,7 @@ FLIPPED = centred_grid((96, 80, 48), (3.0, 3.0, 3.0), np.diag([-1.0, -1.0, -1.0]
 
 
 @lru_cache(maxsize=32)
-def seen(seed: int, grid: Grid = SMALL) -> PhantomVolume:
+def a_phantom(seed: int, grid: Grid = SMALL) -> PhantomVolume:
     return render(make_subject(seed), grid)
 
 
@@ -56,9 +56,9 @@ def test_different_seeds_are_different_men(a: int, b: int) -> None:
 
 
 def test_the_scan_seed_changes_contrast_and_noise_but_not_anatomy() -> None:
-    item, other = (render(make_subject(5), COARSE, seed=seed) for seed in (1, 2))
-    assert (item.labels.array_kji == other.labels.array_kji).all()
-    assert (item.volume.array_kji != other.volume.array_kji).mean() > 0.9
+    first_scan, second_scan = (render(make_subject(5), COARSE, seed=seed) for seed in (1, 2))
+    assert (first_scan.labels.array_kji == second_scan.labels.array_kji).all()
+    assert (first_scan.volume.array_kji != second_scan.volume.array_kji).mean() > 0.9
 
 
 # --- what is seen ---
@@ -74,7 +74,7 @@ def test_every_organ_is_in_the_default_view_with_the_right_types() -> None:
 
 
 def test_the_prostate_is_the_union_of_its_zones() -> None:
-    phantom = seen(2)
+    phantom = a_phantom(2)
     zones = [phantom.region(f"{zone} zone").mask_kji() for zone in ("transition", "peripheral")]
     assert not (zones[0] & zones[1]).any()
     assert ((zones[0] | zones[1]) == phantom.region("prostate").mask_kji()).all()
@@ -82,7 +82,7 @@ def test_the_prostate_is_the_union_of_its_zones() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_organ_is_in_one_piece(seed: int) -> None:
-    for region in seen(seed).regions():
+    for region in a_phantom(seed).regions():
         pieces, count = ndimage.label(region.mask_kji(), structure=np.ones((3, 3, 3)))
         largest = np.bincount(pieces.ravel())[1:].max() if count else 0
         pair_of_organs = region.name == "seminal vesicles"
@@ -106,13 +106,13 @@ RANGES_ML = {
 
 def test_sizes_are_physiological_in_twenty_men() -> None:
     for seed in range(20):
-        for region in seen(seed, COARSE).regions():
+        for region in a_phantom(seed, COARSE).regions():
             low, high = RANGES_ML.get(region.name, (5, 60))
             assert low < region.volume_ml < high, (seed, region.name, region.volume_ml)
 
 
 def test_twenty_men_differ_in_size_and_place() -> None:
-    glands = [seen(seed, COARSE).region("prostate") for seed in range(20)]
+    glands = [a_phantom(seed, COARSE).region("prostate") for seed in range(20)]
     volumes = [gland.volume_ml for gland in glands]
     assert max(volumes) > 2 * min(volumes)
     assert np.ptp([gland.centroid_lps_mm() for gland in glands], axis=0).min() > 5
@@ -125,7 +125,7 @@ def mean_signal(phantom: PhantomVolume, name: str) -> float:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_tissues_have_the_order_of_brightness_of_t2(seed: int) -> None:
-    phantom = seen(seed)
+    phantom = a_phantom(seed)
     urine = float(np.percentile(phantom.volume.array_kji[phantom.region("bladder").mask_kji()], 75))
     muscle = mean_signal(phantom, "left obturator internus")
     marrow = mean_signal(phantom, "right femoral head")
@@ -174,26 +174,26 @@ def test_left_is_towards_plus_x_on_every_grid(seed: int, grid: Grid) -> None:
 
 def test_the_same_voxel_centres_in_another_order_show_the_same_labels() -> None:
     flipped = render(make_subject(2), FLIPPED).labels.array_kji[::-1, ::-1, ::-1]
-    assert (flipped == seen(2).labels.array_kji).mean() > 0.9999
+    assert (flipped == a_phantom(2).labels.array_kji).mean() > 0.9999
 
 
 @pytest.mark.parametrize("grid", [OBLIQUE, LEFT_HANDED], ids=["oblique", "left-handed"])
 def test_two_grids_agree_about_every_organ(grid: Grid) -> None:
-    here, there = seen(2), render(make_subject(2), grid)
-    for region in here.regions():
+    straight, on_grid = a_phantom(2), render(make_subject(2), grid)
+    for region in straight.regions():
         # The small and thin ones lose more to voxel corners.
         wanted = 0.9 if region.volume_ml > 25 else 0.65
-        detected = labels_at(there, region.points_lps_mm())
+        detected = labels_at(on_grid, region.points_lps_mm())
         values = {1, 2} if region.name == "prostate" else {v for v, name in LABELS.items() if name == region.name}
         assert np.isin(detected[detected != 255], list(values)).mean() > wanted, region.name
 
 
 def test_two_grids_agree_about_the_signal() -> None:
-    here, there = seen(2), render(make_subject(2), OBLIQUE)
-    body = here.region("prostate").points_lps_mm()
+    straight, oblique = a_phantom(2), render(make_subject(2), OBLIQUE)
+    body = straight.region("prostate").points_lps_mm()
     cloud = body + np.random.default_rng(0).normal(0, 25, body.shape)
     values = []
-    for phantom in (here, there):
+    for phantom in (straight, oblique):
         index = phantom.volume.grid.lps_to_index(cloud)[:, ::-1].T
         values.append(ndimage.map_coordinates(phantom.volume.array_kji.astype(float), index, order=1))
     assert np.corrcoef(values)[0, 1] > 0.85
@@ -201,7 +201,7 @@ def test_two_grids_agree_about_the_signal() -> None:
 
 def test_thick_slices_average_what_lies_in_them() -> None:
     thick = render(make_subject(2), centred_grid((96, 80, 12), (3.0, 3.0, 12.0))).volume.array_kji.astype(float)
-    thin = seen(2).volume.array_kji.astype(float).reshape(12, 4, 80, 96).mean(axis=1)
+    thin = a_phantom(2).volume.array_kji.astype(float).reshape(12, 4, 80, 96).mean(axis=1)
     assert np.corrcoef(thick.ravel(), thin.ravel())[0, 1] > 0.97
 
 
@@ -216,7 +216,7 @@ def test_an_organ_can_be_left_out_and_nothing_else_goes(organ: str) -> None:
 
 
 def test_a_missing_organ_leaves_no_trace_in_the_picture() -> None:
-    organ, whole = "bladder", seen(1, COARSE)
+    organ, whole = "bladder", a_phantom(1, COARSE)
     without = render(make_subject(1, without={organ}), COARSE)
     inside = ndimage.binary_erosion(whole.region(organ).mask_kji(), iterations=2)
     assert without.volume.array_kji[inside].mean() < 0.8 * whole.volume.array_kji[inside].mean()

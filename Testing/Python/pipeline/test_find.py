@@ -371,10 +371,10 @@ def test_two_sources_with_the_same_stages_and_keys_share_nothing(three_volumes: 
     class Others(Thresholds):
         pass
 
-    memory, other = InMemoryCache(), Others()
+    memory, other_steps = InMemoryCache(), Others()
     find_regions(Thresholds(), three_volumes[:1], ["a"], memory=memory)
-    find_regions(other, three_volumes[:1], ["a"], memory=memory)
-    assert [name for name, _ in other.ran] == ["cut", "look", "grow"]
+    find_regions(other_steps, three_volumes[:1], ["a"], memory=memory)
+    assert [name for name, _ in other_steps.ran] == ["cut", "look", "grow"]
 
 
 def test_what_the_last_step_gives_is_checked_as_what_find_gives(three_volumes: tuple[Volume, ...]) -> None:

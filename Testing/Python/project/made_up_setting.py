@@ -70,8 +70,8 @@ def test_the_page_of_the_documents_lists_them() -> None:
 
 
 def test_the_panel_has_a_row_for_each_and_its_runs_get_what_was_chosen(clinic) -> None:  # noqa: F811
-    ui, own = clinic.ui, clinic.own
-    assert (own.glowMm, own.shine, own.doubtMm) == (2.5, 3, 6.0)
+    ui, parameters = clinic.ui, clinic.parameters
+    assert (parameters.glowMm, parameters.shine, parameters.doubtMm) == (2.5, 3, 6.0)
     assert (ui.glowMmLabel.text, ui.shineLabel.text, ui.doubtMmLabel.text) == ("Glow, mm:", "Shine:", "Doubt, mm:")
     assert ui.glowMm.toolTip == "How far it glows. In mm. Default: 2.5."
     assert not ui.transformAdvanced.isHidden()
@@ -94,8 +94,10 @@ def test_the_panel_has_a_row_for_each_and_its_runs_get_what_was_chosen(clinic) -
 
 def test_the_parameter_node_says_the_same_of_a_value_out_of_range(clinic) -> None:  # noqa: F811
     with pytest.raises(InputError) as node:
-        clinic.own.glowMm = 12.0
+        clinic.parameters.glowMm = 12.0
     assert str(node.value) == TOO_MUCH
     with pytest.raises(InputError) as script:
-        clinic.logic.registerVolumes(clinic.own.fixedVolume, clinic.own.movingVolume, ["organ"], glowMm=12.0)
+        clinic.logic.registerVolumes(
+            clinic.parameters.fixedVolume, clinic.parameters.movingVolume, ["organ"], glowMm=12.0
+        )
     assert str(script.value) == TOO_MUCH

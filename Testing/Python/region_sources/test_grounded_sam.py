@@ -126,10 +126,12 @@ def test_every_box_every_slice_and_every_prompt_is_accounted_for() -> None:
     detected = find(a_patient(), [*WORDS, "dog"], blur=Blur(missed=0.1, false=0.2, whole=0.2))
     assert {count.prompt for count in detected.counts} == {*WORDS, "dog"}
     for count in detected.counts:
-        own = [detection for detection in detected.detections if detection.box.prompt == count.prompt]
-        assert count.boxes == len(own) == count.masks + sum(count.dropped.values())
+        prompt_detections = [detection for detection in detected.detections if detection.box.prompt == count.prompt]
+        assert count.boxes == len(prompt_detections) == count.masks + sum(count.dropped.values())
         assert count.slices == len(detected.slice_indices) == detected.slices.grid.size_xyz[2]
-        assert count.slices_without == count.slices - len({detection.box.slice_index for detection in own})
+        assert count.slices_without == count.slices - len(
+            {detection.box.slice_index for detection in prompt_detections}
+        )
     outcomes = {detection.outcome for detection in detected.detections}
     assert {"kept", "spans_slice", "speck"} <= outcomes
     for detection in detected.detections:
@@ -149,13 +151,13 @@ def test_nothing_found_is_told_and_encodes_nothing() -> None:
     assert detected.embeddings is None
     assert networks.calls == {"detect": 1, "embed": 0, "segment": 0}
     slices = len(detected.slice_indices)
-    assert detected.in_words()[0] == f"'dog': nothing detected on any of the {slices} slices."
+    assert detected.sentences()[0] == f"'dog': nothing detected on any of the {slices} slices."
 
 
 def test_what_is_found_and_dropped_is_told_in_words() -> None:
     patient = a_patient()
     item, none = (
-        find(patient, ["prostate"], replace(SETTINGS, **more)).in_words()[0] for more in ({}, {"min_volume_ml": 500.0})
+        find(patient, ["prostate"], replace(SETTINGS, **more)).sentences()[0] for more in ({}, {"min_volume_ml": 500.0})
     )
     assert item.startswith("'prostate': 1 region; ")
     assert "no region; " in none
@@ -266,4 +268,4 @@ def test_weak_boxes_continue_a_region_but_do_not_make_one() -> None:
     same = next(region for region in sure.regions if region.prompt == surer)
     np.testing.assert_array_equal(detected.regions[0].box_kji, same.box_kji)
     assert {f.outcome for f in detected.detections if f.box.prompt != surer} == {"unsure"}
-    assert "score too low on all slices" in " ".join(detected.in_words())
+    assert "score too low on all slices" in " ".join(detected.sentences())

@@ -157,11 +157,11 @@ def test_the_order_and_direction_of_stored_axes_change_nothing(
     sitk.WriteImage(turned, str(path))
     detected = read_regions(path, grid)
     assert [region.name for region in detected] == ["prostate", "bladder", "lesion"]
-    for region, other in zip(as_stored, detected, strict=True):
+    for region, read_region in zip(as_stored, detected, strict=True):
         mask = region.mask_kji()
         mask[:, :, 0] = False  # cropped off
-        assert (other.mask_kji() == mask).all()
-        assert other.grid == grid
+        assert (read_region.mask_kji() == mask).all()
+        assert read_region.grid == grid
 
 
 def test_header_rounding_is_tolerated(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ OTHER_GRIDS = {
 
 
 @pytest.mark.parametrize(("other", "message"), OTHER_GRIDS.values(), ids=OTHER_GRIDS.keys())
-def test_another_lattice_is_told_in_plain_words(tmp_path: Path, other: Grid, message: str) -> None:
-    path = save(tmp_path / "organs.nrrd", PROSTATE.astype(np.uint8), other)
+def test_another_lattice_is_told_in_plain_words(tmp_path: Path, label_grid: Grid, message: str) -> None:
+    path = save(tmp_path / "organs.nrrd", PROSTATE.astype(np.uint8), label_grid)
     with pytest.raises(GeometryError, match=message) as error:
         read_regions(path, GRID)
     assert "'organs.nrrd'" in str(error.value)
@@ -297,9 +297,9 @@ def test_a_written_segmentation_reads_back_the_same(
     write_segmentation(regions, tmp_path / "s.seg.nrrd")
     back = read_regions(tmp_path / "s.seg.nrrd", a_hostile_grid)
     assert same_masks(back, *masks)
-    for n, (region, other) in enumerate(zip(regions, back, strict=True)):
-        assert (other.name, other.prompt, other.score) == (region.name, region.prompt, region.score)
-        assert other.color == (region.color or color_of(n))
+    for n, (region, read_region) in enumerate(zip(regions, back, strict=True)):
+        assert (read_region.name, read_region.prompt, read_region.score) == (region.name, region.prompt, region.score)
+        assert read_region.color == (region.color or color_of(n))
 
 
 def test_simpleitk_reads_what_is_written_where_it_should_lie(tmp_path: Path, a_hostile_grid: Grid) -> None:

@@ -49,8 +49,8 @@ def test_the_example_plug_in_is_found_made_and_used() -> None:
         ("bright spot 2", 8 * 6),
     ]
     assert reports[-1] == ("spots", 2, 2)
-    assert detected.in_words() == ("'bright spot': 2 regions.",)
-    assert source.find(volume, ["dog"]).in_words() == ("'dog': nothing was found.",)
+    assert detected.sentences() == ("'bright spot': 2 regions.",)
+    assert source.find(volume, ["dog"]).sentences() == ("'dog': nothing was found.",)
 
 
 @pytest.mark.usefixtures("the_example")

@@ -107,10 +107,10 @@ def test_what_slicer_saves_again_comes_back_the_same(some_regions: list[Region],
     write_segmentation(some_regions, tmp_path / "s.seg.nrrd")
     again = saved(loaded(tmp_path / "s.seg.nrrd", a_scene), tmp_path / "again.seg.nrrd", a_scene)
     back = read_regions(again, some_regions[0].grid)
-    for n, (region, other) in enumerate(zip(some_regions, back, strict=True)):
-        np.testing.assert_array_equal(other.mask_kji(), region.mask_kji())
-        assert (other.name, other.prompt, other.score) == (region.name, region.prompt, region.score)
-        assert other.color == pytest.approx(region.color or color_of(n), abs=1e-5)
+    for n, (region, read_region) in enumerate(zip(some_regions, back, strict=True)):
+        np.testing.assert_array_equal(read_region.mask_kji(), region.mask_kji())
+        assert (read_region.name, read_region.prompt, read_region.score) == (region.name, region.prompt, region.score)
+        assert read_region.color == pytest.approx(region.color or color_of(n), abs=1e-5)
 
 
 @pytest.mark.parametrize("masks", [APART, OVERLAPPING], ids=["apart", "overlapping"])

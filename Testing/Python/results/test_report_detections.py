@@ -50,10 +50,10 @@ def test_every_box_of_the_slice_is_drawn_with_its_word_and_score(result: Registr
     detected = result.prompts_result.fixed
     number = busiest_slice(detected)
     boxes_picture = str(detection_rows(result)[0]["pictures"][0]["svg"])
-    here = [f for f in detected.detections if f.box.slice_index == number]
-    remaining = [f"{f.box.prompt} {f.box.score:.2f}" for f in here if f.outcome == "kept"]
+    detections_on_slice = [f for f in detected.detections if f.box.slice_index == number]
+    remaining = [f"{f.box.prompt} {f.box.score:.2f}" for f in detections_on_slice if f.outcome == "kept"]
     assert sorted(texts_of(boxes_picture)) == sorted(remaining)
-    assert boxes_picture.count("<rect ") == len(here)
+    assert boxes_picture.count("<rect ") == len(detections_on_slice)
 
 
 def test_both_masks_of_a_pair_have_one_colour_and_other_pairs_another(result: RegistrationResult) -> None:
@@ -112,8 +112,8 @@ def a_found(numbers: tuple[int, ...], regions: int = 2) -> SourceResult:
 def test_the_slice_that_shows_most_regions_is_shown_or_the_middle_one() -> None:
     assert busiest_slice(a_found(())) == 2
     twice = a_found((1, 3, 3))
-    other = replace(twice.detections[2], region=0)
-    assert busiest_slice(replace(twice, detections=(*twice.detections[:2], other))) == 3
+    changed_detection = replace(twice.detections[2], region=0)
+    assert busiest_slice(replace(twice, detections=(*twice.detections[:2], changed_detection))) == 3
 
 
 def test_a_slice_is_a_plane_in_the_patient() -> None:

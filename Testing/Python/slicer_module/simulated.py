@@ -205,7 +205,7 @@ class Clinic:
         self.panel, self.ui, self.logic = widget.panel, widget.ui, widget.logic
 
     @property
-    def own(self):
+    def parameters(self):
         """The parameter node."""
         return self.logic.parameters
 
@@ -225,8 +225,8 @@ class Clinic:
         ]
         for node in nodes:
             node.CreateDefaultDisplayNodes()
-        self.own.fixedVolume, self.own.movingVolume = nodes
-        self.own.prompts = "organ"
+        self.parameters.fixedVolume, self.parameters.movingVolume = nodes
+        self.parameters.prompts = "organ"
 
     def find(self, reply: Callable[[FindRequest], FindReply] = found) -> None:
         """Press Find regions; the worker answers."""
@@ -261,7 +261,7 @@ class Clinic:
     def segment(self, side: str, line: int = 0):
         """The segment of a pair."""
         row = self.logic.rows[line]
-        node = self.own.fixedRegions if side == "fixed" else self.own.movingRegions
+        node = self.parameters.fixedRegions if side == "fixed" else self.parameters.movingRegions
         return node.GetSegmentation().GetSegment(getattr(row, side))
 
     def key(self, text: str) -> None:

@@ -19,17 +19,19 @@ def drawings(clinic):
     """Both sides drawn by a person, every segment in the same grey, and chosen as the source."""
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
-    own = clinic.own
-    for side, volume in (("fixed", own.fixedVolume), ("moving", own.movingVolume)):
+    parameters = clinic.parameters
+    for side, volume in (("fixed", parameters.fixedVolume), ("moving", parameters.movingVolume)):
         regions = [replace(region, color=GREY) for region in getattr(a_pair(), side).regions]
         node, _ = segmentation_from_regions(clinic.standin.scene, f"drawn on {side}", regions, volume)
-        setattr(own, f"{side}Segmentation", node)
-    own.source = "segmentations"
+        setattr(parameters, f"{side}Segmentation", node)
+    parameters.source = "segmentations"
     return clinic
 
 
 def displays(clinic) -> list:
-    return [node.GetDisplayNode() for node in (clinic.own.fixedSegmentation, clinic.own.movingSegmentation)]
+    return [
+        node.GetDisplayNode() for node in (clinic.parameters.fixedSegmentation, clinic.parameters.movingSegmentation)
+    ]
 
 
 def test_pairs_of_grey_drawings_have_colours_of_their_own(drawings) -> None:
@@ -39,7 +41,7 @@ def test_pairs_of_grey_drawings_have_colours_of_their_own(drawings) -> None:
     for line, colour in enumerate(colours):
         assert drawings.segment("fixed", line).GetColor() == pytest.approx(colour)
         assert drawings.segment("moving", line).GetColor() == pytest.approx(colour)
-    segmentation = drawings.own.fixedSegmentation.GetSegmentation()
+    segmentation = drawings.parameters.fixedSegmentation.GetSegmentation()
     assert segmentation.GetNthSegment(0).GetColor() == pytest.approx(GREY)
 
 
@@ -54,7 +56,7 @@ def test_drawings_are_hidden_while_their_pairs_are_drawn_and_as_before_when_the_
     assert not any(display.GetNumberOfViewNodeIDs() for display in displays(drawings))
     slicer.util.selectModule("Tell2Reg")
     assert [display.GetVisibility() for display in displays(drawings)] == [0, 0]
-    drawings.own.source = "grounded_sam"
+    drawings.parameters.source = "grounded_sam"
     assert [display.GetVisibility() for display in displays(drawings)] == [1, 1]
 
 
@@ -75,14 +77,15 @@ def test_one_side_is_edited_alone_at_the_place_of_the_chosen_pair(clinic, side: 
     import slicer
 
     clinic.find()
-    other = "moving" if side == "fixed" else "fixed"
+    opposite_side = "moving" if side == "fixed" else "fixed"
     clinic.select(2)
     clinic.press(getattr(clinic.ui, f"edit{side.capitalize()}Button"))
     assert slicer.util.selectedModule() == "SegmentEditor"
     shown = {
-        item: getattr(clinic.own, f"{item}Regions").GetDisplayNode().GetVisibility() for item in ("fixed", "moving")
+        item: getattr(clinic.parameters, f"{item}Regions").GetDisplayNode().GetVisibility()
+        for item in ("fixed", "moving")
     }
-    assert shown == {side: 1, other: 0}
+    assert shown == {side: 1, opposite_side: 0}
     centre = clinic.logic.positionsOf(2)[side == "moving"] * (-1, -1, 1)
     manager = clinic.standin.app.layoutManager()
     for name in manager.sliceViewNames():
@@ -90,4 +93,4 @@ def test_one_side_is_edited_alone_at_the_place_of_the_chosen_pair(clinic, side: 
         position = np.array([node.GetSliceToRAS().GetElement(row, 3) for row in range(3)])
         assert np.linalg.norm(position - centre) < 5.0, name
     slicer.util.selectModule("Tell2Reg")
-    assert getattr(clinic.own, f"{other}Regions").GetDisplayNode().GetVisibility() == 1
+    assert getattr(clinic.parameters, f"{opposite_side}Regions").GetDisplayNode().GetVisibility() == 1

@@ -72,7 +72,7 @@ def test_undo_brings_no_numbers_of_an_earlier_fit_back(clinic) -> None:
     assert shown(clinic, DICE_AFTER) == ["0.90"] * 4
     assert "→ 0.90" in clinic.ui.fitSummary.text
     assert shown(clinic, 0)[0] == f"{clinic.logic.rows[0].name} (not used)"
-    table = clinic.own.pairsTable.GetTable()
+    table = clinic.parameters.pairsTable.GetTable()
     assert table.GetColumnByName("dice_after").GetValue(0) == pytest.approx(0.90)
     assert table.GetColumnByName("used_by_the_fit").GetValue(0) == "no"
     assert table.GetColumnByName("status").GetValue(0) == "accepted"

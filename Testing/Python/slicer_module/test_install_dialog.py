@@ -70,7 +70,7 @@ def test_nothing_else_can_be_used_while_packages_are_installed(clinic, install) 
 
     def meanwhile() -> None:
         recorded.append((the_dialog().className(), the_dialog().windowModality == qt.Qt.ApplicationModal))
-        steps = ("imagesStep", "wordsStep", "regionsStep", "transformStep", "planStep")
+        steps = ("imagesStep", "promptsStep", "regionsStep", "transformStep", "planStep")
         recorded.append([getattr(clinic.ui, step).enabled for step in steps])
 
     install(meanwhile)

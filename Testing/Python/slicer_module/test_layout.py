@@ -43,7 +43,7 @@ def a_plan_of(clinic, count: int):
 
 
 def unfolded(clinic) -> None:
-    for box in (clinic.ui.wordsAdvanced, clinic.ui.modelsBox, clinic.ui.logBox, clinic.ui.byHandBox):
+    for box in (clinic.ui.promptsAdvanced, clinic.ui.modelsBox, clinic.ui.logBox, clinic.ui.byHandBox):
         box.collapsed = False
 
 

@@ -66,20 +66,20 @@ def test_a_second_close_of_the_runs_does_nothing(clinic) -> None:
 def test_a_volume_taken_out_of_a_warp_can_be_used_at_once(clinic) -> None:
     from Testing.Python.scene import put_under_a_warp
 
-    put_under_a_warp(clinic.own.movingVolume)
+    put_under_a_warp(clinic.parameters.movingVolume)
     clinic.standin.process_events()
     assert "linear" in clinic.ui.imagesWarning.text
     assert "linear" in clinic.ui.findButton.toolTip
-    clinic.own.movingVolume.SetAndObserveTransformNodeID(None)
+    clinic.parameters.movingVolume.SetAndObserveTransformNodeID(None)
     clinic.standin.process_events()
     assert "linear" not in clinic.ui.imagesWarning.text
     assert clinic.ui.findButton.enabled, clinic.ui.findButton.toolTip
 
 
 def test_a_volume_that_is_chosen_no_longer_is_observed_no_longer(clinic) -> None:
-    volume = clinic.own.movingVolume
+    volume = clinic.parameters.movingVolume
     assert volume in clinic.panel.volumes.nodes
-    clinic.own.movingVolume = None
+    clinic.parameters.movingVolume = None
     assert volume not in clinic.panel.volumes.nodes
     import slicer
 

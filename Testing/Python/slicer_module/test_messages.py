@@ -176,12 +176,14 @@ def test_regions_without_a_partner_are_named(clinic) -> None:
 def test_segments_without_a_partner_are_named(clinic) -> None:
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
-    own, scene, pair = clinic.own, clinic.standin.scene, a_pair()
+    parameters, scene, pair = clinic.parameters, clinic.standin.scene, a_pair()
     renamed = replace(pair.moving.regions[2], name="gut")
-    own.fixedSegmentation, _ = segmentation_from_regions(scene, "in MR", pair.fixed.regions[:3], own.fixedVolume)
+    parameters.fixedSegmentation, _ = segmentation_from_regions(
+        scene, "in MR", pair.fixed.regions[:3], parameters.fixedVolume
+    )
     moving = [*pair.moving.regions[:2], renamed]
-    own.movingSegmentation, _ = segmentation_from_regions(scene, "in US", moving, own.movingVolume)
-    own.source = "segmentations"
+    parameters.movingSegmentation, _ = segmentation_from_regions(scene, "in US", moving, parameters.movingVolume)
+    parameters.source = "segmentations"
     clinic.press(clinic.ui.findButton)
     expected = f"Unpaired: {list(small.ORGANS)[2]} (fixed); gut (moving)."
     assert clinic.said == f"Pairs: 2; accepted: 2. {expected}"

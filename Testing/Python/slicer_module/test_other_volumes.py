@@ -19,14 +19,14 @@ def other_volumes(clinic):
 
 
 def choose(clinic, fixed, moving) -> None:
-    clinic.own.fixedVolume, clinic.own.movingVolume = fixed, moving
+    clinic.parameters.fixedVolume, clinic.parameters.movingVolume = fixed, moving
 
 
 # --- in the panel ---
 
 
 def test_results_of_other_volumes_are_said_at_step_1_and_come_back_with_them(clinic) -> None:
-    first = clinic.own.fixedVolume, clinic.own.movingVolume
+    first = clinic.parameters.fixedVolume, clinic.parameters.movingVolume
     clinic.find()
     clinic.fit()
     choose(clinic, *other_volumes(clinic))
@@ -72,13 +72,13 @@ def test_every_button_that_works_with_foreign_results_is_grey_for_that_reason(cl
 def test_a_search_in_other_volumes_keeps_the_earlier_result_in_a_folder_and_says_so(clinic) -> None:
     clinic.find()
     clinic.fit()
-    transform, regions = clinic.own.deformableTransform, clinic.own.movingRegions
+    transform, regions = clinic.parameters.deformableTransform, clinic.parameters.movingRegions
     choose(clinic, *other_volumes(clinic))
     clinic.find()
-    assert clinic.own.movingRegions is not regions
+    assert clinic.parameters.movingRegions is not regions
     assert transform.GetScene() is regions.GetScene() is clinic.standin.scene
     assert folder_of(transform) == folder_of(regions) == "Tell2Reg: US to MR"
-    assert folder_of(clinic.own.movingRegions) == "Tell2Reg"
+    assert folder_of(clinic.parameters.movingRegions) == "Tell2Reg"
     assert "is now in the folder 'Tell2Reg: US to MR'" in clinic.said
     assert regions.GetParentTransformNode() is None
     assert not regions.GetDisplayNode().GetVisibility()
@@ -88,7 +88,7 @@ def test_a_search_in_the_same_volumes_replaces_the_earlier_result_and_says_so(cl
     clinic.find()
     assert "replace" not in clinic.said
     clinic.fit()
-    transform = clinic.own.deformableTransform
+    transform = clinic.parameters.deformableTransform
     clinic.find()
     assert "They replace the earlier regions and transforms of the same two volumes." in clinic.said
     assert transform.GetScene() is None
@@ -104,38 +104,38 @@ def folder_of(node) -> str:
 def test_the_plan_and_its_true_places_are_chosen_for_their_volumes_only(clinic) -> None:
     from Tell2RegLib.slicer_module.logic import plan
 
-    first = clinic.own.fixedVolume, clinic.own.movingVolume
+    first = clinic.parameters.fixedVolume, clinic.parameters.movingVolume
     clinic.find()
     clinic.fit()
     drawn, truth = a_point(clinic, "plan", 0), a_point(clinic, "truth", 1)
     clinic.panel.plan.check([drawn])
-    clinic.own.trueTargets = truth
+    clinic.parameters.trueTargets = truth
     clinic.press(clinic.ui.propagateButton)
     assert "Mean error" in clinic.ui.targetWhy.text
     choose(clinic, *other_volumes(clinic))
-    assert clinic.own.trueTargets is None
-    assert plan.chosenNodes(clinic.own) == []
+    assert clinic.parameters.trueTargets is None
+    assert plan.chosenNodes(clinic.parameters) == []
     assert "Mean error" not in clinic.ui.targetWhy.text
     choose(clinic, *first)
-    assert clinic.own.trueTargets is truth
-    assert plan.chosenNodes(clinic.own) == [drawn]
+    assert clinic.parameters.trueTargets is truth
+    assert plan.chosenNodes(clinic.parameters) == [drawn]
     assert "Mean error" in clinic.ui.targetWhy.text
 
 
 def test_a_plan_that_was_chosen_before_the_volumes_stays_chosen(clinic) -> None:
     from Tell2RegLib.slicer_module.logic import plan
 
-    fixed, moving = clinic.own.fixedVolume, clinic.own.movingVolume
+    fixed, moving = clinic.parameters.fixedVolume, clinic.parameters.movingVolume
     drawn = a_point(clinic, "plan", 0)
-    clinic.own.movingVolume = None
+    clinic.parameters.movingVolume = None
     clinic.panel.plan.check([drawn])
-    clinic.own.movingVolume = moving
-    assert plan.chosenNodes(clinic.own) == [drawn]
+    clinic.parameters.movingVolume = moving
+    assert plan.chosenNodes(clinic.parameters) == [drawn]
     clinic.press(clinic.ui.swapButton)
-    assert plan.chosenNodes(clinic.own) == []
+    assert plan.chosenNodes(clinic.parameters) == []
     clinic.press(clinic.ui.swapButton)
-    assert (clinic.own.fixedVolume, clinic.own.movingVolume) == (fixed, moving)
-    assert plan.chosenNodes(clinic.own) == [drawn]
+    assert (clinic.parameters.fixedVolume, clinic.parameters.movingVolume) == (fixed, moving)
+    assert plan.chosenNodes(clinic.parameters) == [drawn]
 
 
 def test_the_choice_for_volumes_that_are_not_chosen_now_is_saved_with_the_scene(clinic, tmp_path) -> None:
@@ -145,28 +145,28 @@ def test_the_choice_for_volumes_that_are_not_chosen_now_is_saved_with_the_scene(
 
     drawn, truth = a_point(clinic, "plan", 0), a_point(clinic, "truth", 1)
     clinic.panel.plan.check([drawn])
-    clinic.own.trueTargets = truth
+    clinic.parameters.trueTargets = truth
     choose(clinic, *other_volumes(clinic))
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    assert clinic.own.fixedVolume.GetName() == "C"
-    assert plan.chosenNodes(clinic.own) == []
+    assert clinic.parameters.fixedVolume.GetName() == "C"
+    assert plan.chosenNodes(clinic.parameters) == []
     choose(clinic, *(slicer.util.getNode(name) for name in ("MR", "US")))
-    assert [node.GetName() for node in plan.chosenNodes(clinic.own)] == ["plan"]
-    assert clinic.own.trueTargets.GetName() == "truth"
+    assert [node.GetName() for node in plan.chosenNodes(clinic.parameters)] == ["plan"]
+    assert clinic.parameters.trueTargets.GetName() == "truth"
 
 
 def test_the_choice_for_a_volume_that_was_removed_is_given_to_no_other(clinic) -> None:
     from Tell2RegLib.slicer_module.logic import plan, volume_pair_choices
 
-    drawn, moving, others = a_point(clinic, "plan", 0), clinic.own.movingVolume, other_volumes(clinic)
+    drawn, moving, other_two = a_point(clinic, "plan", 0), clinic.parameters.movingVolume, other_volumes(clinic)
     clinic.panel.plan.check([drawn])
-    clinic.own.movingVolume = others[1]
+    clinic.parameters.movingVolume = other_two[1]
     clinic.standin.scene.RemoveNode(moving)
-    clinic.own.fixedVolume = others[0]
-    assert plan.chosenNodes(clinic.own) == []
-    assert list(volume_pair_choices._numbers(clinic.own.parameterNode)) == []
+    clinic.parameters.fixedVolume = other_two[0]
+    assert plan.chosenNodes(clinic.parameters) == []
+    assert list(volume_pair_choices._numbers(clinic.parameters.parameterNode)) == []
 
 
 def a_point(clinic, name: str, side: int):
@@ -208,9 +208,9 @@ def script(clinic, monkeypatch: pytest.MonkeyPatch):
 def test_a_second_registration_keeps_every_node_of_the_first(script) -> None:
     from Tell2RegLib.slicer_module.scene.result_nodes import RESULT_ROLES
 
-    fixed, moving = script.own.fixedVolume, script.own.movingVolume
+    fixed, moving = script.parameters.fixedVolume, script.parameters.movingVolume
     first = script.logic.registerVolumes(fixed, moving, ["organ"])
-    nodes = [getattr(script.own, name) for name in RESULT_ROLES if name not in ("movingShown", "checkerboard")]
+    nodes = [getattr(script.parameters, name) for name in RESULT_ROLES if name not in ("movingShown", "checkerboard")]
     remaining = [node for node in nodes if node is not None]
     second = script.logic.registerVolumes(*other_volumes(script), ["organ"])
     third = script.logic.registerVolumes(fixed, moving, ["organ"])
@@ -229,16 +229,16 @@ def test_carried_copies_of_an_earlier_registration_are_not_replaced_and_not_carr
     from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
     from Tell2RegLib.space.point_files import PointList
 
-    fixed, moving = script.own.fixedVolume, script.own.movingVolume
+    fixed, moving = script.parameters.fixedVolume, script.parameters.movingVolume
     script.logic.registerVolumes(fixed, moving, ["organ"])
     points = PointList(("a",), [script.logic.positionsOf(0)[1]])
     drawn = fiducials_from_points(script.standin.scene, points, "plan")
     (first,), _ = script.logic.propagate([drawn])
-    regions = script.own.movingRegions
+    regions = script.parameters.movingRegions
     script.logic.registerVolumes(fixed, moving, ["organ"])
     script.logic.propagate([drawn])
     assert first.GetScene() is script.standin.scene
-    candidates = plan.candidates(script.own)
+    candidates = plan.candidates(script.parameters)
     assert drawn in candidates
     assert first not in candidates
     assert regions not in candidates
@@ -247,18 +247,20 @@ def test_carried_copies_of_an_earlier_registration_are_not_replaced_and_not_carr
 def test_a_registration_takes_no_option_of_the_last_one(script) -> None:
     from Tell2RegLib.slicer_module.logic.setting_parameters import SETTING_DEFAULTS
 
-    own = script.own
-    fixed, moving = own.fixedVolume, own.movingVolume
+    parameters = script.parameters
+    fixed, moving = parameters.fixedVolume, parameters.movingVolume
     start = script.standin.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "start")
     script.logic.registerVolumes(fixed, moving, ["organ"], initialTransform=start, similarityThreshold=0.9, sliceStep=3)
-    assert own.initialTransform is start
-    assert (own.similarityThreshold, own.sliceStep) == (0.9, 3)
-    own.paperMode = own.crossPrompts = True
+    assert parameters.initialTransform is start
+    assert (parameters.similarityThreshold, parameters.sliceStep) == (0.9, 3)
+    parameters.paperMode = parameters.crossPrompts = True
     script.logic.registerVolumes(*other_volumes(script), ["organ"])
-    assert own.initialTransform is None
-    assert {name: getattr(own, name) for name in SETTING_DEFAULTS} == SETTING_DEFAULTS
+    assert parameters.initialTransform is None
+    assert {name: getattr(parameters, name) for name in SETTING_DEFAULTS} == SETTING_DEFAULTS
 
 
 def test_an_option_that_there_is_not_is_named(script) -> None:
     with pytest.raises(InputError, match="There is no option 'treshold'"):
-        script.logic.registerVolumes(script.own.fixedVolume, script.own.movingVolume, ["organ"], treshold=0.9)
+        script.logic.registerVolumes(
+            script.parameters.fixedVolume, script.parameters.movingVolume, ["organ"], treshold=0.9
+        )

@@ -32,7 +32,7 @@ def enter(clinic, name: str) -> None:
 
 
 def test_the_same_volume_twice_is_refused_at_once(clinic) -> None:
-    clinic.own.movingVolume = clinic.own.fixedVolume
+    clinic.parameters.movingVolume = clinic.parameters.fixedVolume
     assert "same volume" in clinic.ui.imagesWarning.text
     assert "same volume" in clinic.ui.findButton.toolTip
     assert not clinic.ui.findButton.enabled
@@ -43,7 +43,7 @@ def test_a_single_slice_is_refused_at_once(clinic) -> None:
 
     grid = a_pair().fixed.volume.grid
     flat = replace(grid, size_xyz=(*grid.size_xyz[:2], 1))
-    clinic.own.movingVolume = a_volume_node(
+    clinic.parameters.movingVolume = a_volume_node(
         clinic.standin.scene,
         np.arange(flat.size_xyz[0] * flat.size_xyz[1], dtype=float).reshape(flat.shape_kji),
         flat,
@@ -58,7 +58,7 @@ def test_a_parent_that_is_not_linear_is_refused_at_once(clinic) -> None:
 
     clinic.find()
     clinic.fit()
-    put_under_a_warp(clinic.own.movingVolume)
+    put_under_a_warp(clinic.parameters.movingVolume)
     clinic.panel.update()
     for button in (clinic.ui.findButton, clinic.ui.fitButton, clinic.ui.propagateButton, clinic.ui.deformableButton):
         assert not button.enabled
@@ -69,28 +69,30 @@ def test_a_parent_that_is_not_linear_is_refused_at_once(clinic) -> None:
 def test_a_parent_transform_of_the_moving_volume_counts(clinic) -> None:
     from Testing.Python.scene import TURNED, put_under
 
-    parent = put_under(clinic.own.movingVolume, TURNED)
+    parent = put_under(clinic.parameters.movingVolume, TURNED)
     clinic.find()
     clinic.fit()
     assert clinic.client.request.moving.grid.same_space(a_pair().moving.volume.grid.moved_by(TURNED))
     expected = apply_affine(TURNED @ small.AFFINE, PLACES)
-    assert np.abs(mapped(clinic.own.deformableTransform, PLACES) - expected).max() < 2.0
-    assert clinic.own.movingVolume.GetParentTransformNode() is parent
+    assert np.abs(mapped(clinic.parameters.deformableTransform, PLACES) - expected).max() < 2.0
+    assert clinic.parameters.movingVolume.GetParentTransformNode() is parent
 
 
 def test_a_rigid_initial_transform_ends_up_in_the_start_and_not_in_the_result(clinic) -> None:
     from Testing.Python.scene import TURNED
 
-    clinic.own.initialTransform = a_transform(clinic, TURNED)
+    clinic.parameters.initialTransform = a_transform(clinic, TURNED)
     clinic.find()
     clinic.fit()
     assert clinic.client.request.moving.grid.same_space(a_pair().moving.volume.grid.moved_by(TURNED))
-    assert np.abs(mapped(clinic.own.deformableTransform, PLACES) - apply_affine(small.AFFINE, PLACES)).max() < 2.0
-    assert np.abs(mapped(clinic.own.affineTransform, PLACES) - apply_affine(small.AFFINE, PLACES)).max() < 2.0
+    assert (
+        np.abs(mapped(clinic.parameters.deformableTransform, PLACES) - apply_affine(small.AFFINE, PLACES)).max() < 2.0
+    )
+    assert np.abs(mapped(clinic.parameters.affineTransform, PLACES) - apply_affine(small.AFFINE, PLACES)).max() < 2.0
 
 
 def test_an_initial_transform_that_scales_is_refused(clinic) -> None:
-    clinic.own.initialTransform = a_transform(clinic, np.diag([1.1, 1.0, 1.0, 1.0]))
+    clinic.parameters.initialTransform = a_transform(clinic, np.diag([1.1, 1.0, 1.0, 1.0]))
     assert "contains scaling or shear" in clinic.ui.findButton.toolTip
     with pytest.raises(InputError, match="contains scaling or shear"):
         clinic.logic.findRegions()
@@ -120,28 +122,30 @@ def mapped(node, points_lps_mm: np.ndarray) -> np.ndarray:
 def test_existing_segmentations_are_paired_by_their_names(clinic) -> None:
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
-    own, scene, pair = clinic.own, clinic.standin.scene, a_pair()
-    own.fixedSegmentation, _ = segmentation_from_regions(scene, "drawn in MR", pair.fixed.regions, own.fixedVolume)
-    own.movingSegmentation, _ = segmentation_from_regions(
-        scene, "drawn in US", pair.moving.regions[:3], own.movingVolume
+    parameters, scene, pair = clinic.parameters, clinic.standin.scene, a_pair()
+    parameters.fixedSegmentation, _ = segmentation_from_regions(
+        scene, "drawn in MR", pair.fixed.regions, parameters.fixedVolume
     )
-    own.source = "segmentations"
+    parameters.movingSegmentation, _ = segmentation_from_regions(
+        scene, "drawn in US", pair.moving.regions[:3], parameters.movingVolume
+    )
+    parameters.source = "segmentations"
     assert clinic.ui.findButton.text == "Pair segments"
     clinic.press(clinic.ui.findButton)
     assert [row.name for row in clinic.logic.rows] == list(small.ORGANS)[:3]
     assert clinic.client.requests == []
-    assert own.fixedRegions.GetSegmentation().GetNumberOfSegments() == 4
-    assert own.fixedSegmentation.GetSegmentation().GetNumberOfSegments() == 4
+    assert parameters.fixedRegions.GetSegmentation().GetNumberOfSegments() == 4
+    assert parameters.fixedSegmentation.GetSegmentation().GetNumberOfSegments() == 4
     clinic.fit()
-    assert own.deformableTransform is not None
+    assert parameters.deformableTransform is not None
 
 
 def test_one_segmentation_for_both_is_refused(clinic) -> None:
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
-    own = clinic.own
-    item, _ = segmentation_from_regions(clinic.standin.scene, "one", a_pair().fixed.regions, own.fixedVolume)
-    own.source, own.fixedSegmentation, own.movingSegmentation = "segmentations", item, item
+    parameters = clinic.parameters
+    item, _ = segmentation_from_regions(clinic.standin.scene, "one", a_pair().fixed.regions, parameters.fixedVolume)
+    parameters.source, parameters.fixedSegmentation, parameters.movingSegmentation = "segmentations", item, item
     assert "same segmentation" in clinic.ui.findButton.toolTip
 
 
@@ -169,7 +173,7 @@ def test_a_decision_is_in_the_table_and_in_both_segmentations(clinic) -> None:
     assert logic.GetSegmentStatus(clinic.segment("moving", 1)) == logic.Completed
     clinic.press(clinic.ui.redoButton)
     assert not clinic.logic.rows[1].accepted
-    assert clinic.own.pairsTable.GetTable().GetColumnByName("status").GetValue(1) == "rejected"
+    assert clinic.parameters.pairsTable.GetTable().GetColumnByName("status").GetValue(1) == "rejected"
 
 
 def test_segments_of_a_pair_have_one_name_and_one_colour(clinic) -> None:
@@ -259,8 +263,8 @@ def content(node) -> tuple:
 
 def test_no_node_of_the_user_is_modified_by_a_whole_session(clinic) -> None:
     plan, outline, surface = a_plan(clinic), an_outline(clinic), a_surface(clinic)
-    own = [clinic.own.fixedVolume, clinic.own.movingVolume, plan, outline, surface]
-    before = [content(node) for node in own]
+    user_nodes = [clinic.parameters.fixedVolume, clinic.parameters.movingVolume, plan, outline, surface]
+    before = [content(node) for node in user_nodes]
     clinic.find()
     clinic.fit()
     ui = clinic.ui
@@ -276,9 +280,9 @@ def test_no_node_of_the_user_is_modified_by_a_whole_session(clinic) -> None:
     clinic.panel.plan.check([plan, outline, surface])
     clinic.press(ui.propagateButton)
     enter(clinic, "Volumes")
-    assert [content(node) for node in own] == before
-    assert clinic.own.movingShown.GetHideFromEditors()
-    assert not clinic.own.movingShown.GetSaveWithScene()
+    assert [content(node) for node in user_nodes] == before
+    assert clinic.parameters.movingShown.GetHideFromEditors()
+    assert not clinic.parameters.movingShown.GetSaveWithScene()
 
 
 def test_a_persons_layout_and_volumes_come_back_when_they_leave(clinic) -> None:
@@ -287,7 +291,7 @@ def test_a_persons_layout_and_volumes_come_back_when_they_leave(clinic) -> None:
     manager.setLayout(3)
     for name, volume in (("Red", "fixed"), ("Yellow", "moving"), ("Green", "fixed")):
         composite = manager.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
-        composite.SetBackgroundVolumeID(getattr(clinic.own, f"{volume}Volume").GetID())
+        composite.SetBackgroundVolumeID(getattr(clinic.parameters, f"{volume}Volume").GetID())
     before = [(name, shown(manager, name)) for name in manager.sliceViewNames()]
     enter(clinic, "Tell2Reg")
     clinic.find()
@@ -336,7 +340,7 @@ def an_outline(clinic):
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 
     moving = a_pair().moving.regions
-    return segmentation_from_regions(clinic.standin.scene, "outline", moving[:2], clinic.own.movingVolume)[0]
+    return segmentation_from_regions(clinic.standin.scene, "outline", moving[:2], clinic.parameters.movingVolume)[0]
 
 
 def a_surface(clinic):
@@ -406,7 +410,7 @@ def test_a_plan_in_the_fixed_volume_is_carried_to_the_moving_one(clinic) -> None
     plan = fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), PLACES), "drawn in MR")
     clinic.find()
     clinic.fit()
-    clinic.own.direction = "fixedToMoving"
+    clinic.parameters.direction = "fixedToMoving"
     clinic.panel.plan.check([plan])
     clinic.press(clinic.ui.propagateButton)
     copy = clinic.standin.scene.GetFirstNodeByName("drawn in MR carried to US (deformable)")
@@ -488,12 +492,12 @@ def test_a_report_gets_the_true_places_of_all_its_targets_or_none(clinic, tmp_pa
     clinic.find()
     clinic.fit()
     clinic.panel.plan.check([plan])
-    clinic.own.trueTargets = fiducials_from_points(scene, PointList(tuple(small.PLAN), PLACES), "truth")
+    clinic.parameters.trueTargets = fiducials_from_points(scene, PointList(tuple(small.PLAN), PLACES), "truth")
     clinic.logic.saveReport(tmp_path / "all", [plan])
     assert np.allclose(clinic.client.request.plan_truth.points_lps_mm, PLACES)
     clinic.client.answer("on_cancelled")
     clinic.hear()
-    clinic.own.trueTargets = fiducials_from_points(scene, PointList(("other",), PLACES[:1]), "other truth")
+    clinic.parameters.trueTargets = fiducials_from_points(scene, PointList(("other",), PLACES[:1]), "other truth")
     clinic.logic.saveReport(tmp_path / "none", [plan])
     assert clinic.client.request.plan_truth is None
 
@@ -560,7 +564,7 @@ def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
     surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
     assert clinic.ui.show3DButton.toolTip == "Find regions first"
     clinic.find()
-    nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
+    nodes = (clinic.parameters.fixedRegions, clinic.parameters.movingRegions)
     clinic.press(clinic.ui.show3DButton)
     assert all(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
     slices = [f"vtkMRMLSliceNode{name}" for name in clinic.standin.app.layoutManager().sliceViewNames()]
@@ -575,7 +579,7 @@ def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
 
 def test_each_side_by_side_view_shows_its_own_segments(clinic) -> None:
     clinic.find()
-    nodes = (clinic.own.fixedRegions, clinic.own.movingRegions)
+    nodes = (clinic.parameters.fixedRegions, clinic.parameters.movingRegions)
     for module in ("", "Data"):
         if module:
             enter(clinic, module)
@@ -599,7 +603,7 @@ def test_models_that_do_not_fit_into_the_device_are_told(clinic) -> None:
     gpu = Device("cuda:0", "Small GPU", 1_000_000, 500_000)
     clinic.panel.regions.models._devices(DevicesReply((gpu,), "cuda:0"))
     assert "the device has 1 MB" in clinic.ui.modelsStatus.text
-    clinic.own.device = "cpu"
+    clinic.parameters.device = "cpu"
     assert "the device has" not in clinic.ui.modelsStatus.text
 
 
@@ -624,12 +628,12 @@ def test_targets_with_a_known_place_have_an_error(clinic) -> None:
     carried = points_of(copy).points_lps_mm
     truth = fiducials_from_points(scene, PointList(("b", "c"), carried + [[0, 0, 0], [0, 3, 4]]), "truth")
     clinic.panel.plan.check([drawn])
-    clinic.own.trueTargets = truth
+    clinic.parameters.trueTargets = truth
     clinic.press(clinic.ui.propagateButton)
     shown = [clinic.ui.targetsTable.item(line, 9).text() for line in range(2)]
     assert shown == ["–", f"{np.linalg.norm(carried[1] - carried[0]):.1f}"]
     assert "Mean error of 1 targets" in clinic.ui.targetWhy.text
     scene.RemoveNode(truth)
     clinic.hear()
-    assert clinic.own.trueTargets is None
+    assert clinic.parameters.trueTargets is None
     assert clinic.ui.targetsTable.isColumnHidden(9)

@@ -87,11 +87,11 @@ def test_a_plan_is_carried_by_the_transform_that_was_chosen_and_everything_names
     assert ui.carryByNote.text == ""
     click(ui.propagateButton)
     copy = scene.GetFirstNodeByName("plan carried to MR (rigid)")
-    expected = apply_affine(linear_lps_of(fitted.own.rigidTransform), DRAWN)
+    expected = apply_affine(linear_lps_of(fitted.parameters.rigidTransform), DRAWN)
     assert np.abs(points_of(copy).points_lps_mm - expected).max() < 1e-3
     assert "with the rigid transform" in fitted.said
     assert "moving to fixed with the rigid transform" in ui.targetsHeading.text
-    table = fitted.own.targetsTable.GetTable()
+    table = fitted.parameters.targetsTable.GetTable()
     assert table.GetColumnByName("carried_by").GetValue(0) == "rigid"
     assert [table.GetColumnByName(f"{axis}, mm").GetValue(0) for axis in "RAS"] == pytest.approx(
         expected[0] * (-1, -1, 1), abs=1e-3
@@ -157,7 +157,7 @@ def test_a_script_carries_by_an_outdated_fit_only_when_it_says_so(fitted) -> Non
 def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted) -> None:
     import slicer
 
-    ui, own = fitted.ui, fitted.own
+    ui, parameters = fitted.ui, fitted.parameters
     click(ui.propagateButton)
     pick(ui.carryByCombo, "affine")
     assert "Another transform has been chosen since" in ui.targetsHeading.text
@@ -167,9 +167,11 @@ def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted
     pick(ui.directionCombo, "moving to fixed")
     assert not verdict_colors(fitted) & GREY
     row = fitted.logic.rows[0]
-    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(own.movingRegions, row.moving, own.movingVolume)
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(parameters.movingRegions, row.moving, parameters.movingVolume)
     grown = np.maximum(voxels, np.roll(voxels, 1, axis=2))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(grown, own.movingRegions, row.moving, own.movingVolume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        grown, parameters.movingRegions, row.moving, parameters.movingVolume
+    )
     fitted.panel.update()
     assert "Regions have been edited since the fit" in ui.targetsHeading.text
     assert verdict_colors(fitted) == GREY
@@ -177,7 +179,7 @@ def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted
     assert "Another transform has been fitted since" in ui.targetsHeading.text
     click(ui.propagateButton)
     assert not verdict_colors(fitted) & GREY
-    own.fixedVolume, own.movingVolume = own.movingVolume, own.fixedVolume
+    parameters.fixedVolume, parameters.movingVolume = parameters.movingVolume, parameters.fixedVolume
     assert "belong to other volumes" in ui.targetsHeading.text
     assert verdict_colors(fitted) == GREY
 
@@ -185,22 +187,22 @@ def test_verdicts_are_outdated_when_regions_direction_or_transform_change(fitted
 def test_verdicts_by_other_bounds_are_outdated_until_the_plan_is_carried_again(fitted) -> None:
     from Tell2RegLib.slicer_module.logic.plan import chosenNodes
 
-    ui, own = fitted.ui, fitted.own
+    ui, parameters = fitted.ui, fitted.parameters
     click(ui.propagateButton)
-    own.spreadCheckMm, own.spreadNeverMm = 0.0, 0.0
+    parameters.spreadCheckMm, parameters.spreadNeverMm = 0.0, 0.0
     assert "The bounds of the verdicts have been changed since" in ui.targetsHeading.text
     assert verdict_colors(fitted) == GREY
     click(ui.propagateButton)
     assert not verdict_colors(fitted) & GREY
-    _, trusts = fitted.logic.propagate(chosenNodes(own))
+    _, trusts = fitted.logic.propagate(chosenNodes(parameters))
     assert {trust.verdict for trust in trusts if trust.spread_mm > 0} == {"do not trust"}
 
 
 def test_bounds_in_the_wrong_order_are_told_at_the_plan(fitted) -> None:
-    fitted.own.nearMm = 30.0
+    fitted.parameters.nearMm = 30.0
     click(fitted.ui.propagateButton)
     assert fitted.panel.messages.at("plan").startswith("The bounds near_mm, far_mm are 30, 20, but must increase")
-    assert not fitted.own.carriedPlan
+    assert not fitted.parameters.carriedPlan
 
 
 # --- reopened, merged ---
@@ -220,7 +222,7 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
     assert slicer.util.saveScene(str(tmp_path / "session.mrb"))
     slicer.mrmlScene.Clear(0)
     assert ui.targetsTable.rowCount == 0
-    assert not fitted.own.carriedPlan
+    assert not fitted.parameters.carriedPlan
     slicer.util.loadScene(str(tmp_path / "session.mrb"))
     fitted.standin.process_events()
     assert table_of(ui.targetsTable) == recorded
@@ -236,7 +238,10 @@ def test_a_reopened_scene_has_its_verdicts_its_checked_plan_and_its_volumes_once
 
 def listed(clinic) -> list[str]:
     """What the selector of a volume offers: each volume once, and the map of the fit."""
-    return sorted(node.GetName() for node in (clinic.own.fixedVolume, clinic.own.movingVolume, clinic.own.jacobianMap))
+    return sorted(
+        node.GetName()
+        for node in (clinic.parameters.fixedVolume, clinic.parameters.movingVolume, clinic.parameters.jacobianMap)
+    )
 
 
 def table_of(table) -> list[list[str]]:
@@ -246,7 +251,7 @@ def table_of(table) -> list[list[str]]:
 def test_damaged_verdicts_are_no_verdicts(fitted) -> None:
     click(fitted.ui.propagateButton)
     for text in ("[]", "{", '{"trusts": [{}]}', '{"direction": "", "carriedBy": "", "fit": "", "trusts": 3}'):
-        fitted.own.carriedPlan = text
+        fitted.parameters.carriedPlan = text
         assert fitted.ui.targetsTable.rowCount == 0
 
 
@@ -278,7 +283,7 @@ def test_copies_and_folder_are_known_again_when_a_scene_is_imported_into_another
     slicer.mrmlScene.Clear(0)
     fitted.load()  # takes the IDs that the volumes have in the saved scene
     a_plan(fitted, "host plan")
-    host = fitted.own.fixedVolume
+    host = fitted.parameters.fixedVolume
     slicer.mrmlScene.ReadFromMRB(str(tmp_path / "session.mrb"), False)
     fitted.standin.process_events()
     (copy,) = copiesIn(slicer.mrmlScene)

@@ -55,10 +55,10 @@ def stand_ins(clinic) -> list:
 
 
 def test_before_a_fit_the_plan_is_seen_on_its_own_patient_only(looking) -> None:
-    other = a_plan(looking, "somebody else's")
+    second_plan = a_plan(looking, "somebody else's")
     looking.panel.update()
     assert seen_in(looking.plan) == "M3"
-    assert seen_in(other) == "FM3"
+    assert seen_in(second_plan) == "FM3"
     click(looking.ui.fadeButton)
     assert seen_in(looking.plan) == "F3"  # the moving image is shown there, unregistered as the plan
     click(looking.ui.sideButton)
@@ -72,9 +72,12 @@ def test_under_a_transform_a_locked_copy_is_seen_in_place_of_the_plan(looking) -
     from Tell2RegLib.slicer_module.logic.plan import candidates
     from Tell2RegLib.slicer_module.scene.markups import points_of
 
-    plan, own = looking.plan, looking.own
+    plan, parameters = looking.plan, looking.parameters
     looking.fit()
-    for button, node in ((looking.ui.rigidButton, own.rigidTransform), (looking.ui.affineButton, own.affineTransform)):
+    for button, node in (
+        (looking.ui.rigidButton, parameters.rigidTransform),
+        (looking.ui.affineButton, parameters.affineTransform),
+    ):
         click(button)
         (copy,) = stand_ins(looking)
         assert copy.GetParentTransformNode() is node
@@ -84,7 +87,7 @@ def test_under_a_transform_a_locked_copy_is_seen_in_place_of_the_plan(looking) -
     assert copy.GetHideFromEditors()
     assert not copy.GetSaveWithScene()
     assert not copy.GetDisplayNode().GetSaveWithScene()
-    assert candidates(own) == [plan]
+    assert candidates(parameters) == [plan]
     assert slicer.util.getNode("plan") is plan
     assert plan.GetParentTransformNode() is None
     plan.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
@@ -131,7 +134,7 @@ def test_the_other_way_round_the_views_change_places(looking) -> None:
     copy = looking.standin.scene.GetFirstNodeByName("plan carried to US (deformable)")
     (shown,) = stand_ins(looking)
     assert shown.GetNodeReferenceID("Tell2Reg.CopyOf") == copy.GetID()
-    assert shown.GetParentTransformNode() is looking.own.deformableTransform
+    assert shown.GetParentTransformNode() is looking.parameters.deformableTransform
     assert (seen_in(looking.plan), seen_in(copy), seen_in(shown)) == ("F3", "", "M3")
     click(looking.ui.noneButton)
     assert (seen_in(looking.plan), seen_in(copy), stand_ins(looking)) == ("F3", "M3", [])
@@ -144,7 +147,7 @@ def test_a_copy_of_another_pair_is_not_seen(looking) -> None:
     looking.fit()
     click(looking.ui.propagateButton)
     fixed = a_pair().fixed.volume
-    looking.own.fixedVolume = a_volume_node(looking.standin.scene, fixed.array_kji, fixed.grid, "another")
+    looking.parameters.fixedVolume = a_volume_node(looking.standin.scene, fixed.array_kji, fixed.grid, "another")
     assert seen_in(looking.standin.scene.GetFirstNodeByName(COPY)) == ""
 
 
@@ -158,7 +161,7 @@ def test_segmentations_and_models_of_a_plan_are_shown_like_its_points(looking) -
     assert copies["surface"].GetPolyData().GetNumberOfPoints() == surface.GetPolyData().GetNumberOfPoints()
     assert copies["outline"].GetSegmentation().GetNumberOfSegments() == 2
     for node in copies.values():
-        assert node.GetParentTransformNode() is looking.own.deformableTransform
+        assert node.GetParentTransformNode() is looking.parameters.deformableTransform
         assert seen_in(node) == "M3"
     assert [node.GetMTime() for node in (looking.plan, outline, surface)] == before
 

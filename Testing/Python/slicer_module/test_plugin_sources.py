@@ -53,7 +53,7 @@ def spotted(a_clinic_with, docked):
     clinic = a_clinic_with(TasksHere())
     person = docked(clinic.widget)
     person.choose(clinic.ui.sourceCombo, ENTRY)
-    clinic.own.prompts = "bright spot"
+    clinic.parameters.prompts = "bright spot"
     return clinic
 
 
@@ -69,14 +69,14 @@ def press_find(clinic) -> list[str]:
 def test_a_plug_in_stands_in_the_list_of_sources_between_words_and_segmentations(spotted) -> None:
     combo = spotted.ui.sourceCombo
     assert [combo.itemText(line) for line in range(combo.count)] == ["prompts", ENTRY, "existing segmentations"]
-    assert spotted.own.source == "bright_spots"
+    assert spotted.parameters.source == "bright_spots"
 
 
 def test_it_needs_words_but_no_models(spotted) -> None:
     assert spotted.ui.modelsCombo.isHidden()
     assert spotted.ui.fixedSegmentation.isHidden()
     assert spotted.ui.findButton.text == "Find regions"
-    spotted.own.prompts = ""
+    spotted.parameters.prompts = ""
     assert not spotted.ui.findButton.enabled
 
 
@@ -87,7 +87,7 @@ def test_what_it_finds_is_paired_fitted_and_recorded_like_the_rest(spotted) -> N
     assert any("spots" in text for text in labels)
     assert "'bright spot': 1 region." in spotted.ui.logText.plainText
     spotted.fit()
-    assert spotted.own.deformableTransform is not None
+    assert spotted.parameters.deformableTransform is not None
     assert spotted.client.request.parameters["source"] == "bright_spots"
     assert spotted.client.request.parameters["options"]["source"] == "bright_spots"
 
@@ -102,13 +102,13 @@ def test_it_can_be_cancelled_and_the_scene_stays_as_it_was(spotted) -> None:
     spotted.client.stop_at = "find"
     press_find(spotted)
     assert spotted.logic.rows == ()
-    assert spotted.own.fixedRegions is None
+    assert spotted.parameters.fixedRegions is None
     assert spotted.said == "Cancelled; the scene is unchanged."
     assert spotted.idle
 
 
 def test_words_that_it_does_not_know_are_told(spotted) -> None:
-    spotted.own.prompts = "dog"
+    spotted.parameters.prompts = "dog"
     press_find(spotted)
     assert "'dog': nothing was found." in spotted.said
 
@@ -116,17 +116,28 @@ def test_words_that_it_does_not_know_are_told(spotted) -> None:
 def test_one_that_cannot_be_loaded_is_named_when_it_is_used(a_clinic_with, install) -> None:
     install("broken", {"broken": "broken_module:Source"}, broken_module="raise ImportError('no CUDA here')")
     clinic = a_clinic_with(TasksHere())
-    clinic.own.source = "broken"
+    clinic.parameters.source = "broken"
     press_find(clinic)
     assert "'broken' of the package 'broken' cannot be loaded (no CUDA here)" in clinic.said
 
 
 def test_a_scene_with_a_source_that_is_not_installed_says_so_and_shows_it(clinic) -> None:
-    clinic.own.source = "gone"
+    clinic.parameters.source = "gone"
     assert clinic.ui.sourceCombo.currentText == "prompts, with gone"
 
 
 def test_a_script_chooses_it_by_its_name(a_clinic_with) -> None:
     clinic = a_clinic_with(TasksHere())
     with pytest.raises(Tell2RegError, match="'dog': nothing was found"):
-        clinic.logic.registerVolumes(clinic.own.fixedVolume, clinic.own.movingVolume, ["dog"], source="bright_spots")
+        clinic.logic.registerVolumes(
+            clinic.parameters.fixedVolume, clinic.parameters.movingVolume, ["dog"], source="bright_spots"
+        )
+
+
+def test_the_built_in_source_of_an_earlier_scene_has_its_name_of_today(a_clinic_with) -> None:
+    clinic = a_clinic_with(SimulatedClient())
+    clinic.parameters.parameterNode.SetParameter("source", "words")
+    clinic.panel.bind()
+    clinic.panel.update()
+    assert clinic.parameters.source == "grounded_sam"
+    assert clinic.ui.sourceCombo.currentText == "prompts"

@@ -55,39 +55,42 @@ def test_a_closed_scene_cancels_the_run_and_nothing_of_it_lands_in_the_next(clin
         assert clinic.standin.scene.GetNumberOfNodesByClass(kind) == 0, kind
     clinic.find()
     clinic.fit()
-    assert clinic.own.deformableTransform is not None
+    assert clinic.parameters.deformableTransform is not None
 
 
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("side", ["fixed", "moving"])
 def test_a_volume_deleted_during_a_run_is_said_in_one_sentence(clinic, run: str, side: str) -> None:
     start(clinic, run)
-    clinic.standin.scene.RemoveNode(getattr(clinic.own, f"{side}Volume"))
+    clinic.standin.scene.RemoveNode(getattr(clinic.parameters, f"{side}Volume"))
     late_answer(clinic, run)
     assert clinic.said == f"The {side} volume was removed during the run: the result was discarded."
     assert clinic.idle
-    assert clinic.own.deformableTransform is None
+    assert clinic.parameters.deformableTransform is None
     assert f"Choose a {side} volume" in clinic.ui.findButton.toolTip
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_another_volume_chosen_during_a_run_gets_nothing_of_its_result(clinic, run: str) -> None:
     start(clinic, run)
-    clinic.own.fixedVolume, clinic.own.movingVolume = clinic.own.movingVolume, clinic.own.fixedVolume
+    clinic.parameters.fixedVolume, clinic.parameters.movingVolume = (
+        clinic.parameters.movingVolume,
+        clinic.parameters.fixedVolume,
+    )
     late_answer(clinic, run)
     assert is_a_sentence(clinic.said)
     assert "discarded" in clinic.said
     assert clinic.idle
-    assert clinic.own.deformableTransform is None
+    assert clinic.parameters.deformableTransform is None
 
 
 @pytest.mark.parametrize("attribute", ["fixedRegions", "movingRegions"])
 def test_regions_deleted_during_a_fit_leave_its_result_usable(clinic, attribute: str) -> None:
     start(clinic, "fit")
-    clinic.standin.scene.RemoveNode(getattr(clinic.own, attribute))
+    clinic.standin.scene.RemoveNode(getattr(clinic.parameters, attribute))
     late_answer(clinic, "fit")
     assert clinic.idle
-    assert clinic.own.deformableTransform is not None
+    assert clinic.parameters.deformableTransform is not None
     assert "Find regions first" in clinic.ui.fitButton.toolTip
 
 
@@ -111,7 +114,7 @@ def test_cancel_cannot_be_pressed_again_until_the_run_has_ended_whatever_changes
     clinic.client.obedient = False
     start(clinic, "find")
     clinic.press(clinic.ui.findButton)
-    clinic.own.sliceStep = 3
+    clinic.parameters.sliceStep = 3
     assert (clinic.ui.findButton.text, clinic.ui.findButton.enabled) == ("Cancel", False)
     assert clinic.ui.findLabel.text == "cancelling ..."
     clinic.client.answer("on_cancelled")
@@ -139,7 +142,7 @@ def test_slicer_closed_during_a_run_ends_the_worker(clinic) -> None:
 
 def test_a_module_reloaded_during_a_run_starts_anew_and_its_worker_is_ended(clinic, the_library_comes_back) -> None:
     start(clinic, "fit")
-    old, names, prompts = clinic.panel, [row.name for row in clinic.logic.rows], clinic.own.prompts
+    old, names, prompts = clinic.panel, [row.name for row in clinic.logic.rows], clinic.parameters.prompts
     clinic.widget.onReload()
     assert clinic.client.closed == 1
     assert not old.busy
@@ -181,9 +184,9 @@ def test_a_volume_edited_between_two_runs_goes_to_the_worker_as_it_is_now(clinic
 
     clinic.find()
     first = clinic.client.request
-    voxels = slicer.util.arrayFromVolume(clinic.own.fixedVolume)
+    voxels = slicer.util.arrayFromVolume(clinic.parameters.fixedVolume)
     voxels[3, 4, 5] += 1000
-    slicer.util.arrayFromVolumeModified(clinic.own.fixedVolume)
+    slicer.util.arrayFromVolumeModified(clinic.parameters.fixedVolume)
     clinic.find()
     second = clinic.client.request
     changed = np.argwhere(second.fixed.array_kji != first.fixed.array_kji)
@@ -204,7 +207,7 @@ def test_a_second_run_replaces_what_the_first_one_made(clinic) -> None:
 def test_a_volume_deleted_after_the_fit_leaves_a_panel_that_says_what_is_missing(clinic, side: str) -> None:
     clinic.find()
     clinic.fit()
-    clinic.standin.scene.RemoveNode(getattr(clinic.own, f"{side}Volume"))
+    clinic.standin.scene.RemoveNode(getattr(clinic.parameters, f"{side}Volume"))
     for button in (clinic.ui.findButton, clinic.ui.fitButton, clinic.ui.propagateButton, clinic.ui.deformableButton):
         assert not button.enabled
         assert "olume" in button.toolTip
@@ -223,8 +226,8 @@ def test_any_result_deleted_after_the_fit_is_missed_without_a_traceback(clinic, 
     clinic.fit()
     clinic.press(clinic.ui.checkerboardButton)
     clinic.press(clinic.ui.sideButton)
-    clinic.standin.scene.RemoveNode(getattr(clinic.own, attribute))
-    assert getattr(clinic.own, attribute) is None
+    clinic.standin.scene.RemoveNode(getattr(clinic.parameters, attribute))
+    assert getattr(clinic.parameters, attribute) is None
     touch_everything(clinic)
 
 
@@ -244,7 +247,7 @@ def test_a_volume_moved_since_its_regions_were_found_is_not_fitted(clinic) -> No
     from Testing.Python.scene import TURNED, put_under
 
     clinic.find()
-    put_under(clinic.own.movingVolume, TURNED)
+    put_under(clinic.parameters.movingVolume, TURNED)
     clinic.panel.update()
     assert is_a_sentence(clinic.ui.fitButton.toolTip)
     assert "moved" in clinic.ui.fitButton.toolTip
@@ -252,7 +255,7 @@ def test_a_volume_moved_since_its_regions_were_found_is_not_fitted(clinic) -> No
         clinic.logic.fit()
     clinic.find()
     clinic.fit()
-    assert clinic.own.deformableTransform is not None
+    assert clinic.parameters.deformableTransform is not None
 
 
 # --- few pairs and many ---
@@ -279,7 +282,7 @@ def test_regions_without_a_pair_are_in_the_scene_to_be_paired_by_hand(clinic) ->
     clinic.press(clinic.ui.pairButton)
     assert [row.name for row in clinic.logic.rows] == ["rectum"]
     clinic.fit()
-    assert clinic.own.deformableTransform is not None
+    assert clinic.parameters.deformableTransform is not None
 
 
 def test_one_pair_is_enough(clinic) -> None:

@@ -34,7 +34,7 @@ def test_a_lost_segment_is_named_and_its_pair_can_be_rejected(clinic, side: str,
     clinic.press(clinic.ui.rejectButton)
     clinic.fit()
     assert len(clinic.client.request.pairs) == 3
-    assert clinic.own.deformableTransform is not None
+    assert clinic.parameters.deformableTransform is not None
     touch_everything(clinic)
 
 
@@ -42,7 +42,7 @@ def lose(clinic, side: str, how: str) -> None:
     from Tell2RegLib.slicer_module.scene.volumes import voxels_of
 
     if how == "deleted":
-        segmentation = getattr(clinic.own, f"{side}Regions").GetSegmentation()
+        segmentation = getattr(clinic.parameters, f"{side}Regions").GetSegmentation()
         segmentation.RemoveSegment(getattr(clinic.logic.rows[0], side))
     else:
         segment = clinic.segment(side)
@@ -58,7 +58,7 @@ def test_an_edited_segment_is_what_is_fitted(clinic) -> None:
     half = whole.box_kji.copy()
     half[half.shape[0] // 2 :] = False
     edited = Region.from_mask("half", _in_place(whole, half), whole.grid)
-    edit(clinic.own.fixedRegions, clinic.logic.rows[0].fixed, edited)
+    edit(clinic.parameters.fixedRegions, clinic.logic.rows[0].fixed, edited)
     clinic.press(clinic.ui.fitButton)
     assert np.array_equal(clinic.client.request.pairs[0].fixed.mask_kji(), edited.mask_kji())
 
@@ -74,7 +74,7 @@ def test_a_segment_drawn_anew_in_the_editor_can_be_paired(clinic) -> None:
 
     clinic.find()
     regions = a_pair().fixed.regions[3], a_pair().moving.regions[3]
-    nodes = clinic.own.fixedRegions, clinic.own.movingRegions
+    nodes = clinic.parameters.fixedRegions, clinic.parameters.movingRegions
     ids = [draw(node, replace(region, name="drawn")) for node, region in zip(nodes, regions, strict=True)]
     clinic.logic.pairByHand(*ids)
     clinic.fit()
@@ -93,7 +93,7 @@ def test_damaged_texts_in_a_scene_are_said_or_forgotten(clinic, attribute: str) 
     clinic.find()
     clinic.fit()
     for text in DAMAGED:
-        setattr(clinic.own, attribute, text)
+        setattr(clinic.parameters, attribute, text)
         if attribute == "pairs":
             assert clinic.said == "The pairs stored in this scene are damaged; find the regions again."
             assert clinic.ui.pairsTable.rowCount == 0
@@ -109,21 +109,21 @@ def test_damaged_texts_in_a_scene_are_said_or_forgotten(clinic, attribute: str) 
 def test_pairs_with_values_of_another_kind_are_damaged(clinic) -> None:
     clinic.find()
     for damage in ({"name": None}, {"color": [1, 2]}, {"color": ["a", "b", "c"]}, {"number": "1"}, {"dice": "high"}):
-        rows = json.loads(clinic.own.pairs)
-        clinic.own.pairs = json.dumps([{**rows[0], **damage}])
+        rows = json.loads(clinic.parameters.pairs)
+        clinic.parameters.pairs = json.dumps([{**rows[0], **damage}])
         assert "damaged" in clinic.said, damage
         clinic.find()
 
 
 def test_a_deleted_parameter_node_is_no_end(clinic) -> None:
     clinic.find()
-    clinic.standin.scene.RemoveNode(clinic.own.parameterNode)
+    clinic.standin.scene.RemoveNode(clinic.parameters.parameterNode)
     touch_everything(clinic)
     import slicer
 
     slicer.util.selectModule("Volumes")
     slicer.util.selectModule("Tell2Reg")
-    clinic.own.prompts = "organ"
+    clinic.parameters.prompts = "organ"
     clinic.find()
     assert len(clinic.logic.rows) == 4
 
@@ -155,7 +155,7 @@ def test_while_slicer_adds_a_node_of_its_slice_views_nothing_is_added_from_withi
         scene.RemoveObserver(handle)
     assert {"vtkMRMLSliceDisplayNode", "vtkMRMLGridTransformNode"} <= {*recorded}
     assert within == []
-    assert clinic.own.movingShown is not None  # drawn again, afterwards
+    assert clinic.parameters.movingShown is not None  # drawn again, afterwards
 
 
 # --- with the worker itself ---
@@ -167,7 +167,7 @@ def test_a_cancelled_worker_listens_and_one_that_is_killed_is_followed_by_anothe
 
     clinic = a_clinic_with(WorkerClient(patience_s=120))
     wait = clinic.standin.wait_until
-    clinic.own.prompts = "prostate\nbladder"
+    clinic.parameters.prompts = "prostate\nbladder"
     wait(lambda: clinic.client.state == "idle", 120)  # the devices are looked up
     clinic.press(clinic.ui.findButton)
     wait(lambda: under_way(clinic), 120)
@@ -184,7 +184,7 @@ def test_a_cancelled_worker_listens_and_one_that_is_killed_is_followed_by_anothe
     clinic.press(clinic.ui.findButton)
     wait(lambda: clinic.idle, 300)
     assert clinic.logic.runs.outcome.kind in ("", "InputError")
-    assert clinic.own.fixedRegions is not None
+    assert clinic.parameters.fixedRegions is not None
 
 
 def under_way(clinic) -> bool:
@@ -209,11 +209,11 @@ def test_finding_again_asks_before_decisions_are_lost(clinic) -> None:
 def test_a_search_that_finds_nothing_keeps_the_regions_of_before(clinic) -> None:
     clinic.find()
     clinic.fit()
-    rows, transform = clinic.logic.rows, clinic.own.deformableTransform
+    rows, transform = clinic.logic.rows, clinic.parameters.deformableTransform
     clinic.find(lambda request: replace(found(request), pairs=(), reason="Nothing was found."))
     assert "The earlier regions are kept" in clinic.said
     assert clinic.logic.rows == rows
-    assert clinic.own.deformableTransform is transform
+    assert clinic.parameters.deformableTransform is transform
 
 
 def test_decisions_of_another_scene_cannot_be_taken_back_here(clinic) -> None:
@@ -230,15 +230,15 @@ def test_a_second_fit_fills_the_same_transforms_again(clinic) -> None:
     clinic.find()
     clinic.fit()
     names = ("deformableTransform", "inverseTransform", "rigidTransform", "affineTransform")
-    before = [getattr(clinic.own, name) for name in names]
+    before = [getattr(clinic.parameters, name) for name in names]
     clinic.fit()
-    assert [getattr(clinic.own, name) for name in names] == before
+    assert [getattr(clinic.parameters, name) for name in names] == before
 
 
 def test_a_volume_moved_during_a_run_drops_the_result(clinic) -> None:
     clinic.press(clinic.ui.findButton)
-    x, y, z = clinic.own.movingVolume.GetOrigin()
-    clinic.own.movingVolume.SetOrigin(x + 5, y, z)
+    x, y, z = clinic.parameters.movingVolume.GetOrigin()
+    clinic.parameters.movingVolume.SetOrigin(x + 5, y, z)
     clinic.answer(found)
     assert "moved during the run" in clinic.said
     assert not clinic.logic.rows
@@ -248,7 +248,7 @@ def test_an_old_fit_is_not_reported(clinic) -> None:
     clinic.find()
     clinic.fit()
     assert clinic.ui.reportButton.enabled, clinic.ui.reportButton.toolTip
-    clinic.own.smoothness = 5.0
+    clinic.parameters.smoothness = 5.0
     assert "changed since the fit" in clinic.ui.reportButton.toolTip
     assert "changed since the fit" in clinic.ui.fitSummary.text
 
@@ -262,15 +262,18 @@ def test_targets_are_not_judged_by_segments_that_the_fit_never_saw(clinic) -> No
     import slicer
 
     row = clinic.logic.rows[0]
-    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(clinic.own.movingRegions, row.moving, clinic.own.movingVolume)
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(
+        clinic.parameters.movingRegions, row.moving, clinic.parameters.movingVolume
+    )
     grown = np.maximum(voxels, np.roll(voxels, 1, axis=2))
     slicer.util.updateSegmentBinaryLabelmapFromArray(
-        grown, clinic.own.movingRegions, row.moving, clinic.own.movingVolume
+        grown, clinic.parameters.movingRegions, row.moving, clinic.parameters.movingVolume
     )
     with pytest.raises(InputError, match="edited since the fit: fit again"):
         clinic.logic.propagate([plan])
     assert (
-        slicer.mrmlScene.GetFirstNodeByName(f"plan carried to {clinic.own.fixedVolume.GetName()} (deformable)") is None
+        slicer.mrmlScene.GetFirstNodeByName(f"plan carried to {clinic.parameters.fixedVolume.GetName()} (deformable)")
+        is None
     )
 
 
@@ -282,15 +285,15 @@ def test_the_moving_regions_lie_on_their_volume_again_when_the_person_leaves(cli
     layout.setLayout(3)
     for name in layout.sliceViewNames():  # views of the person's own, which come back when they leave
         composite = layout.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
-        composite.SetBackgroundVolumeID(clinic.own.fixedVolume.GetID())
+        composite.SetBackgroundVolumeID(clinic.parameters.fixedVolume.GetID())
     slicer.util.selectModule("Tell2Reg")
     clinic.find()
     clinic.fit()
-    assert clinic.own.movingRegions.GetParentTransformNode() is clinic.own.deformableTransform
+    assert clinic.parameters.movingRegions.GetParentTransformNode() is clinic.parameters.deformableTransform
     slicer.util.selectModule("Volumes")
-    assert clinic.own.movingRegions.GetParentTransformNode() is None
+    assert clinic.parameters.movingRegions.GetParentTransformNode() is None
     slicer.util.selectModule("Tell2Reg")
-    assert clinic.own.movingRegions.GetParentTransformNode() is clinic.own.deformableTransform
+    assert clinic.parameters.movingRegions.GetParentTransformNode() is clinic.parameters.deformableTransform
 
 
 @pytest.mark.parametrize("name", ["7: t2_tse_tra", "a/b\\c", "..", 'x*?"<>|'])

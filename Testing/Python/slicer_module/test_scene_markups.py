@@ -240,11 +240,11 @@ def test_a_smooth_map_carries_the_centre_exactly_and_the_corners_nearly(
     kind: str, a_transform: Transform, a_scene
 ) -> None:
     make, corners_of = FRAMES[kind]
-    node, there = make(a_scene), a_transform.inverse.apply_to_points
-    copy = markups.propagate_markups(node, there, a_scene, "carried")
+    node, to_fixed = make(a_scene), a_transform.inverse.apply_to_points
+    copy = markups.propagate_markups(node, to_fixed, a_scene, "carried")
     centre = np.array(copy.GetCenterWorld()) * RAS_FROM_LPS
-    np.testing.assert_allclose(centre, there(CENTRE), atol=CLOSE_MM)
-    assert np.linalg.norm(corners_of(copy) - there(corners_of(node)), axis=1).max() < 1.5
+    np.testing.assert_allclose(centre, to_fixed(CENTRE), atol=CLOSE_MM)
+    assert np.linalg.norm(corners_of(copy) - to_fixed(corners_of(node)), axis=1).max() < 1.5
 
 
 def test_a_plane_through_three_points_is_carried_by_them(a_transform: Transform, a_scene) -> None:

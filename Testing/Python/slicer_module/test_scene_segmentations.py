@@ -207,8 +207,8 @@ def test_linear_transforms_above_count_unless_told_otherwise(a_scene, a_hostile_
     moved_grid = a_hostile_grid.moved_by(TURNED)
     (region,) = segmentations.regions_from_segmentation(node, moved_grid)[0].values()
     np.testing.assert_array_equal(region.mask_kji(), PROSTATE)
-    (own,) = segmentations.regions_from_segmentation(node, a_hostile_grid, in_parent=False)[0].values()
-    np.testing.assert_array_equal(own.mask_kji(), PROSTATE)
+    (region,) = segmentations.regions_from_segmentation(node, a_hostile_grid, in_parent=False)[0].values()
+    np.testing.assert_array_equal(region.mask_kji(), PROSTATE)
 
 
 def test_a_part_of_the_same_lattice_is_taken_over_voxel_by_voxel(a_scene, a_hostile_grid: Grid) -> None:
@@ -339,8 +339,8 @@ def test_known_anatomy_gets_slicers_terminology(a_node) -> None:
     assert parsed.GetCategoryObject().GetCodeMeaning() == "Anatomical Structure"
     assert parsed.GetTerminologyContextName().startswith("Segmentation category and type")
     segmentations.describe_segment(a_node, ids_of(a_node)[1], name="right seminal vesicle")
-    other = segmentations.tag_of(a_node.GetSegmentation().GetNthSegment(1), "TerminologyEntry")
-    assert logic.DeserializeTerminologyEntry(other, parsed)
+    second_tag = segmentations.tag_of(a_node.GetSegmentation().GetNthSegment(1), "TerminologyEntry")
+    assert logic.DeserializeTerminologyEntry(second_tag, parsed)
     assert parsed.GetTypeModifierObject().GetCodeMeaning() == "Right"
 
 

@@ -110,8 +110,8 @@ def test_the_folder_is_found_where_a_person_moved_or_renamed_it(a_scene, a_tree,
 
 
 def test_every_volume_has_a_folder_of_its_own(a_scene, a_tree, a_volume) -> None:
-    other = a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "other")
-    folder = hierarchy.results_folder(a_scene, other, "Tell2Reg")
+    second_volume = a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "other")
+    folder = hierarchy.results_folder(a_scene, second_volume, "Tell2Reg")
     assert a_tree.GetItemParent(folder.item) == a_tree.GetSceneItemID()
     assert hierarchy.results_folder(a_scene, a_volume, "Tell2Reg") != folder
 

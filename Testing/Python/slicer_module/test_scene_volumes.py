@@ -204,17 +204,17 @@ def test_shear_above_is_refused(a_node) -> None:
 
 
 def test_volumes_overlap_where_their_boxes_meet_in_the_world(a_scene, a_node, values_of) -> None:
-    other = a_volume_node(a_scene, values_of(HOSTILE_GRIDS["oblique"]), HOSTILE_GRIDS["oblique"], "other")
-    assert volumes.volumes_overlap(a_node, other)
+    oblique_volume = a_volume_node(a_scene, values_of(HOSTILE_GRIDS["oblique"]), HOSTILE_GRIDS["oblique"], "other")
+    assert volumes.volumes_overlap(a_node, oblique_volume)
     far = np.eye(4)
     far[1, 3] = 40
-    put_under(other, far)
-    assert not volumes.volumes_overlap(a_node, other)
+    put_under(oblique_volume, far)
+    assert not volumes.volumes_overlap(a_node, oblique_volume)
 
 
 def test_boxes_that_meet_by_half_a_voxel_overlap() -> None:
-    item, other = (Grid((4, 4, 4), origin_lps_mm=(x, 0, 0)) for x in (0, 3.9))
-    assert volumes.grids_overlap(item, other)
+    item, shifted_grid = (Grid((4, 4, 4), origin_lps_mm=(x, 0, 0)) for x in (0, 3.9))
+    assert volumes.grids_overlap(item, shifted_grid)
     assert not volumes.grids_overlap(item, Grid((4, 4, 4), origin_lps_mm=(4.1, 0, 0)))
 
 

@@ -54,7 +54,7 @@ def test_a_setting_that_is_left_to_the_library_reaches_it_as_none(clinic) -> Non
     clinic.find()
     options = clinic.client.request.options
     assert (options.box_threshold, options.cross_prompts) == (None, None)
-    clinic.own.boxThreshold, clinic.own.crossPrompts = 0.35, True
+    clinic.parameters.boxThreshold, clinic.parameters.crossPrompts = 0.35, True
     clinic.find()
     options = clinic.client.request.options
     assert (options.box_threshold, options.cross_prompts) == (0.35, True)
@@ -64,12 +64,12 @@ SPACING = "'spacing_mm' is 0, but must be a number above 0 mm."
 
 
 def test_parameter_node_script_and_run_say_what_the_library_says(clinic) -> None:
-    own, scene_value = clinic.own, clinic.own.parameterNode.SetParameter
+    parameters, scene_value = clinic.parameters, clinic.parameters.parameterNode.SetParameter
     with pytest.raises(InputError) as node:
-        own.spacingMm = 0.0
+        parameters.spacingMm = 0.0
     assert str(node.value) == SPACING
     with pytest.raises(InputError) as script:
-        clinic.logic.registerVolumes(own.fixedVolume, own.movingVolume, ["organ"], spacingMm=0.0)
+        clinic.logic.registerVolumes(parameters.fixedVolume, parameters.movingVolume, ["organ"], spacingMm=0.0)
     assert str(script.value) == SPACING
     scene_value("spacingMm", "0.0")  # a scene file that was edited
     clinic.press(clinic.ui.findButton)
@@ -77,12 +77,12 @@ def test_parameter_node_script_and_run_say_what_the_library_says(clinic) -> None
 
 
 def test_a_script_that_is_refused_has_changed_nothing(clinic) -> None:
-    before = clinic.own.fixedVolume, clinic.own.spacingMm
+    before = clinic.parameters.fixedVolume, clinic.parameters.spacingMm
     with pytest.raises(InputError, match="'similarity_threshold' is 7"):
         clinic.logic.registerVolumes(None, None, ["organ"], spacingMm=2.0, similarityThreshold=7.0)
-    assert (clinic.own.fixedVolume, clinic.own.spacingMm) == before
+    assert (clinic.parameters.fixedVolume, clinic.parameters.spacingMm) == before
 
 
 def test_beyond_the_panels_own_range_the_sentence_names_that_range(clinic) -> None:
     with pytest.raises(InputError, match=r"'spacing_mm' is 7, but must be a number of at least 0\.25 and at most 5 mm"):
-        clinic.own.spacingMm = 7.0
+        clinic.parameters.spacingMm = 7.0

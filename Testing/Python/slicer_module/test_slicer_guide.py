@@ -49,12 +49,12 @@ def test_the_buttons_that_it_names_are_in_the_panel() -> None:
 
 
 def test_the_thresholds_of_the_verdicts_are_those_of_the_code() -> None:
-    own = TrustSettings()
+    bounds = TrustSettings()
     rows = re.findall(r"^\|[^|]*\| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGE, re.MULTILINE)
     numbers = [[float(item) for item in re.findall(r"\d+(?:\.\d+)?", " ".join(row))] for row in rows]
-    assert [own.near_mm, own.far_mm] in numbers
-    assert [*own.jacobian_check, *own.jacobian_never] in numbers
-    assert [own.spread_check_mm, own.spread_never_mm] in numbers
+    assert [bounds.near_mm, bounds.far_mm] in numbers
+    assert [*bounds.jacobian_check, *bounds.jacobian_never] in numbers
+    assert [bounds.spread_check_mm, bounds.spread_never_mm] in numbers
 
 
 def test_the_script_calls_what_the_logic_has() -> None:

@@ -31,7 +31,7 @@ def test_every_text_box_takes_words_in_the_order_of_their_letters(at_the_panel) 
         person.typeInto(box, "left femoral head")
         text = box.text if box.inherits("QLineEdit") else box.plainText
         assert text == "left femoral head", box.objectName
-    assert clinic.own.prompts == "left femoral head"
+    assert clinic.parameters.prompts == "left femoral head"
 
 
 def test_every_number_box_takes_all_digits(at_the_panel) -> None:
@@ -44,10 +44,14 @@ def test_every_number_box_takes_all_digits(at_the_panel) -> None:
     for box, text, value in numbers:
         person.typeNumber(box, text)
         assert box.value == pytest.approx(value, abs=1e-9), box.parentWidget().objectName
-    own = clinic.own
-    assert (own.similarityThreshold, own.boxThreshold, own.spacingMm, own.smoothness, own.sliceStep) == pytest.approx(
-        (0.75, 0.75, 0.75, 0.75, 10)
-    )
+    parameters = clinic.parameters
+    assert (
+        parameters.similarityThreshold,
+        parameters.boxThreshold,
+        parameters.spacingMm,
+        parameters.smoothness,
+        parameters.sliceStep,
+    ) == pytest.approx((0.75, 0.75, 0.75, 0.75, 10))
 
 
 def test_a_number_that_is_typed_and_not_left_counts_for_the_run(at_the_panel) -> None:
@@ -64,7 +68,7 @@ def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:
     import qt
 
     clinic, person = at_the_panel
-    box, said = clinic.ui.prompts, lambda: (clinic.ui.prompts.plainText, clinic.own.prompts)
+    box, said = clinic.ui.prompts, lambda: (clinic.ui.prompts.plainText, clinic.parameters.prompts)
     person.typeInto(box, "bladder")
     assert said() == ("bladder", "bladder")
     person.press("Home")
@@ -83,7 +87,7 @@ def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:
     undone = []
     while box.document.isUndoAvailable():
         person.press("ctrl+z")
-        assert clinic.own.prompts == box.plainText
+        assert clinic.parameters.prompts == box.plainText
         undone.append(box.plainText)
     assert [text for text in undone if text in ("fullish bladder", "organ")] == ["fullish bladder", "organ"]
 
@@ -91,15 +95,15 @@ def test_words_are_typed_anywhere_pasted_and_undone(at_the_panel) -> None:
 def test_a_script_does_not_write_where_a_person_types(at_the_panel) -> None:
     clinic, person = at_the_panel
     person.typeInto(clinic.ui.prompts, "blad")
-    clinic.own.prompts = "something else"
+    clinic.parameters.prompts = "something else"
     person.type("der")
-    assert clinic.ui.prompts.plainText == clinic.own.prompts == "bladder"
+    assert clinic.ui.prompts.plainText == clinic.parameters.prompts == "bladder"
     person.press("Home")
-    clinic.own.crossPrompts = True
+    clinic.parameters.crossPrompts = True
     person.type("a ")
-    assert clinic.own.prompts == "a bladder"
+    assert clinic.parameters.prompts == "a bladder"
     person.click(clinic.ui.crossPrompts)
-    clinic.own.prompts = "prostate"
+    clinic.parameters.prompts = "prostate"
     assert clinic.ui.prompts.plainText == "prostate"
 
 
@@ -107,11 +111,11 @@ def test_a_preset_can_be_undone_to_what_was_typed(at_the_panel) -> None:
     clinic, person = at_the_panel
     person.typeInto(clinic.ui.prompts, "gut")
     person.choose(clinic.ui.presetCombo, "Pelvis demo")
-    assert clinic.ui.prompts.plainText == clinic.own.prompts
-    assert "prostate" in clinic.own.prompts
+    assert clinic.ui.prompts.plainText == clinic.parameters.prompts
+    assert "prostate" in clinic.parameters.prompts
     person.click(clinic.ui.prompts)
     person.press("ctrl+z")
-    assert clinic.ui.prompts.plainText == clinic.own.prompts == "gut"
+    assert clinic.ui.prompts.plainText == clinic.parameters.prompts == "gut"
 
 
 def test_the_words_of_another_scene_are_shown_where_a_person_typed(at_the_panel, tmp_path) -> None:
@@ -122,9 +126,9 @@ def test_the_words_of_another_scene_are_shown_where_a_person_typed(at_the_panel,
     slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     person.type(" and more")
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    assert clinic.ui.prompts.plainText == clinic.own.prompts == "kept"
+    assert clinic.ui.prompts.plainText == clinic.parameters.prompts == "kept"
     person.press("ctrl+z")
-    assert clinic.ui.prompts.plainText == clinic.own.prompts == "kept"
+    assert clinic.ui.prompts.plainText == clinic.parameters.prompts == "kept"
 
 
 def test_a_name_is_typed_to_its_end_whatever_happens_meanwhile(at_the_panel) -> None:

@@ -79,7 +79,7 @@ class Eyes:
 
     def drawn(self, side: str, name: str) -> bool:
         """Whether the regions of a side are drawn in a view."""
-        node = getattr(self.clinic.own, f"{side}Regions")
+        node = getattr(self.clinic.parameters, f"{side}Regions")
         display = node.GetDisplayNode()
         return bool(display.GetVisibility()) and display.IsDisplayableInView(self.node(name).GetID())
 
@@ -134,7 +134,7 @@ def put_away(clinic, offset_ras_mm=AWAY_MM) -> None:
 
     matrix = np.eye(4)
     matrix[:3, 3] = np.array(offset_ras_mm) * (-1, -1, 1)
-    put_under(clinic.own.movingVolume, matrix)
+    put_under(clinic.parameters.movingVolume, matrix)
 
 
 def look_around(eyes: Eyes, name: str = "Red", orientation: str = "Coronal") -> None:
@@ -292,7 +292,7 @@ def far(clinic, eyes) -> Far:
     """300 mm apart, nothing found yet."""
     put_away(clinic)
     eyes.settle()
-    offset = middle(clinic.own.movingVolume) - middle(clinic.own.fixedVolume)
+    offset = middle(clinic.parameters.movingVolume) - middle(clinic.parameters.fixedVolume)
     return Far(eyes, offset)
 
 
@@ -334,13 +334,13 @@ def test_a_turn_of_the_wheel_after_a_jump_keeps_both_views_on_the_pair(clinic, f
 
 
 def _segments(clinic, row):
-    return ((clinic.own.fixedRegions, row.fixed), (clinic.own.movingRegions, row.moving))
+    return ((clinic.parameters.fixedRegions, row.fixed), (clinic.parameters.movingRegions, row.moving))
 
 
 def test_a_view_that_another_module_sends_into_the_void_comes_back(clinic, far) -> None:
     import slicer
 
-    position = middle(clinic.own.fixedVolume) + (5, 5, 8)
+    position = middle(clinic.parameters.fixedVolume) + (5, 5, 8)
     slicer.vtkMRMLSliceNode.JumpAllSlices(clinic.standin.scene, *position)
     far.eyes.settle()
     assert far.eyes.seen("Red").centre[2] == pytest.approx(position[2])
@@ -352,7 +352,7 @@ def test_an_initial_transform_says_which_positions_correspond(clinic, eyes) -> N
 
     node = clinic.standin.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "start")
     node.SetMatrixTransformToParent(vtk_matrix(ras_of(TURNED)))
-    clinic.own.initialTransform = node
+    clinic.parameters.initialTransform = node
     eyes.settle()
     back = np.linalg.inv(ras_of(TURNED))
     eyes.wheel("Red", 2)
@@ -427,7 +427,7 @@ def test_no_view_that_stays_shows_the_regions_of_both_patients(clinic, eyes, way
     drawn = SEEN_IN[way][2]
     assert tuple(name for name in ("Red", "Yellow") if eyes.drawn("moving", name)) == drawn["moving"]
     enter(clinic, "Data")
-    assert clinic.own.movingRegions.GetParentTransformNode() is None
+    assert clinic.parameters.movingRegions.GetParentTransformNode() is None
     for name in ("Red", "Yellow", "Green"):
         asItLies = (way, shown, name) == ("side", "none", "Yellow")
         assert eyes.drawn("moving", name) == asItLies
@@ -435,7 +435,7 @@ def test_no_view_that_stays_shows_the_regions_of_both_patients(clinic, eyes, way
     enter(clinic, "Tell2Reg")
     eyes.settle()
     assert tuple(name for name in ("Red", "Yellow") if eyes.drawn("moving", name)) == drawn["moving"]
-    assert (clinic.own.movingRegions.GetParentTransformNode() is None) == (shown == "none")
+    assert (clinic.parameters.movingRegions.GetParentTransformNode() is None) == (shown == "none")
 
 
 def test_a_panel_that_closes_while_another_module_is_open_changes_no_view(clinic, eyes) -> None:
@@ -444,7 +444,7 @@ def test_a_panel_that_closes_while_another_module_is_open_changes_no_view(clinic
     clinic.find()
     eyes.settle()
     enter(clinic, "Data")
-    display = clinic.own.movingRegions.GetDisplayNode()
+    display = clinic.parameters.movingRegions.GetDisplayNode()
     display.SetVisibility(True)
     setViewIDs(display, (eyes.node("Green").GetID(),))
     clinic.panel.close()
@@ -453,12 +453,12 @@ def test_a_panel_that_closes_while_another_module_is_open_changes_no_view(clinic
 
 
 def test_a_persons_own_view_of_both_volumes_gets_the_fixed_regions_only(clinic, eyes) -> None:
-    own = clinic.own
+    parameters = clinic.parameters
     enter(clinic, "Data")
     eyes.manager.setLayout(ONE)
     composite = eyes.widget("Red").mrmlSliceCompositeNode()
-    composite.SetBackgroundVolumeID(own.fixedVolume.GetID())
-    composite.SetForegroundVolumeID(own.movingVolume.GetID())
+    composite.SetBackgroundVolumeID(parameters.fixedVolume.GetID())
+    composite.SetForegroundVolumeID(parameters.movingVolume.GetID())
     enter(clinic, "Tell2Reg")
     clinic.find()
     enter(clinic, "Data")
@@ -468,12 +468,12 @@ def test_a_persons_own_view_of_both_volumes_gets_the_fixed_regions_only(clinic, 
 
 
 def test_a_persons_own_views_come_back_with_the_regions_of_what_they_show(clinic, eyes) -> None:
-    own = clinic.own
+    parameters = clinic.parameters
     enter(clinic, "Data")
     eyes.manager.setLayout(FOUR)
     eyes.settle()
     for name in ("Red", "Yellow", "Green"):
-        eyes.widget(name).mrmlSliceCompositeNode().SetBackgroundVolumeID(own.fixedVolume.GetID())
+        eyes.widget(name).mrmlSliceCompositeNode().SetBackgroundVolumeID(parameters.fixedVolume.GetID())
         eyes.widget(name).sliceLogic().FitSliceToBackground()
     eyes.wheel("Green", 2)
     eyes.wheel("Yellow", 3, zoom=True)
@@ -511,11 +511,11 @@ def test_regions_of_other_volumes_are_not_drawn(clinic, eyes) -> None:
     assert eyes.drawn("fixed", "Red")
     assert eyes.drawn("moving", "Yellow")
     volume = a_pair().moving.volume
-    clinic.own.movingVolume = a_volume_node(clinic.standin.scene, volume.array_kji, volume.grid, "another")
+    clinic.parameters.movingVolume = a_volume_node(clinic.standin.scene, volume.array_kji, volume.grid, "another")
     eyes.settle()
     assert eyes.drawn("fixed", "Red")
     assert not eyes.drawn("moving", "Yellow")
-    clinic.own.fixedVolume = None
+    clinic.parameters.fixedVolume = None
     eyes.settle()
     assert not eyes.drawn("fixed", "Red")
 
@@ -525,14 +525,14 @@ def test_another_moving_volume_is_shown_with_its_own_window_and_level(clinic, ey
 
     eyes.settle()
     grid = a_pair().moving.volume.grid
-    other = a_volume_node(clinic.standin.scene, 1000 + 100 * a_pair().moving.volume.array_kji, grid, "bright")
-    other.CreateDefaultDisplayNodes()
-    other.GetDisplayNode().SetAutoWindowLevel(False)
-    other.GetDisplayNode().SetWindowLevelMinMax(900, 2000)
-    clinic.own.movingVolume = other
+    bright_volume = a_volume_node(clinic.standin.scene, 1000 + 100 * a_pair().moving.volume.array_kji, grid, "bright")
+    bright_volume.CreateDefaultDisplayNodes()
+    bright_volume.GetDisplayNode().SetAutoWindowLevel(False)
+    bright_volume.GetDisplayNode().SetWindowLevelMinMax(900, 2000)
+    clinic.parameters.movingVolume = bright_volume
     eyes.settle()
     assert eyes.layers("Yellow") == ("bright",)
-    display = clinic.own.movingShown.GetDisplayNode()
+    display = clinic.parameters.movingShown.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (900, 2000)
 
 
@@ -542,7 +542,7 @@ def test_a_rejected_pair_looks_otherwise_and_the_selected_one_stands_out(clinic,
     clinic.press(clinic.ui.rejectButton)
     clinic.select(0)
     for side in ("fixed", "moving"):
-        display = getattr(clinic.own, f"{side}Regions").GetDisplayNode()
+        display = getattr(clinic.parameters, f"{side}Regions").GetDisplayNode()
         first, rejected, third = (getattr(row, side) for row in clinic.logic.rows[:3])
         assert not display.GetSegmentVisibility2DFill(rejected)
         assert display.GetSegmentVisibility2DFill(third)

@@ -23,7 +23,7 @@ def the_demo(_request):
 
 
 def test_the_demo_pair_is_made_by_the_worker_while_the_button_says_so(clinic) -> None:
-    before = clinic.own.fixedVolume
+    before = clinic.parameters.fixedVolume
     clinic.press(clinic.ui.demoButton)
     assert type(clinic.client.request).__name__ == "DemoRequest"
     assert clinic.ui.demoButton.text == "Cancel"
@@ -31,12 +31,12 @@ def test_the_demo_pair_is_made_by_the_worker_while_the_button_says_so(clinic) ->
     clinic.client.answer("on_progress", "demo", 0, 1, None)
     clinic.hear()
     assert clinic.ui.demoLabel.text == "Generating the demo pair"
-    assert clinic.own.fixedVolume is before
+    assert clinic.parameters.fixedVolume is before
     clinic.answer(the_demo)
     assert clinic.ui.demoButton.text == "Load demo pair"
-    assert clinic.own.fixedVolume.GetName() == "Demo fixed"
-    assert clinic.own.movingVolume.GetName() == "Demo moving"
-    assert clinic.own.trueTargets.GetName() == "Demo plan, true places in fixed"
+    assert clinic.parameters.fixedVolume.GetName() == "Demo fixed"
+    assert clinic.parameters.movingVolume.GetName() == "Demo moving"
+    assert clinic.parameters.trueTargets.GetName() == "Demo plan, true places in fixed"
     assert clinic.ui.presetCombo.currentText == "Pelvis demo"
     assert ticked(clinic) == ["Demo plan"]
 

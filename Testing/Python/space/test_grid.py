@@ -214,9 +214,9 @@ def test_rounding_in_a_file_header_is_the_same_space(a_hostile_grid: Grid) -> No
 
 
 def test_a_flipped_copy_of_the_same_box_is_another_space() -> None:
-    there = Grid((4, 3, 2))
+    small_grid = Grid((4, 3, 2))
     back = Grid((4, 3, 2), (1, 1, 1), (3, 0, 0), (-1, 0, 0, 0, 1, 0, 0, 0, 1))
-    assert not there.same_space(back)
+    assert not small_grid.same_space(back)
 
 
 def test_an_affine_moves_points_as_written() -> None:
@@ -240,9 +240,9 @@ def test_voxels_of_a_moved_grid_are_the_moved_voxels(
 ) -> None:
     """Turns, shifts, flips, and scales along the voxels' own axes."""
     grid = HOSTILE_GRIDS[kind]
-    own = np.reshape(grid.direction, (3, 3))
+    direction = np.reshape(grid.direction, (3, 3))
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation(axis, degrees) @ own @ np.diag(scales) @ own.T, shift
+    matrix[:3, :3], matrix[:3, 3] = rotation(axis, degrees) @ direction @ np.diag(scales) @ direction.T, shift
     moved = grid.moved_by(matrix)
     expected = apply_affine(matrix, grid.voxel_centres_lps_mm())
     np.testing.assert_allclose(moved.voxel_centres_lps_mm(), expected, atol=1e-9)

@@ -33,10 +33,10 @@ def test_a_region_lies_where_simpleitk_resamples_it(kind: str) -> None:
     image.SetOrigin(grid.origin_lps_mm)
     image.SetDirection(grid.direction)
     to = OTHER
-    there = sitk.Resample(
+    expected_image = sitk.Resample(
         image, to.size_xyz, sitk.Transform(), sitk.sitkLinear, to.origin_lps_mm, to.spacing_mm, to.direction
     )
-    expected = sitk.GetArrayFromImage(there) >= 0.5
+    expected = sitk.GetArrayFromImage(expected_image) >= 0.5
     placed = resample_region(region, OTHER)
     assert np.sum(placed.mask_kji() != expected) <= 0.002 * expected.sum()
     assert (placed.name, placed.prompt, placed.score, placed.color) == ("corner", "bars", 0.5, (1, 0, 0))

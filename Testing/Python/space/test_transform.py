@@ -89,9 +89,9 @@ def test_far_beyond_simpleitk_knows_the_affine_part_and_nothing_is_lost_but_the_
 
 
 def test_points_go_there_and_come_back(a_transform: Transform) -> None:
-    there = a_transform.apply_to_points(LANDMARKS)
-    np.testing.assert_allclose(a_transform.inverse.apply_to_points(there), LANDMARKS, atol=0.03)
-    assert np.linalg.norm(there - LANDMARKS, axis=-1).min() > 5
+    mapped = a_transform.apply_to_points(LANDMARKS)
+    np.testing.assert_allclose(a_transform.inverse.apply_to_points(mapped), LANDMARKS, atol=0.03)
+    assert np.linalg.norm(mapped - LANDMARKS, axis=-1).min() > 5
 
 
 def test_the_inverse_of_the_inverse_is_the_map_itself(a_transform: Transform) -> None:
@@ -156,20 +156,20 @@ def test_beyond_the_fixed_grid_points_and_volumes_still_agree() -> None:
     transform = a_wavy_transform("oblique", "flipped")
     last = np.asarray(transform.fixed_to_moving.grid.size_xyz) - 1
     position = transform.fixed_to_moving.grid.index_to_lps(last + [8, -5, 6])
-    there = transform.apply_to_points(position)
-    assert np.linalg.norm(there - apply_affine(AFFINE, position)) > 0.8
-    source = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(there - 13.8))
+    mapped = transform.apply_to_points(position)
+    assert np.linalg.norm(mapped - apply_affine(AFFINE, position)) > 0.8
+    source = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(mapped - 13.8))
     target = Grid((24, 24, 24), (1.2, 1.2, 1.2), tuple(position - 13.8))
-    picture = transform.resample(Volume(blob(source, there), source), grid=target)
+    picture = transform.resample(Volume(blob(source, mapped), source), grid=target)
     np.testing.assert_allclose(centre_of_mass(picture.array_kji, target), position, atol=0.1)
 
 
 def test_a_finer_grid_inside_shows_the_same_place() -> None:
     transform = a_wavy_transform("sagittal", "left-handed")
-    there = transform.apply_to_points(LANDMARKS[0])
+    mapped = transform.apply_to_points(LANDMARKS[0])
     fine = Grid((30, 30, 30), (0.8, 0.8, 0.8), tuple(LANDMARKS[0] - 11.6))
     source = moving_grid("left-handed")
-    picture = transform.resample(Volume(blob(source, there), source), grid=fine)
+    picture = transform.resample(Volume(blob(source, mapped), source), grid=fine)
     np.testing.assert_allclose(centre_of_mass(picture.array_kji, fine), LANDMARKS[0], atol=0.2)
 
 
@@ -275,8 +275,8 @@ def test_the_map_to_the_unmoved_volume_is_the_fit_and_then_the_way_back(
     own_grid = moved_grid.moved_by(back)
     transform = transform_before_move(fitted, moved_by, own_grid)
     points = np.concatenate([points_in(fitted.fixed_to_moving.grid, beyond_voxels=4), LANDMARKS])
-    there = transform.apply_to_points(points)
-    np.testing.assert_allclose(there, apply_affine(back, fitted.apply_to_points(points)), atol=1e-3)
+    mapped = transform.apply_to_points(points)
+    np.testing.assert_allclose(mapped, apply_affine(back, fitted.apply_to_points(points)), atol=1e-3)
     on_moving = points_in(own_grid, beyond_voxels=4)
     expected = fitted.inverse.apply_to_points(apply_affine(moved_by, on_moving))
     np.testing.assert_allclose(transform.inverse.apply_to_points(on_moving), expected, atol=1e-3)

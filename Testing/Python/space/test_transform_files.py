@@ -73,11 +73,11 @@ def test_what_is_written_is_read_back(a_transform: Transform, ending: str, tmp_p
     np.testing.assert_allclose(
         back.fixed_to_moving.vectors_kji, a_transform.fixed_to_moving.vectors_kji, rtol=0, atol=exact
     )
-    there = a_transform.apply_to_points(LANDMARKS)
-    np.testing.assert_allclose(back.apply_to_points(LANDMARKS), there, atol=2e-5)
-    np.testing.assert_allclose(back.inverse.apply_to_points(there), LANDMARKS, atol=0.03)
+    mapped = a_transform.apply_to_points(LANDMARKS)
+    np.testing.assert_allclose(back.apply_to_points(LANDMARKS), mapped, atol=2e-5)
+    np.testing.assert_allclose(back.inverse.apply_to_points(mapped), LANDMARKS, atol=0.03)
     np.testing.assert_allclose(
-        back.inverse.apply_to_points(there), a_transform.inverse.apply_to_points(there), atol=3e-3
+        back.inverse.apply_to_points(mapped), a_transform.inverse.apply_to_points(mapped), atol=3e-3
     )
 
 
@@ -200,9 +200,9 @@ def test_no_affine_map_is_nearer_to_a_field_than_the_one_found() -> None:
 
     for row, column in np.ndindex(3, 4):
         for change in (-1e-3, 1e-3):
-            other = detected.copy()
-            other[row, column] += change
-            assert distance(other) > distance(detected)
+            second_copy = detected.copy()
+            second_copy[row, column] += change
+            assert distance(second_copy) > distance(detected)
 
 
 def test_across_a_single_slice_the_affine_part_is_the_identity(tmp_path: Path) -> None:

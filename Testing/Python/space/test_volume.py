@@ -34,8 +34,8 @@ def test_a_volume_cannot_be_changed_but_the_callers_array_can(a_hostile_grid: Gr
 
 
 def test_other_values_keep_grid_and_name(a_volume: v.Volume) -> None:
-    other = a_volume.with_array(np.zeros(a_volume.grid.shape_kji))
-    assert (other.grid, other.name) == (a_volume.grid, a_volume.name)
+    zero_volume = a_volume.with_array(np.zeros(a_volume.grid.shape_kji))
+    assert (zero_volume.grid, zero_volume.name) == (a_volume.grid, a_volume.name)
 
 
 # --- SimpleITK ---

@@ -72,11 +72,11 @@ def test_a_kill_leaves_the_earlier_file_and_the_next_call_sweeps(tmp_path: Path)
 
 
 def test_a_folder_of_somebody_else_with_the_name_of_a_work_folder_is_not_swept(tmp_path: Path) -> None:
-    other = tmp_path / ".plan.csv-old"
-    other.mkdir()
-    (other / "notes.txt").write_text("precious")
+    other_file = tmp_path / ".plan.csv-old"
+    other_file.mkdir()
+    (other_file / "notes.txt").write_text("precious")
     module.write_text(tmp_path / "plan.csv", "new")
-    assert (other / "notes.txt").read_text() == "precious"
+    assert (other_file / "notes.txt").read_text() == "precious"
 
 
 def test_the_work_folder_of_a_run_that_goes_on_is_not_swept(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def test_the_mirror_renames_left_and_right(few_slices: SliceSet) -> None:
 def test_pictures_and_labels_move_together(few_slices: SliceSet) -> None:
     pictures = np.where(few_slices.labels > 0, 255, 0).astype(np.uint8)
     moved, labels = augmented(pictures, few_slices.labels, np.random.default_rng(3), Amount(plain=0))
-    bright, there = moved[:, 0].numpy() > 127, labels.numpy() > 0
-    assert (bright & there).sum() / (bright | there).sum() > 0.97
+    bright, in_label = moved[:, 0].numpy() > 127, labels.numpy() > 0
+    assert (bright & in_label).sum() / (bright | in_label).sum() > 0.97
 
 
 # --- boxes and losses ---
@@ -208,7 +208,7 @@ def test_weights_for_smaller_pictures_keep_their_places_in_a_larger_input() -> N
     assert stretched[name].shape[1:3] == (16, 16)
     assert torch.allclose(stretched[name].mean(dim=2), torch.tensor(0.5), atol=1e-5)
     assert (stretched[name].diff(dim=2)[:, :, 2:-2] > 0).all()
-    assert all(torch.equal(stretched[other], weights[other]) for other in weights if "decoder" in other)
+    assert all(torch.equal(stretched[name], weights[name]) for name in weights if "decoder" in name)
 
 
 def test_a_run_on_larger_pictures_goes_on_from_one_on_smaller_ones(few_slices: SliceSet, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_every_package_that_a_run_needs_is_here(make_client: MakeClient) -> None
 
 
 @pytest.fixture
-def here(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, a_server: Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The user's store: empty, and the server has all three models of the set 'fast'."""
     return an_empty_store(tmp_path / "models", a_server, monkeypatch)
 
@@ -109,9 +109,9 @@ def states(reply: ModelsReply) -> dict[str, str]:
     return {row.name: row.status for row in reply.rows if row.name in FAST}
 
 
-def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: Store) -> None:
+def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(store: Store) -> None:
     reply = do("list")
-    assert reply.folder == here.folder
+    assert reply.folder == store.folder
     demo, fast = (next(item for item in reply.sets if item.name == name) for name in ("demo", "fast"))
     assert demo.installed
     assert not fast.installed
@@ -124,7 +124,7 @@ def test_the_list_names_every_model_and_set_with_all_that_a_person_asks(here: St
     assert reply.notice
 
 
-def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleared(here: Store) -> None:
+def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleared(store: Store) -> None:
     reports: list[tuple[str, int, int]] = []
     reply = do("install", "fast", at=Run(lambda *news: reports.append(news), lambda: False))
     assert set(states(reply).values()) == {"verified"}
@@ -138,7 +138,7 @@ def test_a_set_is_installed_with_its_bytes_told_then_verified_removed_and_cleare
     assert set(states(do("list")).values()) == {"missing"}
 
 
-def test_a_download_is_cancelled_and_what_came_is_kept(here: Store) -> None:
+def test_a_download_is_cancelled_and_what_came_is_kept(store: Store) -> None:
     recorded: list[int] = []
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -150,27 +150,27 @@ def test_a_download_is_cancelled_and_what_came_is_kept(here: Store) -> None:
     assert set(states(do("install", "fast")).values()) == {"verified"}
 
 
-def test_a_damaged_model_is_told(here: Store) -> None:
+def test_a_damaged_model_is_told(store: Store) -> None:
     do("install", "fast")
-    path = here.path(here.catalog.model("sam-vit-b"))
+    path = store.path(store.catalog.model("sam-vit-b"))
     path.write_bytes(b"x" + path.read_bytes()[1:])
     with pytest.raises(ModelError, match="'sam-vit-b' is damaged"):
         do("verify")
 
 
-def test_a_file_brought_by_hand_is_imported(here: Store, tmp_path: Path) -> None:
+def test_a_file_brought_by_hand_is_imported(store: Store, tmp_path: Path) -> None:
     do("install", "bert-vocabulary")
     brought = tmp_path / "brought.txt"
-    brought.write_bytes(here.path(here.catalog.model("bert-vocabulary")).read_bytes())
+    brought.write_bytes(store.path(store.catalog.model("bert-vocabulary")).read_bytes())
     do("clear")
     reply = do("import", path=brought)
     assert reply.message == "'brought.txt' was imported as bert-vocabulary."
     assert states(reply)["bert-vocabulary"] == "verified"
 
 
-def test_where_models_are_is_told(here: Store) -> None:
+def test_where_models_are_is_told(store: Store) -> None:
     reply = do("where")
-    assert str(here.folder) in reply.message
+    assert str(store.folder) in reply.message
     assert folders.VARIABLE in reply.message
 
 

@@ -266,12 +266,12 @@ def test_a_worker_without_its_host_deletes_folders_of_runs_and_no_others(
 
 
 def test_two_clients_do_not_know_of_each_other(make_client: MakeClient) -> None:
-    item, other = make_client(ODD), make_client(ODD)
-    waiting = start(item, that("waits"))
-    assert run(other, that("nothing")).reply.message == str(other.pid)
-    assert item.busy
-    assert item.pid != other.pid
-    item.cancel()
-    assert item.wait(60)
+    first_client, second_client = make_client(ODD), make_client(ODD)
+    waiting = start(first_client, that("waits"))
+    assert run(second_client, that("nothing")).reply.message == str(second_client.pid)
+    assert first_client.busy
+    assert first_client.pid != second_client.pid
+    first_client.cancel()
+    assert first_client.wait(60)
     assert waiting.ended == [("cancelled",)]
-    assert run(other, that("nothing")).reply
+    assert run(second_client, that("nothing")).reply

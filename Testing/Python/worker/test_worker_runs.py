@@ -62,19 +62,19 @@ def a_client(a_hold: Path, make_client: MakeClient) -> WorkerClient:
 def test_words_find_in_the_worker_what_they_find_here(
     a_client: WorkerClient, the_bench: Bench, to_find: FindRequest
 ) -> None:
-    here = the_bench.run(the_bench.words(*PROMPTS))
+    local_result = the_bench.run(the_bench.words(*PROMPTS))
     heard = run(a_client, to_find)
     reply = heard.reply
     assert isinstance(reply, FindReply)
     assert [stage for stage in heard.stages if stage in FIND_STAGES] == list(FIND_STAGES)
     assert [(p.name, p.similarity, p.accepted, p.reason) for p in reply.pairs] == [
-        (p.name, p.similarity, p.accepted, p.reason) for p in here.pairs
+        (p.name, p.similarity, p.accepted, p.reason) for p in local_result.pairs
     ]
-    for actual, expected in zip(here.pairs, reply.pairs, strict=True):
+    for actual, expected in zip(local_result.pairs, reply.pairs, strict=True):
         assert np.array_equal(actual.fixed.mask_kji(), expected.fixed.mask_kji())
         assert actual.fixed.grid == expected.fixed.grid == to_find.fixed.grid
         assert np.array_equal(actual.moving.prototype, expected.moving.prototype)
-    assert [region.name for region in reply.unpaired_fixed] == [region.name for region in here.unpaired_fixed]
+    assert [region.name for region in reply.unpaired_fixed] == [region.name for region in local_result.unpaired_fixed]
     assert len(reply.messages) == 2 * len(PROMPTS)
     assert reply.messages[0].startswith("Fixed: 'prostate': ")
     assert reply.messages[-1].startswith("Moving: 'femoral head': ")
@@ -105,20 +105,20 @@ def test_a_wrong_request_is_told_by_the_worker(a_client: WorkerClient, to_find: 
 def test_the_fit_in_the_worker_is_the_fit_here(
     a_client: WorkerClient, to_fit: FitRequest, to_find: FindRequest
 ) -> None:
-    here = finish(to_find.fixed, to_find.moving, to_fit.pairs, settings=replace(QUICK, smoothness=2.0))
+    local_result = finish(to_find.fixed, to_find.moving, to_fit.pairs, settings=replace(QUICK, smoothness=2.0))
     heard = run(a_client, replace(to_fit, models={"a": "b"}, parameters={"source": "drawn"}))
     reply = heard.reply
     assert isinstance(reply, FitReply)
     assert [stage for stage in heard.stages if stage in FIT_STAGES] == list(FIT_STAGES)
-    assert here.fitted is not None
+    assert local_result.fitted is not None
     assert reply.transform is not None
-    assert np.array_equal(reply.affine_lps, here.fitted.affine_lps)
+    assert np.array_equal(reply.affine_lps, local_result.fitted.affine_lps)
     assert np.array_equal(
-        reply.transform.moving_to_fixed.vectors_kji, here.fitted.transform.moving_to_fixed.vectors_kji
+        reply.transform.moving_to_fixed.vectors_kji, local_result.fitted.transform.moving_to_fixed.vectors_kji
     )
-    assert reply.metrics == here.metrics
-    assert reply.quality == here.fitted.quality
-    assert reply.inverse_error_mm == here.fitted.inverse_error_mm
+    assert reply.metrics == local_result.metrics
+    assert reply.quality == local_result.fitted.quality
+    assert reply.inverse_error_mm == local_result.fitted.inverse_error_mm
     forward = reply.transform.fixed_to_moving
     assert np.array_equal(reply.jacobian.array_kji, jacobian_determinant(forward.vectors_kji, forward.grid))
     assert reply.jacobian.grid == to_find.fixed.grid

@@ -71,10 +71,10 @@ def test_the_plan_lies_in_the_moving_prostate_and_its_truth_in_the_fixed_one() -
 
 @pytest.mark.usefixtures("coarse_phantoms")
 def test_a_seed_is_always_the_same_pair_and_a_negative_one_is_refused() -> None:
-    first, again, other = make_demo_pair(1), make_demo_pair(1), make_demo_pair(2)
+    first, again, another_seed = make_demo_pair(1), make_demo_pair(1), make_demo_pair(2)
     assert np.array_equal(first.fixed.array_kji, again.fixed.array_kji)
     assert np.array_equal(first.plan.points_lps_mm, again.plan.points_lps_mm)
-    assert not np.array_equal(first.fixed.array_kji, other.fixed.array_kji)
+    assert not np.array_equal(first.fixed.array_kji, another_seed.fixed.array_kji)
     with pytest.raises(InputError, match="-1"):
         make_demo_pair(-1)
 

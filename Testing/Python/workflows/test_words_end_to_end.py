@@ -115,7 +115,7 @@ def test_words_for_an_organ_that_was_removed_find_nothing(words: PromptQuery, or
 def test_words_that_the_networks_do_not_know_find_nothing_and_are_told(words: PromptQuery) -> None:
     detected, _ = looked_for(words, 44, ("dog",))
     assert not detected.regions
-    assert detected.in_words()[0].startswith("'dog': no")
+    assert detected.sentences()[0].startswith("'dog': no")
 
 
 WITHOUT_NETWORK = """

@@ -14,7 +14,7 @@ from Testing.Python.model_server import (
 )
 
 
-class Place:
+class Installation:
     """A folder of models, one model that the server has, and the pauses that were made."""
 
     def __init__(self, folder: Path, server: Server, **changes: object) -> None:
@@ -24,13 +24,13 @@ class Place:
         self.path = self.store.path(self.model)
         self.part = part_files(self.path)[0]
         self.pauses: list[float] = []
-        self.told: list[tuple[str, int, int]] = []
+        self.reports: list[tuple[str, int, int]] = []
 
     def install(self, **patience: object):
         return install(
             self.store,
             self.model,
-            progress=lambda *step: self.told.append(step),
+            progress=lambda *step: self.reports.append(step),
             patience=Patience(**{"sleep": self.pauses.append, "timeout_s": 5.0, **patience}),  # type: ignore[arg-type]
         )
 
@@ -42,9 +42,9 @@ class Place:
         return [headers.get("Range") for _, headers in self.server.asked]
 
 
-def is_whole(position: Place) -> bool:
+def is_whole(installation: Installation) -> bool:
     return (
-        position.path.read_bytes() == DATA
-        and position.left() == {"X", "X.json"}
-        and position.store.status(position.model) == "verified"
+        installation.path.read_bytes() == DATA
+        and installation.left() == {"X", "X.json"}
+        and installation.store.status(installation.model) == "verified"
     )

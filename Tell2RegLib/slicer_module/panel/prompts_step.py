@@ -13,7 +13,7 @@ NO_PRESET = ""
 """Name of no preset, when the user typed other prompts."""
 
 
-class WordsStep:
+class PromptsStep:
     """Presets fill the text box, which is bound by hand; the advanced choices are bound by their names in the .ui."""
 
     def __init__(self, panel: Any) -> None:
