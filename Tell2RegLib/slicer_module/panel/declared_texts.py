@@ -67,6 +67,7 @@ TEXTS = (
     _("Loading PyTorch"),
     _("Fitting the transform"),
     _("Measuring"),
+    _("Registering the cases"),
     _("Writing the result and its report"),
     _("Importing packages"),
     _("Downloading"),
