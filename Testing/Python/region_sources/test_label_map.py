@@ -177,7 +177,7 @@ OTHER_GRIDS = {
 }
 
 
-@pytest.mark.parametrize(("other", "message"), OTHER_GRIDS.values(), ids=OTHER_GRIDS.keys())
+@pytest.mark.parametrize(("label_grid", "message"), OTHER_GRIDS.values(), ids=OTHER_GRIDS.keys())
 def test_another_lattice_is_told_in_plain_words(tmp_path: Path, label_grid: Grid, message: str) -> None:
     path = save(tmp_path / "organs.nrrd", PROSTATE.astype(np.uint8), label_grid)
     with pytest.raises(GeometryError, match=message) as error:
