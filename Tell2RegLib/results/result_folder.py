@@ -20,6 +20,7 @@ import numpy as np
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+from Tell2RegLib.results.checksums import CHECKSUMS, check_files, write_checksums
 from Tell2RegLib.results.record import record_of, trust_record
 from Tell2RegLib.results.report import write_report
 from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, PairMetrics, RegistrationResult, Target
@@ -46,6 +47,7 @@ FILES = (
     "targets_in_fixed.mrk.json",
     RECORD,
     "report.html",
+    CHECKSUMS,
     "inputs",
 )
 """Everything that a result folder may hold; `inputs` is left by the demo."""
@@ -115,6 +117,7 @@ def _jobs(result: RegistrationResult, folder: Path) -> list[Callable[[], None]]:
     if result.targets:
         jobs.append(lambda: _write_targets(result.targets, folder))
     jobs.append(lambda: write_text(folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n"))
+    jobs.append(lambda: write_checksums(folder))
     return jobs
 
 
@@ -314,13 +317,15 @@ def read_result_transform(folder: str | Path) -> Transform:
     """Read the transform of a result folder, with its inverse.
 
     Raises:
-        InputError: no such folder, no transform in it, or the result of a later version of Tell2Reg.
+        InputError: no such folder, no transform in it, a file that is not as it was written, or the result of a later
+            version of Tell2Reg.
     """
     folder = Path(folder)
     if not folder.is_dir():  # a killed run may have taken it away
         contents_before(folder.resolve())
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
+    check_files(folder, [RECORD])
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         version, transform_record, reason = int(record.get("schema_version", 1)), record["transform"], record["reason"]
@@ -338,4 +343,5 @@ def read_result_transform(folder: str | Path) -> Transform:
         )
     if transform_record is None:
         raise InputError(f"The result in '{folder}' has no transform: {reason}")
+    check_files(folder, [FORWARD, BACKWARD])
     return Transform(kind, read_field(folder / FORWARD), read_field(folder / BACKWARD), linear)

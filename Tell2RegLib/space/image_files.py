@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.space.compressed_data import check_compressed_values
 from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
 from Tell2RegLib.support.complete_file import complete_file
 
@@ -29,7 +30,7 @@ def read_image(path: str | Path) -> sitk.Image:
     """Read an image file or a DICOM folder as a SimpleITK image, with its stored values.
 
     Raises:
-        InputError: missing or not an image.
+        InputError: missing, not an image, or damaged (the checksum of compressed values does not match).
         GeometryError: a spacing, an origin or slice positions that ITK would silently replace.
     """
     import SimpleITK as sitk
@@ -40,22 +41,22 @@ def read_image(path: str | Path) -> sitk.Image:
     if path.is_dir():
         return _read_dicom_folder(path)
     check_header(path)
+    sizes = check_compressed_values(path)
     with itk_errors_as(f"'{path}' cannot be read as an image"):
         image = sitk.ReadImage(str(path))
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        _check_nifti_not_truncated(path, image)
+        _check_nifti_not_truncated(path, image, sizes.get(path, path.stat().st_size))
     return image
 
 
-def _check_nifti_not_truncated(path: Path, image: sitk.Image) -> None:
+def _check_nifti_not_truncated(path: Path, image: sitk.Image, actual_bytes: int) -> None:
     if not image.HasMetaDataKey("bitpix"):
         return
     value_count = image.GetNumberOfPixels()
     if image.GetMetaData("datatype") not in NIFTI_COLOURS:
         value_count *= image.GetNumberOfComponentsPerPixel()
-    check_not_truncated(
-        path, int(float(image.GetMetaData("vox_offset"))) + value_count * int(image.GetMetaData("bitpix")) // 8
-    )
+    needed_bytes = int(float(image.GetMetaData("vox_offset"))) + value_count * int(image.GetMetaData("bitpix")) // 8
+    check_not_truncated(path, actual_bytes, needed_bytes)
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:

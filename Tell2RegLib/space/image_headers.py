@@ -42,6 +42,7 @@ REASONS = {
     "fread got only|expected .* bytes but received": "it is shorter than its header states; copy or download it again",
     "MetaImageIO.*File cannot be read": "it is damaged, or its values are missing or fewer than its header states",
     "does not fully contain the requested region|Size mismatch": "its slices differ in size",
+    "bzip2 encoding not available": "its compression, bzip2, is not supported; save it with gzip or uncompressed",
     "couldn't open .*data ?file": "the file with its values is missing",
 }
 """Patterns in ITK's messages, and plain explanations."""
@@ -165,26 +166,16 @@ def _numbers(text: str) -> list[float]:
 # --- truncated files ---
 
 
-def check_not_truncated(path: Path, needed_bytes: int) -> None:
-    """Reject a NIfTI file, compressed or not, with fewer bytes than needed; ITK would pad it with zeros.
+def check_not_truncated(path: Path, actual_bytes: int, needed_bytes: int) -> None:
+    """Reject a NIfTI file with fewer bytes, uncompressed, than needed; ITK would pad it with zeros.
 
     Raises:
         InputError: the file is truncated.
     """
-    actual_bytes = _unzipped_size(path) if _is_gzipped(path) else path.stat().st_size
     if actual_bytes < needed_bytes:
         raise InputError(
             f"'{path}' is truncated: it contains {actual_bytes} of {needed_bytes} bytes. Copy or download it again."
         )
-
-
-def _unzipped_size(path: Path) -> int:
-    """Number of uncompressed bytes in a gzip file, up to where it is truncated."""
-    size = 0
-    with suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.open(path) as stream:
-        while chunk := stream.read(1 << 20):
-            size += len(chunk)
-    return size
 
 
 # --- DICOM series ---

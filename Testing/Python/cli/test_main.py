@@ -313,7 +313,14 @@ def test_no_common_names_still_leaves_the_regions(files: Files, tmp_path: Path) 
     assert record["reason"] in run.stderr
     assert record["transform"] is None
     left = {path.name for path in (tmp_path / "out").iterdir()}
-    assert left == {"fixed_regions.seg.nrrd", "moving_regions.seg.nrrd", "pairs.csv", "result.json", "report.html"}
+    assert left == {
+        "fixed_regions.seg.nrrd",
+        "moving_regions.seg.nrrd",
+        "pairs.csv",
+        "result.json",
+        "report.html",
+        "SHA256SUMS",
+    }
     assert [r.name for r in read_regions(tmp_path / "out" / "moving_regions.seg.nrrd")] == [
         f"other {name}" for name in ORGANS
     ]

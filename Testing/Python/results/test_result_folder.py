@@ -392,6 +392,37 @@ def test_a_folder_that_is_no_result_and_one_without_a_transform_are_told(tmp_pat
         read_result_transform(tmp_path)
 
 
+# --- as it was written ---
+
+
+def test_the_checksums_are_those_of_every_file(folder: Path) -> None:
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    actual = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    del actual["SHA256SUMS"]
+    assert sorted(lines) == sorted(f"{digest}  {name}" for name, digest in actual.items())
+
+
+@pytest.mark.parametrize("name", ["result.json", "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"])
+@pytest.mark.parametrize("share", [0.05, 0.4, 0.95])
+def test_a_flipped_bit_anywhere_in_what_is_read_back_is_told(an_old_result: Path, name: str, share: float) -> None:
+    data = bytearray((an_old_result / name).read_bytes())
+    data[int(share * len(data))] ^= 1
+    (an_old_result / name).write_bytes(data)
+    with pytest.raises(InputError, match=rf"{name}' is not as it was written"):
+        read_result_transform(an_old_result)
+
+
+def test_a_report_that_was_edited_does_not_keep_the_transform_from_being_read(an_old_result: Path) -> None:
+    (an_old_result / "report.html").write_text("with notes")
+    read_result_transform(an_old_result)
+
+
+def test_checksums_of_other_files_are_no_checksums_of_these(an_old_result: Path) -> None:
+    (an_old_result / "SHA256SUMS").write_text("")
+    with pytest.raises(InputError, match="is not as it was written"):
+        read_result_transform(an_old_result)
+
+
 # --- whole or not at all ---
 
 
