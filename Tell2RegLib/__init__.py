@@ -16,7 +16,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from Tell2RegLib.support.threads import wait_passively
 from Tell2RegLib.support.version import __version__
+
+wait_passively()
 
 if TYPE_CHECKING:
     from Tell2RegLib.errors import ModelError, Tell2RegError

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import runpy
+import subprocess
+import sys
 
 import pytest
 
-from Tell2RegLib.support.threads import wait_passively
-
-POLICY = "OMP_WAIT_POLICY"
+from Tell2RegLib.support.threads import CHOICES, POLICY, wait_passively
+from Testing.Python.small import ROOT
 
 
 @pytest.fixture
@@ -33,6 +34,27 @@ def test_the_command_asks_for_it_before_it_runs(unset: pytest.MonkeyPatch) -> No
     unset.setattr(main, "app", lambda: policies.append(os.environ.get(POLICY)))
     main.main()
     assert policies == ["PASSIVE"]
+
+
+IMPORTED = "import sys, Tell2RegLib, os; assert 'torch' not in sys.modules; print(os.environ.get('OMP_WAIT_POLICY'))"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "policy"),
+    [
+        ({}, "PASSIVE"),
+        ({POLICY: "ACTIVE"}, "ACTIVE"),
+        ({"GOMP_SPINCOUNT": "9"}, "None"),
+        ({"KMP_BLOCKTIME": "9"}, "None"),
+    ],
+)
+def test_importing_the_library_is_enough_and_overrides_no_choice(chosen: dict[str, str], policy: str) -> None:
+    """Before torch is loaded, which reads the policy once."""
+    environment = {name: value for name, value in os.environ.items() if name not in CHOICES}
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTED], env={**environment, **chosen}, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (run.stdout.strip(), run.stderr) == (policy, "")
 
 
 def test_what_the_environment_says_stays(unset: pytest.MonkeyPatch) -> None:
