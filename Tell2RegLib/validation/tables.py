@@ -64,18 +64,16 @@ def label_table(label: str, groups: Mapping[str, Sequence[MeasureSummary]]) -> s
     lines = [
         f"### By {label}",
         "",
-        f"| {label} | measure | cases | {CENTRE} | {CENTRE_AND_SCALE} | {REGISTERED} | ratio |",
+        f"| measure | {label} | cases | {CENTRE} | {CENTRE_AND_SCALE} | {REGISTERED} | ratio |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
-    for value, measures in groups.items():
-        for summary in measures:
-            if not summary.measure.is_main:
-                continue
-            shown = [summary.statistics[transform] for transform in (CENTRE, CENTRE_AND_SCALE, REGISTERED)]
-            ratio = shown[-1].ratio
-            cells = [value or "(empty)", summary.measure.title, str(summary.cases)]
-            cells += [_estimate(row.mean) for row in shown]
-            lines.append("| " + " | ".join([*cells, _estimate(ratio) if ratio else ""]) + " |")
+    rows = [(value, summary) for value, measures in groups.items() for summary in measures if summary.measure.is_main]
+    keys = dict.fromkeys(summary.measure.key for _, summary in rows)
+    for value, summary in sorted(rows, key=lambda row: list(keys).index(row[1].measure.key)):
+        shown = [summary.statistics[transform] for transform in (CENTRE, CENTRE_AND_SCALE, REGISTERED)]
+        ratio = shown[-1].ratio
+        cells = [summary.measure.title, value or "(empty)", str(summary.cases), *(_estimate(row.mean) for row in shown)]
+        lines.append("| " + " | ".join([*cells, _estimate(ratio) if ratio else ""]) + " |")
     return "\n".join(lines)
 
 

@@ -115,7 +115,7 @@ def _about(options: argparse.Namespace, seconds: float) -> str:
     words += [f"--kind {shlex.quote(kind)}" for kind in options.kind or ()]
     words += [f"--leave-organs-out {options.leave_organs_out}"] if options.leave_organs_out else []
     words += [f"--set {setting}" for setting in options.set]
-    return Machine.here(seconds).sentence(" ".join(["python -m Testing.Validation.run", *words]))
+    return Machine.this_machine(seconds).sentence(" ".join(["python -m Testing.Validation.run", *words]))
 
 
 # --- processes ---

@@ -133,7 +133,7 @@ def test_every_kind_has_grids_that_hold_the_pelvis() -> None:
 def test_tables_show_kinds_in_their_order_and_organs_with_medians() -> None:
     cases = [a_scored_case(kind, (kind,), kind=kind) for kind in ("gland only", "all regions")]
     text = phantoms_text(summarise(cases), cases, "Measured today.")
-    assert text.index("| all regions |") < text.index("| gland only |")
+    assert text.index("| Landmark error | all regions |") < text.index("| Landmark error | gland only |")
     left_out = [
         replace(
             a_scored_case(f"{n} bladder", (f"phantom {n}",), organ="bladder"),
