@@ -176,7 +176,7 @@ def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision
     from Tell2RegLib.region_sources.grounded_sam import GroundedSam
 
     source = GroundedSam(demo_detector(device, precision=precision), demo_segmenter(device, precision=precision))
-    fixed, moving = (_found(source, side.volume, plan.asked) for side in (pair.fixed, pair.moving))
+    fixed, moving = (_regions_of(source, side.volume, plan.asked) for side in (pair.fixed, pair.moving))
     pairs = match_source_results(fixed, moving)
     accepted = [item for item in pairs if item.accepted]
     summary: dict[str, Any] = {"pairs": [item.name for item in accepted], "rejected": len(pairs) - len(accepted)}
@@ -188,7 +188,7 @@ def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision
     return {"summary": summary, "fixed": fixed.regions, "moving": moving.regions}
 
 
-def _found(source: Any, volume: Volume, prompts: Sequence[str]) -> Any:
+def _regions_of(source: Any, volume: Volume, prompts: Sequence[str]) -> Any:
     """`GroundedSam.find` on the volume's own slices: the phantom is axial, and resampling needs SimpleITK."""
     from Tell2RegLib.region_sources.grounded_sam import Prepared
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = options.device or _best_device()
     names = options.only or _names(device, options)
     started = time.perf_counter()
-    rows = _kept(options.json)
+    rows = _earlier_rows(options.json)
     failed = False
     for run in plan(names, device, options.slices, options.prompts):
         row = _run(*run)
@@ -139,7 +139,7 @@ def _number(row: Row, key: str) -> float:
     return float(row[key])  # type: ignore[arg-type]
 
 
-def _kept(file: Path | None) -> list[Row]:
+def _earlier_rows(file: Path | None) -> list[Row]:
     if file is None or not file.is_file():
         return []
     return list(json.loads(file.read_text(encoding="utf-8")))

@@ -44,7 +44,7 @@ def unusable() -> list[tuple[str, str]]:
     replies: list[CheckReply] = []
     client = WorkerClient()
     try:
-        client.submit(CheckRequest(), on_done=replies.append, on_error=lambda *told: print(*told, sep="\n"))
+        client.submit(CheckRequest(), on_done=replies.append, on_error=lambda *message: print(*message, sep="\n"))
         client.wait(LONGEST_CHECK_S)
     finally:
         client.close()

@@ -89,8 +89,8 @@ class Person:
     def _clickAt(self, widget: Any, place: Any, count: int = 1) -> None:
         where = widget.mapToGlobal(place)
         hit = qt.QApplication.widgetAt(where)
-        ours = hit is not None and (hit == widget or widget.isAncestorOf(hit))
-        assert ours, (
+        is_inside = hit is not None and (hit == widget or widget.isAncestorOf(hit))
+        assert is_inside, (
             f"'{widget.objectName}' is covered by '{None if hit is None else hit.objectName or hit.className()}'."
         )
         self.device.click(widget.window(), where, count)
@@ -225,12 +225,12 @@ def openModule() -> Any:
 
 def ancestors(widget: Any) -> list[Any]:
     """What a widget is in, from the inside out."""
-    found = []
+    widgets = []
     above = widget.parentWidget()
     while above is not None:
-        found.append(above)
+        widgets.append(above)
         above = above.parentWidget()
-    return found
+    return widgets
 
 
 def focusWindow() -> Any:

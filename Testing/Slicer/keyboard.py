@@ -47,13 +47,13 @@ def typeEverywhere(person: Person, widget: Any) -> None:
 def boxesOf(widget: Any) -> dict[str, Any]:
     """The boxes a person can type into, by name: a slider stands for the box of numbers in it."""
     root = widget.ui.Tell2Reg if hasattr(widget.ui, "Tell2Reg") else widget.parent
-    found = {}
+    boxes = {}
     for kind in ("QAbstractSpinBox", "QTextEdit", "QLineEdit", "QPlainTextEdit"):
         for box in root.findChildren(kind):
             box = named(box)
             if box is not None and not (hasattr(box, "readOnly") and box.readOnly):
-                found[box.objectName] = box
-    return found
+                boxes[box.objectName] = box
+    return boxes
 
 
 def named(box: Any) -> Any:

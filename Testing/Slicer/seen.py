@@ -41,15 +41,15 @@ class Place:
 
     def differences(self, other: Place) -> str:
         """What of another place is not as here, in words; empty when all is."""
-        told = []
+        sentences = []
         if abs(self.offset_mm - other.offset_mm) > 0.5:
-            told.append(f"the slice went from {self.offset_mm:.1f} to {other.offset_mm:.1f} mm")
+            sentences.append(f"the slice went from {self.offset_mm:.1f} to {other.offset_mm:.1f} mm")
         factors = (other.span_mm / self.span_mm, other.pixel_mm / self.pixel_mm)
         if not any(0.9 < factor < 1.11 for factor in factors):  # a view of another size can keep one of the two only
-            told.append(f"what is seen went from {self.span_mm:.0f} to {other.span_mm:.0f} mm")
+            sentences.append(f"what is seen went from {self.span_mm:.0f} to {other.span_mm:.0f} mm")
         if np.dot(self.normal, other.normal) < 0.999:
-            told.append(f"the slice turned from {self.normal} to {other.normal}")
-        return ", ".join(told)
+            sentences.append(f"the slice turned from {self.normal} to {other.normal}")
+        return ", ".join(sentences)
 
 
 def widgetOf(view: str) -> Any:

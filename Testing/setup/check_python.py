@@ -27,15 +27,15 @@ def has_venv():
 
 
 def main():
-    found = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < OLDEST:
         fail(
-            f"Tell2Reg needs Python {OLDEST[0]}.{OLDEST[1]} or newer, but {sys.executable} is {found}. "
+            f"Tell2Reg needs Python {OLDEST[0]}.{OLDEST[1]} or newer, but {sys.executable} is {version}. "
             "Name a newer one, as in 'make test PYTHON=python3.12'."
         )
     if has_venv():
         return
-    package = f"python{found}-venv"
+    package = f"python{version}-venv"
     if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing the system package {package}, which this Python needs for virtual environments.")
         subprocess.call(["apt-get", "update", "-qq"])

@@ -136,11 +136,11 @@ class OneOf:
     def default(self) -> Any:
         return None if len(self.kinds) == 2 and isinstance(self.kinds[1], Nothing) else self.kinds[0].default()
 
-    def _there(self, node: Any, name: str) -> list[int]:
+    def _stored_kinds(self, node: Any, name: str) -> list[int]:
         return [index for index, kind in enumerate(self.kinds) if kind.has(node, f"{name}.{index}")]
 
     def has(self, node: Any, name: str) -> bool:
-        return bool(self._there(node, name))
+        return bool(self._stored_kinds(node, name))
 
     def _for(self, value: Any) -> int:
         for index, kind in enumerate(self.kinds):
@@ -157,11 +157,11 @@ class OneOf:
         self.kinds[index].write(node, f"{name}.{index}", value)
 
     def read(self, node: Any, name: str) -> Any:
-        index = self._there(node, name)[0]
+        index = self._stored_kinds(node, name)[0]
         return self.kinds[index].read(node, f"{name}.{index}")
 
     def remove(self, node: Any, name: str) -> None:
-        for index in self._there(node, name):
+        for index in self._stored_kinds(node, name):
             self.kinds[index].remove(node, f"{name}.{index}")
 
 

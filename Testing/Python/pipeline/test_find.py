@@ -203,7 +203,7 @@ def three_volumes() -> tuple[Volume, ...]:
     return tuple(Volume(rng.integers(0, 255, grid.shape_kji).astype(np.float32), grid, name=f"{n}") for n in range(3))
 
 
-def _told(detected: SourceResult) -> list[object]:
+def _content(detected: SourceResult) -> list[object]:
     detections = [(f.box, f.outcome, f.mask and f.mask.mask.tobytes(), f.region) for f in detected.detections]
     return [detected.prompts, detections, [(r.name, r.score, r.volume_ml) for r in detected.regions]]
 
@@ -218,8 +218,8 @@ def test_no_order_of_words_and_volumes_gives_another_result_with_memory_than_wit
     for numbers, prompts in searches:
         volumes = [three_volumes[number] for number in numbers]
         remembered = find_regions(source, volumes, prompts, memory=memory)
-        assert [_told(detected) for detected in remembered] == [
-            _told(detected) for detected in find_regions(source, volumes, prompts)
+        assert [_content(detected) for detected in remembered] == [
+            _content(detected) for detected in find_regions(source, volumes, prompts)
         ]
 
 
@@ -309,7 +309,7 @@ def test_a_plug_in_with_steps_is_cached_step_by_step_and_word_by_word(three_volu
     assert source.ran == [*[("look", ("c",))] * 2, *[("grow", ("c",))] * 2]
     assert (memory.runs["cut"], memory.runs["look"], memory.runs["grow"]) == (2, 6, 6)
     alone = [Thresholds().find(volume, ["a", "b", "c"]) for volume in volumes]
-    assert [_told(item) for item in detected] == [_told(item) for item in alone]
+    assert [_content(item) for item in detected] == [_content(item) for item in alone]
 
 
 def test_another_option_of_a_plug_in_runs_only_the_steps_that_depend_on_it(three_volumes: tuple[Volume, ...]) -> None:

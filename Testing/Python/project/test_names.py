@@ -38,6 +38,9 @@ BANNED = {
 }
 """Words that say nothing about the value: name the thing instead (`fixed_regions`, `accepted_pairs`, `position`)."""
 
+BANNED_IN_TESTS = {"found", "here", "home", "kept", "own", "theirs", "there", "told"}
+"""Those that tests do without as well."""
+
 CALLBACKS = {"Progress", "StepProgress", "Check"}
 """Types of callbacks, defined in support/progress.py alone."""
 
@@ -74,6 +77,16 @@ def test_no_name_of_the_product_says_nothing() -> None:
         for name, line in banned_names(path.read_text(encoding="utf-8"))
     ]
     assert not banned, "\n".join(banned)
+
+
+def test_no_name_of_the_tests_stands_for_anything() -> None:
+    vague = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted((ROOT / "Testing").rglob("*.py"))
+        for name, line in defined_names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_").lower() in BANNED_IN_TESTS
+    ]
+    assert not vague, "\n".join(vague)
 
 
 def test_the_types_of_callbacks_are_defined_once() -> None:

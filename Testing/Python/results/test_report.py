@@ -32,7 +32,7 @@ from Testing.Python.results.scans import CENTRE, a_pair, ball, scan_grid
 HOSTILE_NAME = "<script>alert('x')</script> & \"gland\""
 
 
-def told(pair: RegionPair, after: float | None = 0.9) -> PairMetrics:
+def metrics_of(pair: RegionPair, after: float | None = 0.9) -> PairMetrics:
     return PairMetrics(
         pair.name, pair.prompt, pair.similarity, pair.accepted, pair.reason, 0.5, after, 8.0, 0.5, 7.0, 1.5, 3.1, 3.0
     )
@@ -72,7 +72,7 @@ def a_result(grid: Grid, pairs: tuple[RegionPair, ...], **more: object) -> Regis
         pairs=pairs,
         unpaired_fixed=(),
         unpaired_moving=(ball("lonely <u>", grid, CENTRE, 4),),
-        metrics=tuple(told(pair) for pair in pairs),
+        metrics=tuple(metrics_of(pair) for pair in pairs),
         summary=Summary(0.5, 0.9, 8.0, 0.5),
         fitted=Fitted(transform, matrix, matrix, quality, (0.001, 0.01), moving, carried),
         targets=(
@@ -207,7 +207,7 @@ def test_scans_that_do_not_overlap_are_said_not_to() -> None:
 def test_what_could_not_be_measured_is_a_dash(an_oblique_grid: Grid) -> None:
     pair = a_pair(an_oblique_grid, shift=(8, 0, 0))
     result = a_result(an_oblique_grid, (pair,))
-    lost = dataclasses.replace(result, metrics=(told(pair, after=None),))
+    lost = dataclasses.replace(result, metrics=(metrics_of(pair, after=None),))
     text = Page(render_report(lost)).text
     assert "0.50 → –" in text
     assert "Outside the fixed volume after warping: gland" in text
@@ -237,7 +237,7 @@ def remarks_of() -> Callable[..., dict[str, str]]:
 
     def make(strain: words.Strain | None = None, after: float = 0.9, **quality: float) -> dict[str, str]:
         pair = a_pair(grid)
-        result = a_result(grid, (pair,) * 3, metrics=(told(pair, after),) * 3)
+        result = a_result(grid, (pair,) * 3, metrics=(metrics_of(pair, after),) * 3)
         assert result.fitted is not None
         inverse = (quality.pop("inverse_mean", 0.001), quality.pop("inverse_max", 0.01))
         changed = dataclasses.replace(result.fitted.quality, **quality)

@@ -40,7 +40,7 @@ class SimulatedClient:
     def __init__(self, obedient: bool = True) -> None:
         self.obedient = obedient
         self.requests: list[Any] = []
-        self.told: dict[str, Callable[..., None]] = {}
+        self.callbacks: dict[str, Callable[..., None]] = {}
         self.answers: list[Callable[[], None]] = []
         self.cancelled = self.closed = 0
 
@@ -55,10 +55,10 @@ class SimulatedClient:
             self.answers.append(lambda: message["on_done"](reply))
             return
         self.requests.append(request)
-        self.told = message
+        self.callbacks = message
 
     def answer(self, name: str, *values: Any) -> None:
-        message = self.told[name]
+        message = self.callbacks[name]
         self.answers.append(lambda: message(*values))
 
     def poll(self) -> None:
@@ -106,7 +106,7 @@ def a_pair() -> Pair:
 # --- what the worker would answer ---
 
 
-def found(request: FindRequest, least: float = 0.8) -> FindReply:
+def find_reply(request: FindRequest, least: float = 0.8) -> FindReply:
     """Every organ found on both sides, each a little less alike than the one before; below `least` it is rejected."""
     pairs = [
         _paired(pair, 0.95 - 0.04 * number, request.prompts[0], least)
@@ -228,7 +228,7 @@ class Clinic:
         self.parameters.fixedVolume, self.parameters.movingVolume = nodes
         self.parameters.prompts = "organ"
 
-    def find(self, reply: Callable[[FindRequest], FindReply] = found) -> None:
+    def find(self, reply: Callable[[FindRequest], FindReply] = find_reply) -> None:
         """Press Find regions; the worker answers."""
         self.hear()
         self.press(self.ui.findButton)

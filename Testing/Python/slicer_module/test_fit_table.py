@@ -8,7 +8,7 @@ import pytest
 
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.worker.requests import FitReply, FitRequest
-from Testing.Python.slicer_module.simulated import fitted, found
+from Testing.Python.slicer_module.simulated import find_reply, fitted
 
 pytestmark = pytest.mark.mrml
 
@@ -130,7 +130,7 @@ def test_the_distance_of_what_was_fitted_is_not_called_accuracy(clinic) -> None:
 
 
 def test_a_fit_of_one_region_says_what_it_cannot_know(clinic) -> None:
-    clinic.find(lambda request: replace(found(request), pairs=found(request).pairs[:1]))
+    clinic.find(lambda request: replace(find_reply(request), pairs=find_reply(request).pairs[:1]))
     clinic.fit()
     name = clinic.logic.rows[0].name
     assert f"Only '{name}' was fitted" in clinic.ui.fitLimits.text
@@ -145,7 +145,7 @@ def test_a_fit_of_one_region_says_what_it_cannot_know(clinic) -> None:
 def test_only_a_round_region_is_said_not_to_determine_the_rotation(clinic, number: int) -> None:
     from Tell2RegLib.evaluation.target_trust import is_round
 
-    clinic.find(lambda request: replace(found(request), pairs=found(request).pairs[number : number + 1]))
+    clinic.find(lambda request: replace(find_reply(request), pairs=find_reply(request).pairs[number : number + 1]))
     clinic.fit()
     round_one = is_round(clinic.client.request.pairs[0].moving)
     assert ("does not determine the rotation" in clinic.ui.fitLimits.text) == round_one

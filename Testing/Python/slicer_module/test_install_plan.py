@@ -39,7 +39,7 @@ NEEDED = read_requirements(requirements_file())
 class RecordedInstaller:
     """Installs into a dict and remembers what it was asked; `breaks` fails there, `replaces` is what pip does wrong."""
 
-    there: dict[str, str]
+    installed_versions: dict[str, str]
     extension: bool = True
     where: PackagesFolder = field(default_factory=lambda: PackagesFolder(Path("/slicer/site-packages"), 50_000, True))
     breaks: str = ""
@@ -49,7 +49,7 @@ class RecordedInstaller:
     constraints: list[str] = field(default_factory=list)
 
     def versions(self) -> dict[str, str]:
-        return dict(self.there)
+        return dict(self.installed_versions)
 
     def loaded(self) -> set[str]:
         return self.in_use
@@ -80,8 +80,8 @@ class RecordedInstaller:
             raise InstallFailed(f"{name} could not be installed.", "pip said no")
         for text in requirements:
             floor = re.search(r">=([\d.]+)", text)
-            self.there[canonicalize_name(Requirement(text).name)] = floor[1] if floor else "1"
-        self.there.update(self.replaces)
+            self.installed_versions[canonicalize_name(Requirement(text).name)] = floor[1] if floor else "1"
+        self.installed_versions.update(self.replaces)
 
 
 def run(installer: RecordedInstaller, unusable: Sequence[tuple[str, str]] = ()) -> InstallOutcome:

@@ -8,7 +8,7 @@ import pytest
 
 from Testing.Python import small
 from Testing.Python.slicer_module.layout import problems
-from Testing.Python.slicer_module.simulated import found
+from Testing.Python.slicer_module.simulated import find_reply
 
 pytestmark = pytest.mark.mrml
 
@@ -17,7 +17,7 @@ LONG = ("left obturator internus muscle", "bladder", "prostate, transition zone"
 
 def long_names(request):
     """What is found, under names of several words; one region has no partner."""
-    reply = found(request)
+    reply = find_reply(request)
     pairs = [
         replace(pair, fixed=replace(pair.fixed, name=name), moving=replace(pair.moving, name=name))
         for pair, name in zip(reply.pairs, LONG, strict=True)
@@ -27,7 +27,7 @@ def long_names(request):
 
 def long_words(request):
     """What is found by one long word."""
-    reply, word = found(request), "sternocleidomastoideus"
+    reply, word = find_reply(request), "sternocleidomastoideus"
     sides = [(replace(pair.fixed, prompt=word), replace(pair.moving, prompt=word)) for pair in reply.pairs]
     pairs = zip(reply.pairs, sides, strict=True)
     return replace(reply, pairs=tuple(replace(pair, fixed=fixed, moving=moving) for pair, (fixed, moving) in pairs))

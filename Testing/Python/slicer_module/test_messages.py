@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from Testing.Python import small
-from Testing.Python.slicer_module.simulated import a_pair, found, reply_of
+from Testing.Python.slicer_module.simulated import a_pair, find_reply, reply_of
 
 pytestmark = pytest.mark.mrml
 
@@ -26,7 +26,7 @@ def nothing_found(request):
 
 
 def without_partners(request):
-    (first, *_), regions = found(request).pairs, a_pair().regions(request)
+    (first, *_), regions = find_reply(request).pairs, a_pair().regions(request)
     return reply_of([first], [regions[1][0]], [regions[2][1], regions[3][1]])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from Tell2RegLib.errors import InputError
-from Testing.Python.slicer_module.simulated import a_pair, fitted, found
+from Testing.Python.slicer_module.simulated import a_pair, find_reply, fitted
 
 pytestmark = pytest.mark.mrml
 
@@ -193,7 +193,7 @@ class AnsweringClient:
 
     def __call__(self, request, **message) -> None:
         self._submit(request, **message)
-        answer = {"FindRequest": found, "FitRequest": fitted}.get(type(request).__name__)
+        answer = {"FindRequest": find_reply, "FitRequest": fitted}.get(type(request).__name__)
         if answer is not None:
             self.client.answer("on_done", answer(request))
 

@@ -14,7 +14,7 @@ import pytest
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.grid import apply_affine
 from Testing.Python import small
-from Testing.Python.slicer_module.simulated import a_pair, found
+from Testing.Python.slicer_module.simulated import a_pair, find_reply
 
 pytestmark = pytest.mark.mrml
 
@@ -241,7 +241,7 @@ def test_regions_that_arrive_are_described_before_slicer_hears_of_them(clinic) -
 
 
 def test_a_rejected_pair_is_not_fitted_and_the_fit_is_old_when_it_is_taken_back(clinic) -> None:
-    clinic.find(lambda request: found(request, least=0.85))
+    clinic.find(lambda request: find_reply(request, least=0.85))
     assert [row.accepted for row in clinic.logic.rows] == [True, True, True, False]
     assert clinic.logic.rows[3].reason == "Not alike enough."
     clinic.fit()
@@ -451,8 +451,8 @@ def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None
 
 
 def copies(clinic) -> list:
-    found = clinic.standin.scene.GetNodesByName("plan carried to MR (deformable)")
-    return [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
+    nodes = clinic.standin.scene.GetNodesByName("plan carried to MR (deformable)")
+    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
 
 
 def test_what_was_checked_is_forgotten_with_its_scene(clinic) -> None:

@@ -21,12 +21,12 @@ class TasksHere(SimulatedClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = WorkerCaches()
+        self.caches = WorkerCaches()
         self.computed: list[tuple[str, ...]] = []
         self.stop_at = ""
 
-    def submit(self, request: Any, **told: Any) -> None:
-        super().submit(request, **told)
+    def submit(self, request: Any, **callbacks: Any) -> None:
+        super().submit(request, **callbacks)
         if not isinstance(request, FindRequest):
             return
         stages: list[str] = []
@@ -35,7 +35,7 @@ class TasksHere(SimulatedClient):
             stages.append(stage)
             self.answer("on_progress", stage, done, total, None)
 
-        run = Run(progress, lambda: self.stop_at in stages, self.kept)
+        run = Run(progress, lambda: self.stop_at in stages, self.caches)
         try:
             reply = TASKS["find"](request, run)
         except Cancelled:

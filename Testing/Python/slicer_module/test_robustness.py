@@ -13,7 +13,7 @@ import pytest
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.region import Region, RegionPair
 from Testing.Python.slicer_module.sentences import is_a_sentence, touch_everything
-from Testing.Python.slicer_module.simulated import a_pair, fitted, found, reply_of
+from Testing.Python.slicer_module.simulated import a_pair, find_reply, fitted, reply_of
 
 pytestmark = pytest.mark.mrml
 
@@ -31,7 +31,7 @@ def start(clinic, run: str) -> None:
 
 def late_answer(clinic, run: str) -> None:
     """The worker had its answer when the run was given up."""
-    clinic.answer(found if run == "find" else fitted)
+    clinic.answer(find_reply if run == "find" else fitted)
 
 
 # --- during a run ---
@@ -163,7 +163,7 @@ def test_a_module_reloaded_during_a_run_starts_anew_and_its_worker_is_ended(clin
 def test_a_look_up_that_cannot_start_does_not_keep_anybody_out(clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     import slicer
 
-    def full(*_request, **_told) -> None:
+    def full(*_request, **_callbacks) -> None:
         raise InputError("No temporary folder can be made.")
 
     with monkeypatch.context() as patch:
@@ -286,7 +286,7 @@ def test_regions_without_a_pair_are_in_the_scene_to_be_paired_by_hand(clinic) ->
 
 
 def test_one_pair_is_enough(clinic) -> None:
-    clinic.find(lambda request: replace(found(request), pairs=found(request).pairs[:1]))
+    clinic.find(lambda request: replace(find_reply(request), pairs=find_reply(request).pairs[:1]))
     clinic.fit()
     assert clinic.logic.fitRows[0].distance_mm[-1] == pytest.approx(0, abs=1e-6)
     assert "Pairs used: 1." in clinic.ui.fitSummary.text

@@ -14,7 +14,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region
 from Testing.Python.slicer_module.sentences import touch_everything
-from Testing.Python.slicer_module.simulated import a_pair, found
+from Testing.Python.slicer_module.simulated import a_pair, find_reply
 
 pytestmark = pytest.mark.mrml
 
@@ -210,7 +210,7 @@ def test_a_search_that_finds_nothing_keeps_the_regions_of_before(clinic) -> None
     clinic.find()
     clinic.fit()
     rows, transform = clinic.logic.rows, clinic.parameters.deformableTransform
-    clinic.find(lambda request: replace(found(request), pairs=(), reason="Nothing was found."))
+    clinic.find(lambda request: replace(find_reply(request), pairs=(), reason="Nothing was found."))
     assert "The earlier regions are kept" in clinic.said
     assert clinic.logic.rows == rows
     assert clinic.parameters.deformableTransform is transform
@@ -239,7 +239,7 @@ def test_a_volume_moved_during_a_run_drops_the_result(clinic) -> None:
     clinic.press(clinic.ui.findButton)
     x, y, z = clinic.parameters.movingVolume.GetOrigin()
     clinic.parameters.movingVolume.SetOrigin(x + 5, y, z)
-    clinic.answer(found)
+    clinic.answer(find_reply)
     assert "moved during the run" in clinic.said
     assert not clinic.logic.rows
 

@@ -100,13 +100,13 @@ def test_a_result_that_cannot_be_shown_ends_the_run_with_the_reason(
 
 def test_whoever_waits_gets_the_error_of_its_kind(runs: Runs, client: SimulatedClient) -> None:
     runs.started.connect(lambda run: None)
-    client.wait = lambda _timeout: client.told["on_error"]("ModelError", "No such model.", "")  # type: ignore[method-assign]
+    client.wait = lambda _timeout: client.callbacks["on_error"]("ModelError", "No such model.", "")  # type: ignore[method-assign]
     with pytest.raises(ModelError, match="No such model"):
         runs.start("find", "request", lambda reply: None, wait=True)
-    client.wait = lambda _timeout: client.told["on_error"]("WorkerDied", "It stopped.", "")  # type: ignore[method-assign]
+    client.wait = lambda _timeout: client.callbacks["on_error"]("WorkerDied", "It stopped.", "")  # type: ignore[method-assign]
     with pytest.raises(Tell2RegError, match="It stopped"):
         runs.start("find", "request", lambda reply: None, wait=True)
-    client.wait = lambda _timeout: client.told["on_cancelled"]()  # type: ignore[method-assign]
+    client.wait = lambda _timeout: client.callbacks["on_cancelled"]()  # type: ignore[method-assign]
     with pytest.raises(Cancelled):
         runs.start("find", "request", lambda reply: None, wait=True)
 

@@ -25,10 +25,10 @@ class SlowClient(SimulatedClient):
         super().__init__()
         self.slow_answer = answer or ("on_done", _demo())
 
-    def submit(self, request: Any, **told: Any) -> None:
+    def submit(self, request: Any, **callbacks: Any) -> None:
         import qt
 
-        super().submit(request, **told)
+        super().submit(request, **callbacks)
         if self.slow_answer[0]:
             qt.QTimer.singleShot(0, lambda: self.answer(*self.slow_answer))
 

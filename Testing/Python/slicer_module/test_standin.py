@@ -50,17 +50,17 @@ def test_classes_derived_in_python_take_attributes(qt) -> None:
     class Filter(qt.QObject):
         def __init__(self):
             qt.QObject.__init__(self)
-            self.seen = []
+            self.events = []
 
         def eventFilter(self, _watched, event):  # noqa: N802
-            self.seen.append(event.type())
+            self.events.append(event.type())
             return False
 
     watcher, label = Filter(), qt.QLabel()
     label.installEventFilter(watcher)
     label.text = "new"
     label.show()
-    assert qt.QEvent.Show in watcher.seen
+    assert qt.QEvent.Show in watcher.events
 
 
 def test_names_children_and_dynamic_properties_are_attributes(qt) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from Tell2RegLib.space.point_files import PointList
 from Testing.Python import small
-from Testing.Python.slicer_module.simulated import a_pair, fitted, found
+from Testing.Python.slicer_module.simulated import a_pair, find_reply, fitted
 
 pytestmark = pytest.mark.mrml
 
@@ -85,7 +85,7 @@ def test_an_arriving_result_brings_the_panel_up_to_date_a_few_times_only(
     times: list[int] = []
     update = clinic.panel.images.update
     monkeypatch.setattr(clinic.panel.images, "update", lambda: (times.append(1), update())[1])
-    clinic.answer(fitted if run == "fit" else found)
+    clinic.answer(fitted if run == "fit" else find_reply)
     assert len(times) <= 4
     assert clinic.ui.pairsTable.rowCount == 4
     assert (clinic.ui.fitTable.rowCount == 4) == (run == "fit")

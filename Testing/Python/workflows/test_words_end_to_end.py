@@ -134,11 +134,11 @@ def test_the_command_needs_no_network_and_no_home(tmp_path: Path) -> None:
     volume, out = tmp_path / "scan.nrrd", tmp_path / "found.seg.nrrd"
     write_volume(render(make_subject(45), AXIAL, seed=45).volume, volume)
     command = [sys.executable, "-c", WITHOUT_NETWORK, "regions", str(volume), "--prompt", "prostate", "--out", str(out)]
-    home = tmp_path / "home"
+    home_folder = tmp_path / "home"
     done = subprocess.run(
-        command, cwd=ROOT, env={**environment(), "HOME": str(home)}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**environment(), "HOME": str(home_folder)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "prostate" in done.stdout
     assert out.is_file()
-    assert not home.exists()
+    assert not home_folder.exists()
