@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import apply_affine
 from Testing.Python import small
+from Testing.Python.slicer_module.plan_nodes import (
+    PLACES,
+    a_plan,
+    a_surface,
+    an_outline,
+    enter,
+)
 from Testing.Python.slicer_module.simulated import a_pair, find_reply
 
 pytestmark = pytest.mark.mrml
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def enter(clinic, name: str) -> None:
-    import slicer
-
-    slicer.util.selectModule(name)
-    clinic.hear()
 
 
 # --- images ---
@@ -96,9 +91,6 @@ def test_an_initial_transform_that_scales_is_refused(clinic) -> None:
     assert "contains scaling or shear" in clinic.ui.findButton.toolTip
     with pytest.raises(InputError, match="contains scaling or shear"):
         clinic.logic.findRegions()
-
-
-PLACES = np.array(list(small.PLAN.values()))
 
 
 def a_transform(clinic, matrix_lps: np.ndarray):
@@ -323,317 +315,3 @@ def test_every_disabled_button_says_why(clinic) -> None:
         tips = {clinic.ui.fitButton.toolTip, clinic.ui.findButton.toolTip, clinic.ui.propagateButton.toolTip}
         assert all(tips)
     assert clinic.ui.fitButton.toolTip == "A run is in progress: wait for it, or cancel it first."
-
-
-# --- plan ---
-
-
-def a_plan(clinic):
-    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
-    from Tell2RegLib.space.point_files import PointList
-
-    positions = apply_affine(small.AFFINE, PLACES)
-    return fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), positions), "plan")
-
-
-def an_outline(clinic):
-    from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
-
-    moving = a_pair().moving.regions
-    return segmentation_from_regions(clinic.standin.scene, "outline", moving[:2], clinic.parameters.movingVolume)[0]
-
-
-def a_surface(clinic):
-    import vtk
-
-    ball = vtk.vtkSphereSource()
-    ball.SetCenter(*(apply_affine(small.AFFINE, PLACES)[0] * (-1, -1, 1)).tolist())
-    ball.SetRadius(4)
-    ball.Update()
-    node = clinic.standin.scene.AddNewNodeByClass("vtkMRMLModelNode", "surface")
-    node.SetAndObservePolyData(ball.GetOutput())
-    node.CreateDefaultDisplayNodes()
-    return node
-
-
-def a_dose(clinic):
-    from Testing.Python.scene import a_volume_node
-
-    moving = a_pair().moving.volume
-    return a_volume_node(clinic.standin.scene, moving.array_kji, moving.grid, "dose")
-
-
-MADE = {"markups": a_plan, "segmentation": an_outline, "model": a_surface, "volume": a_dose}
-
-
-@pytest.mark.parametrize("kind", MADE)
-def test_a_plan_of_any_kind_is_carried_and_a_second_time_replaces_the_copy(clinic, kind: str) -> None:
-    node = MADE[kind](clinic)
-    clinic.find()
-    clinic.fit()
-    clinic.panel.plan.check([node])
-    scene = clinic.standin.scene
-    clinic.press(clinic.ui.propagateButton)
-    name, after = f"{node.GetName()} carried to MR (deformable)", scene.GetNumberOfNodes()
-    assert scene.GetNodesByName(name).GetNumberOfItems() == 1, clinic.said
-    assert clinic.said.startswith("Copies made: 1")
-    clinic.press(clinic.ui.propagateButton)
-    assert scene.GetNodesByName(name).GetNumberOfItems() == 1
-    assert scene.GetNumberOfNodes() == after
-    copy = scene.GetFirstNodeByName(name)
-    assert np.linalg.norm(centre(copy) - centre_in_fixed(kind)) < 4.0
-
-
-def centre(node) -> np.ndarray:
-    """Of what a node shows, LPS mm."""
-    bounds = np.zeros(6)
-    node.GetRASBounds(bounds)
-    return bounds.reshape(3, 2).mean(axis=1) * (-1, -1, 1)
-
-
-def centre_in_fixed(kind: str) -> np.ndarray:
-    if kind == "markups":
-        return (PLACES.min(axis=0) + PLACES.max(axis=0)) / 2
-    if kind == "model":
-        return PLACES[0]
-    if kind == "segmentation":
-        points = np.concatenate([region.points_lps_mm() for region in a_pair().fixed.regions[:2]])
-    else:
-        points = a_pair().fixed.volume.grid.corners_lps_mm()
-    return (points.min(axis=0) + points.max(axis=0)) / 2
-
-
-def test_a_plan_in_the_fixed_volume_is_carried_to_the_moving_one(clinic) -> None:
-    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points, points_of
-    from Tell2RegLib.space.point_files import PointList
-
-    plan = fiducials_from_points(clinic.standin.scene, PointList(tuple(small.PLAN), PLACES), "drawn in MR")
-    clinic.find()
-    clinic.fit()
-    clinic.parameters.direction = "fixedToMoving"
-    clinic.panel.plan.check([plan])
-    clinic.press(clinic.ui.propagateButton)
-    copy = clinic.standin.scene.GetFirstNodeByName("drawn in MR carried to US (deformable)")
-    assert np.abs(points_of(copy).points_lps_mm - apply_affine(small.AFFINE, PLACES)).max() < 2.0
-    assert clinic.ui.targetsTable.rowCount == 2
-    clinic.ui.targetsTable.selectRow(1)
-
-
-def test_a_plan_deleted_after_it_was_checked_is_no_error(clinic) -> None:
-    plan, outline = a_plan(clinic), an_outline(clinic)
-    clinic.find()
-    clinic.fit()
-    clinic.panel.plan.check([plan, outline])
-    clinic.standin.scene.RemoveNode(plan)
-    clinic.press(clinic.ui.propagateButton)
-    assert clinic.said.startswith("Copies made: 1")
-    clinic.standin.scene.RemoveNode(outline)
-    clinic.standin.process_events()
-    assert clinic.ui.propagateButton.toolTip == "Choose at least one node to propagate."
-
-
-def test_a_plan_that_cannot_be_carried_leaves_the_earlier_copies(clinic) -> None:
-    from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
-
-    plan = a_plan(clinic)
-    far = replace(a_pair().moving.volume.grid, origin_lps_mm=(900.0, 900.0, 900.0))
-    region = replace(a_pair().moving.regions[0], grid=far)
-    away, _ = segmentation_from_regions(clinic.standin.scene, "away", [region], None)
-    clinic.find()
-    clinic.fit()
-    clinic.panel.plan.check([plan])
-    clinic.press(clinic.ui.propagateButton)
-    earlier = clinic.standin.scene.GetFirstNodeByName("plan carried to MR (deformable)").GetID()
-    clinic.panel.plan.check([plan, away])
-    clinic.press(clinic.ui.propagateButton)
-    assert clinic.said == "No segment of 'away' is inside 'MR'."
-    assert [node.GetID() for node in copies(clinic)] == [earlier]
-
-
-def copies(clinic) -> list:
-    nodes = clinic.standin.scene.GetNodesByName("plan carried to MR (deformable)")
-    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
-
-
-def test_what_was_checked_is_forgotten_with_its_scene(clinic) -> None:
-    clinic.panel.plan.check([a_plan(clinic)])
-    clinic.standin.scene.Clear(0)
-    clinic.load()
-    a_plan(clinic)
-    clinic.standin.process_events()
-    import qt
-
-    assert clinic.ui.planList.count == 1
-    assert clinic.ui.planList.item(0).checkState() == qt.Qt.Unchecked
-
-
-# --- report ---
-
-
-def test_a_report_goes_to_a_new_folder(clinic, tmp_path: Path) -> None:
-    from Tell2RegLib.worker.requests import ReportReply
-
-    clinic.find()
-    clinic.fit()
-    (tmp_path / "US to MR").mkdir()
-    clinic.standin.answers.expect(str(tmp_path))
-    clinic.press(clinic.ui.reportButton)
-    folder = clinic.client.request.folder
-    assert folder == tmp_path / "US to MR 2"
-    clinic.answer(lambda request: ReportReply(folder, folder / "report.html"))
-    assert str(folder / "report.html") in clinic.said
-
-
-def test_a_report_gets_the_true_places_of_all_its_targets_or_none(clinic, tmp_path: Path) -> None:
-    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points
-    from Tell2RegLib.space.point_files import PointList
-
-    plan, scene = a_plan(clinic), clinic.standin.scene
-    clinic.find()
-    clinic.fit()
-    clinic.panel.plan.check([plan])
-    clinic.parameters.trueTargets = fiducials_from_points(scene, PointList(tuple(small.PLAN), PLACES), "truth")
-    clinic.logic.saveReport(tmp_path / "all", [plan])
-    assert np.allclose(clinic.client.request.plan_truth.points_lps_mm, PLACES)
-    clinic.client.answer("on_cancelled")
-    clinic.hear()
-    clinic.parameters.trueTargets = fiducials_from_points(scene, PointList(("other",), PLACES[:1]), "other truth")
-    clinic.logic.saveReport(tmp_path / "none", [plan])
-    assert clinic.client.request.plan_truth is None
-
-
-@pytest.mark.slow
-def test_a_report_that_cannot_be_written_is_said(clinic, tmp_path: Path) -> None:
-    from Tell2RegLib.fitting.settings import FitSettings
-    from Tell2RegLib.worker import tasks
-
-    (tmp_path / "a file").write_text("no folder")
-    clinic.find()
-    clinic.fit()
-    clinic.standin.answers.expect(str(tmp_path / "a file"))
-    clinic.press(clinic.ui.reportButton)
-    request = clinic.client.request
-    with pytest.raises(OutputError) as error:
-        tasks.report(
-            replace(request, fit=replace(request.fit, settings=FitSettings(kind="rigid"))),
-            tasks.Run(lambda *_: None, lambda: False),
-        )
-    clinic.client.answer("on_error", "OutputError", str(error.value), "")
-    clinic.hear()
-    assert clinic.said == str(error.value)
-    assert clinic.idle
-
-
-def test_a_folder_dialog_that_is_cancelled_starts_nothing(clinic) -> None:
-    clinic.find()
-    clinic.fit()
-    before = len(clinic.client.requests)
-    clinic.standin.answers.expect("")
-    clinic.press(clinic.ui.reportButton)
-    assert len(clinic.client.requests) == before
-
-
-# --- nothing heavy ---
-
-
-def test_slicer_starts_without_the_library_and_the_panel_opens_without_torch() -> None:
-    script = f"""
-import sys
-from pathlib import Path
-sys.path.insert(0, {str(ROOT)!r})
-from Testing.standin import in_place
-with in_place() as standin:
-    standin.load_module(Path({str(ROOT / "Tell2Reg" / "Tell2Reg.py")!r}))
-    light = "Tell2RegLib" not in sys.modules and "torch" not in sys.modules
-    import slicer
-    slicer.util.selectModule("Tell2Reg")
-    print(light, "torch" not in sys.modules)
-    standin.unload_modules()
-    standin.check()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.split()[-2:] == ["True", "True"], done.stdout + done.stderr
-
-
-# --- looking ---
-
-
-def test_surfaces_are_shown_in_3d_and_taken_away_again(clinic) -> None:
-    import slicer
-
-    surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-    assert clinic.ui.show3DButton.toolTip == "Find regions first"
-    clinic.find()
-    nodes = (clinic.parameters.fixedRegions, clinic.parameters.movingRegions)
-    clinic.press(clinic.ui.show3DButton)
-    assert all(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
-    slices = [f"vtkMRMLSliceNode{name}" for name in clinic.standin.app.layoutManager().sliceViewNames()]
-    assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
-        (*slices, "vtkMRMLViewNode1"),
-        ("vtkMRMLViewNode1",),
-    ]
-    clinic.press(clinic.ui.sideButton)
-    assert not any(node.GetSegmentation().ContainsRepresentation(surface) for node in nodes)
-    assert not clinic.ui.show3DButton.checked
-
-
-def test_each_side_by_side_view_shows_its_own_segments(clinic) -> None:
-    clinic.find()
-    nodes = (clinic.parameters.fixedRegions, clinic.parameters.movingRegions)
-    for module in ("", "Data"):
-        if module:
-            enter(clinic, module)
-        assert [node.GetDisplayNode().GetViewNodeIDs() for node in nodes] == [
-            ("vtkMRMLSliceNodeRed",),
-            ("vtkMRMLSliceNodeYellow",),
-        ]
-
-
-def test_a_fit_tells_the_surface_distance_too(clinic) -> None:
-    clinic.find()
-    clinic.fit()
-    row = clinic.logic.fitRows[0]
-    assert all(value is not None for value in row.hd95_mm)
-    assert clinic.ui.fitTable.item(0, 10).text() == f"{row.hd95_mm[1]:.1f}"
-
-
-def test_models_that_do_not_fit_into_the_device_are_told(clinic) -> None:
-    from Tell2RegLib.worker.requests import Device, DevicesReply
-
-    gpu = Device("cuda:0", "Small GPU", 1_000_000, 500_000)
-    clinic.panel.regions.models._devices(DevicesReply((gpu,), "cuda:0"))
-    assert "the device has 1 MB" in clinic.ui.modelsStatus.text
-    clinic.parameters.device = "cpu"
-    assert "the device has" not in clinic.ui.modelsStatus.text
-
-
-def test_what_the_worker_says_is_in_the_log_of_the_panel(clinic) -> None:
-    clinic.press(clinic.ui.findButton)
-    clinic.client.answer("on_log", "Loading the detector.")
-    clinic.hear()
-    assert "Loading the detector." in clinic.ui.logText.toPlainText()
-
-
-def test_targets_with_a_known_place_have_an_error(clinic) -> None:
-    from Tell2RegLib.slicer_module.scene.markups import fiducials_from_points, points_of
-    from Tell2RegLib.space.point_files import PointList
-
-    clinic.find()
-    clinic.fit()
-    centre = clinic.logic.positionsOf(0)[1]
-    positions = np.stack([centre, centre + 3])
-    scene = clinic.standin.scene
-    drawn = fiducials_from_points(scene, PointList(("a", "b"), positions), "plan")
-    (copy,), _ = clinic.logic.propagate([drawn])
-    carried = points_of(copy).points_lps_mm
-    truth = fiducials_from_points(scene, PointList(("b", "c"), carried + [[0, 0, 0], [0, 3, 4]]), "truth")
-    clinic.panel.plan.check([drawn])
-    clinic.parameters.trueTargets = truth
-    clinic.press(clinic.ui.propagateButton)
-    shown = [clinic.ui.targetsTable.item(line, 9).text() for line in range(2)]
-    assert shown == ["–", f"{np.linalg.norm(carried[1] - carried[0]):.1f}"]
-    assert "Mean error of 1 targets" in clinic.ui.targetWhy.text
-    scene.RemoveNode(truth)
-    clinic.hear()
-    assert clinic.parameters.trueTargets is None
-    assert clinic.ui.targetsTable.isColumnHidden(9)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Testing.Python.slicer_module.test_panel import a_surface, an_outline, centre, enter
+from Testing.Python.slicer_module.plan_nodes import a_surface, an_outline, centre, enter
 from Testing.Python.slicer_module.test_plan import a_plan, click, pick
 
 pytestmark = pytest.mark.mrml
