@@ -16,6 +16,12 @@ from Tell2RegLib.validation.tables import summary_text
 from Testing.Python.validation.cases import a_scored_case
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if matplotlib were not installed; its import takes longer than all of these tests."""
+    monkeypatch.setattr("Tell2RegLib.validation.folder.can_plot", lambda: False)
+
+
 def some_cases() -> list:
     return [
         a_scored_case("a", ("p",), (1.0, 3.0), (4.0, 4.0), scanner="old"),
@@ -76,6 +82,7 @@ def test_the_summary_in_words_holds_every_transform_and_every_failure() -> None:
     assert "the worst case is `b`: 1.00 mm worse" in text
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_folder_holds_rows_values_numbers_and_words(tmp_path: Path) -> None:
     cases = some_cases()
     write_validation(tmp_path, cases, summarise(cases), {"provenance": {}})
@@ -117,6 +124,7 @@ def test_the_same_cases_give_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_a_scored_case_the_folder_lists_the_failures(tmp_path: Path) -> None:
     failed = some_cases()[2:]
     write_validation(tmp_path, failed, summarise(failed), {})
@@ -124,8 +132,8 @@ def test_without_a_scored_case_the_folder_lists_the_failures(tmp_path: Path) -> 
     assert json.loads((tmp_path / "summary.json").read_text())["measures"] == []
 
 
-def test_without_matplotlib_a_sentence_replaces_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("Tell2RegLib.validation.folder.can_plot", lambda: False)
+@pytest.mark.usefixtures("without_pictures")
+def test_without_matplotlib_a_sentence_replaces_the_pictures(tmp_path: Path) -> None:
     write_validation(tmp_path, some_cases(), summarise(some_cases()), {})
     assert not list(tmp_path.glob("*.png"))
     assert "matplotlib is not installed" in (tmp_path / "summary.md").read_text()
