@@ -10,7 +10,7 @@ from typing import Any
 from Tell2RegLib.cases.contents import CaseContents, read_contents
 from Tell2RegLib.cases.table import Case
 from Tell2RegLib.errors import Cancelled, Tell2RegError
-from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.support.progress import Progress, ProgressTracker
 from Tell2RegLib.validation.scores import CaseScores, fit_record, scores_of
 from Tell2RegLib.validation.summary import ValidationSummary, summarise
@@ -59,7 +59,7 @@ def validate(
     for number, case in enumerate(cases):
         tracker.report("validate", number, len(cases))
         about = CaseScores(case.name, case.patients, dict(case.labels))
-        chosen = {"smoothness": default_smoothness(by_words=False), **(fit or {}), **case.fit}
+        chosen = {**(fit or {}), **case.fit}
         scores.append(scored(about, lambda case=case: read_contents(case), chosen, progress, cancelled))  # type: ignore[misc]
     tracker.report("validate", len(cases), len(cases))
     return Validation(tuple(scores), summarise(scores, seed))

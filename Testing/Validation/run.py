@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.cases.contents import CaseContents
-from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.validation.folder import write_validation
 from Tell2RegLib.validation.plots import can_plot, write_plots
 from Tell2RegLib.validation.scores import CaseScores
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 when every case has scores."""
     options = _options(arguments)
     kinds = options.kind or list(KINDS)
-    fit = {"smoothness": default_smoothness(by_words=False), **_settings(options.set)}
+    fit = _settings(options.set)
     FitSettings(**fit)
     phantoms = [Task(options.seed + n, kinds[n % len(kinds)], fit) for n in range(options.count)]
     organs = [Task(options.seed + n, "", fit) for n in range(options.leave_organs_out)]
