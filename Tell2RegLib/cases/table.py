@@ -132,11 +132,12 @@ def read_cases(path: str | Path, *, need_regions: bool = False, need_truth: bool
             reader.check_needs(cases[-1], need_regions, need_truth)
         faults += reader.faults
     faults += _repeated_names(cases)
+    labels = tuple(name.strip() for name in header if plain_column(name) not in known_columns())
+    warnings = tuple(_warnings(labels, columns))
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise InputError("\n".join([f"'{path}' cannot be used as a table of cases ({count}):", *faults]))
-    labels = tuple(name.strip() for name in header if plain_column(name) not in known_columns())
-    return CaseTable(path, tuple(cases), labels, tuple(_warnings(labels)))
+        raise InputError("\n".join([f"'{path}' cannot be used as a table of cases ({count}):", *faults, *warnings]))
+    return CaseTable(path, tuple(cases), labels, warnings)
 
 
 # --- the file ---
@@ -196,10 +197,11 @@ def _repeated_names(cases: Sequence[Case]) -> Iterator[str]:
             yield f"Lines {listed}: the case is called '{same[0].name}' each time; give every case a name of its own."
 
 
-def _warnings(labels: Sequence[str]) -> Iterator[str]:
+def _warnings(labels: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
     for name in labels:
         meant = slip_of(name)
-        if meant:
+        is_fault = meant in REQUIRED and meant not in columns
+        if meant and not is_fault:
             yield f"The column '{name}' is used as a label only; to set '{meant}', rename it."
 
 

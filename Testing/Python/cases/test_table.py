@@ -114,6 +114,15 @@ def test_a_label_that_looks_like_a_known_column_is_warned_about(tmp_path: Path, 
     assert table.warnings == (f"The column '{written}' is used as a label only; to set '{meant}', rename it.",)
 
 
+def test_the_warnings_stand_below_the_faults_that_they_may_explain(tmp_path: Path) -> None:
+    row = a_row("a")
+    row["fixed_region"] = row.pop("fixed_regions")
+    assert faults_of(tmp_path, [row]) == [
+        "Line 2: 'moving_regions' is given, but not 'fixed_regions'; give both or neither.",
+        "The column 'fixed_region' is used as a label only; to set 'fixed_regions', rename it.",
+    ]
+
+
 def test_a_label_of_its_own_is_not_warned_about(tmp_path: Path) -> None:
     table: CaseTable = read_cases(write_table(tmp_path, [a_row("a", scanner="3 T", hospital="north")]))
     assert table.labels == ("scanner", "hospital")
