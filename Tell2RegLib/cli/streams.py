@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import typer
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def prepare_streams() -> None:
@@ -50,10 +53,19 @@ def printing(*, written: bool = False) -> Iterator[None]:
             raise typer.Exit(1) from error
 
 
+def printable(text: str) -> str:
+    r"""A text without control characters, with which a name in a file could write over the terminal.
+
+    >>> printable("prostate\x1b[2J")
+    'prostate�[2J'
+    """
+    return CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def print_sentence(sentence: str) -> None:
     """Print a sentence on stderr; nothing happens if nobody can read it."""
     with suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(sentence + "\n")
+        sys.stderr.write(printable(sentence) + "\n")
         sys.stderr.flush()
 
 

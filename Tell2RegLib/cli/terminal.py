@@ -23,13 +23,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from Tell2RegLib.cli.events import RUN, EventProgress, stderr_events
-from Tell2RegLib.cli.streams import print_sentence
+from Tell2RegLib.cli.start import CANCELLED
+from Tell2RegLib.cli.streams import print_sentence, printable
 from Tell2RegLib.errors import Cancelled, Tell2RegError
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.support.stages import stage_label, stage_share
 from Tell2RegLib.worker.events import LogLines
-
-CANCELLED = "Cancelled; nothing was written."
 
 
 @dataclass
@@ -58,7 +57,10 @@ class Output:
 
 
 class PlainConsole(Console):
-    """A console whose reader may go away: `printing` decides what follows."""
+    """A console without control characters in texts, and whose reader may go away: `printing` decides what follows."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(item) if isinstance(item, str) else item for item in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise
@@ -66,7 +68,7 @@ class PlainConsole(Console):
 
 output = Output()
 stdout = PlainConsole(soft_wrap=True)
-stderr = Console(stderr=True, soft_wrap=True)
+stderr = PlainConsole(stderr=True, soft_wrap=True)
 
 
 @contextmanager
@@ -114,8 +116,15 @@ def report_end(status: str, kind: str, sentence: str) -> None:
         print_sentence(sentence)
 
 
+class PlainLog(RichHandler):
+    """Log messages without control characters."""
+
+    def render_message(self, record: logging.LogRecord, message: str) -> Any:
+        return super().render_message(record, printable(message))
+
+
 def _set_logging(debug: bool) -> None:
-    handler: logging.Handler = RichHandler(
+    handler: logging.Handler = PlainLog(
         console=stderr, show_time=False, show_path=False, show_level=debug, markup=False
     )
     if output.as_events:
@@ -270,4 +279,4 @@ def _cell(value: Any) -> str:
 
     if value is None:
         return "–"
-    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.2f}" if isinstance(value, float) else escape(printable(str(value)))

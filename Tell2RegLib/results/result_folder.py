@@ -28,9 +28,11 @@ from Tell2RegLib.space.point_files import write_points
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.transform_files import read_field, write_field
+from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.space.volume import write_volume
 from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.support.complete_folder import complete_folder, contents_before
+from Tell2RegLib.support.csv_cells import safe_cell
 from Tell2RegLib.support.work_folders import NAME_LENGTH, Contents
 
 FORWARD, BACKWARD = "fixed_to_moving.nrrd", "moving_to_fixed.nrrd"
@@ -193,7 +195,7 @@ def _cell(value: Any) -> Any:
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
     text = io.StringIO()
-    csv.writer(text).writerows([header, *rows])
+    csv.writer(text).writerows([header, *([safe_cell(cell) for cell in row] for row in rows)])
     write_text(path, text.getvalue())
 
 
@@ -233,7 +235,9 @@ def check_folder(
     with _os_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"'{folder}' is a file; choose a folder for the result.")
-        resolved = folder.resolve()
+        resolved = Path(os.path.realpath(folder))
+        if resolved.is_symlink():
+            raise OutputError(f"'{folder}' is a link that leads back to itself; choose another folder.")
         contents = contents_before(resolved)
         _check_content(folder, contents, overwrite, folder_format)
         if folder.is_mount():
@@ -287,7 +291,7 @@ def writing_folder(
         OutputError: see `check_folder`; or the folder changed during the run, and the new result lies beside it.
     """
     folder = Path(folder)
-    target = folder.resolve()  # a link stays a link; what it leads to is replaced
+    target = Path(os.path.realpath(folder))  # a link stays a link; what it leads to is replaced
     created_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         if contents is None:
@@ -322,7 +326,7 @@ def read_result_transform(folder: str | Path) -> Transform:
     """
     folder = Path(folder)
     if not folder.is_dir():  # a killed run may have taken it away
-        contents_before(folder.resolve())
+        contents_before(Path(os.path.realpath(folder)))
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' is no result of 'tell2reg register': it holds no {RECORD}.")
     check_files(folder, [RECORD])
@@ -332,7 +336,10 @@ def read_result_transform(folder: str | Path) -> Transform:
         kind, linear = (
             ("", np.eye(4))
             if transform_record is None
-            else (transform_record["kind"], np.array(transform_record["linear_part_lps"], float))
+            else (
+                KINDS[transform_record["kind"]].name,
+                np.array(transform_record["linear_part_lps"], float).reshape(4, 4),
+            )
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / RECORD}' is damaged and cannot be read as a result.") from error

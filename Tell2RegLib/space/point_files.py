@@ -23,6 +23,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.ras import RAS_AXES_LPS, lps_from, lps_in
 from Tell2RegLib.support.complete_file import write_text
+from Tell2RegLib.support.csv_cells import original_cell, safe_cell
 
 Json = dict[str, Any]
 
@@ -188,7 +189,9 @@ def _read_csv(text: str, path: Path) -> list[tuple[str, Floats]]:
     if "name" not in header:
         rows = [(n, {**row, "name": str(number)}) for number, (n, row) in enumerate(rows, 1)]
     placed_rows = [(n, row) for n, row in rows if row.get("defined", "1").strip() != "0"]
-    return [(row.get("name", "").strip(), lps_from(system, _numbers(row, n, path))) for n, row in placed_rows]
+    return [
+        (original_cell(row.get("name", "").strip()), lps_from(system, _numbers(row, n, path))) for n, row in placed_rows
+    ]
 
 
 _COLUMNS = {"label": "name", "l": "x", "r": "x", "p": "y", "a": "y", "s": "z"}
@@ -241,7 +244,9 @@ def _table(points: PointList) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["label", "l", "p", "s"])  # as Slicer names them
-    writer.writerows([name, *point] for name, point in zip(points.names, points.points_lps_mm.tolist(), strict=True))
+    writer.writerows(
+        [safe_cell(name), *point] for name, point in zip(points.names, points.points_lps_mm.tolist(), strict=True)
+    )
     return buffer.getvalue()
 
 

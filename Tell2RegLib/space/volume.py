@@ -107,11 +107,14 @@ def from_simpleitk(image: sitk.Image, name: str = "volume") -> Volume:
     """
     image = _as_3d_scalar(image, name)
     array = array_of(image)
+    is_finite = True
     if array.dtype.kind == "f":
+        is_finite = bool(np.isfinite(array).all())
         array = _finite(array, name)
     low, high = array.min(), array.max()
     if low == high:
-        log.warning("'%s' is constant: every voxel is %s. It shows no structures.", name, low)
+        which = "voxel" if is_finite else "finite voxel"
+        log.warning("'%s' is constant: every %s is %s. It shows no structures.", name, which, low)
     try:
         grid = grid_of(image)
     except GeometryError as error:

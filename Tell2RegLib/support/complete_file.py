@@ -125,6 +125,8 @@ def data_files(header: Path) -> list[Path]:
 
 
 def _check_replaceable(target: Path) -> None:
+    if target.is_symlink():  # one that leads back to itself
+        raise OSError(errno.ELOOP, "it is a link that leads back to itself", str(target))
     if not target.exists():
         return
     if not target.is_file():

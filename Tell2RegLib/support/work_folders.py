@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ PURPOSE = "work folder"
 LOCK = ".lock"
 NEW, OLD = "new", "old"
 """What a work folder holds: the output as it is written, and the earlier one while they change places."""
+SKELETON = re.compile(r"\..+-[a-z0-9_]{8}")
+"""Names of work folders, as tempfile makes them."""
 NAME_LENGTH = 40
 """Characters of the output's name in that of its work folder, which must not become too long for a file name."""
 
@@ -46,9 +49,9 @@ def work_folder(target: Path, old: Contents | None = None) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     sweep(target.parent, target)
-    folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+    folder, lock = _locked_folder(target)
     try:
-        with _locked(folder / LOCK, required=False):
+        with lock:
             new = folder / NEW
             new.mkdir()
             facts = {"target": target.name, "new": new.stat().st_ino, "old": old or {}}
@@ -61,6 +64,16 @@ def work_folder(target: Path, old: Contents | None = None) -> Iterator[Path]:
         _remove(folder)
 
 
+def _locked_folder(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new work folder and its lock; again if another process swept the folder before it was locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+        try:
+            return folder, _locked(folder / LOCK, required=False)
+        except (FileNotFoundError, BlockingIOError):
+            continue
+
+
 def _prefix(target: Path) -> str:
     return f".{target.name[:NAME_LENGTH]}-"
 
@@ -68,13 +81,29 @@ def _prefix(target: Path) -> str:
 def sweep(directory: Path, target: Path | None = None) -> None:
     """Settle the work folders that killed runs left in a directory: those of one output, or all."""
     for folder in directory.iterdir():
-        if not folder.name.startswith("." if target is None else _prefix(target)) or marker_of(folder, PURPOSE) is None:
+        if not folder.name.startswith("." if target is None else _prefix(target)):
+            continue
+        if marker_of(folder, PURPOSE) is None and not _is_skeleton(folder):
             continue
         with suppress(OSError), _locked(folder / LOCK):
             facts = marker_of(folder, PURPOSE)  # another process may have settled it
             if facts is not None:
                 _settle(folder, facts)
+            elif _is_skeleton(folder):
+                (folder / MARKER).unlink(missing_ok=True)
+                _remove(folder)
         _remove(folder)
+
+
+def _is_skeleton(folder: Path) -> bool:
+    """Whether a run was killed as it made this folder: it has the name of a work folder, and nothing in it yet."""
+    try:
+        if not SKELETON.fullmatch(folder.name) or folder.is_symlink():
+            return False
+        names = {path.name for path in folder.iterdir()}
+        return names <= {LOCK, MARKER, NEW} and not (NEW in names and any((folder / NEW).iterdir()))
+    except OSError:
+        return False
 
 
 def _settle(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -100,6 +129,8 @@ def _remove(folder: Path) -> None:
     """Delete a settled work folder; one that still holds anything stays."""
     if not (folder / MARKER).exists():
         with suppress(OSError):
+            if (folder / NEW).is_dir():
+                (folder / NEW).rmdir()
             (folder / LOCK).unlink(missing_ok=True)
             folder.rmdir()
 
@@ -123,8 +154,8 @@ def _settle_new(new: Path, target: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _delete_replaced(earlier: Path, target: Path, facts: Mapping[str, Any]) -> None:
-    """Delete an earlier output if the new one is in its place and nothing in the earlier one changed meanwhile."""
-    if target.stat().st_ino == facts["new"] and contents_of(earlier) == facts["old"]:
+    """Delete an earlier output if the new one is in its place and nothing in the earlier one appeared or changed."""
+    if target.stat().st_ino == facts["new"] and contents_of(earlier).items() <= facts["old"].items():
         delete_known(earlier, facts["old"])
 
 
@@ -157,24 +188,33 @@ def delete_known(folder: Path, known: Contents) -> None:
         folder.rmdir()
 
 
-@contextmanager
-def _locked(path: Path, *, required: bool = True) -> Iterator[None]:
-    """Hold a lock that ends with the process.
+def _locked(path: Path, *, required: bool = True) -> IO[bytes]:
+    """Open a file with a lock that ends with the process, or when the file is closed.
 
     Raises:
-        OSError: if it is required: another process holds it, or the file system has no locks.
+        FileNotFoundError: the folder was deleted before the lock was held.
+        BlockingIOError: another process holds it.
+        OSError: if it is required: the file system has no locks.
     """
-    with path.open("ab") as stream:
-        with nullcontext() if required else suppress(OSError):
-            _lock(stream)
-        yield
+    stream = path.open("ab")
+    try:
+        _lock(stream)
+        path.stat()
+    except OSError as error:
+        if required or isinstance(error, (FileNotFoundError, BlockingIOError)):
+            stream.close()
+            raise
+    return stream
 
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(stream: IO[bytes]) -> None:
-        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, "another process holds it") from error
 
 else:
     import fcntl

@@ -101,7 +101,7 @@ class SetRow:
         return tuple(dict.fromkeys(row.licence for row in self.models))
 
 
-SET_STATUSES = ("missing", "damaged", "unknown", "installed")
+SET_STATUSES = ("missing", "damaged", "unknown", "unverified", "installed")
 """The statuses of a set, the worst first."""
 
 

@@ -80,5 +80,6 @@ TEXTS = (
     _("missing"),
     _("damaged"),
     _("unknown"),
+    _("unverified"),
     _("installed"),
 )

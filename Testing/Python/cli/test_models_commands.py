@@ -148,6 +148,9 @@ def test_what_is_not_verified_is_said(store: Store, tmp_path: Path) -> None:
     assert "bert-vocabulary: unverified" in shown.stdout
     assert "not in the catalogue; it was imported with --unverified" in shown.stdout
     assert states(json_of("list"))["bert-vocabulary"] == "unverified"
+    run("install", "fast")
+    sets = {item["name"]: item["status"] for item in json_of("list")["sets"]}
+    assert sets["fast"] == "unverified"
 
 
 def test_where_tells_and_chooses(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,3 +166,44 @@ def test_names_that_stdout_cannot_encode_are_escaped(applying: list[str]) -> Non
     run = ended_with(applying, subprocess.PIPE, PYTHONIOENCODING="ascii")
     assert run.returncode == 0, run.stderr
     assert rb"f\xfcr \u03b1\u03b2.csv" in run.stdout
+
+
+def test_a_name_cannot_write_over_the_terminal(files: Files, tmp_path: Path) -> None:
+    from Tell2RegLib.region_sources.label_map import read_regions
+    from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+
+    given = dict(files.inputs)
+    name = "prostate \x9b2J"
+    for option in ("--fixed-regions", "--moving-regions"):
+        regions = [type(r)(name, r.box_kji, r.start_kji, r.grid) for r in read_regions(files.inputs[option])[:1]]
+        given[option] = tmp_path / f"{option}.seg.nrrd"
+        write_segmentation(regions, given[option])
+    run = in_process("register", *options(given), "--transform", "rigid", "--out", tmp_path / "a\x1b[2Jb")
+    assert run.exit_code == 0, run.stderr
+    assert "prostate \N{REPLACEMENT CHARACTER}2J" in run.stdout
+    assert not re.search(r"[\x1b\x9b]", run.stdout)
+
+
+# --- Ctrl-C ---
+
+STOPPED_WHILE_LOADING = """
+import builtins, os, signal, sys
+real = builtins.__import__
+def stopped(name, *rest, **more):
+    if name == "rich.table":
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest, **more)
+builtins.__import__ = stopped
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["tell2reg", "models", "list", "--json"]
+from Tell2RegLib.cli.start import main
+main()
+"""
+
+
+@posix
+def test_ctrl_c_in_the_first_second_ends_like_ctrl_c_later() -> None:
+    code = [sys.executable, "-c", STOPPED_WHILE_LOADING]
+    run = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (130, "Cancelled; nothing was written.\n")
+    assert json.loads(run.stdout)["status"] == "cancelled"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,35 @@ def test_a_folder_that_is_no_result_and_one_without_a_transform_are_told(tmp_pat
     (tmp_path / "result.json").write_text('{"transform": null, "reason": "No names in common."}')
     with pytest.raises(InputError, match=r"No names in common\."):
         read_result_transform(tmp_path)
+
+
+def test_a_kind_of_transform_that_does_not_exist_is_told(an_old_result: Path) -> None:
+    record = json.loads((an_old_result / "result.json").read_text())
+    record["transform"]["kind"] = "<script>"
+    (an_old_result / "result.json").write_text(json.dumps(record))
+    (an_old_result / "SHA256SUMS").unlink()
+    with pytest.raises(InputError, match="is damaged and cannot be read as a result"):
+        read_result_transform(an_old_result)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_link_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with (
+        pytest.raises(OutputError, match="loop' is a link that leads back to itself"),
+        writing_folder(tmp_path / "loop"),
+    ):
+        pass
+    with pytest.raises(InputError, match="is no result"):
+        read_result_transform(tmp_path / "loop")
+
+
+def test_no_name_is_a_formula_for_a_spreadsheet(folder: Path, a_result: RegistrationResult, tmp_path: Path) -> None:
+    formula = '=HYPERLINK("http://example.org")'
+    pairs = tuple(replace(metric, name=formula, prompt="-2") for metric in a_result.metrics)
+    save_result(replace(a_result, metrics=pairs), tmp_path / "out")
+    with (tmp_path / "out" / "pairs.csv").open(newline="", encoding="utf-8") as file:
+        assert {(row["name"], row["prompt"]) for row in csv.DictReader(file)} == {(f"'{formula}", "'-2")}
 
 
 # --- as it was written ---

@@ -247,3 +247,11 @@ def test_a_point_list_is_a_copy_and_read_only() -> None:
     assert points.points_lps_mm.tolist() == [[0, 0, 0]]
     with pytest.raises(ValueError, match="read-only"):
         points.points_lps_mm[0, 0] = 1
+
+
+def test_a_name_that_looks_like_a_formula_is_no_formula_in_a_table_and_comes_back(tmp_path: Path) -> None:
+    names = ("=1+1", "-3 mm", "'tis", "core")
+    write_points(tmp_path / "p.csv", names, np.zeros((4, 3)))
+    lines = (tmp_path / "p.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == ["'=1+1", "'-3 mm", "'tis", "core"]
+    assert read_points(tmp_path / "p.csv").names == names

@@ -139,8 +139,17 @@ def test_a_constant_volume_is_read_and_said_to_be_constant(
 ) -> None:
     volume = v.from_simpleitk(image_on(a_hostile_grid, np.full(a_hostile_grid.shape_kji, 3, np.int16)), "scan")
     assert (volume.array_kji == 3).all()
-    assert "'scan' is constant" in caplog.text
+    assert "'scan' is constant: every voxel is 3." in caplog.text
     assert (v.to_uint8(volume).array_kji == 0).all()
+
+
+def test_a_volume_that_is_constant_but_for_nan_is_not_said_to_be_constant_everywhere(
+    a_hostile_grid: Grid, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = np.full(a_hostile_grid.shape_kji, 3, np.float32)
+    values[0] = np.nan
+    v.from_simpleitk(image_on(a_hostile_grid, values), "scan")
+    assert "'scan' is constant: every finite voxel is 3" in caplog.text
 
 
 # --- working grid ---

@@ -71,6 +71,18 @@ def test_a_kill_leaves_the_earlier_file_and_the_next_call_sweeps(tmp_path: Path)
     assert files_in(tmp_path) == {"plan.csv": b"new"}
 
 
+@pytest.mark.parametrize("made", [0, 1, 2, 3])
+def test_a_work_folder_that_was_never_finished_is_swept(made: int, tmp_path: Path) -> None:
+    folder = tmp_path / ".plan.csv-abc_1234"
+    steps = [folder.mkdir, (folder / ".lock").touch, (folder / "new").mkdir]
+    for step in steps[: made + 1]:
+        step()
+    if made == 3:
+        (folder / ".tell2reg.json").write_text('{"tell2')
+    module.write_text(tmp_path / "plan.csv", "new")
+    assert files_in(tmp_path) == {"plan.csv": b"new"}
+
+
 def test_a_folder_of_somebody_else_with_the_name_of_a_work_folder_is_not_swept(tmp_path: Path) -> None:
     other_file = tmp_path / ".plan.csv-old"
     other_file.mkdir()
@@ -103,7 +115,8 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
-    for name in ("pipe.csv", "folder.csv"):
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    for name in ("pipe.csv", "folder.csv", "loop.csv"):
         with pytest.raises(OutputError, match="cannot be written"):
             module.write_text(tmp_path / name, "new")
     assert stat.S_ISFIFO((tmp_path / "pipe.csv").stat().st_mode)
