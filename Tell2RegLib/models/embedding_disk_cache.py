@@ -107,7 +107,7 @@ class EmbeddingStore:
         return marker_of(self.folder.resolve(), PURPOSE) is not None
 
     def _prepare_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # features show what the slices show
         if self._is_marked():
             sweep(self.folder)
         elif any(self.folder.iterdir()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,10 +18,15 @@ from Tell2RegLib.errors import OutputError
 from Tell2RegLib.support.exchange_folders import exchange_folders
 from Tell2RegLib.support.work_folders import NEW, OLD, Contents, contents_of, sweep, work_folder
 
+OWNER_ONLY = 0o700
+"""Permissions of a new folder, which may hold images of a patient."""
+
 
 @contextmanager
 def complete_folder(folder: Path, old: Contents) -> Iterator[Path]:
     """Context with an empty folder that takes the place of `folder` at the end, and is deleted on failure.
+
+    A new folder is readable by its owner only; one that replaces another has the permissions of that.
 
     Args:
         folder: the folder to be written, with its links resolved; its parent must exist.
@@ -33,7 +39,9 @@ def complete_folder(folder: Path, old: Contents) -> Iterator[Path]:
     with ExitStack() as stack:
         with _os_errors(folder):
             work = stack.enter_context(work_folder(folder, old))
-        yield work / NEW
+            new = work / NEW
+            new.chmod(stat.S_IMODE(folder.stat().st_mode) if old else OWNER_ONLY)
+        yield new
         with _os_errors(folder):
             if old:
                 _take_places(work, folder, old)

@@ -200,6 +200,12 @@ def test_files_of_another_program_in_the_stores_folder_are_neither_deleted_nor_c
     assert files_in(tmp_path) == ["words.embeddings"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions.")
+def test_only_the_owner_may_read_a_new_folder(tmp_path: Path) -> None:
+    EmbeddingStore(tmp_path / "new").put(some_slices(1), "a model", some_embeddings(1))
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_linked_folder_is_used_like_the_folder_itself(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk")

@@ -706,14 +706,25 @@ def test_folders_above_are_made_and_go_again_when_the_run_fails(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions.")
-def test_others_may_read_the_folder_as_the_umask_says(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        with writing_folder(tmp_path / "out"):
-            pass
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+def test_only_the_owner_may_read_a_new_folder_and_permissions_of_an_old_one_stay(an_old_result: Path) -> None:
+    new = an_old_result.with_name("new")
+    with writing_folder(new):
+        pass
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    an_old_result.chmod(0o750)
+    with writing_folder(an_old_result, overwrite=True) as aside:
+        (aside / "result.json").write_text("{}")
+    assert stat.S_IMODE(an_old_result.stat().st_mode) == 0o750
+
+
+def test_no_file_of_a_result_names_a_folder_or_the_user(
+    folder: Path, files: Files, a_result: RegistrationResult
+) -> None:
+    """Names of input files alone: docs/privacy.md."""
+    paths = {str(files.folder), str(folder.parent), str(Path.home()) + os.sep, str(ROOT)}
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert not [name for name in paths if name.encode() in content], path.name
 
 
 A_FULL_DISK = """

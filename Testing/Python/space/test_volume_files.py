@@ -125,6 +125,17 @@ def test_a_dicom_series_that_is_no_regular_stack_is_refused(
     assert "series" in str(error.value)
 
 
+def test_what_a_dicom_series_says_of_the_patient_is_not_carried_into_files(values_of: Callable, tmp_path: Path) -> None:
+    """docs/privacy.md"""
+    write_dicom(tmp_path / "series", image_on(dicom_grid(), values_of(dicom_grid(), np.int16)))
+    uid = b"1.2.826.0.1.3680043.2.1125"
+    assert uid in next((tmp_path / "series").iterdir()).read_bytes()
+    volume = v.read_volume(tmp_path / "series")
+    for ending in (".nrrd", ".mha", ".nii"):
+        v.write_volume(volume, tmp_path / f"volume{ending}")
+        assert uid not in (tmp_path / f"volume{ending}").read_bytes()
+
+
 TAGS = {"place": b"\x20\x00\x32\x00", "turn": b"\x20\x00\x37\x00"}
 
 
