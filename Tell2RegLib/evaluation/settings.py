@@ -33,7 +33,7 @@ class TrustSettings:
         unit="mm",
         low=0,
         usual=(0.0, 50.0),
-        step=0.5,
+        step=0.25,
         flag="--trust-near",
         label="Good up to",
     )
@@ -43,7 +43,7 @@ class TrustSettings:
         unit="mm",
         low=0,
         usual=(0.0, 100.0),
-        step=0.5,
+        step=0.25,
         flag="--trust-far",
         label="Do not trust beyond",
     )
@@ -65,7 +65,7 @@ class TrustSettings:
         unit="mm",
         low=0,
         usual=(0.0, 50.0),
-        step=0.5,
+        step=0.25,
         flag="--trust-spread-check",
         label="Check above a spread of",
     )
@@ -75,7 +75,7 @@ class TrustSettings:
         unit="mm",
         low=0,
         usual=(0.0, 100.0),
-        step=0.5,
+        step=0.25,
         flag="--trust-spread-never",
         label="Do not trust above a spread of",
     )

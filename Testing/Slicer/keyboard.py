@@ -15,6 +15,10 @@ NUMBERS = {
     "spacingMm": "1.25",
     "sliceStep": "3",
     "smoothness": "0.75",
+    "nearMm": "2.75",
+    "farMm": "25.5",
+    "spreadCheckMm": "6.25",
+    "spreadNeverMm": "12.5",
     "fadeSlider": "0.25",
 }
 """What is typed into boxes of numbers, by their names."""
