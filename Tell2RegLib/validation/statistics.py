@@ -13,11 +13,13 @@ from Tell2RegLib.space.grid import Floats
 
 RESAMPLES = 2000
 INTERVAL_PERCENT = (2.5, 97.5)
+LEAST_GROUPS = 5
+"""Independent groups from which an interval is given; the draws of fewer say nothing about other patients."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its bootstrap interval (95 %); without one where there is a single group of patients."""
+    """A number with its bootstrap interval (95 %); without one where there are fewer groups than `LEAST_GROUPS`."""
 
     value: float
     low: float | None = None
@@ -71,7 +73,7 @@ class PatientMeans:
         return float(weighted.sum() / self.weights.sum()), (self._counts @ totals) / (self._counts @ weights)
 
     def _estimate(self, value: float, drawn: Floats) -> Estimate:
-        if self.group_count < 2:
+        if self.group_count < LEAST_GROUPS:
             return Estimate(value)
         low, high = (float(bound) for bound in np.percentile(drawn, INTERVAL_PERCENT))
         return Estimate(value, low, high)

@@ -25,9 +25,12 @@ def test_a_case_of_two_patients_counts_for_both() -> None:
 
 
 def test_the_interval_is_that_of_drawing_whole_groups_of_patients() -> None:
-    """Two groups: each draw is one of four, and the means are those of both, of one or of the other."""
-    estimate = PatientMeans(cases_of(("p",), ("p",), ("q",))).mean([0, 2, 5])
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((3, 1, 5))
+    """Compared with draws by hand: ten cases of five patients, two each, with equal values within a patient."""
+    values = np.array([0.0, 3.0, 4.0, 8.0, 20.0])
+    estimate = PatientMeans(cases_of(*((f"p{n // 2}",) for n in range(10))), resamples=20_000).mean(values.repeat(2))
+    drawn = np.random.default_rng(8).choice(values, (20_000, 5)).mean(axis=1)
+    assert estimate.value == 7
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=0.3)
 
 
 def test_the_interval_of_many_patients_is_about_two_standard_errors_wide() -> None:
@@ -37,24 +40,25 @@ def test_the_interval_of_many_patients_is_about_two_standard_errors_wide() -> No
     assert estimate.low < estimate.value < estimate.high
 
 
-def test_a_single_group_has_no_interval() -> None:
-    estimate = PatientMeans(cases_of(("p", "q"), ("q", "r"))).mean([1, 2])
-    assert (estimate.low, estimate.high) == (None, None)
+def test_few_groups_have_no_interval() -> None:
+    for patients in ((("p", "q"), ("q", "r")), (("p",), ("q",), ("r",), ("s",))):
+        estimate = PatientMeans(cases_of(*patients)).mean(range(len(patients)))
+        assert (estimate.low, estimate.high) == (None, None)
 
 
 def test_ratios_are_paired() -> None:
     """Whoever is drawn, twice the reference stays twice the reference."""
-    means = PatientMeans(cases_of(("p",), ("q",), ("r",)))
-    ratio = means.ratio([2, 8, 20], [1, 4, 10])
+    means = PatientMeans(cases_of(*((patient,) for patient in "pqrst")))
+    ratio = means.ratio([2, 8, 20, 6, 2], [1, 4, 10, 3, 1])
     assert ratio is not None
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
-    assert means.ratio([1, 1, 1], [0, 0, 0]) is None
-    change = means.difference([2, 5, 11], [1, 4, 10])
+    assert means.ratio(np.ones(5), np.zeros(5)) is None
+    change = means.difference([2, 5, 11, 3, 1], [1, 4, 10, 2, 0])
     assert (change.value, change.low, change.high) == pytest.approx((1, 1, 1))
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.sampled_from("pqrst"), st.floats(0, 50)), min_size=2, max_size=12), st.randoms())
+@given(st.lists(st.tuples(st.sampled_from("pqrstuvwx"), st.floats(0, 50)), min_size=8, max_size=14), st.randoms())
 def test_neither_mean_nor_interval_depends_on_the_order_of_the_cases(rows: list, random) -> None:
     cases = cases_of(*((patient,) for patient, _ in rows))
     order = random.sample(range(len(rows)), len(rows))
