@@ -10,13 +10,13 @@ import logging
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from Tell2RegLib.support.file_locks import locked
 from Tell2RegLib.support.marked_folders import MARKER, mark, marker_of
 
 PURPOSE = "work folder"
@@ -69,7 +69,7 @@ def _locked_folder(target: Path) -> tuple[Path, IO[bytes]]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
         try:
-            return folder, _locked(folder / LOCK, required=False)
+            return folder, locked(folder / LOCK, required=False)
         except (FileNotFoundError, BlockingIOError):
             continue
 
@@ -85,7 +85,7 @@ def sweep(directory: Path, target: Path | None = None) -> None:
             continue
         if marker_of(folder, PURPOSE) is None and not _is_skeleton(folder):
             continue
-        with suppress(OSError), _locked(folder / LOCK):
+        with suppress(OSError), locked(folder / LOCK):
             facts = marker_of(folder, PURPOSE)  # another process may have settled it
             if facts is not None:
                 _settle(folder, facts)
@@ -186,38 +186,3 @@ def delete_known(folder: Path, known: Contents) -> None:
                 path.unlink()
     with suppress(OSError):
         folder.rmdir()
-
-
-def _locked(path: Path, *, required: bool = True) -> IO[bytes]:
-    """Open a file with a lock that ends with the process, or when the file is closed.
-
-    Raises:
-        FileNotFoundError: the folder was deleted before the lock was held.
-        BlockingIOError: another process holds it.
-        OSError: if it is required: the file system has no locks.
-    """
-    stream = path.open("ab")
-    try:
-        _lock(stream)
-        path.stat()
-    except OSError as error:
-        if required or isinstance(error, (FileNotFoundError, BlockingIOError)):
-            stream.close()
-            raise
-    return stream
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(stream: IO[bytes]) -> None:
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise BlockingIOError(error.errno, "another process holds it") from error
-
-else:
-    import fcntl
-
-    def _lock(stream: IO[bytes]) -> None:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

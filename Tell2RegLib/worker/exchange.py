@@ -78,10 +78,10 @@ def read(kind: type[T], folder: Path, name: str) -> T:
     """
     path = folder / f"{name}.json"
     try:
-        value = _Reader(folder, name).value(json.loads(path.read_text(encoding="utf-8")))
+        value = _Reader(folder, name).value(json.loads(_regular(path).read_text(encoding="utf-8")))
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
+    except Exception as error:  # whatever a damaged or forged document leads to
         raise InputError(f"'{path}' cannot be read ({type(error).__name__}: {error}): run again.") from error
     if not isinstance(value, kind):
         raise InputError(f"'{path}' holds a {type(value).__name__}, not a {kind.__name__}: run again.")
@@ -160,5 +160,15 @@ class _Reader:
     def _load(self, file: str) -> NDArray:
         if file != Path(file).name or not file.startswith(f"{self._name}-"):
             raise ValueError(f"{file!r} is no file of this document")
-        array: NDArray = np.load(self._folder / file, allow_pickle=False)
+        with _regular(self._folder / file).open("rb") as stream:
+            array = np.load(stream, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{file!r} is no array")
         return array
+
+
+def _regular(path: Path) -> Path:
+    """The path, if nothing but a file lies there; a pipe would block the reader."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"'{path.name}' is no file")
+    return path

@@ -59,7 +59,14 @@ def parse_request(text: bytes) -> WorkerRequest | None:
 def event(text: bytes) -> dict[str, Any] | None:
     """The event in a line; None if the line is not an event."""
     message = _object(text)
-    return message if message is not None and message.get("event") in EVENTS else None
+    if message is None or message.get("event") not in EVENTS:
+        return None
+    return message if message["event"] != "progress" or _is_progress(message) else None
+
+
+def _is_progress(message: dict[str, Any]) -> bool:
+    numbers = [message.get("done", 0), message.get("total", 0), message.get("seconds_left") or 0]
+    return isinstance(message.get("stage"), str) and all(type(number) in (int, float) for number in numbers)
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -17,13 +17,15 @@ from typing import Any
 
 from Tell2RegLib.errors import InputError, Tell2RegError
 from Tell2RegLib.slicer_module.run.worker_folders import RunFolders
-from Tell2RegLib.slicer_module.run.worker_process import WorkerProcess
+from Tell2RegLib.slicer_module.run.worker_process import MAX_WAITING_LINES, WorkerProcess
 from Tell2RegLib.worker import exchange, protocol
 
 PATIENCE_S = 1.0
 """Time after which a worker that does not stop on request is killed, so that Cancel never takes longer."""
 POLL_S = 0.01
 """Pause between two polls in `wait`."""
+MAX_LINES = 2000
+"""Maximum number of lines to handle in one poll."""
 DIED = "WorkerDied"
 """Kind of the error when the process ended by itself or could not be started."""
 
@@ -224,13 +226,13 @@ class WorkerClient:
         if process is not None:
             process.kill()
 
-    def _hear(self) -> None:
+    def _hear(self, maximum: int = MAX_LINES) -> None:
         process = self._process
         if process is None:
             return
-        for text in _drained(process.stderr):
+        for text in _drained(process.stderr, maximum):
             self._log(text)
-        for text in _drained(process.events):
+        for text in _drained(process.events, maximum):
             event = protocol.event(text)
             if event is None:
                 self._log(f"Unknown message from the worker: {text[:200]!r}")
@@ -292,7 +294,7 @@ class WorkerClient:
     def _died(self, process: WorkerProcess) -> None:
         was_ready, code = self._ready, process.exit_code
         process.kill()  # what it started, and a worker whose launcher died
-        self._hear()
+        self._hear(MAX_WAITING_LINES)
         if self._process is not process:
             return
         self._process, self._ready = None, False
@@ -311,8 +313,9 @@ class WorkerClient:
             self._run.listeners.on_log(text)
 
 
-def _drained(source: queue.SimpleQueue) -> Any:
-    while True:
+def _drained(source: queue.Queue[Any], maximum: int) -> Any:
+    """What is in a queue, up to a number: a worker that never stops sending must not hold the host."""
+    for _ in range(maximum):
         try:
             yield source.get_nowait()
         except queue.Empty:

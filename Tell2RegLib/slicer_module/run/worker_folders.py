@@ -8,13 +8,17 @@ import shutil
 import sys
 import tempfile
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+from Tell2RegLib.support.file_locks import locked
 from Tell2RegLib.support.marked_folders import mark, marker_of
 from Tell2RegLib.worker.protocol import RUN_FOLDER
 
 PREFIX = "tell2reg-worker-"
+LOCK = ".lock"
 FOLDERS = "folders of runs"
 """Purpose in the marker of a host's folder."""
 
@@ -27,6 +31,8 @@ class RunFolders:
 
     def __init__(self) -> None:
         self._base: Path | None = None
+        self._lock: IO[bytes] | None = None
+        self._release: Callable[[], object] | None = None
 
     def make(self) -> Path:
         """A new folder.
@@ -37,8 +43,9 @@ class RunFolders:
         if self._base is None or not self._base.is_dir():
             sweep()
             self._base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+            self._lock = locked(self._base / LOCK, required=False)
             mark(self._base, FOLDERS)
-            weakref.finalize(self, shutil.rmtree, str(self._base), True)
+            self._release = weakref.finalize(self, _remove_of_process, self._base, os.getpid(), self._lock)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._base))
         mark(folder, RUN_FOLDER)
         return folder
@@ -49,8 +56,15 @@ class RunFolders:
 
     def close(self) -> None:
         """Remove everything."""
-        if self._base is not None:
-            shutil.rmtree(self._base, ignore_errors=True)
+        if self._release is not None:
+            self._release()
+
+
+def _remove_of_process(base: Path, pid: int, lock: IO[bytes]) -> None:
+    """Remove a host's folders and free their lock; a forked child leaves those of its parent alone."""
+    if os.getpid() == pid:
+        lock.close()
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def sweep() -> None:
@@ -59,6 +73,7 @@ def sweep() -> None:
         owner = re.match(rf"{PREFIX}(\d+)-", folder.name)
         with suppress(OSError, OverflowError):
             if owner and _is_mine(folder) and marker_of(folder, FOLDERS) and not is_running(int(owner[1])):
+                locked(folder / LOCK).close()  # held by a host in another container, which has process ids of its own
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,12 @@ LIBRARY_PARENT = Path(__file__).resolve().parents[3]
 """The folder that holds Tell2RegLib."""
 LAST_LINES = 40
 """Number of lines of stderr kept to explain why a process ended."""
+MARK = "TELL2REG_WORKER"
+"""Variable that the processes of one worker inherit."""
+MAX_WAITING_LINES = 20_000
+"""Lines that wait for the host; a worker that sends more has to wait."""
+MAX_LINE_BYTES = 1 << 20
+WAIT_S = 0.1
 END_S = 2.0
 """A killed process is gone after that."""
 
@@ -36,6 +43,7 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._mark = uuid.uuid4().hex
         alone: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             alone = {"creationflags": subprocess.CREATE_NO_WINDOW}
@@ -44,14 +52,15 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=worker_environment(os.environ if environment is None else environment),
+            env={**worker_environment(os.environ if environment is None else environment), MARK: self._mark},
             **alone,
         )
         self._stdin, self._stdout, self._stderr = (
             _open(pipe) for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
         )
-        self.events: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self.stderr: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.events: queue.Queue[bytes] = queue.Queue(MAX_WAITING_LINES)
+        self.stderr: queue.Queue[str] = queue.Queue(MAX_WAITING_LINES)
+        self._is_killed = threading.Event()
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.worker_pid: int | None = None
         """As the worker itself says: another one than `pid` where a launcher stands between."""
@@ -87,6 +96,10 @@ class WorkerProcess:
         else:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+            for pid in _processes_with(self._mark):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        self._is_killed.set()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
         for reader in self._readers:
@@ -99,16 +112,35 @@ class WorkerProcess:
 
     def _read_events(self, stream: IO[bytes]) -> None:
         with suppress(OSError, ValueError):
-            for text in stream:
-                self.events.put(text)
+            while text := stream.readline(MAX_LINE_BYTES):
+                self._put(self.events, text)
 
     def _read_stderr(self, stream: IO[bytes]) -> None:
         with suppress(OSError, ValueError):
-            for text in stream:
+            while text := stream.readline(MAX_LINE_BYTES):
                 line = text.decode("utf-8", "replace").rstrip()
                 if line:
                     self.last_lines.append(line)
-                    self.stderr.put(line)
+                    self._put(self.stderr, line)
+
+    def _put(self, lines: queue.Queue, line: Any) -> None:
+        """Add a line; a worker that sends faster than the host reads has to wait, a killed one loses the rest."""
+        while not self._is_killed.is_set():
+            with suppress(queue.Full):
+                lines.put(line, timeout=WAIT_S)
+                return
+        with suppress(queue.Full):
+            lines.put_nowait(line)
+
+
+def _processes_with(mark: str) -> list[int]:
+    """Processes that inherited the mark of a worker, those in sessions of their own too; only Linux tells them."""
+    entry, pids = f"{MARK}={mark}".encode(), []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # of others, or gone
+            if entry in (path / "environ").read_bytes().split(b"\0"):
+                pids.append(int(path.name))
+    return pids
 
 
 def _open(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -51,6 +51,31 @@ def is_deaf_with_a_child(run: Run) -> None:
     time.sleep(FOREVER_S)
 
 
+def is_deaf_with_a_child_in_a_session_of_its_own(run: Run) -> None:
+    """As a library starts a server."""
+    command = [sys.executable, "-c", f"import time; time.sleep({FOREVER_S})"]
+    child = subprocess.Popen(command, start_new_session=True)
+    run.progress("child", child.pid, child.pid + 1)
+    time.sleep(FOREVER_S)
+
+
+def floods(run: Run) -> None:
+    """Sends lines faster than a host can read, for ever."""
+    run.progress("flood", 0, 1)
+    stream = os.fdopen(os.dup(REAL_STDOUT), "wb")
+    while True:
+        stream.write(b'{"event": "log", "message": "x"}\n' * 1000)
+
+
+def answers_through_a_pipe(run: Run) -> None:
+    """A reply that would block whoever opens it."""
+    assert run.folder is not None
+    os.mkfifo(run.folder / "result.json")
+    stream = os.fdopen(os.dup(REAL_STDOUT), "wb", buffering=0)
+    stream.write(b'{"event": "result", "id": "1", "folder": ""}\n')
+    time.sleep(FOREVER_S)
+
+
 def babbles(run: Run) -> None:
     """Prints, as libraries do, in every way."""
     print("printed by Python")
@@ -115,7 +140,8 @@ def nothing(run: Run) -> None:
 BEHAVIOURS = {
     function.__name__.replace("_", " "): function
     for function in (
-        *(waits, is_deaf, is_deaf_with_a_child, babbles, runs_out_of_memory, runs_out_of_gpu_memory),
+        *(waits, is_deaf, is_deaf_with_a_child, is_deaf_with_a_child_in_a_session_of_its_own, floods),
+        *(answers_through_a_pipe, babbles, runs_out_of_memory, runs_out_of_gpu_memory),
         *(divides_by_zero, geometry, lacks_a_package, dies, exits, garbage, nothing),
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
-from Tell2RegLib.worker import requests
+from Tell2RegLib.worker import protocol, requests
 from Tell2RegLib.worker.exchange import read, write
 from Testing.Python.conftest import HOSTILE_GRIDS
 from Testing.Python.maps import a_wavy_transform
@@ -198,6 +198,55 @@ def test_a_damaged_or_strange_document_is_told_and_nothing_of_it_runs(tmp_path: 
     (tmp_path / "value.json").write_text(document)
     with pytest.raises(InputError, match=r"value.json' cannot be read"):
         read(Grid, tmp_path, "value")
+
+
+def deep(folder: Path) -> None:
+    (folder / "value.json").write_text('{"is": "tuple", "items": [' * 5000 + "]}" * 5000)
+
+
+def a_zip_in_place_of_an_array(folder: Path) -> None:
+    (folder / "value-0.npy").write_bytes(b"PK\x03\x04" + bytes(60))
+    (folder / "value.json").write_text(json.dumps({"is": "array", "file": "value-0.npy"}))
+
+
+def an_array_larger_than_the_memory(folder: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}".ljust(117) + b"\n"
+    (folder / "value-0.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    (folder / "value.json").write_text(json.dumps({"is": "array", "file": "value-0.npy"}))
+
+
+def fields_of_another_type(folder: Path) -> None:
+    (folder / "value.json").write_text('{"is": "Grid", "fields": [1]}')
+
+
+def a_folder_in_its_place(folder: Path) -> None:
+    (folder / "value.json").mkdir()
+
+
+FORGED = (
+    deep,
+    a_zip_in_place_of_an_array,
+    an_array_larger_than_the_memory,
+    fields_of_another_type,
+    a_folder_in_its_place,
+)
+
+
+@pytest.mark.parametrize("forge", FORGED)
+def test_a_forged_document_of_any_kind_is_one_error(tmp_path: Path, forge: Callable[[Path], None]) -> None:
+    forge(tmp_path)
+    with pytest.raises(InputError, match=r"value.json' cannot be read") as error:
+        read(Grid, tmp_path, "value")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"stage": 3}, {"stage": "fit", "done": "x"}, {"stage": "fit", "total": None}, {"stage": "fit", "done": [1]}, {}],
+)
+def test_progress_that_is_none_is_no_event(event: dict[str, Any]) -> None:
+    assert protocol.event(protocol.line({"event": "progress", **event})) is None
+    assert protocol.event(protocol.line({"event": "progress", "stage": "fit", "done": 1, "seconds_left": None}))
 
 
 def test_pickled_arrays_are_not_read(tmp_path: Path) -> None:

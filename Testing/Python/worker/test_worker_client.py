@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from Tell2RegLib.errors import InputError, OutputError
-from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
+from Tell2RegLib.slicer_module.run.worker_client import MAX_LINES, WorkerClient
 from Tell2RegLib.slicer_module.run.worker_folders import is_running
 from Testing.Python.worker.conftest import MakeClient
 from Testing.Python.worker.heard import LONG_S, poll_until, run, start, wait_until
@@ -116,10 +117,15 @@ def test_a_run_that_listens_is_cancelled_and_its_process_stays(make_client: Make
     assert (a_client.state, a_client.pid) == ("idle", pid)
 
 
+OWN_SESSION = "is deaf with a child in a session of its own"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which processes belong together")
+
+
+@pytest.mark.parametrize("behaviour", ["is deaf with a child", pytest.param(OWN_SESSION, marks=linux)])
 def test_a_run_that_does_not_listen_is_killed_with_its_children(
-    a_client: WorkerClient, a_temporary_place: Path
+    a_client: WorkerClient, a_temporary_place: Path, behaviour: str
 ) -> None:
-    heard = start(a_client, that("is deaf with a child"))
+    heard = start(a_client, that(behaviour))
     poll_until(a_client, lambda: bool(heard.progress))
     child, pid = heard.progress[0][1], a_client.pid
     assert pid is not None
@@ -131,6 +137,27 @@ def test_a_run_that_does_not_listen_is_killed_with_its_children(
     wait_until(lambda: not is_running(pid) and not running_and_no_zombie(child))
     assert not run_folders(a_temporary_place)
     assert run(a_client, that("nothing")).reply
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_flood_of_lines_holds_neither_poll_nor_cancel(a_client: WorkerClient) -> None:
+    heard = start(a_client, that("floods"))
+    poll_until(a_client, lambda: bool(heard.progress) and len(heard.log) > 0)
+    for _ in range(3):
+        before = len(heard.log)
+        a_client.poll()
+        assert len(heard.log) - before <= MAX_LINES
+    a_client.cancel()
+    assert a_client.wait(LONG_S)
+    assert heard.ended == [("cancelled",)]
+    assert run(a_client, that("nothing")).reply
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_a_reply_that_is_a_pipe_is_an_error(a_client: WorkerClient) -> None:
+    heard = run(a_client, that("answers through a pipe"))
+    assert heard.error[0] == "InputError"
+    assert "'result.json' is no file" in heard.error[1]
 
 
 def test_a_run_is_cancelled_before_its_process_is_there(a_client: WorkerClient) -> None:

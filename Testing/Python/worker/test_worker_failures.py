@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
-from Tell2RegLib.slicer_module.run.worker_folders import PREFIX, is_running
+from Tell2RegLib.slicer_module.run.worker_folders import PREFIX, RunFolders, is_running, sweep
 from Tell2RegLib.support.marked_folders import mark
 from Tell2RegLib.worker import protocol
 from Tell2RegLib.worker.events import EventOutput
@@ -238,6 +238,45 @@ def test_folders_of_hosts_that_live_and_of_others_are_not_swept(
     assert run(make_client(ODD), that("nothing")).reply
     for folder in remaining:
         folder.rmdir()
+
+
+def test_the_folders_of_a_host_in_another_container_are_not_swept(
+    make_client: MakeClient, a_temporary_place: Path
+) -> None:
+    """Its process ID means nothing here, but its lock does."""
+    folders = RunFolders()
+    base = folders.make().parent
+    elsewhere = base.rename(base.with_name(f"{PREFIX}999999999-x"))
+    assert run(make_client(ODD), that("nothing")).reply
+    assert elsewhere.exists()
+    folders._lock.close()
+    sweep()
+    assert not elsewhere.exists()
+
+
+FORKS = """
+import os, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from Tell2RegLib.slicer_module.run.worker_folders import RunFolders
+folders = RunFolders()
+folder = folders.make()
+pid = os.fork()
+if not pid:
+    folders.close()
+    sys.exit()
+os.waitpid(pid, 0)
+print(folder.exists())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_forked_child_leaves_the_folders_of_its_parent_alone(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS, str(tmp_path)], cwd=root, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_the_name_of_a_dead_host_and_without_a_marker_is_not_swept(
