@@ -12,6 +12,7 @@ import typer
 from Tell2RegLib.cli import models_commands
 from Tell2RegLib.cli.command_group import CommandGroup
 from Tell2RegLib.cli.options import (
+    AllPairs,
     Chosen,
     Debug,
     Device,
@@ -139,6 +140,7 @@ def register(
     moving_regions: MovingRegions = None,
     moving_points: MovingPoints = None,
     fixed_points: FixedPoints = None,
+    all_pairs: AllPairs = False,
     search: Chosen,
     fit: Chosen,
     trust: Chosen,
@@ -154,6 +156,7 @@ def register(
     settings = {
         "settings": FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit}),
         "trust": chosen_value(TrustSettings, trust),
+        "all_pairs": all_pairs,
     }
     with errors_as_exit_codes(debug), progress_of(_stages("read", bool(prompts))) as bars:
         result = _registered(bars, given_files, prompts, FindOptions(**search), settings, (out, overwrite))

@@ -144,4 +144,8 @@ MovingRegions = Annotated[
 MovingPoints = Annotated[
     Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
 ]
+AllPairs = Annotated[
+    bool,
+    typer.Option("--all-pairs", help="Use every pair in full: doubtful ones are neither rejected nor weighed down."),
+]
 FixedPoints = Annotated[Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")]

@@ -18,6 +18,8 @@ def show_result(record: dict[str, Any], out: Path) -> None:
     """The tables of a result, from its record."""
     show_prompts(record["words"])
     _show_pairs(record["pairs"])
+    for remark in record["pair_remarks"]:
+        stdout.print(f"Look closely: {remark}", markup=False)
     if record["truth"]:
         rows = [[pair["name"], *(pair[name] for name in MEASURES)] for pair in record["truth"]]
         print_table("True organs (known for a synthetic pair)", ["organ", *HEAD], rows)
@@ -55,9 +57,12 @@ def _show_pairs(pairs: list[dict[str, Any]]) -> None:
     rows = []
     for pair in pairs:
         name = pair["name"] if pair["accepted"] else f"{pair['name']} (not used)"
+        name += f" ({100 * pair['weight']:.2g} %)" if pair["accepted"] and pair["weight"] < 1 else ""
         rows.append([name, *([pair["similarity"]] if has_similarity else []), *(pair[measure] for measure in MEASURES)])
     print_table("Pairs", head, rows)
     for pair in pairs:
+        if pair["accepted"] and pair["weight"] < 1:
+            stdout.print(f"Counts less: {pair['name']}: {pair['reason']}", markup=False)
         if not pair["accepted"]:
             stdout.print(f"Not used: {pair['name']}: {pair['reason']}", markup=False)
 

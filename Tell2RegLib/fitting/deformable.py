@@ -1,7 +1,7 @@
 """The deformable part of a fit: optimises control nodes from region pairs and an affine start (docs/method.md).
 
 Three levels, coarse to fine: masks blurred by a wide ramp, by a narrow ramp, and exact occupancy. Each region is
-compared within its own bounding box; every pair has the same weight.
+compared within its own bounding box; every pair counts by its weight, whatever its size.
 """
 
 from __future__ import annotations
@@ -92,8 +92,7 @@ def fit_deformation(
 
 @dataclass(frozen=True, eq=False)
 class _Term:
-    """The data term of one pair at one level: fixed occupancy on a box, and how to sample the moving occupancy
-    there."""
+    """The data term of one pair at one level: fixed occupancy on a box, and how to sample the moving one there."""
 
     target: Tensor
     """(P,), fixed occupancy."""
@@ -118,6 +117,7 @@ class _Term:
     where that costs less than choosing."""
     inactive_sums: Tensor
     """(3,), contribution of the other points to the sums of value, value * target and (value - target)^2."""
+    pair_weight: float
 
 
 def _terms(
@@ -167,6 +167,7 @@ def _term(fixed_kji, fixed_grid, moving_kji, moving_grid, box, pair, affine_lps,
         box.shape_kji,
         torch.arange(flat_target.numel()),
         torch.zeros(3),
+        pair.weight,
     )
 
 
@@ -257,9 +258,10 @@ class _LevelProblem:
         self.terms = [_focused(term, u, self.settings.reach_voxels) for term in self.terms]
 
     def loss(self, nodes: Tensor) -> Tensor:
-        """Half soft Dice loss, half squared difference, mean over pairs; plus weighted roughness."""
+        """Half soft Dice loss, half squared difference, weighted mean over pairs; plus weighted roughness."""
         u = self.displacement(nodes)
-        overlap = torch.stack([_term_loss(term, u) for term in self.terms]).mean()
+        overlaps = torch.stack([term.pair_weight * _term_loss(term, u) for term in self.terms])
+        overlap = overlaps.sum() / sum(term.pair_weight for term in self.terms)
         field_roughness = roughness(nodes, self.lattice.spacing_mm, self.settings.bending)
         compression = compression_loss(u, self.lattice.spacing_mm, self.settings.least_determinant)
         return overlap + self.settings.smoothness * field_roughness + self.settings.folding_weight * compression

@@ -32,12 +32,14 @@ volumes."""
 
 
 def moments_start(pairs: Sequence[RegionPair]) -> Floats:
-    """Rigid map (4 x 4, fixed to moving) from the regions' centroids, each pair with the same weight."""
+    """Rigid map (4 x 4, fixed to moving) from the regions' centroids, by the weights of the pairs."""
     fixed = np.array([pair.fixed.centroid_lps_mm() for pair in pairs])
     moving = np.array([pair.moving.centroid_lps_mm() for pair in pairs])
-    fixed_centre, moving_centre = fixed.mean(axis=0), moving.mean(axis=0)
+    weights = np.array([pair.weight for pair in pairs])
+    fixed_centre, moving_centre = (np.average(centres, axis=0, weights=weights) for centres in (fixed, moving))
     mean_square_radius = np.mean([_radius_mm(pair.fixed) ** 2 for pair in pairs])
-    covariance = (moving - moving_centre).T @ (fixed - fixed_centre) / len(pairs) + 0.5 * mean_square_radius * np.eye(3)
+    products = (moving - moving_centre).T @ ((fixed - fixed_centre) * weights[:, None])
+    covariance = products / weights.sum() + 0.5 * mean_square_radius * np.eye(3)
     u, _, vt = np.linalg.svd(covariance)
     rotation = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
     return _map_about(rotation, fixed_centre, moving_centre)
@@ -72,7 +74,7 @@ class _Term:
     gradient: NDArray[np.float32]
     """(3, K, J, I), gradient of the moving occupancy, per mm, LPS."""
     weight: float
-    """Normalises by the region's size, so that every pair counts the same."""
+    """The pair's weight over the region's size, so that every pair counts by its weight alone."""
 
 
 def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
@@ -84,7 +86,7 @@ def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
         points = fixed.grid.voxel_centres_lps_mm().reshape(-1, 3)
         target = fixed.image_kji.reshape(-1).astype(np.float64)
         chosen_points = _spread_indices(points.shape[0], MAX_POINTS // len(pairs))
-        weight = points.shape[0] / len(chosen_points) / target.sum()
+        weight = pair.weight * points.shape[0] / len(chosen_points) / target.sum()
         terms.append(_Term(points[chosen_points], target[chosen_points], moving, _gradient(moving), weight))
     return terms
 

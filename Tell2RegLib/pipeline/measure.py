@@ -113,6 +113,7 @@ def _pair_metrics(pair: RegionPair, before: Region | None, after: Region | None)
         hd95_mm_after=hd95_after,
         fixed_ml=pair.fixed.volume_ml,
         moving_ml=pair.moving.volume_ml,
+        weight=pair.weight,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
-from Tell2RegLib.matching import unpaired
+from Tell2RegLib.matching import PairCheck, check_pairs, unpaired
 from Tell2RegLib.matching.by_prototype import match_source_results, regions_without_partner
 from Tell2RegLib.matching.settings import MatchSettings
 from Tell2RegLib.pipeline.find import find_regions
@@ -30,6 +30,7 @@ class PairingResult:
         prompts: the user's prompts.
         models: SHA-256 of the weights, by name.
         parameters: settings of detection and matching, for the record.
+        remarks: what the check of the pairs says about the volumes, one sentence each.
     """
 
     pairs: tuple[RegionPair, ...]
@@ -40,6 +41,7 @@ class PairingResult:
     prompts: Sequence[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def regions_without_partner(self) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
         """The fixed and the moving regions without a pair."""
@@ -53,6 +55,7 @@ def match_by_prompts(
     moving: Volume,
     query: PromptQuery,
     *,
+    all_pairs: bool = False,
     tracker: ProgressTracker | None = None,
     memory: InMemoryCache | None = None,
 ) -> PairingResult:
@@ -61,6 +64,8 @@ def match_by_prompts(
     Args:
         fixed, moving: any geometry.
         query: the prompts, the source and the settings of matching.
+        all_pairs: use every pair in full, without the check of the pairs against each other (`check_pairs`), as
+            without the geometric check.
         tracker: told of the stages of `find_regions`, and of "pair".
         memory: results of earlier runs.
 
@@ -74,16 +79,18 @@ def match_by_prompts(
     )
     with tracker.stage("pair"):
         pairs = match_source_results(fixed_result, moving_result, query.matching)
+        checked = check_pairs(pairs) if query.matching.geometry and not all_pairs else PairCheck(pairs)
     reason = "" if pairs else _why_no_pairs(fixed_result, moving_result, query.matching)
     return PairingResult(
-        pairs,
+        checked.pairs,
         fixed_result.regions,
         moving_result.regions,
         reason,
         source_results=(fixed_result, moving_result),
         prompts=tuple(query.prompts),
         models=query.models,
-        parameters=_parameters(query),
+        parameters=_parameters(query) | ({"all_pairs": True} if all_pairs else {}),
+        remarks=checked.remarks,
     )
 
 

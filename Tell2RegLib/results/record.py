@@ -22,6 +22,7 @@ def record_of(result: RegistrationResult) -> dict[str, Any]:
             "status": result.status,
             "reason": result.reason,
             "pairs": [asdict(metric) for metric in result.metrics],
+            "pair_remarks": list(result.pair_remarks),
             "unpaired": {
                 "fixed": [region.name for region in result.unpaired_fixed],
                 "moving": [region.name for region in result.unpaired_moving],

@@ -29,8 +29,9 @@ NOTICE = "For research use only. Not for clinical use."
 class PairMetrics:
     """How one pair agrees before and after; the 'after' of a rejected pair is measured too: it took no part.
 
-    Distances in mm, volumes in ml. `hd95` and `dice` compare the moving region, brought to fixed space, with the
-    fixed one; a value is None where the moved region left the fixed volume.
+    Distances in mm, volumes in ml; `weight` is how much the pair counts in the fit. `hd95` and `dice` compare the
+    moving region, brought to fixed space, with the fixed one; a value is None where the moved region left the fixed
+    volume.
     """
 
     name: str
@@ -46,6 +47,7 @@ class PairMetrics:
     hd95_mm_after: float | None
     fixed_ml: float
     moving_ml: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ class RegistrationResult:
         timing_s: seconds per stage, and "total".
         provenance: versions, device, inputs, parameters, date: plain values that JSON can hold.
         prompts_result: what the prompts found; None when the regions were given.
+        pair_remarks: what the check of the pairs says about the volumes, one sentence each.
         truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
             truth is unknown.
     """
@@ -202,6 +205,7 @@ class RegistrationResult:
     provenance: Mapping[str, Any]
     prompts_result: PromptsResult | None = None
     truth: tuple[PairMetrics, ...] = ()
+    pair_remarks: tuple[str, ...] = ()
 
     @property
     def transform(self) -> Transform:

@@ -125,6 +125,10 @@ class RegionPair:
         similarity: cosine or other similarity of the two; None when they were paired by name.
         accepted: whether the fit uses the pair.
         reason: why it was accepted or rejected, for display.
+        weight: how much it counts in the fit, above 0 and at most 1.
+
+    Raises:
+        InputError: a weight out of its range.
     """
 
     fixed: Region
@@ -132,6 +136,13 @@ class RegionPair:
     similarity: float | None = None
     accepted: bool = True
     reason: str = ""
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise InputError(
+                f"The weight of the pair '{self.name}' must lie above 0 and be at most 1, not {self.weight}."
+            )
 
     @property
     def name(self) -> str:

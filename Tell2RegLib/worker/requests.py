@@ -42,6 +42,7 @@ class FindReply:
         parameters: of looking and matching, for the record; handed on in a `FitRequest`.
         computed: which stages had to be computed for it, "models" where networks were loaded; what is not among them
             was still known from earlier runs.
+        remarks: what the check of the pairs says about the volumes, one sentence each.
     """
 
     pairs: tuple[RegionPair, ...]
@@ -55,6 +56,7 @@ class FindReply:
     unverified: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     computed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,6 +100,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         unverified=query.unverified,
         parameters=matched.parameters,
         computed=tuple(run.caches.counts() - counts_before),
+        remarks=matched.remarks,
     )
 
 

@@ -11,7 +11,7 @@ from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
 from Tell2RegLib.fitting.settings import default_smoothness
-from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.matching import PairCheck, check_pairs, pairs_by_name, remarks_about
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, region_key, volume_key
 from Tell2RegLib.pipeline.measure import (
@@ -48,6 +48,7 @@ def register(
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
+    all_pairs: bool = False,
     inputs: Mapping[str, Path] | None = None,
     memory: InMemoryCache | None = None,
     progress: Progress | None = None,
@@ -57,16 +58,15 @@ def register(
 
     Args:
         fixed, moving: the volumes, any geometry.
-        prompts: the user's prompts.
         models, device: an installed set of models and its device; the fit runs there too when `settings` is None.
-        query: prompts with their source and settings, instead of `prompts`.
+        prompts, query: the user's prompts, or prompts with their source and settings.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
         settings: settings of the fit; when None, the defaults on `device` (`default_smoothness`).
         trust: bounds of the verdicts on the plan's targets; the defaults when None.
         plan, plan_truth: points on the moving volume to propagate, and their true positions in fixed space by name.
         true_regions: the true regions (fixed, moving) of a synthetic pair, for comparison with the detected ones.
-        inputs: the input files, for the record.
-        memory: cached results of earlier runs; a new cache when None.
+        all_pairs: use every pair in full, without the check of the pairs against each other (`check_pairs`).
+        inputs, memory: the input files, for the record; cached results of earlier runs.
         progress: called with (stage, done, total).
 
     Returns:
@@ -89,9 +89,9 @@ def register(
         with tracker.stage("models"):
             query = query_by_models(prompts, models, device=device)
     if query is None:
-        matched = _pair_given_regions(run, fixed_regions or (), moving_regions or ())
+        matched = _pair_given_regions(run, fixed_regions or (), moving_regions or (), all_pairs)
     else:
-        matched = match_by_prompts(fixed, moving, query, tracker=tracker, memory=memory)
+        matched = match_by_prompts(fixed, moving, query, all_pairs=all_pairs, tracker=tracker, memory=memory)
     return run.finish(matched, plan, plan_truth, true_regions, inputs or {})
 
 
@@ -129,21 +129,34 @@ def finish(
         ProgressTracker(progress, cancelled),
         memory or InMemoryCache(),
     )
-    matched = PairingResult(tuple(pairs), prompts=prompts, models=models or {}, parameters=parameters or {})
+    matched = PairingResult(
+        tuple(pairs),
+        prompts=prompts,
+        models=models or {},
+        parameters=parameters or {},
+        remarks=remarks_about(pairs),
+    )
     return run.finish(matched, plan, plan_truth, None, inputs or {})
 
 
 # --- regions and pairs ---
 
 
-def _pair_given_regions(run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region]) -> PairingResult:
+def _pair_given_regions(
+    run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region], all_pairs: bool
+) -> PairingResult:
     _check_regions("fixed", run.fixed, fixed_regions)
     _check_regions("moving", run.moving, moving_regions)
     with run.tracker.stage("pair"):
         try:
-            return PairingResult(pairs_by_name(fixed_regions, moving_regions), fixed_regions, moving_regions)
+            pairs = pairs_by_name(fixed_regions, moving_regions)
         except NothingFound as nothing:
             return PairingResult((), fixed_regions, moving_regions, str(nothing))
+        checked = PairCheck(pairs) if all_pairs else check_pairs(pairs)
+        parameters = {"all_pairs": True} if all_pairs else {}
+        return PairingResult(
+            checked.pairs, fixed_regions, moving_regions, parameters=parameters, remarks=checked.remarks
+        )
 
 
 def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None:
@@ -206,6 +219,7 @@ class _Run:
                 prompts=matched.prompts,
                 models=matched.models,
             ),
+            pair_remarks=matched.remarks,
             prompts_result=prompts_result(matched.source_results, pairs, true_regions),
             truth=true_pairs(true_regions, fitted),
         )
@@ -216,7 +230,7 @@ class _Run:
         tracker = self.tracker
         with tracker.stage("start"):
             import torch  # noqa: F401  seconds, which are not the fit's
-        keys = [(region_key(pair.fixed), region_key(pair.moving)) for pair in pairs]
+        keys = [(region_key(pair.fixed), region_key(pair.moving), pair.weight) for pair in pairs]
         key = (tuple(pair_key for pair_key, pair in zip(keys, pairs, strict=True) if pair.accepted), self.settings)
         with tracker.stage("fit"):
             fit_result = self.memory.get(

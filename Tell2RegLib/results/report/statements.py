@@ -124,7 +124,9 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
     all_remarks = [
         *_about_prompts(result),
         *_about_pairs([m for m in result.metrics if m.accepted]),
+        *_about_doubtful([m.name for m in result.metrics if m.accepted and m.weight < 1]),
         *_about_rejected([m.name for m in result.metrics if not m.accepted]),
+        *(Remark(text, "look") for text in result.pair_remarks),
         *_about_transform(result.fitted),
         *_about_a_rigid_map(result.fitted),
         *_about_strain(strain),
@@ -167,6 +169,13 @@ def _about_pairs(used: Sequence[PairMetrics]) -> Iterator[Remark]:
     if dice_rows and not (lost_names or worse or low):
         smallest = min(after for _, _, after in dice_rows)
         yield Remark(f"Every used pair has a Dice of at least {math.floor(smallest * 100) / 100:.2f}.", "good")
+
+
+def _about_doubtful(names: Sequence[str]) -> Iterator[Remark]:
+    if names:
+        yield Remark(
+            f"Doubtful, so they count less in the fit: {listed(names)}. The table of region pairs says why.", "look"
+        )
 
 
 def _about_rejected(names: Sequence[str]) -> Iterator[Remark]:

@@ -224,4 +224,4 @@ def _pair(row: PairRow, fixed: Region, moving: Region) -> RegionPair:
     fixedRegion, movingRegion = (
         replace(region, name=row.name, prompt=row.prompt, color=row.color) for region in (fixed, moving)
     )
-    return RegionPair(fixedRegion, movingRegion, row.similarity, row.accepted, row.reason)
+    return RegionPair(fixedRegion, movingRegion, row.similarity, row.accepted, row.reason, row.weight)

@@ -18,6 +18,8 @@ class SearchSummary:
         pairs, accepted: how many.
         fixed_alone, moving_alone: names of the regions that are in no pair.
         earlier: what became of an earlier result, one sentence; empty when there was none.
+        doubtful: number of accepted pairs that count less in the fit.
+        remarks: what the check of the pairs says about the volumes, one sentence each.
     """
 
     pairs: int
@@ -25,6 +27,8 @@ class SearchSummary:
     fixed_alone: tuple[str, ...]
     moving_alone: tuple[str, ...]
     earlier: str = ""
+    doubtful: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def partnerless(self) -> str:
@@ -37,12 +41,19 @@ class SearchSummary:
     def sentence(self) -> str:
         """The whole summary."""
         counted = _("Pairs: {pairs}; accepted: {accepted}.").format(pairs=self.pairs, accepted=self.accepted)
-        return " ".join(filter(None, (counted, self.partnerless, self.earlier)))
+        doubtful = _("Doubtful, counting less: {doubtful}.").format(doubtful=self.doubtful) if self.doubtful else ""
+        return " ".join(filter(None, (counted, doubtful, *self.remarks, self.partnerless, self.earlier)))
 
 
 def searchSummary(
-    pairs: Sequence[RegionPair], fixedAlone: Sequence[Region], movingAlone: Sequence[Region], earlier: str = ""
+    pairs: Sequence[RegionPair],
+    fixedAlone: Sequence[Region],
+    movingAlone: Sequence[Region],
+    earlier: str = "",
+    remarks: Sequence[str] = (),
 ) -> SearchSummary:
-    """Summarise pairs, unpaired regions, and what happened to an earlier result."""
+    """Summarise pairs, unpaired regions, what happened to an earlier result, and remarks about the volumes."""
     fixedNames, movingNames = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
-    return SearchSummary(len(pairs), sum(pair.accepted for pair in pairs), fixedNames, movingNames, earlier)
+    accepted = [pair for pair in pairs if pair.accepted]
+    doubtful = sum(pair.weight < 1 for pair in accepted)
+    return SearchSummary(len(pairs), len(accepted), fixedNames, movingNames, earlier, doubtful, tuple(remarks))

@@ -224,7 +224,10 @@ def trustOf(
         return ()
     positions = np.concatenate([points.points_lps_mm for points in lists])
     if planMap.swapped:
-        pairs = [RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason) for pair in pairs]
+        pairs = [
+            RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason, pair.weight)
+            for pair in pairs
+        ]
     linear = (planMap.rigid_lps, planMap.affine_lps)
     return judge_targets(names, positions, planMap.transform, *linear, pairs, settings, planMap.deformable)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching.by_name import pairs_by_name
+from Tell2RegLib.matching.pair_check import check_pairs
 from Tell2RegLib.matching.pairs import unpaired
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.logic import input_checks
@@ -96,10 +97,10 @@ class SearchLogic(DecisionsLogic):
         for side, some in (("fixed", regions[0]), ("moving", regions[1])):
             if not some:
                 raise InputError(f"No segment of the {side} segmentation has a voxel inside the {side} volume.")
-        pairs = pairs_by_name(*regions)
-        unpairedRegions = unpaired(pairs, *regions)
+        checked = check_pairs(pairs_by_name(*regions))
+        unpairedRegions = unpaired(checked.pairs, *regions)
         messages = [f"The segment '{name}' is empty and was skipped." for name in (*empty, *alsoEmpty)]
-        return FindReply(pairs, *unpairedRegions, tuple(messages), "", (), {}, {})
+        return FindReply(checked.pairs, *unpairedRegions, tuple(messages), "", (), {}, {}, remarks=checked.remarks)
 
     def _onRegions(self, reply: FindReply, keep: RunInputs) -> None:
         keep.raiseIfChanged(self.parameters)
@@ -124,8 +125,8 @@ class SearchLogic(DecisionsLogic):
         foundPairs = PairedRegions(pairsInPlace, reply.unpaired_fixed, alone)
         parameters.shown, earlier = "none", self._makeRoom()
         rows = result_nodes.showRegions(parameters, foundPairs, reply.pairs)
-        summary = searchSummary(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving, earlier)
-        parameters.words = "\n".join([*reply.messages, *filter(None, [summary.partnerless])])
+        summary = searchSummary(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving, earlier, reply.remarks)
+        parameters.words = "\n".join([*reply.messages, *reply.remarks, *filter(None, [summary.partnerless])])
         parameters.modelHashes = json.dumps(dict(reply.models))
         parameters.foundParameters = json.dumps(dict(reply.parameters), default=str)
         parameters.fittedPairs = parameters.fitSummary = ""

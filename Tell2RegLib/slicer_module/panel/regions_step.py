@@ -107,7 +107,7 @@ class RegionsStep:
 
     def _onSearchDone(self, summary: SearchSummary) -> None:
         self._panel.log(self._logic.parameters.words)
-        level = messages.WARNING if summary.partnerless else messages.INFO
+        level = messages.WARNING if summary.partnerless or summary.doubtful or summary.remarks else messages.INFO
         self._panel.messages.say(summary.sentence, level, messages.REGIONS)
 
     def update(self) -> None:
@@ -174,7 +174,10 @@ class RegionsStep:
                 tables.figure(table, line, 4, row.distance_mm, 1)
                 tables.figure(table, line, 5, row.size_ratio)
                 tables.figure(table, line, 6, row.dice)
-                tables.cell(table, line, 7, _("accepted") if row.accepted else _("rejected"), row.reason or row.status)
+                status = _("accepted") if row.accepted else _("rejected")
+                if row.accepted and row.weight < 1:
+                    status = _("accepted, {percent} %").format(percent=f"{100 * row.weight:.2g}")
+                tables.cell(table, line, 7, status, row.reason or row.status)
                 if not row.accepted:
                     tables.grey(table, line, first=1)
             for line, row in enumerate(rows):

@@ -29,6 +29,7 @@ class PairRow:
         similarity: how much alike the regions look; None when names or a person made the pair.
         accepted: whether the fit uses it.
         reason: why it is accepted or rejected, in the user's words.
+        weight: how much the fit counts it: 1, or less if the check of the pairs found it doubtful.
         distance_mm, size_ratio, dice: of the two regions as the volumes lie; moving size over fixed size. What a fit
             did to a pair is no part of a decision: `fit_summary.FitRow`.
     """
@@ -45,6 +46,7 @@ class PairRow:
     distance_mm: float | None = None
     size_ratio: float | None = None
     dice: float | None = None
+    weight: float = 1.0
 
     @property
     def status(self) -> str:
@@ -73,10 +75,12 @@ def row_of(rows: Rows, number: int) -> PairRow:
 
 
 def decided(rows: Rows, numbers: Collection[int], accepted: bool) -> Rows:
-    """The rows, with those of the given numbers accepted or rejected by the user."""
+    """The rows, with those of the given numbers accepted (with the full weight) or rejected by the user."""
     reason = "" if accepted else REJECTED_BY_HAND
     return tuple(
-        replace(row, accepted=accepted, reason=reason) if row.number in numbers and row.accepted != accepted else row
+        replace(row, accepted=accepted, reason=reason, weight=1.0)
+        if row.number in numbers and (row.accepted != accepted or (accepted and row.weight < 1))
+        else row
         for row in rows
     )
 
@@ -125,8 +129,9 @@ def remeasured(rows: Rows, measures: Mapping[int, Mapping[str, Any]]) -> Rows:
 
 
 def same_for_the_fit(a: Rows, b: Rows) -> bool:
-    """Whether both have the same accepted segments in the same order, so that a fit of one is valid for the other."""
-    used = [[(row.fixed, row.moving) for row in rows if row.accepted] for rows in (a, b)]
+    """Whether both have the same accepted segments with the same weights in the same order, so that a fit of one is
+    valid for the other."""
+    used = [[(row.fixed, row.moving, row.weight) for row in rows if row.accepted] for rows in (a, b)]
     return used[0] == used[1]
 
 
@@ -169,6 +174,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
     "str": (str,),
     "bool": (bool,),
+    "float": (float, int),
     "float | None": (float, int, type(None)),
 }
 """What the values of a row are, by the types of its fields."""

@@ -164,6 +164,7 @@ def _row(number: int, pair: RegionPair, lying: RegionPair, color: Color, fixed: 
         similarity=pair.similarity,
         accepted=pair.accepted,
         reason=pair.reason,
+        weight=pair.weight,
         **measuresOf(lying),
     )
 
@@ -205,7 +206,7 @@ def showDecisions(parameters: Any, rows: Rows) -> None:
         _fillPairs(parameters, rows)
 
 
-PAIR_COLUMNS = ("name", "prompt", "status", "reason", "similarity", "distance_mm", "size_ratio", "dice")
+PAIR_COLUMNS = ("name", "prompt", "status", "weight", "reason", "similarity", "distance_mm", "size_ratio", "dice")
 
 
 def _fillPairs(parameters: Any, rows: Rows) -> None:

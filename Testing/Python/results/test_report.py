@@ -131,6 +131,18 @@ class Page(HTMLParser):
         self.text += data
 
 
+def test_doubtful_pairs_and_remarks_about_the_volumes_are_stated() -> None:
+    grid = scan_grid((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    pair = dataclasses.replace(a_pair(grid), weight=0.3, reason="doubtful, counts 30 %: 40 mm from elsewhere")
+    result = a_result(grid, (pair,), pair_remarks=("One volume looks mirrored.",))
+    result = dataclasses.replace(result, metrics=(dataclasses.replace(metrics_of(pair), weight=0.3),))
+    remarks = {remark.text: remark.kind for remark in words.remarks(result, {})}
+    assert remarks["One volume looks mirrored."] == "look"
+    doubtful = f"Doubtful, so they count less in the fit: {pair.name}. The table of region pairs says why."
+    assert remarks[doubtful] == "look"
+    assert "counts 30 %" in render_report(result)
+
+
 def test_a_report_is_sound_html_with_every_picture_inside(a_report: str) -> None:
     page = Page(a_report)
     assert not page.open

@@ -56,6 +56,7 @@ PAIR = {
     "hd95_mm_after": MAYBE,
     "fixed_ml": NUMBER,
     "moving_ml": NUMBER,
+    "weight": NUMBER,
 }
 TRANSFORM = {
     "kind": str,
@@ -115,6 +116,7 @@ SCHEMA = {
     "status": str,
     "reason": str,
     "pairs": [PAIR],
+    "pair_remarks": [str],
     "unpaired": {"fixed": [str], "moving": [str]},
     "transform": TRANSFORM,
     "summary": SUMMARY,

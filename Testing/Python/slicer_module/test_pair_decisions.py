@@ -33,6 +33,7 @@ some_rows = st.lists(
         accepted=st.booleans(),
         reason=st.text(),
         distance_mm=st.none() | st.floats(0, 1e3),
+        weight=st.floats(0.02, 1),
     ),
     max_size=5,
     unique_by=lambda row: row.number,
@@ -50,6 +51,20 @@ def test_rows_come_back_from_their_text(rows: Rows) -> None:
 def test_damaged_text_is_one_sentence(text: str) -> None:
     with pytest.raises(InputError, match="damaged; find the regions again"):
         pair_decisions.from_json(text)
+
+
+def test_a_doubtful_pair_that_a_person_accepts_counts_in_full_and_needs_another_fit() -> None:
+    doubtful: Rows = (a_row(0, weight=0.3, reason="doubtful"), a_row(1))
+    accepted = pair_decisions.decided(doubtful, [0, 1], True)
+    assert accepted == (a_row(0), a_row(1))
+    assert not pair_decisions.same_for_the_fit(doubtful, accepted)
+    assert pair_decisions.decided(pair_decisions.decided(doubtful, [0], False), [0], True) == accepted
+
+
+def test_pairs_of_a_scene_saved_before_there_were_weights_count_in_full() -> None:
+    text = pair_decisions.to_json((a_row(0),)).replace(', "weight": 1.0', "")
+    assert "weight" not in text
+    assert pair_decisions.from_json(text) == (a_row(0),)
 
 
 def test_a_decision_of_a_person_replaces_the_reason_of_the_library() -> None:

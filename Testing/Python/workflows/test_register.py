@@ -266,3 +266,36 @@ def test_a_long_fit_asks_often_whether_to_stop(sides: tuple[Side, Side]) -> None
     assert sum(share > 0.15 for share in shares) == 1, "it stopped where it stood"
     assert shares[-1] < 1
     assert requested[0] > len(shares)
+
+
+# --- wrong pairs ---
+
+
+def test_given_regions_are_checked_and_every_pair_is_used_on_request(sides: tuple[Side, Side]) -> None:
+    """The moving region of one organ is put where another one lies."""
+    fixed, moving = sides
+    first, second, *others = moving.regions
+    faulty = replace(moving, regions=(first, replace(others[-1], name=second.name), *others))
+    settings = FitSettings(kind="rigid")
+    result = run(fixed, faulty, settings=settings)
+    (wrong,) = [pair for pair in result.pairs if pair.name == second.name]
+    assert not wrong.accepted or wrong.weight < 0.3
+    assert wrong.reason != "same name"
+    record = record_of(result)
+    assert {pair["name"]: pair["weight"] for pair in record["pairs"]} == {p.name: p.weight for p in result.pairs}
+    unchecked = run(fixed, faulty, settings=settings, all_pairs=True)
+    assert all(pair.accepted and pair.weight == 1 for pair in unchecked.pairs)
+    assert unchecked.provenance["parameters"]["all_pairs"] is True
+
+
+def test_remarks_about_the_volumes_are_part_of_the_record(sides: tuple[Side, Side]) -> None:
+    """The rectum stands for the right femoral head, in the moving volume with the names exchanged."""
+
+    def named(side: Side, names: dict[str, str]) -> Side:
+        return replace(side, regions=tuple(replace(region, name=names[region.name]) for region in side.regions))
+
+    names = {name: name for name in ORGANS} | {"rectum": "right femoral head"}
+    exchanged = names | {"rectum": "left femoral head", "left femoral head": "right femoral head"}
+    result = run(named(sides[0], names), named(sides[1], exchanged), settings=FitSettings(kind="rigid"))
+    (remark,) = record_of(result)["pair_remarks"]
+    assert remark.startswith("Wrong side in the moving volume: ")
