@@ -23,7 +23,8 @@ TRUE_REGIONS = ("fixed_true_regions", "moving_true_regions")
 PAIRS_OF_FILES = (REGIONS, POINTS, TRUE_REGIONS)
 SETTINGS = (FindOptions, FitSettings, TrustSettings)
 """The classes of settings that `register` offers."""
-FILES = (*VOLUMES, *REGIONS, *POINTS, *TRUE_REGIONS)
+INITIAL_TRANSFORM = "initial_transform"
+FILES = (*VOLUMES, *REGIONS, *POINTS, *TRUE_REGIONS, INITIAL_TRANSFORM)
 REQUIRED = (CASE, PATIENT, *VOLUMES)
 """Columns of every table; none of their cells may be empty."""
 

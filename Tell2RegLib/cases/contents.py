@@ -14,6 +14,7 @@ from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import read_points
 from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.transform_files import read_linear_map
 from Tell2RegLib.space.volume import Volume, read_volume
 
 
@@ -67,6 +68,7 @@ class CaseContents:
         fixed, moving: the volumes.
         fixed_regions, moving_regions: on the grids of the volumes; empty if the case names none.
         truth: never for the fit.
+        initial_lps: the initial transform (4 x 4, fixed to moving); None without one.
     """
 
     fixed: Volume
@@ -74,6 +76,7 @@ class CaseContents:
     fixed_regions: tuple[Region, ...] = ()
     moving_regions: tuple[Region, ...] = ()
     truth: Truth = field(default_factory=Truth)
+    initial_lps: Floats | None = None
 
 
 def read_contents(case: Case) -> CaseContents:
@@ -91,6 +94,7 @@ def read_contents(case: Case) -> CaseContents:
         fixed_regions=read_regions(case.fixed_regions, fixed.grid) if case.fixed_regions else (),
         moving_regions=read_regions(case.moving_regions, moving.grid) if case.moving_regions else (),
         truth=read_truth(case),
+        initial_lps=read_linear_map(case.initial_transform) if case.initial_transform else None,
     )
 
 

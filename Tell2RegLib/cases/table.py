@@ -52,6 +52,7 @@ class Case:
         fixed_regions, moving_regions: regions to register by.
         fixed_points, moving_points: corresponding landmarks.
         fixed_true_regions, moving_true_regions: regions to compare with.
+        initial_transform: the expected orientation.
         prompts: what to detect instead of given regions.
         search, fit, trust: values of `FindOptions`, `FitSettings` and `TrustSettings` that the table sets.
         labels: the other columns, to compare cases by.
@@ -68,6 +69,7 @@ class Case:
     moving_points: Path | None = None
     fixed_true_regions: Path | None = None
     moving_true_regions: Path | None = None
+    initial_transform: Path | None = None
     prompts: tuple[str, ...] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
@@ -102,9 +104,10 @@ def read_cases(path: str | Path, *, need_regions: bool = False, need_truth: bool
     """Read a table of cases (CSV, UTF-8, comma-separated, with a header line).
 
     Columns: `case`, `patient` and `prompt` (several separated by ";"), `fixed`, `moving`, `fixed_regions`,
-    `moving_regions`, `fixed_points`, `moving_points`, `fixed_true_regions`, `moving_true_regions`, and every option of
-    `tell2reg register` by its name, such as `smoothness`. Other columns are labels. Case, order, dashes and underscores
-    do not matter in names of columns. Relative paths are relative to the table; an empty cell means none.
+    `moving_regions`, `fixed_points`, `moving_points`, `fixed_true_regions`, `moving_true_regions`,
+    `initial_transform`, and every option of `tell2reg register` by its name, such as `smoothness`. Other columns are
+    labels. Case, order, dashes and underscores do not matter in names of columns. Relative paths are relative to the
+    table; an empty cell means none.
 
     Args:
         path: the table.

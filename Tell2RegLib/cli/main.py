@@ -20,6 +20,7 @@ from Tell2RegLib.cli.options import (
     Fixed,
     FixedPoints,
     FixedRegions,
+    InitialTransform,
     Json,
     Kind,
     Moving,
@@ -47,7 +48,7 @@ from Tell2RegLib.cli.terminal import (
 )
 from Tell2RegLib.cli.validate_command import validate
 from Tell2RegLib.evaluation.settings import TrustSettings
-from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.progress import Progress
 from Tell2RegLib.support.stages import REGION_STAGES, WORD_STAGES
@@ -64,7 +65,7 @@ app = typer.Typer(
 )
 app.add_typer(models_commands.app, name="models")
 
-ROLES = ("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points")
+ROLES = ("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points", "initial transform")
 """Roles of the input files of a registration."""
 
 
@@ -117,7 +118,7 @@ def demo(
             result = run(
                 pair.fixed,
                 pair.moving,
-                settings=FitSettings(kind=transform, smoothness=default_smoothness(not true_regions), device=device),
+                settings=FitSettings(kind=transform, device=device),
                 plan=pair.plan,
                 plan_truth=pair.plan_truth,
                 inputs=files,
@@ -140,6 +141,7 @@ def register(
     moving_regions: MovingRegions = None,
     moving_points: MovingPoints = None,
     fixed_points: FixedPoints = None,
+    initial_transform: InitialTransform = None,
     all_pairs: AllPairs = False,
     search: Chosen,
     fit: Chosen,
@@ -151,10 +153,10 @@ def register(
 ) -> None:
     """Register two volumes from prompts, or from existing regions with the same names."""
     _check_either(prompts, fixed_regions, moving_regions)
-    files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points)
+    files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points, initial_transform)
     given_files = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
     settings = {
-        "settings": FitSettings(**{"smoothness": default_smoothness(bool(prompts)), **fit}),
+        "settings": FitSettings(**fit),
         "trust": chosen_value(TrustSettings, trust),
         "all_pairs": all_pairs,
     }
@@ -183,11 +185,20 @@ def _registered(
     out, overwrite = output
     with writing_folder(out, overwrite=overwrite, needed=given_files.values()) as aside:
         contents = _read(bars, given_files)
+        prior = _prior(settings["settings"], given_files.get("initial transform"))
         if prompts:
             contents["query"] = loaded(bars, search, prompts)
-        result = run(inputs=given_files, progress=bars, **settings, **contents)
+        result = run(prior=prior, inputs=given_files, progress=bars, **settings, **contents)
         write_result(result, aside, lambda done, total: bars("write", done, total))
     return result
+
+
+def _prior(settings: FitSettings, initial_transform: Path | None) -> Any:
+    from Tell2RegLib.fitting.linear_prior import LinearPrior
+    from Tell2RegLib.space.transform_files import read_linear_map
+
+    initial_lps = read_linear_map(initial_transform) if initial_transform else None
+    return LinearPrior.from_settings(settings, initial_lps)
 
 
 app.command()(regions)

@@ -141,6 +141,14 @@ FixedRegions = Annotated[
 MovingRegions = Annotated[
     Path | None, typer.Option("--moving-regions", help="Regions of the moving volume, with the same names.")
 ]
+InitialTransform = Annotated[
+    Path | None,
+    typer.Option(
+        "--initial-transform",
+        help="Linear ITK transform (.tfm, .txt, .h5), fixed to moving points: the expected orientation, where the "
+        "regions do not determine it.",
+    ),
+]
 MovingPoints = Annotated[
     Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
 ]

@@ -56,7 +56,7 @@ def fit_deformation(
     Args:
         pairs: accepted pairs, at least one, fixed regions on one grid.
         affine_lps: 4 x 4, fixed to moving.
-        settings: see `FitSettings`; the kind must be deformable.
+        settings: see `FitSettings`; the kind must be deformable, the smoothness a number.
         device: a torch device.
         step: called with (done, total) before every optimiser step.
         check: called before every optimiser step; raises to cancel.
@@ -262,8 +262,9 @@ class _LevelProblem:
         u = self.displacement(nodes)
         overlaps = torch.stack([term.pair_weight * _term_loss(term, u) for term in self.terms])
         overlap = overlaps.sum() / sum(term.pair_weight for term in self.terms)
-        field_roughness = roughness(nodes, self.lattice.spacing_mm, self.settings.bending)
+        field_roughness = roughness(nodes, self.lattice.spacing_mm, self.settings.bending, self.settings.decay_mm)
         compression = compression_loss(u, self.lattice.spacing_mm, self.settings.least_determinant)
+        assert self.settings.smoothness is not None, "with_stiffness sets it"
         return overlap + self.settings.smoothness * field_roughness + self.settings.folding_weight * compression
 
 

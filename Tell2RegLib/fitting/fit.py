@@ -6,21 +6,23 @@ import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from Tell2RegLib.errors import GeometryError, NothingFound
-from Tell2RegLib.fitting.linear import rigid_and_affine
-from Tell2RegLib.fitting.residual import rigid_is_enough
+from Tell2RegLib.fitting.linear import LinearMaps, LinearSupport, linear_maps
+from Tell2RegLib.fitting.linear_prior import LinearPrior
+from Tell2RegLib.fitting.recommendation import Recommendation, recommended
 from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.fitting.stiffness import with_stiffness
 from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid, VoxelBox, apply_affine
 from Tell2RegLib.space.inversion import invert_field
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import Transform, affine_transform
-from Tell2RegLib.space.transform_kinds import KINDS
+from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, AUTO, AUTO_DEFORMABLE, DEFORMABLE, KINDS
 from Tell2RegLib.support.device import choose_device
 from Tell2RegLib.support.progress import Check, Progress
 
@@ -36,20 +38,42 @@ class FitResult:
     """A fitted transform and the rigid and affine maps that precede it.
 
     Args:
-        transform: the transform of the requested kind.
-        rigid_lps, affine_lps: 4 x 4, fixed to moving, LPS mm; valid results by themselves.
-        losses: the loss at every optimiser step, one tuple per level; empty for rigid and affine.
+        transform: of the requested kind, or the recommended one for "auto". A deformable kind equals the rigid map
+            where that is enough (`recommendation`).
+        maps: the rigid and the affine map, and how far the regions determine them.
+        recommendation: the simplest transform that the regions do not reject.
         device: the device of the deformable fit.
-        rigid_is_enough: True where a deformable kind was requested and the rigid map was returned instead, because it
-            leaves no more than voxelisation noise in every pair.
+        losses: the loss at every optimiser step, one tuple per level; empty without a deformation.
+        smoothness, decay_mm: of the deformation (`FitSettings`); None where there is none, or no decay.
     """
 
     transform: Transform
-    rigid_lps: Floats
-    affine_lps: Floats
-    losses: tuple[tuple[float, ...], ...]
+    maps: LinearMaps
+    recommendation: Recommendation
     device: str
-    rigid_is_enough: bool = False
+    losses: tuple[tuple[float, ...], ...] = ()
+    smoothness: float | None = None
+    decay_mm: float | None = None
+
+    @property
+    def rigid_lps(self) -> Floats:
+        """4 x 4, fixed to moving, LPS mm."""
+        return self.maps.rigid
+
+    @property
+    def affine_lps(self) -> Floats:
+        """4 x 4, fixed to moving, LPS mm."""
+        return self.maps.affine
+
+    @property
+    def support(self) -> LinearSupport:
+        """Share of the affine map that is determined by the regions rather than by the prior."""
+        return self.maps.support
+
+    @property
+    def rigid_is_enough(self) -> bool:
+        """Whether a deformable kind equals the rigid map, which leaves no more than voxelisation noise."""
+        return self.recommendation.kind == "rigid" and self.transform.kind in DEFORMABLE
 
     def linear(self, kind: str) -> Transform:
         """The "rigid" or "affine" map as a Transform on the same grids."""
@@ -62,6 +86,7 @@ def fit(
     pairs: Sequence[RegionPair],
     settings: FitSettings | None = None,
     *,
+    prior: LinearPrior | None = None,
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> FitResult:
@@ -72,6 +97,7 @@ def fit(
     Args:
         pairs: rejected pairs are ignored. All fixed regions share one grid, all moving regions another.
         settings: `FitSettings()` when None.
+        prior: of the linear map; from the settings when None.
         progress: called with ("fit", done, total).
         check: called often; raises `Cancelled` to stop.
 
@@ -87,20 +113,34 @@ def fit(
     TOTAL = 100
     report = (lambda done: progress("fit", done, TOTAL)) if progress else (lambda done: None)
     report(0)
-    rigid, affine = rigid_and_affine(accepted, check)
+    maps = linear_maps(accepted, prior or LinearPrior.from_settings(settings), check)
     report(10)
-    if KINDS[settings.kind].linear:
-        matrix = rigid if settings.kind == "rigid" else affine
+    choice = recommended(accepted, maps)
+    settings = _resolved(settings, choice)
+    result = FitResult(_linear(settings.kind, choice, maps, fixed_grid, moving_grid), maps, choice, device)
+    if KINDS[settings.kind].linear or choice.kind == "rigid":
         report(TOTAL)
-        return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), rigid, affine, (), device)
-    if rigid_is_enough(accepted, rigid):
-        report(TOTAL)
-        transform = affine_transform(settings.kind, rigid, fixed_grid, moving_grid)
-        return FitResult(transform, rigid, affine, (), device, rigid_is_enough=True)
+        return result
+    settings = with_stiffness(settings, maps.support)
     with _deterministic() if device != "cpu" else nullcontext():
-        transform, losses = _fit_deformable(accepted, affine, settings, device, moving_grid, report, check)
+        transform, losses = _fit_deformable(accepted, maps.affine, settings, device, moving_grid, report, check)
     report(TOTAL)
-    return FitResult(transform, rigid, affine, losses, device)
+    return replace(
+        result, transform=transform, losses=losses, smoothness=settings.smoothness, decay_mm=settings.decay_mm
+    )
+
+
+def _resolved(settings: FitSettings, choice: Recommendation) -> FitSettings:
+    """The settings with the recommended kind in place of "auto"."""
+    if settings.kind != AUTO:
+        return settings
+    return replace(settings, kind=AUTO_DEFORMABLE if choice.kind == ANY_DEFORMABLE else choice.kind)
+
+
+def _linear(kind: str, choice: Recommendation, maps: LinearMaps, fixed_grid: Grid, moving_grid: Grid) -> Transform:
+    """The linear transform of a kind; where the rigid map is enough, a deformable kind equals it."""
+    matrix = maps.rigid if kind == "rigid" or (kind in DEFORMABLE and choice.kind == "rigid") else maps.affine
+    return affine_transform(kind, matrix, fixed_grid, moving_grid)
 
 
 def _grids(pairs: Sequence[RegionPair]) -> tuple[Grid, Grid]:

@@ -140,9 +140,13 @@ def exponential(velocity: Tensor, spacing_mm: float) -> Tensor:
     return u
 
 
-def roughness(nodes: Tensor, spacing_mm: float, bending: bool) -> Tensor:
-    """Mean square of the field's first (mm/mm) or second derivatives (scaled by the spacing) over the lattice."""
-    squares = nodes.new_zeros(())
+def roughness(nodes: Tensor, spacing_mm: float, bending: bool, decay_mm: float | None = None) -> Tensor:
+    """Mean square of the field's first (mm/mm) or second derivatives (scaled by the spacing) over the lattice.
+
+    With a decay distance, the mean square of the field in units of that distance is added: at a distance d from an
+    outline, its displacement u decays to about u exp(-d / decay_mm).
+    """
+    squares = nodes.new_zeros(()) if decay_mm is None else nodes.square().sum() / decay_mm**2
     for axis in (1, 2, 3):
         first = nodes.diff(dim=axis) / spacing_mm
         if not bending:

@@ -1,9 +1,10 @@
-"""Rigid and affine maps of region pairs: a start from moments, refined on soft masks (docs/method.md, "Steps").
+"""Rigid and affine maps of region pairs: maximum a posteriori estimates (docs/method.md, "Linear maps").
 
-The start aligns centroids by Procrustes analysis, regularised towards no rotation, so that one region, two regions and
-collinear regions work too. The refinement is damped Gauss-Newton on masks with a ramp, first wide, then narrow. The
-rigid map is weakly regularised towards the start, the affine map towards the rigid one: a round region does not
-determine a rotation, and without regularisation the steps of its voxels would rotate one grid onto the other.
+The start aligns centroids by Procrustes analysis, regularised towards the prior, so that one region, two regions and
+collinear regions work too. The refinement is damped Gauss-Newton on masks with a ramp, first wide, then narrow, against
+a prior on rotation, scale and shear (`LinearPrior`). The weight of the masks follows from the mismatch that remains:
+outlines of one organ in two scans differ by more than any linear map explains, and neighbouring surface points differ
+alike. A round region then determines little of the rotation, an elongated one more, several regions nearly all.
 """
 
 from __future__ import annotations
@@ -14,208 +15,241 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from Tell2RegLib.fitting.softmask import SoftMask, pooling, soft_mask
+from Tell2RegLib.fitting.linear_prior import ROTATION, SCALE, SHEAR, LinearPrior, derivative, linear_part
+from Tell2RegLib.fitting.linear_terms import SMOOTHING, mismatch_terms, radius_mm, sampled
 from Tell2RegLib.space.grid import Floats, apply_affine
-from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.support.progress import Check
 
-MAX_POINTS = 20_000
-"""Maximum number of sample points over all pairs; enough for twelve parameters."""
 STEPS = 30
-RIGID_PULL = 0.003
-AFFINE_PULL = 0.03
-"""Weight, per pair, of the squared deviation of the linear part from its reference; a region that misses its partner
-completely has a loss of about 1."""
-SMOOTHING = 1.0
-"""Standard deviation of the Gaussian that smooths voxel steps, as a multiple of the largest voxel side of both
-volumes."""
+"""Maximum number of Gauss-Newton steps per map and ramp."""
+WIDE_RAMP, NARROW_RAMP = (0.6, 2.0), (0.2, 1.0)
+"""Half width of the ramps: a share of the mean radius of the regions, and at least so many mm."""
+INDEPENDENT_POINTS = 12.0
+"""Effective number of independent points on the surface of a region; the others follow their neighbours."""
+VOXEL_NOISE = 0.15
+"""Root-mean-square distance of a surface from its voxels, in voxels: no outline is known better."""
+FREE = {"rigid": ROTATION, "affine": slice(0, 9)}
+"""The parameters of the linear part that each kind of map estimates."""
+DAMPING, DAMPING_UP, DAMPING_DOWN, MAX_DAMPING = 1e-3, 8.0, 4.0, 1e6
+"""Levenberg-Marquardt: initial damping, growth after a rejected and decay after an accepted step, limit."""
+FULL_SUPPORT = 0.9
+"""Regions that determine this share of an affine map determine it in practice."""
+LEAST_GAIN = 1e-4
+"""A step that lowers the cost by less than this fraction is the last."""
 
 
-def moments_start(pairs: Sequence[RegionPair]) -> Floats:
-    """Rigid map (4 x 4, fixed to moving) from the regions' centroids, by the weights of the pairs."""
+@dataclass(frozen=True)
+class LinearSupport:
+    """Share of an affine map that is determined by the regions rather than by the prior (the model resolution).
+
+    Args:
+        rotation, scale, shear: 0..1, mean over the three parameters of each; 0 where the prior alone determines them.
+        rotation_deg: rotation angle of the map.
+    """
+
+    rotation: float
+    scale: float
+    shear: float
+    rotation_deg: float
+
+    @property
+    def mean(self) -> float:
+        """0..1, mean over all nine parameters."""
+        return (self.rotation + self.scale + self.shear) / 3
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMaps:
+    """The maximum a posteriori maps of region pairs.
+
+    Args:
+        rigid, affine: 4 x 4 each, fixed to moving, LPS mm.
+        support: of the affine map.
+    """
+
+    rigid: Floats
+    affine: Floats
+    support: LinearSupport
+
+
+def moments_start(pairs: Sequence[RegionPair], towards: Floats | None = None) -> Floats:
+    """Rigid map (4 x 4, fixed to moving) from the regions' centroids, by the weights of the pairs.
+
+    Args:
+        pairs: at least one.
+        towards: (3, 3), rotation where the centroids determine none; the identity when None.
+    """
     fixed = np.array([pair.fixed.centroid_lps_mm() for pair in pairs])
     moving = np.array([pair.moving.centroid_lps_mm() for pair in pairs])
     weights = np.array([pair.weight for pair in pairs])
     fixed_centre, moving_centre = (np.average(centres, axis=0, weights=weights) for centres in (fixed, moving))
-    mean_square_radius = np.mean([_radius_mm(pair.fixed) ** 2 for pair in pairs])
+    mean_square_radius = np.mean([radius_mm(pair.fixed) ** 2 for pair in pairs])
+    regularisation = 0.5 * mean_square_radius * (np.eye(3) if towards is None else towards)
     products = (moving - moving_centre).T @ ((fixed - fixed_centre) * weights[:, None])
-    covariance = products / weights.sum() + 0.5 * mean_square_radius * np.eye(3)
+    covariance = products / weights.sum() + regularisation
     u, _, vt = np.linalg.svd(covariance)
     rotation = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
     return _map_about(rotation, fixed_centre, moving_centre)
 
 
-def rigid_and_affine(pairs: Sequence[RegionPair], check: Check | None = None) -> tuple[Floats, Floats]:
-    """The best rigid and the best affine map (4 x 4 each, fixed to moving, LPS mm) of accepted pairs.
+def linear_maps(pairs: Sequence[RegionPair], prior: LinearPrior, check: Check | None = None) -> LinearMaps:
+    """The maximum a posteriori rigid and affine map of accepted pairs.
 
     Args:
         pairs: at least one.
+        prior: of rotation, scale and shear.
         check: called before every step; raises to cancel.
     """
-    radius = float(np.mean([_radius_mm(pair.fixed) for pair in pairs]))
-    rigid = affine = start = moments_start(pairs)
-    for ramp_mm in (max(0.6 * radius, 2.0), max(0.2 * radius, 1.0)):
-        terms = _terms(pairs, ramp_mm)
-        rigid = _refine(rigid, _RegularisedMismatch(terms, start[:3, :3], affine=False), check)
-        pulled = _RegularisedMismatch(terms, rigid[:3, :3], affine=True)
-        affine = _refine(rigid if ramp_mm > 0.5 * radius else affine, pulled, check)
-    return rigid, affine
+    from scipy.spatial.transform import Rotation
+
+    radius = float(np.mean([radius_mm(pair.fixed) for pair in pairs]))
+    start = moments_start(pairs, linear_part(prior.mean * _selected(ROTATION)))
+    parameters = np.zeros(9)
+    parameters[ROTATION] = Rotation.from_matrix(start[:3, :3]).as_rotvec()
+    problem = _Problem(pairs, prior, _ramp_mm(radius, WIDE_RAMP))
+    rigid = _refine(problem, problem.at(parameters, apply_affine(start, problem.centre)), FREE["rigid"], check)
+    affine_start = np.where(_selected(ROTATION), rigid.parameters, prior.mean)
+    affine = _refine(problem, problem.at(affine_start, rigid.mapped_centre), FREE["affine"], check)
+    problem = _Problem(pairs, prior, _ramp_mm(radius, NARROW_RAMP))
+    rigid = _refine(problem, problem.at(rigid.parameters, rigid.mapped_centre), FREE["rigid"], check)
+    affine = _refine(problem, problem.at(affine.parameters, affine.mapped_centre), FREE["affine"], check)
+    return LinearMaps(problem.matrix(rigid), problem.matrix(affine), _support(affine, problem))
+
+
+def _ramp_mm(radius_mm: float, ramp: tuple[float, float]) -> float:
+    share, least_mm = ramp
+    return max(share * radius_mm, least_mm)
 
 
 @dataclass(frozen=True, eq=False)
-class _Term:
-    """The data term of one pair on its sample points."""
+class _State:
+    """A map with the mismatch there and its derivatives.
 
-    points: Floats
-    """(P, 3), LPS mm, fixed space."""
-    target: Floats
-    """(P,), fixed occupancy."""
-    moving: SoftMask
-    gradient: NDArray[np.float32]
-    """(3, K, J, I), gradient of the moving occupancy, per mm, LPS."""
-    weight: float
-    """The pair's weight over the region's size, so that every pair counts by its weight alone."""
+    Args:
+        parameters: (9,), of the linear part (`linear_prior`).
+        mapped_centre: (3,), LPS mm, the image of the regions' centre.
+        losses: (K,), mismatch of every pair, times its weight.
+        normal, slope: (12, 12) and (12,), Gauss-Newton matrix and half gradient of their sum, by the parameters of the
+            linear part, then by the mapped centre.
+    """
 
-
-def _terms(pairs: Sequence[RegionPair], ramp_mm: float) -> list[_Term]:
-    terms = []
-    for pair in pairs:
-        width_mm = SMOOTHING * max(*pair.fixed.grid.spacing_mm, *pair.moving.grid.spacing_mm)
-        fixed = _smoothed(soft_mask(pair.fixed, pooling(pair.fixed.grid, ramp_mm / 2), ramp_mm), width_mm)
-        moving = _smoothed(soft_mask(pair.moving, pooling(pair.moving.grid, ramp_mm / 2), ramp_mm), width_mm)
-        points = fixed.grid.voxel_centres_lps_mm().reshape(-1, 3)
-        target = fixed.image_kji.reshape(-1).astype(np.float64)
-        chosen_points = _spread_indices(points.shape[0], MAX_POINTS // len(pairs))
-        weight = pair.weight * points.shape[0] / len(chosen_points) / target.sum()
-        terms.append(_Term(points[chosen_points], target[chosen_points], moving, _gradient(moving), weight))
-    return terms
+    parameters: Floats
+    mapped_centre: Floats
+    losses: Floats
+    normal: Floats
+    slope: Floats
 
 
-def _spread_indices(count: int, max_count: int) -> NDArray[np.int64]:
-    """About `max_count` of `count` indices, evenly distributed at irregular steps, to avoid aliasing with grid rows."""
-    if count <= max_count:
-        return np.arange(count)
-    golden = (5**0.5 - 1) / 2
-    return np.unique((np.arange(max(max_count, 1)) * golden % 1.0 * count).astype(np.int64))
+class _Problem:
+    """The mismatch of all pairs under a map, and the weight of the prior against it.
+
+    Args:
+        pairs: at least one.
+        prior: of rotation, scale and shear.
+        ramp_mm: half width of the ramps of the masks.
+    """
+
+    def __init__(self, pairs: Sequence[RegionPair], prior: LinearPrior, ramp_mm: float) -> None:
+        self.prior = prior
+        self._terms = mismatch_terms(pairs, ramp_mm)
+        self.centre = np.concatenate([term.points[term.target > 0.5] for term in self._terms]).mean(axis=0)
+        self._weight = sum(pair.weight for pair in pairs) / len(pairs)
+        self._noise = float(np.mean([_voxel_mismatch(pair, ramp_mm) for pair in pairs]))
+
+    def at(self, parameters: Floats, mapped_centre: Floats) -> _State:
+        """The mismatch of a map and its derivatives."""
+        matrix = _map_about(linear_part(parameters), self.centre, mapped_centre)
+        by_parameters = np.eye(12)
+        by_parameters[:9, :9] = derivative(parameters)
+        losses, normal, slope = [], np.zeros((12, 12)), np.zeros(12)
+        for term in self._terms:
+            value, gradient = sampled(term, apply_affine(matrix, term.points))
+            residual = value - term.target
+            offset = term.points - self.centre
+            jacobian = np.concatenate([(gradient[:, :, None] * offset[:, None, :]).reshape(-1, 9), gradient], axis=1)
+            losses.append(term.weight * float(residual @ residual))
+            normal += term.weight * (jacobian.T @ jacobian)
+            slope += term.weight * (jacobian.T @ residual)
+        return _State(
+            parameters,
+            mapped_centre,
+            np.array(losses),
+            by_parameters.T @ normal @ by_parameters,
+            by_parameters.T @ slope,
+        )
+
+    def matrix(self, state: _State) -> Floats:
+        """The map (4 x 4) of a state."""
+        return _map_about(linear_part(state.parameters), self.centre, state.mapped_centre)
+
+    def prior_weight(self, state: _State) -> Floats:
+        """(9, 9), precision of the prior in units of the mismatch, given the mismatch that remains."""
+        remaining = float(state.losses.mean()) / self._weight + self._noise
+        return remaining / INDEPENDENT_POINTS * self.prior.precision(state.parameters)
+
+    def cost(self, state: _State, prior_weight: Floats) -> float:
+        """The mismatch plus the weighted deviation from the prior."""
+        deviation = state.parameters - self.prior.mean
+        return float(state.losses.sum() + deviation @ prior_weight @ deviation)
 
 
-def _smoothed(mask: SoftMask, width_mm: float) -> SoftMask:
-    from scipy.ndimage import gaussian_filter
-
-    widths = width_mm / np.asarray(mask.grid.spacing_mm[::-1])
-    pad = np.ceil(2 * widths).astype(int)
-    image = gaussian_filter(np.pad(mask.image_kji, [(n, n) for n in pad]), widths, mode="constant")
-    return SoftMask(image, mask.grid.crop(-pad[::-1], image.shape[::-1]))
-
-
-def _gradient(mask: SoftMask) -> NDArray[np.float32]:
-    steps = np.stack([_difference(mask.image_kji, axis) for axis in (2, 1, 0)])
-    to_index = mask.grid.lps_to_index_matrix[:3, :3]
-    return np.tensordot(to_index.T, steps, axes=1).astype(np.float32)
-
-
-def _difference(image: NDArray, axis: int) -> NDArray:
-    return np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image)
-
-
-def _refine(start: Floats, problem: _RegularisedMismatch, check: Check | None) -> Floats:
-    """Minimise by damped Gauss-Newton over 6 or 12 parameters; the loss never exceeds that of the start."""
-    matrix, damping = start, 1e-3
-    loss, normal, slope = problem.at(matrix)
+def _refine(problem: _Problem, state: _State, free: slice, check: Check | None) -> _State:
+    """Damped Gauss-Newton over the free parameters and the mapped centre; the cost never rises."""
+    is_free = np.concatenate([_selected(free), np.ones(3, dtype=bool)])
+    damping = DAMPING
+    prior_weight = problem.prior_weight(state)
     for _ in range(STEPS):
         if check:
             check()
+        normal, slope = state.normal.copy(), state.slope.copy()
+        normal[:9, :9] += prior_weight
+        slope[:9] += prior_weight @ (state.parameters - problem.prior.mean)
+        normal, slope = normal[np.ix_(is_free, is_free)], slope[is_free]
         damped = normal + damping * np.diag(np.diag(normal) + 1e-9 * np.trace(normal) + 1e-12)
-        step: Floats = np.linalg.solve(damped, -slope).astype(np.float64)
-        trial = problem.moved(matrix, step)
-        trial_state = problem.at(trial)
-        if trial_state[0] < loss and np.linalg.det(trial[:3, :3]) > 0.05:
-            gain = loss - trial_state[0]
-            matrix, (loss, normal, slope), damping = trial, trial_state, damping / 4
-            if gain < 1e-4 * loss:
+        step = np.zeros(12)
+        step[is_free] = np.linalg.solve(damped, -slope)
+        trial = problem.at(state.parameters + step[:9], state.mapped_centre + step[9:])
+        gain = problem.cost(state, prior_weight) - problem.cost(trial, prior_weight)
+        if gain <= 0:
+            damping *= DAMPING_UP
+            if damping > MAX_DAMPING:
                 break
-        else:
-            damping *= 8
-            if damping > 1e6:
-                break
-    return matrix
+            continue
+        state, damping = trial, damping / DAMPING_DOWN
+        converged = gain < LEAST_GAIN * problem.cost(state, prior_weight)
+        prior_weight = problem.prior_weight(state)
+        if converged:
+            break
+    return state
 
 
-class _RegularisedMismatch:
-    """Mismatch of all pairs under a map, plus the squared deviation of its linear part from a reference.
-
-    A step has 9 parameters for the linear part (or 3 for a rotation) and 3 for the translation. The linear part acts
-    about the regions' centre and is scaled by their extent, so that all parameters have similar magnitudes.
-
-    Args:
-        terms: the data terms of the pairs.
-        reference: 3 x 3, the linear part towards which the map is regularised.
-        affine: True for a free linear part, False for a rotation.
-    """
-
-    def __init__(self, terms: Sequence[_Term], reference: Floats, *, affine: bool) -> None:
-        self._terms, self._towards, self._affine = terms, reference, affine
-        self._centre = np.concatenate([term.points[term.target > 0.5] for term in terms]).mean(axis=0)
-        self._scale = max(np.concatenate([term.points - self._centre for term in terms]).std(), 1e-3)
-        self._pull = (AFFINE_PULL if affine else RIGID_PULL) * len(terms)
-
-    def at(self, matrix: Floats) -> tuple[float, Floats, Floats]:
-        """Loss, Gauss-Newton matrix and gradient at a map (4 x 4)."""
-        parameter_count = 12 if self._affine else 6
-        loss, normal, slope = 0.0, np.zeros((parameter_count, parameter_count)), np.zeros(parameter_count)
-        for term in self._terms:
-            value, gradient = _sample(term, apply_affine(matrix, term.points))
-            residual = value - term.target
-            local = (term.points - self._centre) / self._scale
-            if self._affine:
-                jacobian = np.concatenate([(gradient[:, :, None] * local[:, None, :]).reshape(-1, 9), gradient], axis=1)
-            else:
-                jacobian = np.concatenate([np.cross(local, gradient @ matrix[:3, :3]), gradient], axis=1)
-            loss += term.weight * float(residual @ residual)
-            normal += term.weight * (jacobian.T @ jacobian)
-            slope += term.weight * (jacobian.T @ residual)
-        deviation = (matrix[:3, :3] - self._towards).reshape(-1)
-        change = self._change(matrix[:3, :3])
-        linear_count = change.shape[1]
-        normal[:linear_count, :linear_count] += self._pull * (change.T @ change)
-        slope[:linear_count] += self._pull * (change.T @ deviation)
-        return loss + self._pull * float(deviation @ deviation), normal, slope
-
-    def _change(self, linear: Floats) -> Floats:
-        """Derivative of the 9 entries of the linear part with respect to a step, (9, 9) or (9, 3)."""
-        if self._affine:
-            return np.eye(9) / self._scale
-        rotated = [linear @ np.cross(np.eye(3)[axis], np.eye(3)).T for axis in range(3)]
-        return np.stack([matrix.reshape(-1) for matrix in rotated], axis=1) / self._scale
-
-    def moved(self, matrix: Floats, step: Floats) -> Floats:
-        """The map (4 x 4) after a step."""
-        from scipy.spatial.transform import Rotation
-
-        moved_centre = apply_affine(matrix, self._centre) + step[-3:]
-        if self._affine:
-            linear = matrix[:3, :3] + step[:9].reshape(3, 3) / self._scale
-        else:
-            linear = matrix[:3, :3] @ Rotation.from_rotvec(step[:3] / self._scale).as_matrix()
-        return _map_about(linear, self._centre, moved_centre)
+def _voxel_mismatch(pair: RegionPair, ramp_mm: float) -> float:
+    """The mismatch that voxelisation leaves under the true map, estimated for a ball of the region's volume."""
+    voxel_mm = max(float(np.prod(grid.spacing_mm)) ** (1 / 3) for grid in (pair.fixed.grid, pair.moving.grid))
+    width_mm = 2 * ramp_mm + SMOOTHING * voxel_mm
+    return 3 / radius_mm(pair.fixed) * (VOXEL_NOISE * voxel_mm) ** 2 / width_mm
 
 
-def _sample(term: _Term, points: Floats) -> tuple[Floats, Floats]:
-    from scipy.ndimage import map_coordinates
+def _support(state: _State, problem: _Problem) -> LinearSupport:
+    """The diagonal of the resolution matrix of the linear part, with the mapped centre eliminated."""
+    normal = state.normal
+    coupling, centre = normal[:9, 9:], normal[9:, 9:] + 1e-9 * np.trace(normal) * np.eye(3)
+    data = normal[:9, :9] - coupling @ np.linalg.solve(centre, coupling.T)
+    share = np.clip(np.diag(np.linalg.solve(data + problem.prior_weight(state), data)), 0.0, 1.0)
+    rotation_deg = float(np.rad2deg(np.linalg.norm(state.parameters[ROTATION])))
+    rotation, scale, shear = (float(share[part].mean()) for part in (ROTATION, SCALE, SHEAR))
+    return LinearSupport(rotation, scale, shear, rotation_deg)
 
-    kji = np.moveaxis(term.moving.grid.lps_to_index(points), -1, 0)[::-1]
-    value = map_coordinates(term.moving.image_kji, kji, np.float64, order=1, mode="constant")
-    gradient = [map_coordinates(component, kji, np.float64, order=1, mode="constant") for component in term.gradient]
-    return value, np.stack(gradient, axis=-1)
+
+def _selected(part: slice) -> NDArray[np.bool_]:
+    selected = np.zeros(9, dtype=bool)
+    selected[part] = True
+    return selected
 
 
-def _map_about(linear: Floats, centre: Floats, moved_centre: Floats) -> Floats:
+def _map_about(linear: Floats, centre: Floats, mapped_centre: Floats) -> Floats:
     matrix = np.eye(4)
     matrix[:3, :3] = linear
-    matrix[:3, 3] = moved_centre - linear @ centre
+    matrix[:3, 3] = mapped_centre - linear @ centre
     return matrix
-
-
-def _radius_mm(region: Region) -> float:
-    """Radius of the ball with the region's volume."""
-    return float((3 * region.volume_ml * 1000 / (4 * np.pi)) ** (1 / 3))

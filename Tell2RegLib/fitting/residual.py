@@ -1,4 +1,4 @@
-"""Measures the mismatch that a rigid map leaves; below voxelisation noise, no deformation is fitted.
+"""Measures the mismatch that a linear map leaves, to compare it with voxelisation noise.
 
 The same shape drawn on two different grids never agrees exactly. A deformable fit would remove that mismatch too and
 move the interior of the regions by a voxel or more, where the rigid map was accurate to a tenth of a voxel.
@@ -18,16 +18,11 @@ NOISE_VOXELS = 0.25
 
 Measured: nine organs under a known shift, on equal and on different grids, 0.09 to 0.25; a blob bent by 1.5 mm, 0.255
 (error inside it 1.2 mm under the rigid map, 0.6 mm under the deformation); the deformed organs of the demo, 0.46 to
-2.4. Only the rigid map is tested, because an affine map follows a bend."""
+2.4."""
 PAD = 3
 """Margin around the fixed region, in voxels, within which mismatch is counted; larger mismatch is not noise."""
 STAIRCASE = 1.5
 """Ratio of the area of voxel faces to that of the surface they approximate, averaged over all directions."""
-
-
-def rigid_is_enough(pairs: Sequence[RegionPair], rigid_lps: Floats) -> bool:
-    """Whether the rigid map leaves no more than voxelisation noise in every pair."""
-    return all(residual_voxels(pair, rigid_lps) < NOISE_VOXELS for pair in pairs)
 
 
 def residual_voxels(pair: RegionPair, fixed_to_moving_lps: Floats) -> float:

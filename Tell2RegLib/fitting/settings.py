@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from Tell2RegLib.space.transform_kinds import KINDS
+from Tell2RegLib.space.transform_kinds import AUTO, AUTO_DEFORMABLE, KINDS
 from Tell2RegLib.support.device import GRAMMAR, check_device
 from Tell2RegLib.support.settings import check_settings, setting
 
-SMOOTHNESS_OF_GIVEN, SMOOTHNESS_OF_DETECTED = 0.5, 2.0
-"""Defaults for given regions and for regions found by prompts. The outlines of the latter are rougher; a stiffer field
-follows them less closely (docs/method.md)."""
-
-
-def default_smoothness(by_words: bool) -> float:
-    """Default smoothness for regions found by prompts (`by_words`) or for given regions."""
-    return SMOOTHNESS_OF_DETECTED if by_words else SMOOTHNESS_OF_GIVEN
+LEAST_SMOOTHNESS = 0.5
+"""The default smoothness for regions that determine an affine map (docs/method.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +21,29 @@ class FitSettings:
     """
 
     kind: str = setting(
-        "svf", f"Kind of transform, one of {', '.join(KINDS)}.", choices=tuple(KINDS), flag="--transform", panel=False
+        AUTO,
+        f"Kind of transform, one of {', '.join((AUTO, *KINDS))}; {AUTO} is the simplest that the regions do not "
+        f"reject: rigid, affine or {AUTO_DEFORMABLE}.",
+        choices=(AUTO, *KINDS),
+        flag="--transform",
+        panel=False,
     )
-    smoothness: float = setting(
-        SMOOTHNESS_OF_GIVEN,
-        "Weight of the field's roughness against the overlap; larger is stiffer. The default is "
-        f"{SMOOTHNESS_OF_GIVEN:g}, or {SMOOTHNESS_OF_DETECTED:g} for regions from prompts.",
+    smoothness: float | None = setting(
+        None,
+        "Weight of the field's roughness against the overlap; larger is stiffer. By default derived from "
+        f"how much of an affine map the regions determine: from {LEAST_SMOOTHNESS:g} (all of it) upwards.",
         low=0,
-        usual=(0.01, 10.0),
+        usual=(0.0, 10.0),
         step=0.05,
         varies=True,
+    )
+    decay_mm: float | None = setting(
+        None,
+        "Distance from the outlines over which the deformation decays to the affine map; by default derived together "
+        "with smoothness, and unlimited where smoothness is given.",
+        unit="mm",
+        above=0,
+        expert=True,
     )
     bending: bool = setting(False, "Penalise second instead of first derivatives.", expert=True)
     resolution_mm: float | None = setting(
@@ -89,6 +96,31 @@ class FitSettings:
     folding_weight: float = setting(30.0, "Weight of this penalty against the overlap.", low=0, expert=True)
     max_voxels: int = setting(
         1_500_000, "Maximum number of lattice voxels; see resolution_mm.", low=1000, whole=True, expert=True
+    )
+    rotation_spread_deg: float = setting(
+        8.0,
+        "Prior standard deviation of the rotation about each patient axis between two scans.",
+        unit="degrees",
+        above=0,
+        high=180,
+        expert=True,
+    )
+    scale_spread: float = setting(
+        0.5,
+        "Prior standard deviation of the logarithm of the isotropic scale between two scans.",
+        above=0,
+        high=2,
+        expert=True,
+    )
+    anisotropy_spread: float = setting(
+        0.06,
+        "Prior standard deviation of the logarithm of the scale along a patient axis beyond the isotropic one.",
+        above=0,
+        high=2,
+        expert=True,
+    )
+    shear_spread: float = setting(
+        0.05, "Prior standard deviation of the shear in each plane of the patient.", above=0, high=2, expert=True
     )
     device: str = setting("cpu", f"Device of the deformable fit: {GRAMMAR}.", check=check_device)
 

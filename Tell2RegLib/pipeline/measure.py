@@ -70,6 +70,10 @@ def measure_pairs(
         transform.resample(moving),
         tuple(warped_regions),
         fit_result.rigid_is_enough,
+        fit_result.support,
+        fit_result.smoothness,
+        fit_result.decay_mm,
+        fit_result.recommendation,
     )
     return fitted, tuple(metrics)
 

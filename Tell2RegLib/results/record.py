@@ -50,6 +50,10 @@ def _transform_record(fitted: Fitted) -> dict[str, Any]:
         "rigid_lps": fitted.rigid_lps.tolist(),
         "affine_lps": fitted.affine_lps.tolist(),
         "linear_part_lps": fitted.transform.affine_lps.tolist(),
+        "linear_support": asdict(fitted.support) if fitted.support else None,
+        "smoothness": fitted.smoothness,
+        "decay_mm": fitted.decay_mm,
+        "recommended": asdict(fitted.recommendation) if fitted.recommendation else None,
     }
 
 

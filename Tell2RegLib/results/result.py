@@ -10,6 +10,8 @@ from typing import Any
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
+from Tell2RegLib.fitting.linear import LinearSupport
+from Tell2RegLib.fitting.recommendation import Recommendation
 from Tell2RegLib.region_sources.source_result import PromptCount, SourceResult
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.jacobian import jacobian_determinant
@@ -150,6 +152,7 @@ class Fitted:
         moving_regions_in_fixed: the pairs' moving regions in fixed space, same order as `pairs`; None where a
             region left the fixed volume.
         rigid_is_enough: whether the deformable transform is the rigid one (`fitting.FitResult`).
+        support, smoothness, decay_mm, recommendation: of the fit (`fitting.FitResult`).
     """
 
     transform: Transform
@@ -160,6 +163,10 @@ class Fitted:
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
     rigid_is_enough: bool = False
+    support: LinearSupport | None = None
+    smoothness: float | None = None
+    decay_mm: float | None = None
+    recommendation: Recommendation | None = None
 
     @cached_property
     def jacobian(self) -> Volume:

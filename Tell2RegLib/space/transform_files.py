@@ -109,6 +109,21 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
     return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
 
 
+def read_linear_map(path: str | Path) -> Floats:
+    """Read a linear ITK transform, fixed to moving points, as a matrix (4 x 4, LPS mm).
+
+    Raises:
+        InputError: missing, unreadable, or not a linear map of 3-D points that can be inverted.
+    """
+    itk = _read_itk(Path(path))
+    if not itk.IsLinear():
+        raise InputError(f"'{path}' is not linear. Give a rigid or affine transform.")
+    matrix = _linear_matrix(itk)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
+        raise InputError(f"'{path}' cannot be inverted. Give an invertible rigid or affine transform.")
+    return matrix
+
+
 def fit_affine(field: DisplacementField) -> Floats:
     """The least-squares affine map (4 x 4, LPS) of a field, over every fourth voxel per axis."""
     step = tuple(slice(None, None, 4 if n > 8 else 1) for n in field.grid.shape_kji)

@@ -63,6 +63,9 @@ KINDS: Mapping[str, TransformKind] = {
     )
 }
 """In the order in which they are offered."""
+AUTO = "auto"
+"""Requests the simplest kind that the regions do not reject: rigid, affine or `AUTO_DEFORMABLE`."""
+AUTO_DEFORMABLE = "svf"
 LINEAR = tuple(kind.name for kind in KINDS.values() if kind.linear)
 DEFORMABLE = tuple(kind.name for kind in KINDS.values() if not kind.linear)
 ANY_DEFORMABLE = "deformable"

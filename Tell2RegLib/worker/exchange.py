@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.settings import TrustSettings
+from Tell2RegLib.fitting.recommendation import Recommendation
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.entries import Model
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
@@ -39,7 +40,7 @@ T = TypeVar("T")
 _PARTS = (
     *(Grid, Volume, Region, RegionPair, DisplacementField, Transform, PointList),
     *(PairAgreement, PairMetrics, FieldQuality, PromptCount, PromptResult, Model, ModelRow, SetRow),
-    *(requests.Device, requests.Missing, FindOptions, FitSettings, TrustSettings),
+    *(requests.Device, requests.Missing, FindOptions, FitSettings, TrustSettings, Recommendation),
 )
 _TYPES: Mapping[str, type] = {
     kind.__name__: kind

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.settings import TrustSettings
+from Tell2RegLib.fitting.recommendation import Recommendation
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.models.catalogue.status_rows import ModelRow, SetRow
 from Tell2RegLib.pipeline.find_options import FindOptions
@@ -77,6 +78,7 @@ class FitReply:
             transform.
         rigid_is_enough: whether the deformable transform is the rigid one, since that leaves no more than the noise of
             the voxels.
+        recommendation: the simplest transform that the regions do not reject; None without a transform.
     """
 
     transform: Transform | None
@@ -91,6 +93,7 @@ class FitReply:
     reason: str = ""
     linear: Mapping[str, tuple[PairAgreement, ...]] = field(default_factory=dict)
     rigid_is_enough: bool = False
+    recommendation: Recommendation | None = None
 
     @property
     def fit(self) -> FitValues:

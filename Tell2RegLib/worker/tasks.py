@@ -126,6 +126,7 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         provenance=result.provenance,
         linear=linear_agreements(fitted, request.pairs),
         rigid_is_enough=fitted.rigid_is_enough,
+        recommendation=fitted.recommendation,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
-from Tell2RegLib.fitting.settings import default_smoothness
+from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.matching import PairCheck, check_pairs, pairs_by_name, remarks_about
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, region_key, volume_key
@@ -45,6 +45,7 @@ def register(
     moving_regions: Sequence[Region] | None = None,
     settings: FitSettings | None = None,
     trust: TrustSettings | None = None,
+    prior: LinearPrior | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
@@ -61,8 +62,7 @@ def register(
         models, device: an installed set of models and its device; the fit runs there too when `settings` is None.
         prompts, query: the user's prompts, or prompts with their source and settings.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
-        settings: settings of the fit; when None, the defaults on `device` (`default_smoothness`).
-        trust: bounds of the verdicts on the plan's targets; the defaults when None.
+        settings, prior, trust: of the fit, its linear part and the verdicts on targets; the defaults when None.
         plan, plan_truth: points on the moving volume to propagate, and their true positions in fixed space by name.
         true_regions: the true regions (fixed, moving) of a synthetic pair, for comparison with the detected ones.
         all_pairs: use every pair in full, without the check of the pairs against each other (`check_pairs`).
@@ -82,8 +82,9 @@ def register(
     if [prompts is not None, query is not None, are_regions_given].count(True) != 1:
         raise InputError("Give either prompts, or regions on both volumes.")
     tracker, memory = ProgressTracker(progress, cancelled), memory or InMemoryCache()
-    settings = settings or FitSettings(device=device, smoothness=default_smoothness(by_words=not are_regions_given))
-    run = _Run(fixed, moving, settings, trust or TrustSettings(), tracker, memory)
+    settings = settings or FitSettings(device=device)
+    prior, trust = prior or LinearPrior.from_settings(settings), trust or TrustSettings()
+    run = _Run(fixed, moving, settings, prior, trust, tracker, memory)
     true_positions_by_name(plan, plan_truth)
     if prompts is not None:
         with tracker.stage("models"):
@@ -121,14 +122,9 @@ def finish(
     _check_regions("fixed", fixed, [pair.fixed for pair in pairs])
     _check_regions("moving", moving, [pair.moving for pair in pairs])
     true_positions_by_name(plan, plan_truth)
-    run = _Run(
-        fixed,
-        moving,
-        settings or FitSettings(),
-        trust or TrustSettings(),
-        ProgressTracker(progress, cancelled),
-        memory or InMemoryCache(),
-    )
+    settings, tracker = settings or FitSettings(), ProgressTracker(progress, cancelled)
+    prior = LinearPrior.from_settings(settings)
+    run = _Run(fixed, moving, settings, prior, trust or TrustSettings(), tracker, memory or InMemoryCache())
     matched = PairingResult(
         tuple(pairs),
         prompts=prompts,
@@ -178,6 +174,7 @@ class _Run:
     fixed: Volume
     moving: Volume
     settings: FitSettings
+    prior: LinearPrior
     trust: TrustSettings
     tracker: ProgressTracker
     memory: InMemoryCache
@@ -231,12 +228,13 @@ class _Run:
         with tracker.stage("start"):
             import torch  # noqa: F401  seconds, which are not the fit's
         keys = [(region_key(pair.fixed), region_key(pair.moving), pair.weight) for pair in pairs]
-        key = (tuple(pair_key for pair_key, pair in zip(keys, pairs, strict=True) if pair.accepted), self.settings)
+        accepted_keys = tuple(pair_key for pair_key, pair in zip(keys, pairs, strict=True) if pair.accepted)
+        key = (accepted_keys, self.settings, self.prior.mean.tobytes(), self.prior.covariance.tobytes())
         with tracker.stage("fit"):
             fit_result = self.memory.get(
                 "fit",
                 key,
-                lambda: fit(pairs, self.settings, progress=tracker.report, check=tracker.check),
+                lambda: fit(pairs, self.settings, prior=self.prior, progress=tracker.report, check=tracker.check),
                 max_results=4,
             )
         pair_keys = tuple(

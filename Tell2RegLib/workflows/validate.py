@@ -10,6 +10,7 @@ from typing import Any
 from Tell2RegLib.cases.contents import CaseContents, read_contents
 from Tell2RegLib.cases.table import Case
 from Tell2RegLib.errors import Cancelled, Tell2RegError
+from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.support.progress import Progress, ProgressTracker
 from Tell2RegLib.validation.scores import CaseScores, fit_record, scores_of
@@ -109,6 +110,7 @@ def _scored(
         fixed_regions=contents.fixed_regions,
         moving_regions=contents.moving_regions,
         settings=settings,
+        prior=LinearPrior.from_settings(settings, contents.initial_lps),
         progress=progress,
         cancelled=cancelled,
     )

@@ -10,7 +10,6 @@ import numpy as np
 
 from Tell2RegLib.evaluation import metrics
 from Tell2RegLib.fitting import fit
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_DETECTED
 from Tell2RegLib.models.inference import Precision
 from Tell2RegLib.models.protocol import Box, Embeddings, Mask, SliceStack
 from Tell2RegLib.phantom import PhantomPair, make_pair
@@ -181,7 +180,7 @@ def _registered(pair: PhantomPair, plan: Plan, device: str, precision: Precision
     accepted = [item for item in pairs if item.accepted]
     summary: dict[str, Any] = {"pairs": [item.name for item in accepted], "rejected": len(pairs) - len(accepted)}
     if accepted:
-        result = fit(accepted, plan.settings(device, smoothness=SMOOTHNESS_OF_DETECTED))
+        result = fit(accepted, plan.settings(device))
         back = result.transform.inverse.apply_to_points([target.moving_lps_mm for target in pair.plan])
         errors = np.linalg.norm(back - np.array([target.fixed_lps_mm for target in pair.plan]), axis=1)
         summary |= {"target_mm": float(errors.mean()), "worst_target_mm": float(errors.max())}

@@ -68,7 +68,7 @@ def _parts(case: Case, kind: str, plan: Plan) -> dict[str, float]:
     module = sys.modules[_fit_function.__module__]  # the package's `fit` is the function
     laps = Laps(plan.device)
     positions = [
-        (module, "rigid_and_affine"),
+        (module, "linear_maps"),
         (deformable, "fit_deformation"),
         (unfold, "remove_folding"),
         (module, "_invert"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.fitting.linear import FULL_SUPPORT
 from Tell2RegLib.region_sources.messages import counted
 from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
@@ -129,6 +130,8 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *(Remark(text, "look") for text in result.pair_remarks),
         *_about_transform(result.fitted),
         *_about_a_rigid_map(result.fitted),
+        *_about_recommendation(result.fitted),
+        *_about_support(result.fitted),
         *_about_strain(strain),
         *_about_trust(result.targets),
         *_about_targets(result),
@@ -203,6 +206,27 @@ def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
         yield Remark(
             "The rigid transform aligns the regions to within voxel noise, so the deformable transform equals it: a "
             "deformation would fit the noise.",
+            "note",
+        )
+
+
+def _about_recommendation(fitted: Fitted) -> Iterator[Remark]:
+    choice = fitted.recommendation
+    if choice is not None:
+        kind = fitted.transform.kind
+        fitted_kind = ANY_DEFORMABLE if kind in DEFORMABLE else kind
+        chosen = "" if choice.kind == fitted_kind else f" The {fitted_kind} transform was requested."
+        yield Remark(f"Recommended: the {choice.kind} transform. {choice.reason}{chosen}", "note")
+
+
+def _about_support(fitted: Fitted) -> Iterator[Remark]:
+    support = fitted.support
+    if support is not None and support.mean < FULL_SUPPORT:
+        yield Remark(
+            "The regions determine the orientation only in part: "
+            f"{100 * support.rotation:.0f} % of the affine transform's rotation, {100 * support.scale:.0f} % of its "
+            f"scale and {100 * support.shear:.0f} % of its shear. The rest follows the prior: the orientation of the "
+            "initial transform, or none, and equal scale along the patient's axes.",
             "note",
         )
 

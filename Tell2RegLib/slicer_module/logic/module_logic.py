@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.slicer_module.logic import plan
 from Tell2RegLib.slicer_module.logic.core import DEMO, FIND, FIT, REPORT
 from Tell2RegLib.slicer_module.logic.parameters import SEGMENTATIONS
@@ -54,7 +53,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             fixedNode, movingNode: vtkMRMLScalarVolumeNode.
             prompts: the words; None to take the segmentations.
             fixedSegmentation, movingSegmentation: vtkMRMLSegmentationNode.
-            smoothness: of the fit; None takes what suits words or drawn regions.
+            smoothness: of the fit; None derives it from how much the regions determine.
             initialTransform: vtkMRMLLinearTransformNode, rigid: lays the moving volume roughly onto the fixed one.
             options: other settings, by their names in the parameter node: `models="fast"`, `similarityThreshold=0.9`,
                 `source="a plug-in"`, ...
@@ -66,9 +65,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             Tell2RegError: what went wrong, in one sentence.
         """
         parameters = self.getParameterNode()
-        if smoothness is None:
-            smoothness = default_smoothness(by_words=prompts is not None)
-        settings = {**SETTING_DEFAULTS, "smoothness": smoothness, **options}
+        settings = {**SETTING_DEFAULTS, "smoothness": smoothness or 0.0, **options}
         _check(settings)
         self._setAside()
         parameters.fixedVolume, parameters.movingVolume, parameters.initialTransform = (

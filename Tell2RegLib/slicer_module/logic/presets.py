@@ -12,18 +12,16 @@ from Tell2RegLib.support.resources import resource_path
 
 @dataclass(frozen=True)
 class Preset:
-    """Prompts and the smoothness recommended for their regions.
+    """Prompts for a part of the body.
 
     Args:
         name: what a person chooses.
         words: one or more.
-        smoothness: of the fit.
         note: where the words come from, and whether anybody measured them.
     """
 
     name: str
     words: tuple[str, ...]
-    smoothness: float
     note: str
 
 

@@ -14,7 +14,7 @@ from slicer.parameterNodeWrapper import Choice, Minimum, WithinRange
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.settings import TrustSettings
-from Tell2RegLib.fitting.settings import FitSettings, default_smoothness
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.settings import Setting, panel_settings
 
@@ -109,8 +109,6 @@ def _parameter(settings: type, declared: Setting) -> SettingParameter:
     kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
     kind = str if issubclass(kinds[0], Path) else kinds[0]
     default = declared.default
-    if declared.name == "smoothness":
-        default = default_smoothness(by_words=True)  # what the panel starts with
     return SettingParameter(
         parameterName(declared.name), declared, kind, kind() if default is None else default, settings
     )

@@ -40,8 +40,8 @@ TEXTS = (
     _("Allow pairs of different prompts; by default only in paper mode."),
     _("Smoothness"),
     _(
-        "Weight of the field's roughness against the overlap; larger is stiffer. The default is 0.5, or 2 for"
-        " regions from prompts."
+        "Weight of the field's roughness against the overlap; larger is stiffer. By default derived from how "
+        "much of an affine map the regions determine: from 0.5 (all of it) upwards."
     ),
     _("Device of the deformable fit: auto, cpu, cuda or cuda:N."),
     _("Good up to, mm"),

@@ -9,6 +9,15 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.slicer_module.panel import tables
 
+_RECOMMENDED: Mapping[str, tuple[str, ...]] = {
+    "rigid": (
+        _("Recommended and shown: the rigid transform. It aligns the regions to within the noise of the voxels."),
+    ),
+    "affine": (
+        _("Recommended and shown: the affine transform. It aligns the regions to within the noise of the voxels."),
+    ),
+}
+"""By the kind that the fit chose; the deformable transform needs no explanation."""
 OUTDATED = _("From an earlier fit. {why}")
 
 
@@ -70,7 +79,7 @@ def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
 
 def _ofARigidMap(summary: Mapping[str, Any]) -> Sequence[str]:
     if not summary.get("rigid_is_enough"):
-        return ()
+        return _RECOMMENDED.get(summary.get("recommended", ""), ())
     return (
         _(
             "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is the "

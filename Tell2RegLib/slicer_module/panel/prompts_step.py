@@ -34,7 +34,7 @@ class PromptsStep:
         parameters = self._panel.logic.parameters
         for preset in presets():
             if preset.name == name:
-                parameters.prompts, parameters.smoothness = "\n".join(preset.words), preset.smoothness
+                parameters.prompts = "\n".join(preset.words)
                 parameters.preset = name
                 self._box.replace(parameters.prompts)
 

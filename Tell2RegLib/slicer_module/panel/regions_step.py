@@ -10,7 +10,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
-from Tell2RegLib.fitting.settings import default_smoothness
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.region_sources.registry import runs_models, source_names
 from Tell2RegLib.slicer_module.logic import displayed_transform, input_checks
@@ -238,9 +237,7 @@ class RegionsStep:
         self._panel.update()
 
     def _sourceChosen(self, index: int) -> None:
-        parameters = self._logic.parameters
-        parameters.source = self._ui.sourceCombo.itemData(index)
-        parameters.smoothness = default_smoothness(byWords(parameters))
+        self._logic.parameters.source = self._ui.sourceCombo.itemData(index)
 
     def _selected(self) -> None:
         if self._filling:

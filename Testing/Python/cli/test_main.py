@@ -31,6 +31,7 @@ from Testing.Python.plugin_example.bright_spots import BrightSpots
 from Testing.Python.small import AFFINE, ORGANS, PLAN, ROOT, Files, command, environment, options, write_small_pair
 
 QUICK = ("--resolution", "9")
+DEFORMABLE = ("--transform", "svf")
 COMMANDS = {
     "demo": [
         *("--out", "--seed", "--prompt", "--true-regions", "--transform", "--device", "--overwrite", "--json"),
@@ -44,7 +45,8 @@ COMMANDS = {
         *("--prompt", "--models", "--paper-mode", "--threshold", "--box-threshold", "--spacing", "--slice-step"),
         *("--source", "--keep-embeddings"),
         *("--fixed", "--moving", "--fixed-regions", "--moving-regions", "--out", "--moving-points", "--fixed-points"),
-        *("--transform", "--smoothness", "--resolution", "--device", "--overwrite", "--json", "--events", "--debug"),
+        *("--initial-transform", "--transform", "--smoothness", "--resolution", "--device", "--overwrite"),
+        *("--json", "--events", "--debug"),
     ],
     "apply": ["--transform", "--input", "--out", "--inverse", "--nearest", "--overwrite", "--json", "--debug"],
     "validate": [
@@ -69,7 +71,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def done(files: Files, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """One run of `register --json` with a deformable transform, and its folder."""
     out = tmp_path_factory.mktemp("once") / "out"
-    run = command("register", *options(files.inputs), *options(files.points), "--out", out, *QUICK, "--json")
+    run = command(
+        "register", *options(files.inputs), *options(files.points), "--out", out, *QUICK, *DEFORMABLE, "--json"
+    )
     assert run.returncode == 0, run.stderr
     return run, out
 
@@ -126,6 +130,43 @@ def test_a_linear_transform_is_written_as_one(option: str, kind: str, files: Fil
     linear = np.array(detected["linear_part_lps"])[:3, :3]
     assert np.allclose(linear @ linear.T, np.eye(3)) == (kind == "rigid")
     assert np.linalg.det(linear) > 0
+
+
+def test_an_initial_transform_sets_the_expected_orientation(files: Files, tmp_path: Path) -> None:
+    """It is recorded as an input; these regions determine nearly all of the orientation themselves."""
+    initial = tmp_path / "initial.tfm"
+    turn = sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.0, 0.0, 0.3)
+    sitk.WriteTransform(turn, str(initial))
+    linear = {}
+    for name, more in (("without", ()), ("with", ("--initial-transform", initial))):
+        run = in_process(
+            "register", *options(files.inputs), *more, "--out", tmp_path / name, "--transform", "rigid", "--json"
+        )
+        assert run.exit_code == 0, run.stderr
+        record = json.loads(run.stdout)
+        linear[name] = np.array(record["transform"]["linear_part_lps"])[:3, :3]
+        roles = [given["role"] for given in record["provenance"]["inputs"]]
+        assert ("initial transform" in roles) == (name == "with")
+    towards = np.reshape(turn.GetMatrix(), (3, 3))
+    assert 0 < np.linalg.norm(linear["with"] - linear["without"]) < 0.5 * np.linalg.norm(towards - linear["without"])
+
+
+@pytest.mark.parametrize(
+    ("transform", "says"),
+    [
+        (sitk.BSplineTransform(3), "is not linear"),
+        (sitk.ScaleTransform(3, (1.0, 0.0, 1.0)), "cannot be inverted"),
+        (sitk.ScaleTransform(3, (-1.0, 1.0, 1.0)), "mirrors"),
+    ],
+)
+def test_an_initial_transform_that_is_no_orientation_is_refused(
+    transform: sitk.Transform, says: str, files: Files, tmp_path: Path
+) -> None:
+    initial = tmp_path / "initial.tfm"
+    sitk.WriteTransform(transform, str(initial))
+    run = in_process("register", *options(files.inputs), "--initial-transform", initial, "--out", tmp_path / "out")
+    assert run.exit_code == 1
+    assert says in one_sentence(run.stderr)
 
 
 def test_the_verdict_of_every_target_is_shown_with_or_without_its_true_place(files: Files, tmp_path: Path) -> None:

@@ -69,6 +69,10 @@ TRANSFORM = {
     "rigid_lps": MATRIX,
     "affine_lps": MATRIX,
     "linear_part_lps": MATRIX,
+    "linear_support": {"rotation": NUMBER, "scale": NUMBER, "shear": NUMBER, "rotation_deg": NUMBER},
+    "smoothness": MAYBE,
+    "decay_mm": MAYBE,
+    "recommended": {"kind": str, "reason": str},
 }
 SUMMARY = {f"mean_{what}_{when}": MAYBE for what in ("dice", "centroid_mm") for when in ("before", "after")}
 TRUST = {
@@ -156,7 +160,7 @@ def strict_json(text: str) -> dict[str, Any]:
 
 # --- fixtures ---
 
-QUICK = FitSettings(resolution_mm=8.0, max_steps=5)
+QUICK = FitSettings(kind="svf", resolution_mm=8.0, max_steps=5)
 
 
 @pytest.fixture(scope="module")

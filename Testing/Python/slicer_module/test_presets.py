@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from Tell2RegLib.errors import ResourceError
-from Tell2RegLib.fitting import FitSettings
 from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
 from Tell2RegLib.slicer_module.logic import presets as file
 from Tell2RegLib.slicer_module.logic.presets import Preset, presets
@@ -32,7 +31,6 @@ def test_every_part_of_the_body_is_there_once() -> None:
 @pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
 def test_a_preset_can_be_run_as_it_is(preset: Preset) -> None:
     assert cleaned_prompts(preset.words) == preset.words
-    assert FitSettings(smoothness=preset.smoothness).smoothness == preset.smoothness
     assert preset.note
 
 
@@ -49,6 +47,6 @@ def test_a_damaged_file_is_told(another_file: Path, text: str) -> None:
 
 
 def test_words_of_another_file_are_read(another_file: Path) -> None:
-    entry = {"name": "Knee", "words": ["femur"], "smoothness": 1.0, "note": ""}
+    entry = {"name": "Knee", "words": ["femur"], "note": ""}
     another_file.write_text(json.dumps({"schema_version": 1, "presets": [entry]}))
-    assert presets() == (Preset("Knee", ("femur",), 1.0, ""),)
+    assert presets() == (Preset("Knee", ("femur",), ""),)

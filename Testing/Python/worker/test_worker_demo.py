@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from Tell2RegLib.fitting.settings import SMOOTHNESS_OF_DETECTED, FitSettings
+from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.slicer_module.run.worker_client import WorkerClient
 from Tell2RegLib.worker.requests import FindRequest, FitRequest, ReportRequest
@@ -40,7 +40,7 @@ def test_words_to_a_report_with_networks_that_are_loaded_once(make_client: MakeC
         pair.fixed,
         pair.moving,
         detected.pairs,
-        settings=FitSettings(smoothness=SMOOTHNESS_OF_DETECTED, device="cpu"),
+        settings=FitSettings(device="cpu"),
         prompts=request.prompts,
         models=detected.models,
         parameters=detected.parameters,

@@ -216,7 +216,7 @@ def test_a_plan_must_fit_its_truth(sides: tuple[Side, Side]) -> None:
 
 def test_progress_tells_every_stage_up_to_its_total(sides: tuple[Side, Side]) -> None:
     message: dict[str, list[tuple[int, int]]] = {}
-    settings = FitSettings(**QUICK)  # type: ignore[arg-type]
+    settings = FitSettings(kind="svf", **QUICK)  # type: ignore[arg-type]
     run(
         *sides,
         settings=settings,
@@ -262,7 +262,7 @@ def test_a_long_fit_asks_often_whether_to_stop(sides: tuple[Side, Side]) -> None
             shares.append(done / total)
 
     with pytest.raises(Cancelled):
-        run(*sides, settings=FitSettings(resolution_mm=8.0), progress=progress, cancelled=cancelled)
+        run(*sides, settings=FitSettings(kind="svf", resolution_mm=8.0), progress=progress, cancelled=cancelled)
     assert sum(share > 0.15 for share in shares) == 1, "it stopped where it stood"
     assert shares[-1] < 1
     assert requested[0] > len(shares)
