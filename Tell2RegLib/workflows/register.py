@@ -75,8 +75,7 @@ def register(
     Raises:
         GeometryError: regions that are not on their volume's grid.
         InputError: not exactly one of prompts, query and regions, or a truth that lacks a target of the plan.
-        ModelError: models that are not installed or are damaged.
-        Cancelled: when `cancelled` said so.
+        ModelError, Cancelled: models that are not installed or are damaged; `cancelled` said so.
     """
     are_regions_given = fixed_regions is not None and moving_regions is not None
     if [prompts is not None, query is not None, are_regions_given].count(True) != 1:
