@@ -89,7 +89,7 @@ WRONG = [
     (FindOptions, "spacing_mm", 0.0, "--spacing", "'spacing_mm' is 0, but must be a number above 0 mm."),
     (FindOptions, "device", "gpu", "--device", "'device' is 'gpu', but must be auto, cpu, cuda or cuda:N."),
     (FitSettings, "smoothness", -1.0, "--smoothness", "'smoothness' is -1, but must be a number of at least 0."),
-    (FitSettings, "kind", "b", "--transform", "'kind' is 'b', but must be one of rigid, affine, svf, ffd, ddf."),
+    (FitSettings, "kind", "b", "--transform", "'kind' is 'b', but must be one of auto, rigid, affine, svf, ffd, ddf."),
     (TrustSettings, "near_mm", -1.0, "--trust-near", "'near_mm' is -1, but must be a number of at least 0 mm."),
 ]
 
