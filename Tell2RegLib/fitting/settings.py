@@ -8,7 +8,7 @@ from Tell2RegLib.space.transform_kinds import AUTO, AUTO_DEFORMABLE, KINDS
 from Tell2RegLib.support.device import GRAMMAR, check_device
 from Tell2RegLib.support.settings import check_settings, setting
 
-LEAST_SMOOTHNESS = 0.5
+LEAST_SMOOTHNESS = 1.5
 """The default smoothness for regions that determine an affine map (docs/method.md)."""
 
 

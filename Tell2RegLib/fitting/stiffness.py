@@ -15,7 +15,7 @@ from Tell2RegLib.fitting.settings import LEAST_SMOOTHNESS, FitSettings
 
 TOLERATED_OPEN = 0.05
 """Regions that leave no more than this share of the affine map open determine the space between them, too."""
-ADDED_SMOOTHNESS, HALF_SMOOTHNESS_AT = 1.6, 0.2
+ADDED_SMOOTHNESS, HALF_SMOOTHNESS_AT = 0.4, 0.2
 """Largest addition to the smoothness, and the open share beyond `TOLERATED_OPEN` that gives half of it."""
 LEAST_DECAY_MM, HALF_DECAY_AT = 7.2, 0.1
 """Shortest decay distance, and the open share beyond `TOLERATED_OPEN` at which the pull to the affine map is half as

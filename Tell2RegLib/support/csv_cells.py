@@ -14,13 +14,18 @@ def safe_cell(value: Any) -> Any:
     >>> safe_cell("=1+1"), safe_cell("prostate"), safe_cell(-2.5)
     ("'=1+1", 'prostate', -2.5)
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
 
 
 def original_cell(text: str) -> str:
     """The text of a cell that `safe_cell` wrote.
 
-    >>> original_cell("'=1+1"), original_cell("'tis")
-    ('=1+1', "'tis")
+    >>> original_cell("'=1+1"), original_cell("'tis"), original_cell(safe_cell("'-"))
+    ('=1+1', "'tis", "'-")
     """
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+    return text[1:] if text.startswith("'") and _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a text, or what follows its apostrophes, starts like a formula: so reading undoes writing."""
+    return text.lstrip("'").startswith(FORMULA_STARTS)

@@ -41,7 +41,7 @@ TEXTS = (
     _("Smoothness"),
     _(
         "Weight of the field's roughness against the overlap; larger is stiffer. By default derived from how "
-        "much of an affine map the regions determine: from 0.5 (all of it) upwards."
+        "much of an affine map the regions determine: from 1.5 (all of it) upwards."
     ),
     _("Device of the deformable fit: auto, cpu, cuda or cuda:N."),
     _("Good up to, mm"),

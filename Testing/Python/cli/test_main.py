@@ -113,7 +113,7 @@ def test_the_same_input_gives_the_same_bytes(
     files: Files, done: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "again"
-    again = command("register", *options(files.inputs), "--out", out, *QUICK)
+    again = command("register", *options(files.inputs), "--out", out, *QUICK, *DEFORMABLE)
     assert again.returncode == 0, again.stderr
     assert NOTICE in again.stdout
     assert all(name in again.stdout for name in ORGANS)
