@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib.cli import models_commands
+from Tell2RegLib.cli.calibrate_command import calibrate
 from Tell2RegLib.cli.command_group import CommandGroup
 from Tell2RegLib.cli.options import (
     AllPairs,
+    CalibrationFile,
     Chosen,
     Debug,
     Device,
@@ -65,7 +67,10 @@ app = typer.Typer(
 )
 app.add_typer(models_commands.app, name="models")
 
-ROLES = ("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points", "initial transform")
+ROLES = (
+    *("fixed", "moving", "fixed regions", "moving regions", "moving points", "fixed points"),
+    *("initial transform", "calibration"),
+)
 """Roles of the input files of a registration."""
 
 
@@ -143,6 +148,7 @@ def register(
     fixed_points: FixedPoints = None,
     initial_transform: InitialTransform = None,
     all_pairs: AllPairs = False,
+    calibration: CalibrationFile = None,
     search: Chosen,
     fit: Chosen,
     trust: Chosen,
@@ -153,7 +159,9 @@ def register(
 ) -> None:
     """Register two volumes from prompts, or from existing regions with the same names."""
     _check_either(prompts, fixed_regions, moving_regions)
-    files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points, initial_transform)
+    if initial_transform and calibration:
+        raise typer.BadParameter("Give either --initial-transform or --calibration: both set the expected orientation.")
+    files = (fixed, moving, fixed_regions, moving_regions, moving_points, fixed_points, initial_transform, calibration)
     given_files = {role: path for role, path in zip(ROLES, files, strict=True) if path is not None}
     settings = {
         "settings": FitSettings(**fit),
@@ -185,24 +193,29 @@ def _registered(
     out, overwrite = output
     with writing_folder(out, overwrite=overwrite, needed=given_files.values()) as aside:
         contents = _read(bars, given_files)
-        prior = _prior(settings["settings"], given_files.get("initial transform"))
+        contents |= _expected_offset(settings["settings"], given_files)
         if prompts:
             contents["query"] = loaded(bars, search, prompts)
-        result = run(prior=prior, inputs=given_files, progress=bars, **settings, **contents)
+        result = run(inputs=given_files, progress=bars, **settings, **contents)
         write_result(result, aside, lambda done, total: bars("write", done, total))
     return result
 
 
-def _prior(settings: FitSettings, initial_transform: Path | None) -> Any:
+def _expected_offset(settings: FitSettings, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The prior or the calibration that a file gives, as keyword arguments of the library's `register`."""
+    from Tell2RegLib.calibration.model import read_calibration
     from Tell2RegLib.fitting.linear_prior import LinearPrior
     from Tell2RegLib.space.transform_files import read_linear_map
 
-    initial_lps = read_linear_map(initial_transform) if initial_transform else None
-    return LinearPrior.from_settings(settings, initial_lps)
+    if "calibration" in files:
+        return {"calibration": read_calibration(files["calibration"])}
+    initial = files.get("initial transform")
+    return {"prior": LinearPrior.from_settings(settings, read_linear_map(initial) if initial else None)}
 
 
 app.command()(regions)
 app.command()(validate)
+app.command()(calibrate)
 
 
 @app.command()

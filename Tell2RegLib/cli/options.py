@@ -149,6 +149,13 @@ InitialTransform = Annotated[
         "regions do not determine it.",
     ),
 ]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        help="Calibration (.json) of 'tell2reg calibrate': the usual offset between these two kinds of scan.",
+    ),
+]
 MovingPoints = Annotated[
     Path | None, typer.Option("--moving-points", help="Points of a plan on the moving volume, to propagate.")
 ]

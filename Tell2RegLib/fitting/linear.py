@@ -60,17 +60,40 @@ class LinearSupport:
 
 
 @dataclass(frozen=True, eq=False)
+class LinearEvidence:
+    """What the regions alone say of the linear part, as a normal likelihood about the affine map.
+
+    Args:
+        parameters: (9,), of the affine map.
+        precision: (9, 9), and `information` (9,): the logarithm of the likelihood of parameters p is
+            information @ p - p @ precision @ p / 2, up to a constant.
+        information: (9,).
+        centre: (3,), LPS mm, fixed space: the regions' centre.
+        mapped_centre: (3,), LPS mm, its image under the affine map.
+        centre_change: (3, 9), mm, change of the best mapped centre by the parameters.
+    """
+
+    parameters: Floats
+    precision: Floats
+    information: Floats
+    centre: Floats
+    mapped_centre: Floats
+    centre_change: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class LinearMaps:
     """The maximum a posteriori maps of region pairs.
 
     Args:
         rigid, affine: 4 x 4 each, fixed to moving, LPS mm.
-        support: of the affine map.
+        support, evidence: of the affine map.
     """
 
     rigid: Floats
     affine: Floats
     support: LinearSupport
+    evidence: LinearEvidence
 
 
 def moments_start(pairs: Sequence[RegionPair], towards: Floats | None = None) -> Floats:
@@ -114,7 +137,8 @@ def linear_maps(pairs: Sequence[RegionPair], prior: LinearPrior, check: Check | 
     problem = _Problem(pairs, prior, _ramp_mm(radius, NARROW_RAMP))
     rigid = _refine(problem, problem.at(rigid.parameters, rigid.mapped_centre), FREE["rigid"], check)
     affine = _refine(problem, problem.at(affine.parameters, affine.mapped_centre), FREE["affine"], check)
-    return LinearMaps(problem.matrix(rigid), problem.matrix(affine), _support(affine, problem))
+    evidence = _evidence(affine, problem)
+    return LinearMaps(problem.matrix(rigid), problem.matrix(affine), _support(evidence, prior), evidence)
 
 
 def _ramp_mm(radius_mm: float, ramp: tuple[float, float]) -> float:
@@ -185,8 +209,11 @@ class _Problem:
 
     def prior_weight(self, state: _State) -> Floats:
         """(9, 9), precision of the prior in units of the mismatch, given the mismatch that remains."""
-        remaining = float(state.losses.mean()) / self._weight + self._noise
-        return remaining / INDEPENDENT_POINTS * self.prior.precision(state.parameters)
+        return self.noise(state) * self.prior.precision(state.parameters)
+
+    def noise(self, state: _State) -> float:
+        """Mismatch that counts as one independent deviation, given the mismatch that remains."""
+        return (float(state.losses.mean()) / self._weight + self._noise) / INDEPENDENT_POINTS
 
     def cost(self, state: _State, prior_weight: Floats) -> float:
         """The mismatch plus the weighted deviation from the prior."""
@@ -231,13 +258,29 @@ def _voxel_mismatch(pair: RegionPair, ramp_mm: float) -> float:
     return 3 / radius_mm(pair.fixed) * (VOXEL_NOISE * voxel_mm) ** 2 / width_mm
 
 
-def _support(state: _State, problem: _Problem) -> LinearSupport:
-    """The diagonal of the resolution matrix of the linear part, with the mapped centre eliminated."""
-    normal = state.normal
-    coupling, centre = normal[:9, 9:], normal[9:, 9:] + 1e-9 * np.trace(normal) * np.eye(3)
-    data = normal[:9, :9] - coupling @ np.linalg.solve(centre, coupling.T)
-    share = np.clip(np.diag(np.linalg.solve(data + problem.prior_weight(state), data)), 0.0, 1.0)
-    rotation_deg = float(np.rad2deg(np.linalg.norm(state.parameters[ROTATION])))
+def _evidence(state: _State, problem: _Problem) -> LinearEvidence:
+    """The mismatch as a likelihood of the linear part, with the mapped centre eliminated."""
+    coupling = state.normal[:9, 9:]
+    centre = state.normal[9:, 9:] + 1e-9 * np.trace(state.normal) * np.eye(3)
+    centre_change = -np.linalg.solve(centre, coupling.T)
+    noise = problem.noise(state)
+    precision = (state.normal[:9, :9] + coupling @ centre_change) / noise
+    slope = (state.slope[:9] + centre_change.T @ state.slope[9:]) / noise
+    return LinearEvidence(
+        state.parameters,
+        precision,
+        precision @ state.parameters - slope,
+        problem.centre,
+        state.mapped_centre,
+        centre_change,
+    )
+
+
+def _support(evidence: LinearEvidence, prior: LinearPrior) -> LinearSupport:
+    """The diagonal of the resolution matrix of the linear part."""
+    posterior = evidence.precision + prior.precision(evidence.parameters)
+    share = np.clip(np.diag(np.linalg.solve(posterior, evidence.precision)), 0.0, 1.0)
+    rotation_deg = float(np.rad2deg(np.linalg.norm(evidence.parameters[ROTATION])))
     rotation, scale, shear = (float(share[part].mean()) for part in (ROTATION, SCALE, SHEAR))
     return LinearSupport(rotation, scale, shear, rotation_deg)
 

@@ -37,6 +37,7 @@ STAGES: Mapping[str, Stage] = {
         Stage("fit", "Fitting the transform", 12),
         Stage("measure", "Measuring"),
         Stage("validate", "Registering the cases", 100),
+        Stage("calibrate", "Learning from the cases", 40),
         Stage("write", "Writing the result and its report"),
         Stage("check", "Importing packages"),
         Stage("download", "Downloading"),

@@ -1,1 +1,1 @@
-"""The user's tasks, one file each: register, apply, evaluate, validate, demo."""
+"""The user's tasks, one file each: register, apply, evaluate, validate, calibrate, demo."""

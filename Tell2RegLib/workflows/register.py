@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from Tell2RegLib.calibration.model import Calibration
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
@@ -46,6 +47,7 @@ def register(
     settings: FitSettings | None = None,
     trust: TrustSettings | None = None,
     prior: LinearPrior | None = None,
+    calibration: Calibration | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     true_regions: tuple[Sequence[Region], Sequence[Region]] | None = None,
@@ -62,28 +64,27 @@ def register(
         models, device: an installed set of models and its device; the fit runs there too when `settings` is None.
         prompts, query: the user's prompts, or prompts with their source and settings.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
-        settings, prior, trust: of the fit, its linear part and the verdicts on targets; the defaults when None.
+        settings, trust: of the fit and the verdicts on targets; the defaults when None.
+        prior, calibration: of the linear part, or of these two kinds of scan; the default prior when both are None.
         plan, plan_truth: points on the moving volume to propagate, and their true positions in fixed space by name.
         true_regions: the true regions (fixed, moving) of a synthetic pair, for comparison with the detected ones.
         all_pairs: use every pair in full, without the check of the pairs against each other (`check_pairs`).
-        inputs, memory: the input files, for the record; cached results of earlier runs.
-        progress: called with (stage, done, total).
+        inputs, memory, progress: input files, for the record; cached results; called with (stage, done, total).
 
     Returns:
         The result; with the status "no_pairs" and a reason if there is no pair to fit.
 
     Raises:
         GeometryError: regions that are not on their volume's grid.
-        InputError: not exactly one of prompts, query and regions, or a truth that lacks a target of the plan.
+        InputError: not exactly one of prompts, query and regions; prior and calibration; a truth that lacks a target.
         ModelError, Cancelled: models that are not installed or are damaged; `cancelled` said so.
     """
     are_regions_given = fixed_regions is not None and moving_regions is not None
     if [prompts is not None, query is not None, are_regions_given].count(True) != 1:
         raise InputError("Give either prompts, or regions on both volumes.")
     tracker, memory = ProgressTracker(progress, cancelled), memory or InMemoryCache()
-    settings = settings or FitSettings(device=device)
-    prior, trust = prior or LinearPrior.from_settings(settings), trust or TrustSettings()
-    run = _Run(fixed, moving, settings, prior, trust, tracker, memory)
+    settings, trust = settings or FitSettings(device=device), trust or TrustSettings()
+    run = _Run(fixed, moving, settings, _prior(settings, prior, calibration), trust, tracker, memory, calibration)
     true_positions_by_name(plan, plan_truth)
     if prompts is not None:
         with tracker.stage("models"):
@@ -137,6 +138,13 @@ def finish(
 # --- regions and pairs ---
 
 
+def _prior(settings: FitSettings, prior: LinearPrior | None, calibration: Calibration | None) -> LinearPrior:
+    """The prior of a fit for which no calibration holds."""
+    if prior is not None and calibration is not None:
+        raise InputError("Give either a prior or a calibration.")
+    return prior or LinearPrior.from_settings(settings)
+
+
 def _pair_given_regions(
     run: _Run, fixed_regions: Sequence[Region], moving_regions: Sequence[Region], all_pairs: bool
 ) -> PairingResult:
@@ -177,6 +185,7 @@ class _Run:
     trust: TrustSettings
     tracker: ProgressTracker
     memory: InMemoryCache
+    calibration: Calibration | None = None
 
     def finish(
         self,
@@ -187,7 +196,8 @@ class _Run:
         inputs: Mapping[str, Path],
     ) -> RegistrationResult:
         pairs = matched.pairs
-        fit_result, fitted, metrics = self._fitted(pairs)
+        run, effect = self._calibrated(pairs)
+        fit_result, fitted, metrics = run._fitted(pairs)
         left_fixed, left_moving = matched.regions_without_partner()
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
@@ -210,6 +220,7 @@ class _Run:
                     **asdict(self.settings),
                     **matched.parameters,
                     **({"trust": asdict(self.trust)} if plan else {}),
+                    **effect,
                 },
                 inputs=inputs,
                 prompts=matched.prompts,
@@ -219,6 +230,14 @@ class _Run:
             prompts_result=prompts_result(matched.source_results, pairs, true_regions),
             truth=true_pairs(true_regions, fitted),
         )
+
+    def _calibrated(self, pairs: Sequence[RegionPair]) -> tuple[_Run, dict[str, Any]]:
+        """The run with the prior of its calibration, if it holds for the accepted pairs; and the record of both."""
+        if self.calibration is None:
+            return self, {}
+        reason = self.calibration.why_not([pair for pair in pairs if pair.accepted])
+        prior = self.prior if reason else self.calibration.prior(self.settings)
+        return replace(self, prior=prior), {"calibration": self.calibration.effect(reason)}
 
     def _fitted(self, pairs: tuple[RegionPair, ...]) -> tuple[FitResult | None, Fitted | None, tuple[PairMetrics, ...]]:
         if not any(pair.accepted for pair in pairs):

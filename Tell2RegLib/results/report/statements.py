@@ -132,6 +132,7 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_a_rigid_map(result.fitted),
         *_about_recommendation(result.fitted),
         *_about_support(result.fitted),
+        *_about_calibration(result),
         *_about_strain(strain),
         *_about_trust(result.targets),
         *_about_targets(result),
@@ -226,9 +227,24 @@ def _about_support(fitted: Fitted) -> Iterator[Remark]:
             "The regions determine the orientation only in part: "
             f"{100 * support.rotation:.0f} % of the affine transform's rotation, {100 * support.scale:.0f} % of its "
             f"scale and {100 * support.shear:.0f} % of its shear. The rest follows the prior: the orientation of the "
-            "initial transform, or none, and equal scale along the patient's axes.",
+            "initial transform or the calibration, or none, and equal scale along the patient's axes.",
             "note",
         )
+
+
+def _about_calibration(result: RegistrationResult) -> Iterator[Remark]:
+    effect = result.provenance.get("parameters", {}).get("calibration")
+    if effect is None:
+        return
+    if effect["used"]:
+        angle = math.hypot(*effect["mean_rotation_deg"])
+        yield Remark(
+            f"The prior of the linear map is that of a calibration on {effect['patients']} patients, with a mean "
+            f"rotation of {angle:.1f} degrees. {effect['reason']}",
+            "note",
+        )
+    else:
+        yield Remark(f"The calibration was not used. {effect['reason']}", "look")
 
 
 def _about_strain(strain: Strain) -> Iterator[Remark]:

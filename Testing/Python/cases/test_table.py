@@ -52,7 +52,7 @@ def test_every_setting_that_register_offers_is_a_column() -> None:
     """Derived from the declarations: an option that is added there is a column at once."""
     register = typer.main.get_command(app).commands["register"]  # type: ignore[attr-defined]
     offered = {parameter.opts[0].removeprefix("--").replace("-", "_") for parameter in register.params}
-    of_the_command = {"prompt", "out", "overwrite", "json", "events", "debug", "all_pairs"}
+    of_the_command = {"prompt", "out", "overwrite", "json", "events", "debug", "all_pairs", "calibration"}
     assert set(option_columns()) == offered - {*FILES, *of_the_command}
     assert {"smoothness", "transform", "slice_step", "trust_near"} < set(option_columns()) < set(known_columns())
 

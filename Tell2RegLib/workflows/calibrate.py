@@ -1,0 +1,92 @@
+"""Learns the usual linear offset between two kinds of scan from a table of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from Tell2RegLib.calibration.choice import Choice, choose_prior
+from Tell2RegLib.calibration.evidence import CaseEvidence, case_evidence
+from Tell2RegLib.calibration.model import Calibration, Origin, VolumeRange
+from Tell2RegLib.cases.contents import read_contents
+from Tell2RegLib.cases.table import Case
+from Tell2RegLib.errors import InputError, Tell2RegError
+from Tell2RegLib.fitting.linear_prior import LinearPrior
+from Tell2RegLib.fitting.settings import FitSettings
+from Tell2RegLib.matching import pairs_by_name
+from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.support.progress import Progress, ProgressTracker
+
+
+def calibrate(
+    cases: Sequence[Case],
+    *,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Calibration:
+    """Learn the linear offset of cases, from their regions and, where they have any, their landmarks.
+
+    Mean and spread that do not help on patients left out are not used; the calibration says so.
+
+    Args:
+        cases: with regions from files.
+        progress: called with ("calibrate", cases done, number of cases).
+        cancelled: called often; returns True to stop.
+
+    Raises:
+        InputError: a case that cannot be used, with its name.
+        Cancelled: when `cancelled` said so.
+    """
+    tracker, default = ProgressTracker(progress, cancelled), LinearPrior.from_settings(FitSettings())
+    evidence: list[CaseEvidence] = []
+    volumes: dict[str, list[tuple[float, float]]] = {}
+    for number, case in enumerate(cases):
+        tracker.report("calibrate", number, len(cases))
+        try:
+            contents = read_contents(case)
+            pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
+        except Tell2RegError as error:
+            raise InputError(f"Case '{case.name}' (line {case.line}): {error}") from error
+        landmarks = contents.truth.landmarks
+        evidence.append(case_evidence(case.name, case.patients, pairs, default, landmarks, tracker.check))
+        _note_volumes(volumes, pairs)
+    tracker.report("calibrate", len(cases), len(cases))
+    return _calibration(cases, evidence, volumes, choose_prior(evidence, default))
+
+
+def _note_volumes(volumes: dict[str, list[tuple[float, float]]], pairs: Sequence[RegionPair]) -> None:
+    for pair in pairs:
+        volumes.setdefault(pair.name, []).append((pair.fixed.volume_ml, pair.moving.volume_ml))
+
+
+def _calibration(
+    cases: Sequence[Case],
+    evidence: Sequence[CaseEvidence],
+    volumes: dict[str, list[tuple[float, float]]],
+    choice: Choice,
+) -> Calibration:
+    ranges = {}
+    for name, of_cases in sorted(volumes.items()):
+        fixed, moving = zip(*of_cases, strict=True)
+        ranges[name] = VolumeRange((min(fixed), max(fixed)), (min(moving), max(moving)))
+    label_names = sorted({name for case in cases for name in case.labels})
+    labels = {name: tuple(sorted({case.labels.get(name, "") for case in cases} - {""})) for name in label_names}
+    estimated = choice.estimated
+    return Calibration(
+        origin=Origin(
+            cases=len(cases),
+            patients=len({patient for case in cases for patient in case.patients}),
+            landmarks=sum(len(case.landmark_targets) for case in evidence),
+            labels=labels,
+        ),
+        regions=ranges,
+        mean=choice.prior.mean,
+        covariance=choice.prior.covariance if "spread" in choice.used else None,
+        reason=choice.reason,
+        trials=tuple({**asdict(trial), "used": trial.candidate == choice.used} for trial in choice.trials),
+        estimated={
+            "mean": estimated.prior.mean.tolist(),
+            "covariance": estimated.prior.covariance.tolist(),
+            "landmark_spread_mm": estimated.landmark_spread_mm,
+        },
+    )
