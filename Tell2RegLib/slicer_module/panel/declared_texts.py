@@ -68,6 +68,7 @@ TEXTS = (
     _("Fitting the transform"),
     _("Measuring"),
     _("Registering the cases"),
+    _("Learning from the cases"),
     _("Writing the result and its report"),
     _("Importing packages"),
     _("Downloading"),
