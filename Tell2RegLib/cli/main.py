@@ -209,8 +209,9 @@ def _expected_offset(settings: FitSettings, files: Mapping[str, Path]) -> dict[s
 
     if "calibration" in files:
         return {"calibration": read_calibration(files["calibration"])}
-    initial = files.get("initial transform")
-    return {"prior": LinearPrior.from_settings(settings, read_linear_map(initial) if initial else None)}
+    if "initial transform" in files:
+        return {"prior": LinearPrior.from_settings(settings, read_linear_map(files["initial transform"]))}
+    return {}
 
 
 app.command()(regions)

@@ -117,17 +117,15 @@ def fit(
     report(10)
     choice = recommended(accepted, maps)
     settings = _resolved(settings, choice)
-    result = FitResult(_linear(settings.kind, choice, maps, fixed_grid, moving_grid), maps, choice, device)
     if KINDS[settings.kind].linear or choice.kind == "rigid":
+        matrix = maps.affine if settings.kind == "affine" else maps.rigid
         report(TOTAL)
-        return result
+        return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), maps, choice, device)
     settings = with_stiffness(settings, maps.support)
     with _deterministic() if device != "cpu" else nullcontext():
         transform, losses = _fit_deformable(accepted, maps.affine, settings, device, moving_grid, report, check)
     report(TOTAL)
-    return replace(
-        result, transform=transform, losses=losses, smoothness=settings.smoothness, decay_mm=settings.decay_mm
-    )
+    return FitResult(transform, maps, choice, device, losses, settings.smoothness, settings.decay_mm)
 
 
 def _resolved(settings: FitSettings, choice: Recommendation) -> FitSettings:
@@ -135,12 +133,6 @@ def _resolved(settings: FitSettings, choice: Recommendation) -> FitSettings:
     if settings.kind != AUTO:
         return settings
     return replace(settings, kind=AUTO_DEFORMABLE if choice.kind == ANY_DEFORMABLE else choice.kind)
-
-
-def _linear(kind: str, choice: Recommendation, maps: LinearMaps, fixed_grid: Grid, moving_grid: Grid) -> Transform:
-    """The linear transform of a kind; where the rigid map is enough, a deformable kind equals it."""
-    matrix = maps.rigid if kind == "rigid" or (kind in DEFORMABLE and choice.kind == "rigid") else maps.affine
-    return affine_transform(kind, matrix, fixed_grid, moving_grid)
 
 
 def _grids(pairs: Sequence[RegionPair]) -> tuple[Grid, Grid]:

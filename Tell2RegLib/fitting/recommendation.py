@@ -1,4 +1,4 @@
-"""Recommends a transform: the simplest one that the regions do not reject (docs/method.md, "Which transform").
+"""Recommends a transform: the simplest one that the regions do not reject (docs/method.md, "Steps").
 
 A rigid map is rejected when it leaves more than voxelisation noise in a pair; an affine map, too, and also when the
 regions do not determine it, because it follows a bend of a single region that it cannot describe. The deformable

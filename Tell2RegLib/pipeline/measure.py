@@ -69,7 +69,6 @@ def measure_pairs(
         inverse_error,
         transform.resample(moving),
         tuple(warped_regions),
-        fit_result.rigid_is_enough,
         fit_result.support,
         fit_result.smoothness,
         fit_result.decay_mm,

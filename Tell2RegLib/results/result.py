@@ -151,7 +151,6 @@ class Fitted:
         moving_in_fixed: the moving volume, resampled.
         moving_regions_in_fixed: the pairs' moving regions in fixed space, same order as `pairs`; None where a
             region left the fixed volume.
-        rigid_is_enough: whether the deformable transform is the rigid one (`fitting.FitResult`).
         support, smoothness, decay_mm, recommendation: of the fit (`fitting.FitResult`).
     """
 
@@ -162,7 +161,6 @@ class Fitted:
     inverse_error_mm: tuple[float, float]
     moving_in_fixed: Volume
     moving_regions_in_fixed: tuple[Region | None, ...]
-    rigid_is_enough: bool = False
     support: LinearSupport | None = None
     smoothness: float | None = None
     decay_mm: float | None = None

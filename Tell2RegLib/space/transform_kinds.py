@@ -72,3 +72,12 @@ ANY_DEFORMABLE = "deformable"
 """What tables, views and target errors call the fitted transform when it is of any deformable kind."""
 STATES = ("before", *LINEAR, ANY_DEFORMABLE)
 """The transforms that a fit compares, from none to the most flexible."""
+
+
+def state_of(kind: str) -> str:
+    """The state of a fitted transform of this kind: all deformable kinds are one.
+
+    >>> state_of("svf"), state_of("affine")
+    ('deformable', 'affine')
+    """
+    return ANY_DEFORMABLE if kind in DEFORMABLE else kind

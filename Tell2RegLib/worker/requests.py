@@ -76,8 +76,6 @@ class FitReply:
         reason: why there is no transform; empty when there is one.
         linear: how the pairs agree under the "rigid" and the "affine" map, in the order of `metrics`; empty without a
             transform.
-        rigid_is_enough: whether the deformable transform is the rigid one, since that leaves no more than the noise of
-            the voxels.
         recommendation: the simplest transform that the regions do not reject; None without a transform.
     """
 
@@ -92,7 +90,6 @@ class FitReply:
     provenance: Mapping[str, Any]
     reason: str = ""
     linear: Mapping[str, tuple[PairAgreement, ...]] = field(default_factory=dict)
-    rigid_is_enough: bool = False
     recommendation: Recommendation | None = None
 
     @property

@@ -125,7 +125,6 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         timing_s=result.timing_s,
         provenance=result.provenance,
         linear=linear_agreements(fitted, request.pairs),
-        rigid_is_enough=fitted.rigid_is_enough,
         recommendation=fitted.recommendation,
     )
 

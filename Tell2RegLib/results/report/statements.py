@@ -16,7 +16,7 @@ from Tell2RegLib.region_sources.messages import counted
 from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
 from Tell2RegLib.space.jacobian import USUAL_JACOBIAN
-from Tell2RegLib.space.transform_kinds import ANY_DEFORMABLE, DEFORMABLE, STATES
+from Tell2RegLib.space.transform_kinds import DEFORMABLE, STATES, state_of
 
 if TYPE_CHECKING:
     from Tell2RegLib.results.result import RegistrationResult
@@ -203,7 +203,8 @@ def _about_transform(fitted: Fitted) -> Iterator[Remark]:
 
 
 def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
-    if fitted.rigid_is_enough and fitted.transform.kind in DEFORMABLE:
+    choice = fitted.recommendation
+    if choice is not None and choice.kind == "rigid" and fitted.transform.kind in DEFORMABLE:
         yield Remark(
             "The rigid transform aligns the regions to within voxel noise, so the deformable transform equals it: a "
             "deformation would fit the noise.",
@@ -214,9 +215,8 @@ def _about_a_rigid_map(fitted: Fitted) -> Iterator[Remark]:
 def _about_recommendation(fitted: Fitted) -> Iterator[Remark]:
     choice = fitted.recommendation
     if choice is not None:
-        kind = fitted.transform.kind
-        fitted_kind = ANY_DEFORMABLE if kind in DEFORMABLE else kind
-        chosen = "" if choice.kind == fitted_kind else f" The {fitted_kind} transform was requested."
+        requested = state_of(fitted.transform.kind)
+        chosen = "" if choice.kind == requested else f" The {requested} transform was requested."
         yield Remark(f"Recommended: the {choice.kind} transform. {choice.reason}{chosen}", "note")
 
 
@@ -295,8 +295,7 @@ def nearest_text(trust: TargetTrust) -> str:
 
 def fitted_kind(result: RegistrationResult) -> str:
     """The key of target errors that belongs to the fitted transform."""
-    kind = result.fitted.transform.kind if result.fitted else "before"
-    return ANY_DEFORMABLE if kind in DEFORMABLE else kind
+    return state_of(result.fitted.transform.kind) if result.fitted else "before"
 
 
 def mean_errors(result: RegistrationResult) -> dict[str, float]:

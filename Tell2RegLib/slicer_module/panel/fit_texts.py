@@ -9,15 +9,17 @@ from slicer.i18n import tr as _
 
 from Tell2RegLib.slicer_module.panel import tables
 
-_RECOMMENDED: Mapping[str, tuple[str, ...]] = {
-    "rigid": (
-        _("Recommended and shown: the rigid transform. It aligns the regions to within the noise of the voxels."),
+_SUFFICIENT: Mapping[str, str] = {
+    "rigid": _(
+        "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is the "
+        "same, since a deformation would fit that noise."
     ),
-    "affine": (
-        _("Recommended and shown: the affine transform. It aligns the regions to within the noise of the voxels."),
+    "affine": _(
+        "The affine transform aligns the regions to within the noise of the voxels; the deformable transform is the "
+        "same, since a deformation would fit that noise."
     ),
 }
-"""By the kind that the fit chose; the deformable transform needs no explanation."""
+"""By the recommended kind; a recommended deformation needs no explanation."""
 OUTDATED = _("From an earlier fit. {why}")
 
 
@@ -61,7 +63,7 @@ def fitLines(summary: Mapping[str, Any]) -> tuple[str, ...]:
 
 def limitTexts(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """What the fit cannot know, and where its deformation adds nothing; a sentence each."""
-    return (*_ofOneRegion(summary), *_ofARigidMap(summary))
+    return (*_ofOneRegion(summary), *_ofALinearMap(summary))
 
 
 def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
@@ -77,12 +79,6 @@ def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
     return (alone, turned) if summary.get("only_region_is_round") else (alone,)
 
 
-def _ofARigidMap(summary: Mapping[str, Any]) -> Sequence[str]:
-    if not summary.get("rigid_is_enough"):
-        return _RECOMMENDED.get(summary.get("recommended", ""), ())
-    return (
-        _(
-            "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is the "
-            "same, since a deformation would fit that noise."
-        ),
-    )
+def _ofALinearMap(summary: Mapping[str, Any]) -> Sequence[str]:
+    sufficient = _SUFFICIENT.get(summary.get("recommended", ""))
+    return () if sufficient is None else (sufficient,)

@@ -72,7 +72,6 @@ def summaryOf(fit: FitValues, reply: FitReply, pairs: Sequence[RegionPair], rows
         "inverse_error_mm": list(fit.inverse_error_mm),
         "only_region": rows[used[0]].name if len(used) == 1 else "",
         "only_region_is_round": len(used) == 1 and is_round(pairs[used[0]].moving),
-        "rigid_is_enough": reply.rigid_is_enough,
         "recommended": reply.recommendation.kind if reply.recommendation else "",
         "seconds": reply.timing_s.get("total"),
         "regions": voxelsOf(pairs),

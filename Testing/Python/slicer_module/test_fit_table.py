@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from Tell2RegLib.evaluation.metrics import FieldQuality
+from Tell2RegLib.fitting.recommendation import Recommendation
 from Tell2RegLib.worker.requests import FitReply, FitRequest
 from Testing.Python.slicer_module.simulated import find_reply, fitted
 
@@ -165,5 +166,5 @@ def test_the_largest_displacement_is_put_against_the_volume_and_the_regions(clin
 
 def test_a_deformation_that_adds_nothing_is_named(clinic) -> None:
     clinic.find()
-    clinic.fit(lambda request: replace(fitted(request), rigid_is_enough=True))
+    clinic.fit(lambda request: replace(fitted(request), recommendation=Recommendation("rigid", "")))
     assert "The rigid transform aligns the regions to within the noise of the voxels" in clinic.ui.fitLimits.text

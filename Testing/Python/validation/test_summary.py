@@ -37,14 +37,14 @@ def with_zones(case, dice: tuple[float, float]):
 
 def test_the_mean_is_over_cases_and_all_landmarks_are_pooled_beside_it() -> None:
     landmarks = summarise(some_cases()).measures[0]
-    ours = landmarks.statistics["registered"]
+    registered = landmarks.statistics["registered"]
     assert (landmarks.cases, landmarks.patients, landmarks.groups, landmarks.values) == (2, 2, 2, 3)
-    assert ours.mean.value == pytest.approx((2 + 6) / 2)
-    assert ours.pooled_mean == pytest.approx(10 / 3)
-    assert ours.worst == 6
-    assert ours.ratio is not None
-    assert ours.ratio.value == pytest.approx(4 / 4.5)
-    assert ours.change.value == pytest.approx(-0.5)
+    assert registered.mean.value == pytest.approx((2 + 6) / 2)
+    assert registered.pooled_mean == pytest.approx(10 / 3)
+    assert registered.worst == 6
+    assert registered.ratio is not None
+    assert registered.ratio.value == pytest.approx(4 / 4.5)
+    assert registered.change.value == pytest.approx(-0.5)
 
 
 def test_the_largest_loss_names_the_case_that_is_worst_compared_with_the_centre() -> None:

@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as arrays_of
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.settings import TrustSettings
+from Tell2RegLib.fitting.recommendation import Recommendation
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.results.result import PairMetrics
@@ -134,6 +135,7 @@ def test_a_reply_with_everything_in_it_comes_back_as_it_was(tmp_path: Path, a_ho
         jacobian=Volume(np.ones(a_hostile_grid.shape_kji, np.float32), a_hostile_grid, "det J"),
         timing_s={"fit": 1.5},
         provenance={"versions": {"numpy": "2"}, "seed": None, "prompts": ["a"], "inputs": []},
+        recommendation=Recommendation("rigid", "It is enough."),
     )
     assert same(there_and_back(reply, tmp_path), reply)
 
