@@ -99,6 +99,11 @@ class CaseTable:
     labels: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The table and every file of its cases."""
+        return (self.path, *(path for case in self.cases for path in case.files.values()))
+
 
 def read_cases(path: str | Path, *, need_regions: bool = False, need_truth: bool = False) -> CaseTable:
     """Read a table of cases (CSV, UTF-8, comma-separated, with a header line).

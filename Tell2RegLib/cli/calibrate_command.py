@@ -41,7 +41,7 @@ def calibrate(
         table = read_cases(cases, need_regions=True)
         for warning in table.warnings:
             log.warning(warning)
-        check_not_input(out, [cases, *(path for case in table.cases for path in case.files.values())])
+        check_not_input(out, table.files)
         check_free(out, overwrite)
         calibration = run(table.cases, progress=bars)
         write_calibration(calibration, out)

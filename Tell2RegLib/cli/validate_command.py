@@ -46,8 +46,7 @@ def validate(
         table = read_cases(cases, need_regions=True, need_truth=True)
         for warning in table.warnings:
             log.warning(warning)
-        read = [cases, *(path for case in table.cases for path in case.files.values())]
-        with writing_folder(out, overwrite=overwrite, needed=read, folder_format=VALIDATION_FORMAT) as aside:
+        with writing_folder(out, overwrite=overwrite, needed=table.files, folder_format=VALIDATION_FORMAT) as aside:
             result = run(table.cases, fit=fit, seed=seed, progress=bars)
             bars("write", 0, 1)
             write_validation(aside, result.cases, result.summary, _about(table, fit))

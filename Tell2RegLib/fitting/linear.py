@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Tell2RegLib.fitting.linear_prior import ROTATION, SCALE, SHEAR, LinearPrior, derivative, linear_part
-from Tell2RegLib.fitting.linear_terms import SMOOTHING, mismatch_terms, radius_mm, sampled
+from Tell2RegLib.fitting.linear_terms import SMOOTHING, mismatch_terms, sampled
 from Tell2RegLib.space.grid import Floats, apply_affine
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.support.progress import Check
@@ -107,7 +107,7 @@ def moments_start(pairs: Sequence[RegionPair], towards: Floats | None = None) ->
     moving = np.array([pair.moving.centroid_lps_mm() for pair in pairs])
     weights = np.array([pair.weight for pair in pairs])
     fixed_centre, moving_centre = (np.average(centres, axis=0, weights=weights) for centres in (fixed, moving))
-    mean_square_radius = np.mean([radius_mm(pair.fixed) ** 2 for pair in pairs])
+    mean_square_radius = np.mean([pair.fixed.radius_mm**2 for pair in pairs])
     regularisation = 0.5 * mean_square_radius * (np.eye(3) if towards is None else towards)
     products = (moving - moving_centre).T @ ((fixed - fixed_centre) * weights[:, None])
     covariance = products / weights.sum() + regularisation
@@ -126,7 +126,7 @@ def linear_maps(pairs: Sequence[RegionPair], prior: LinearPrior, check: Check | 
     """
     from scipy.spatial.transform import Rotation
 
-    radius = float(np.mean([radius_mm(pair.fixed) for pair in pairs]))
+    radius = float(np.mean([pair.fixed.radius_mm for pair in pairs]))
     start = moments_start(pairs, linear_part(prior.mean * _selected(ROTATION)))
     parameters = np.zeros(9)
     parameters[ROTATION] = Rotation.from_matrix(start[:3, :3]).as_rotvec()
@@ -255,7 +255,7 @@ def _voxel_mismatch(pair: RegionPair, ramp_mm: float) -> float:
     """The mismatch that voxelisation leaves under the true map, estimated for a ball of the region's volume."""
     voxel_mm = max(float(np.prod(grid.spacing_mm)) ** (1 / 3) for grid in (pair.fixed.grid, pair.moving.grid))
     width_mm = 2 * ramp_mm + SMOOTHING * voxel_mm
-    return 3 / radius_mm(pair.fixed) * (VOXEL_NOISE * voxel_mm) ** 2 / width_mm
+    return 3 / pair.fixed.radius_mm * (VOXEL_NOISE * voxel_mm) ** 2 / width_mm
 
 
 def _evidence(state: _State, problem: _Problem) -> LinearEvidence:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from Tell2RegLib.fitting.softmask import SoftMask, pooling, soft_mask
 from Tell2RegLib.space.grid import Floats
-from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.region import RegionPair
 
 MAX_POINTS = 20_000
 """Maximum number of sample points over all pairs; enough for twelve parameters."""
@@ -84,8 +84,3 @@ def sampled(term: MismatchTerm, points: Floats) -> tuple[Floats, Floats]:
     value = map_coordinates(term.moving.image_kji, kji, np.float64, order=1, mode="constant")
     gradient = [map_coordinates(part, kji, np.float64, order=1, mode="constant") for part in term.gradient]
     return value, np.stack(gradient, axis=-1)
-
-
-def radius_mm(region: Region) -> float:
-    """Radius of the ball of the region's volume."""
-    return float((3 * region.volume_ml * 1000 / (4 * np.pi)) ** (1 / 3))

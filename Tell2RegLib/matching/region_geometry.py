@@ -66,5 +66,4 @@ def _cut(region: Region) -> float:
             area_mm2 += face_mm2 * np.count_nonzero(box[0])
         if region.start_kji[axis] + len(box) == region.grid.shape_kji[axis]:
             area_mm2 += face_mm2 * np.count_nonzero(box[-1])
-    radius_mm = np.cbrt(3000 * region.volume_ml / (4 * np.pi))
-    return float(min(1.0, area_mm2 / (np.pi * radius_mm**2)))
+    return float(min(1.0, area_mm2 / (np.pi * region.radius_mm**2)))

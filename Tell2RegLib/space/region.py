@@ -107,6 +107,11 @@ class Region:
         """Volume in millilitres."""
         return float(self.box_kji.sum()) * self.grid.voxel_volume_mm3 / 1000.0
 
+    @property
+    def radius_mm(self) -> float:
+        """Radius of the ball of the region's volume."""
+        return float((3 * self.volume_ml * 1000 / (4 * np.pi)) ** (1 / 3))
+
     def points_lps_mm(self) -> Floats:
         """Centres of the region's voxels, (P, 3)."""
         return self.box_grid.index_to_lps(np.argwhere(self.box_kji)[:, ::-1])
