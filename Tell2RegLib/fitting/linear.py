@@ -127,7 +127,7 @@ def linear_maps(pairs: Sequence[RegionPair], prior: LinearPrior, check: Check | 
     from scipy.spatial.transform import Rotation
 
     radius = float(np.mean([pair.fixed.radius_mm for pair in pairs]))
-    start = moments_start(pairs, linear_part(prior.mean * _selected(ROTATION)))
+    start = moments_start(pairs, prior.rotation)
     parameters = np.zeros(9)
     parameters[ROTATION] = Rotation.from_matrix(start[:3, :3]).as_rotvec()
     problem = _Problem(pairs, prior, _ramp_mm(radius, WIDE_RAMP))

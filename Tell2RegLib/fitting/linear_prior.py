@@ -51,6 +51,13 @@ class LinearPrior:
         mean = np.zeros(9) if initial_lps is None else linear_parameters(initial_lps[:3, :3])
         return cls(mean, covariance)
 
+    @property
+    def rotation(self) -> Floats:
+        """(3, 3), the expected rotation from fixed to moving space."""
+        parameters = np.zeros(9)
+        parameters[ROTATION] = self.mean[ROTATION]
+        return linear_part(parameters)
+
     def precision(self, parameters: Floats) -> Floats:
         """(9, 9), the weight of a deviation from the mean at these parameters, lower for rotations in the tail."""
         precision = np.linalg.inv(self.covariance)

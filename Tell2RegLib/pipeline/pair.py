@@ -13,6 +13,7 @@ from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.region_sources.source_result import SourceResult
+from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import ProgressTracker
@@ -56,6 +57,7 @@ def match_by_prompts(
     query: PromptQuery,
     *,
     all_pairs: bool = False,
+    expected_rotation: Floats | None = None,
     tracker: ProgressTracker | None = None,
     memory: InMemoryCache | None = None,
 ) -> PairingResult:
@@ -66,6 +68,7 @@ def match_by_prompts(
         query: the prompts, the source and the settings of matching.
         all_pairs: use every pair in full, without the check of the pairs against each other (`check_pairs`), as
             without the geometric check.
+        expected_rotation: (3, 3), from fixed to moving space, for that check; none when None.
         tracker: told of the stages of `find_regions`, and of "pair".
         memory: results of earlier runs.
 
@@ -79,7 +82,8 @@ def match_by_prompts(
     )
     with tracker.stage("pair"):
         pairs = match_source_results(fixed_result, moving_result, query.matching)
-        checked = check_pairs(pairs) if query.matching.geometry and not all_pairs else PairCheck(pairs)
+        is_checked = query.matching.geometry and not all_pairs
+        checked = check_pairs(pairs, expected_rotation) if is_checked else PairCheck(pairs)
     reason = "" if pairs else _why_no_pairs(fixed_result, moving_result, query.matching)
     return PairingResult(
         checked.pairs,

@@ -92,7 +92,7 @@ def register(
     if query is None:
         matched = _pair_given_regions(run, fixed_regions or (), moving_regions or (), all_pairs)
     else:
-        matched = match_by_prompts(fixed, moving, query, all_pairs=all_pairs, tracker=tracker, memory=memory)
+        matched = _pair_by_prompts(run, query, all_pairs)
     return run.finish(matched, plan, plan_truth, true_regions, inputs or {})
 
 
@@ -155,11 +155,23 @@ def _pair_given_regions(
             pairs = pairs_by_name(fixed_regions, moving_regions)
         except NothingFound as nothing:
             return PairingResult((), fixed_regions, moving_regions, str(nothing))
-        checked = PairCheck(pairs) if all_pairs else check_pairs(pairs)
+        checked = PairCheck(pairs) if all_pairs else check_pairs(pairs, run.prior.rotation)
         parameters = {"all_pairs": True} if all_pairs else {}
         return PairingResult(
             checked.pairs, fixed_regions, moving_regions, parameters=parameters, remarks=checked.remarks
         )
+
+
+def _pair_by_prompts(run: _Run, query: PromptQuery, all_pairs: bool) -> PairingResult:
+    return match_by_prompts(
+        run.fixed,
+        run.moving,
+        query,
+        all_pairs=all_pairs,
+        expected_rotation=run.prior.rotation,
+        tracker=run.tracker,
+        memory=run.memory,
+    )
 
 
 def _check_regions(side: str, volume: Volume, regions: Sequence[Region]) -> None:

@@ -10,14 +10,18 @@ import pytest
 
 from Tell2RegLib.errors import Cancelled, GeometryError, InputError
 from Tell2RegLib.fitting import FitSettings
+from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.results.record import record_of
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.transform_kinds import KINDS
+from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.stages import REGION_STAGES
 from Tell2RegLib.workflows.register import register
 from Testing.Python.conftest import rotation
+from Testing.Python.matching.pair_cases import GRID, two_scans
+from Testing.Python.matching.pair_cases import ORGANS as ORGANS_AS_BLOCKS
 from Testing.Python.small import AFFINE, ORGANS, PLAN, RIGID, Side, a_side, centred_grid
 
 PLACES = np.array(list(PLAN.values()))
@@ -299,3 +303,31 @@ def test_remarks_about_the_volumes_are_part_of_the_record(sides: tuple[Side, Sid
     result = run(named(sides[0], names), named(sides[1], exchanged), settings=FitSettings(kind="rigid"))
     (remark,) = record_of(result)["pair_remarks"]
     assert remark.startswith("Wrong side in the moving volume: ")
+
+
+# --- pairs against each other ---
+
+
+def test_pairs_are_checked_in_the_orientation_that_an_initial_transform_gives() -> None:
+    """A patient turned by 75 degrees: without the initial transform, the check holds the turn against the pairs."""
+    fixed, moving = two_scans(tuple(ORGANS_AS_BLOCKS)[:6])
+    initial = np.eye(4)
+    initial[:3, :3] = rotation((0, 0, 1), 75)
+    turned = replace(
+        GRID,
+        origin_lps_mm=tuple(initial[:3, :3] @ GRID.origin_lps_mm),
+        direction=tuple((initial[:3, :3] @ np.reshape(GRID.direction, (3, 3))).ravel()),
+    )
+    given = {
+        "fixed_regions": list(fixed.values()),
+        "moving_regions": [replace(region, grid=turned) for region in moving.values()],
+        "settings": FitSettings(kind="rigid"),
+    }
+    volumes = [Volume(np.zeros(grid.shape_kji, np.float32), grid) for grid in (GRID, turned)]
+    prior = LinearPrior.from_settings(FitSettings(), initial)
+    weights = {
+        name: [pair.weight * pair.accepted for pair in register(*volumes, **given, **more).pairs]  # type: ignore[arg-type]
+        for name, more in (("with", {"prior": prior}), ("without", {}))
+    }
+    assert weights["with"] == [1.0] * len(fixed)
+    assert min(weights["without"]) < 1.0
