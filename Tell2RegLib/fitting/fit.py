@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -75,12 +75,6 @@ class FitResult:
         """Whether a deformable kind equals the rigid map, which leaves no more than voxelisation noise."""
         return self.recommendation.kind == "rigid" and self.transform.kind in DEFORMABLE
 
-    def linear(self, kind: str) -> Transform:
-        """The "rigid" or "affine" map as a Transform on the same grids."""
-        matrix = self.rigid_lps if kind == "rigid" else self.affine_lps
-        fixed, moving = self.transform.fixed_to_moving.grid, self.transform.moving_to_fixed.grid
-        return affine_transform(kind, matrix, fixed, moving)
-
 
 def fit(
     pairs: Sequence[RegionPair],
@@ -123,7 +117,7 @@ def fit(
         return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), maps, choice, device)
     settings = with_stiffness(settings, maps.support)
     with _deterministic() if device != "cpu" else nullcontext():
-        transform, losses = _fit_deformable(accepted, maps.affine, settings, device, moving_grid, report, check)
+        transform, losses = _fit_deformable(accepted, maps.affine, settings, device, report, check)
     report(TOTAL)
     return FitResult(transform, maps, choice, device, losses, settings.smoothness, settings.decay_mm)
 
@@ -145,27 +139,36 @@ def _grids(pairs: Sequence[RegionPair]) -> tuple[Grid, Grid]:
     return fixed, moving
 
 
-def _fit_deformable(pairs, affine, settings, device, moving_grid, report, check):  # type: ignore[no-untyped-def]
+def _fit_deformable(
+    pairs: Sequence[RegionPair],
+    affine: Floats,
+    settings: FitSettings,
+    device: str,
+    report: Callable[[int], None],
+    check: Check | None,
+) -> tuple[Transform, tuple[tuple[float, ...], ...]]:
     from Tell2RegLib.fitting.deformable import fit_deformation
     from Tell2RegLib.fitting.unfold import remove_folding
 
-    grid = pairs[0].fixed.grid
+    grid, moving_grid = pairs[0].fixed.grid, pairs[0].moving.grid
     deformation = fit_deformation(
         pairs, affine, settings, device, lambda done, total: report(10 + 70 * done // total), check
     )
     deformation, forward = remove_folding(deformation, affine, grid, check)
     report(85)
-    backward = _invert(deformation, forward, affine, grid, moving_grid, device, check)
+    backward = _invert(deformation.lattice, forward, affine, moving_grid, device, check)
     return Transform(settings.kind, forward, backward, affine), deformation.losses
 
 
-def _invert(deformation, forward, affine: Floats, grid: Grid, moving_grid: Grid, device: str, check: Check | None):  # type: ignore[no-untyped-def]
+def _invert(
+    lattice: Lattice, forward: DisplacementField, affine: Floats, moving_grid: Grid, device: str, check: Check | None
+) -> DisplacementField:
     """The inverse on the moving grid: solved where the field is not affine, the inverse affine map elsewhere."""
     from Tell2RegLib.fitting.unfold import grid_of_box
 
     inverse_affine = np.linalg.inv(affine)
     vectors = affine_displacements(inverse_affine, moving_grid)
-    bent_box = _deformed_box(deformation.lattice, affine, grid, moving_grid)
+    bent_box = _deformed_box(lattice, affine, forward.grid, moving_grid)
     if bent_box is not None:
         crop = grid_of_box(moving_grid, bent_box)
         solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check, device=device)

@@ -12,6 +12,7 @@ import numpy as np
 
 from Tell2RegLib.space.grid import Floats, apply_affine
 from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.region_resampling import occupancy_at
 
 NOISE_VOXELS = 0.25
 """Mean thickness of the mismatch due to voxelisation alone, in voxels of the coarser volume.
@@ -32,20 +33,12 @@ def residual_voxels(pair: RegionPair, fixed_to_moving_lps: Floats) -> float:
         pair: the regions.
         fixed_to_moving_lps: 4 x 4.
     """
-    from scipy.ndimage import map_coordinates
-
-    fixed, moving = pair.fixed, pair.moving
+    fixed = pair.fixed
     mask = np.pad(fixed.box_kji, PAD)
     padded_grid = fixed.grid.crop(np.asarray(fixed.start_kji[::-1]) - PAD, mask.shape[::-1])
-    moving_index = moving.box_grid.lps_to_index(apply_affine(fixed_to_moving_lps, padded_grid.voxel_centres_lps_mm()))
-    occupancy = map_coordinates(
-        np.pad(moving.box_kji, 1).astype(np.float32),
-        np.moveaxis(moving_index + 1, -1, 0)[::-1],
-        order=1,
-        mode="constant",
-    )
+    occupancy = occupancy_at(pair.moving, apply_affine(fixed_to_moving_lps, padded_grid.voxel_centres_lps_mm()))
     mismatch = np.count_nonzero((occupancy >= 0.5) != mask) * np.prod(fixed.grid.spacing_mm)
-    voxel_side = max(float(np.prod(grid.spacing_mm)) ** (1 / 3) for grid in (fixed.grid, moving.grid))
+    voxel_side = max(float(np.prod(grid.spacing_mm)) ** (1 / 3) for grid in (fixed.grid, pair.moving.grid))
     return float(mismatch / _area_mm2(mask, fixed.grid.spacing_mm) / voxel_side)
 
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.evaluation.metrics import dice, field_quality, inverse_error_mm
-from Tell2RegLib.fitting import FitSettings, deformable, fit
+from Tell2RegLib.fitting import FitSettings, deformable_terms, fit
 from Tell2RegLib.fitting.lattice import Lattice, box_lattice, compression_loss, evaluate, exponential, refine
 from Tell2RegLib.fitting.linear import linear_maps, moments_start
 from Tell2RegLib.fitting.linear_prior import LinearPrior
@@ -22,7 +22,7 @@ from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.region_warping import warp_region
-from Tell2RegLib.space.transform import to_sitk_transform
+from Tell2RegLib.space.transform import affine_transform, to_sitk_transform
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import choose_device
 from Testing.Python.maps import strict_min_jacobian
@@ -94,7 +94,8 @@ def test_deformable_fit_lays_one_region_onto_another_without_folding(kind: str, 
 
     pair = a_pair(grid, bent)
     result = fit([pair], FitSettings(kind=kind, max_steps=40, tolerance=4e-2))
-    before, after = overlap(pair, result.linear("affine")), overlap(pair, result.transform)
+    affine = affine_transform("affine", result.affine_lps, pair.fixed.grid, pair.moving.grid)
+    before, after = overlap(pair, affine), overlap(pair, result.transform)
     assert after > max(0.95, before)
     forward, backward = result.transform.fixed_to_moving, result.transform.moving_to_fixed
     assert strict_min_jacobian(forward.vectors_kji, forward.grid) > 0
@@ -446,8 +447,8 @@ def test_crushing_is_felt_only_where_cells_lose_their_volume() -> None:
 
 def test_comparing_every_point_as_on_a_gpu_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     pair, few = a_pair(HOSTILE["oblique, anisotropic"], lambda points: points * 1.1), FitSettings(max_steps=4)
-    chosen, place = fit([pair], few).losses, deformable._to_device
-    monkeypatch.setattr(deformable, "_to_device", lambda term, device: replace(place(term, device), active=None))
+    chosen, place = fit([pair], few).losses, deformable_terms._to_device
+    monkeypatch.setattr(deformable_terms, "_to_device", lambda term, device: replace(place(term, device), active=None))
     np.testing.assert_allclose(fit([pair], few).losses, chosen, rtol=1e-4)
 
 
