@@ -17,14 +17,13 @@ from typing import BinaryIO
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.support.complete_file import data_files
+from Tell2RegLib.support.text_headers import META_ENDINGS, NRRD_ENDINGS, read_text_header
 
 BLOCK_BYTES = 1 << 20
 """Compressed bytes to read at a time."""
 ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 """Argument of zlib that recognises both headers, as ITK does."""
 GZIP_MAGIC = b"\x1f\x8b"
-HEADER_BYTES = 1 << 26
-"""Maximum number of bytes of a header; a segmentation has some ten lines per region."""
 NRRD_BYTES = {"char": 1, "short": 2, "int": 4, "long": 8, "float": 4, "double": 8}
 """Bytes of a value by words of NRRD's type names; `long long` is also `long`."""
 META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG_LONG": 8, "LONG": 4, "FLOAT": 4, "DOUBLE": 8}
@@ -58,9 +57,9 @@ def check_compressed_values(path: Path) -> dict[Path, int]:
         InputError: the values are damaged or truncated.
     """
     name = path.name.lower()
-    if name.endswith((".mha", ".mhd")):
+    if name.endswith(META_ENDINGS):
         values = _meta_values(path)
-    elif name.endswith((".nrrd", ".nhdr")):
+    elif name.endswith(NRRD_ENDINGS):
         values = _nrrd_values(path)
     else:
         images = [path.with_suffix(ending) for ending in (".img", ".img.gz")] if name.endswith(".hdr") else []
@@ -79,7 +78,8 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _meta_values(path: Path) -> list[CompressedValues]:
-    fields, offset = _header(path, "=", "ElementDataFile")
+    header = read_text_header(path)
+    fields = header.fields
     if fields.get("CompressedData", "").lower() not in ("true", "1"):
         return []
     value_bytes = _bytes_of(fields.get("DimSize", ""), fields.get("ElementType", ""), META_BYTES)
@@ -89,34 +89,21 @@ def _meta_values(path: Path) -> list[CompressedValues]:
     size = fields.get("CompressedDataSize", "")
     stream_bytes = int(size) if size.isdigit() and int(size) else None
     if fields.get("ElementDataFile", "").upper() == "LOCAL":
-        return [CompressedValues(path, offset, value_bytes, stream_bytes)]
+        return [CompressedValues(path, header.size_bytes, value_bytes, stream_bytes)]
     return [CompressedValues(file, 0, value_bytes, stream_bytes) for file in data_files(path)]
 
 
 def _nrrd_values(path: Path) -> list[CompressedValues]:
-    fields, offset = _header(path, ":", "")
+    header = read_text_header(path)
+    fields = header.fields
     if fields.get("encoding", "").lower() not in ("gzip", "gz"):
         return []
     skipped = any(fields.get(key, "0") != "0" for key in ("line skip", "lineskip", "byte skip", "byteskip"))
     value_bytes = None if skipped else _bytes_of(fields.get("sizes", ""), fields.get("type", ""), NRRD_BYTES)
     if not {"data file", "datafile"} & fields.keys():
-        return [] if skipped else [CompressedValues(path, offset, value_bytes)]
+        return [] if skipped else [CompressedValues(path, header.size_bytes, value_bytes)]
     files = [file for file in data_files(path) if _is_gzip(file)]
     return [CompressedValues(file, 0, value_bytes) for file in files]
-
-
-def _header(path: Path, separator: str, last: str) -> tuple[dict[str, str], int]:
-    """The fields of a header up to the key `last`, and the number of its bytes."""
-    fields: dict[str, str] = {}
-    with path.open("rb") as stream:
-        while stream.tell() < HEADER_BYTES:
-            line = stream.readline(1 << 16)
-            key, _, value = line.decode("utf-8", "replace").partition(separator)
-            if not value.startswith("="):  # not of NRRD's own fields
-                fields.setdefault(key.strip(), value.strip())
-            if not line or key.strip() == last:
-                break
-        return fields, stream.tell()
 
 
 def _bytes_of(sizes: str, kind: str, bytes_of_types: Mapping[str, int]) -> int | None:

@@ -20,17 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.support.text_headers import META_ENDINGS, NRRD_ENDINGS, read_text_header
 
 NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img")
-META_ENDINGS = (".mha", ".mhd")
-NRRD_ENDINGS = (".nrrd", ".nhdr")
 
 META_SPACINGS = ("ElementSpacing", "ElementSize")
 """MetaImage fields of the spacing; the second is used if the first is missing."""
 META_ORIGINS = ("Offset", "Position", "Origin")
-
-MAX_HEADER_LINES = 200
-"""Maximum number of header lines to read; all relevant fields come earlier."""
 
 GAP_TOLERANCE, ROUNDING_MM = 0.01, 0.02
 """Tolerance of the gaps between DICOM slices: a fraction of the gap, plus the effect of rounding to two decimals."""
@@ -89,11 +85,11 @@ def check_header(path: Path) -> None:
     if name.endswith(NIFTI_ENDINGS):
         _check_spacing(_nifti_spacing(path.with_suffix(".hdr") if name.endswith(".img") else path), path)
     elif name.endswith(META_ENDINGS):
-        fields = _fields(path, "=", "ElementDataFile")
+        fields = read_text_header(path).fields
         _check_spacing(_numbers(next((fields[key] for key in META_SPACINGS if key in fields), "")), path)
         _check_origin([fields[key] for key in META_ORIGINS if key in fields], path)
     elif name.endswith(NRRD_ENDINGS):
-        spacing = _numbers(_fields(path, ":", "").get("spacings", ""))
+        spacing = _numbers(read_text_header(path).fields.get("spacings", ""))
         _check_spacing(spacing if len(spacing) == 3 else [], path)  # of non-spatial axes it may be NaN
 
 
@@ -108,8 +104,9 @@ def _check_spacing(spacing: Sequence[float], path: Path) -> None:
 def _check_origin(origins: Sequence[str], path: Path) -> None:
     for origin in origins:
         if not np.isfinite(_numbers(origin)).all():
+            shown = origin.encode("utf-8", "replace").decode()
             raise GeometryError(
-                f"'{path}' has the origin '{origin}' in its header, but finite numbers in mm are needed. Correct the "
+                f"'{path}' has the origin '{shown}' in its header, but finite numbers in mm are needed. Correct the "
                 "header, or recreate the file from its source."
             )
 
@@ -138,18 +135,6 @@ def _open_unzipped(path: Path) -> BinaryIO:
 def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
-
-
-def _fields(path: Path, separator: str, last: str) -> dict[str, str]:
-    """Keys and values of the lines of a header, up to the key `last`."""
-    fields = {}
-    with path.open("rb") as stream:
-        for _ in range(MAX_HEADER_LINES):
-            key, _, value = stream.readline(4096).decode("utf-8", "replace").partition(separator)
-            if key.strip() == last:
-                break
-            fields[key.strip()] = value.strip()
-    return fields
 
 
 def _numbers(text: str) -> list[float]:

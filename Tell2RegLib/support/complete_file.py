@@ -16,13 +16,14 @@ from itertools import count
 from pathlib import Path
 
 from Tell2RegLib.errors import OutputError
+from Tell2RegLib.support.text_headers import read_text_header
 from Tell2RegLib.support.work_folders import NEW, work_folder
 
 HEADER_ENDINGS = (".mhd", ".nhdr")
 """Formats with their values in a second file."""
 DATA_ENDINGS = (".raw", ".raw.gz", ".raw.bz2", ".zraw")
-HEADER_BYTES = 1 << 16
-"""Maximum number of bytes of a header."""
+DATA_FILE_KEYS = ("ElementDataFile", "data file", "datafile")
+"""Header fields that name that file, of MetaImage and of NRRD."""
 
 
 @contextmanager
@@ -114,10 +115,8 @@ def data_files(header: Path) -> list[Path]:
     """The files beside a MetaImage or NRRD header that it names as its values; none for other files."""
     if header.suffix.lower() not in HEADER_ENDINGS or not header.is_file():
         return []
-    with header.open("rb") as stream:
-        text = stream.read(HEADER_BYTES).decode("utf-8", "surrogateescape")
-    lines = [line.replace("data file:", "ElementDataFile =", 1).partition("=") for line in text.splitlines()]
-    names = [value.strip() for key, _, value in lines if key.strip() == "ElementDataFile"]
+    fields = read_text_header(header).fields
+    names = [fields[key] for key in DATA_FILE_KEYS if key in fields]
     return [header.parent / name for name in names if (header.parent / name).is_file()]
 
 
