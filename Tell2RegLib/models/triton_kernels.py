@@ -17,21 +17,21 @@ jit: Any = (lambda function: function) if triton is None else triton.jit
 
 
 @jit
-def norm_kernel(  # type: ignore[no-untyped-def]
-    x,
-    change,
-    weight,
-    bias,
-    total,
-    normed,
-    rows,
-    eps,
+def norm_kernel(
+    x: tl.tensor,
+    change: tl.tensor,
+    weight: tl.tensor,
+    bias: tl.tensor,
+    total: tl.tensor,
+    normed: tl.tensor,
+    rows: tl.tensor,
+    eps: tl.tensor,
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
     ROWS: tl.constexpr,
     ADDS: tl.constexpr,
     KEEPS: tl.constexpr,
-):
+) -> None:
     """Layer norms of ROWS rows of x + change, and the sums."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.arange(0, BLOCK)
@@ -53,16 +53,16 @@ def norm_kernel(  # type: ignore[no-untyped-def]
 
 
 @jit
-def sampling_kernel(  # type: ignore[no-untyped-def]
-    values,
-    offsets,
-    scores,
-    reference,
-    level_starts,
-    sampled,
-    queries,
-    pixels,
-    references,
+def sampling_kernel(
+    values: tl.tensor,
+    offsets: tl.tensor,
+    scores: tl.tensor,
+    reference: tl.tensor,
+    level_starts: tl.tensor,
+    sampled: tl.tensor,
+    queries: tl.tensor,
+    pixels: tl.tensor,
+    references: tl.tensor,
     HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
     LEVELS: tl.constexpr,
@@ -70,7 +70,7 @@ def sampling_kernel(  # type: ignore[no-untyped-def]
     SAMPLES: tl.constexpr,
     BOXES: tl.constexpr,
     QUERIES: tl.constexpr,
-):
+) -> None:
     """What QUERIES queries find with one head in one image: softmax, places, bilinear weights and sums."""
     query = tl.program_id(0) * QUERIES + tl.arange(0, QUERIES)
     head = tl.program_id(1)
@@ -113,7 +113,19 @@ def sampling_kernel(  # type: ignore[no-untyped-def]
 
 
 @jit
-def _with_point(result, of_head, channel, share, x, y, start, height, across, active, ROW: tl.constexpr):  # type: ignore[no-untyped-def]
+def _with_point(
+    result: tl.tensor,
+    of_head: tl.tensor,
+    channel: tl.tensor,
+    share: tl.tensor,
+    x: tl.tensor,
+    y: tl.tensor,
+    start: tl.tensor,
+    height: tl.tensor,
+    across: tl.tensor,
+    active: tl.tensor,
+    ROW: tl.constexpr,
+) -> tl.tensor:
     """The sums with a point of a level added: `share` of what lies at (x, y), bilinear, nothing outside."""
     left = tl.floor(x)
     upper = tl.floor(y)
