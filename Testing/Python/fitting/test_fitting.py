@@ -8,68 +8,29 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from Tell2RegLib.errors import Cancelled, FitDiverged, GeometryError, InputError, NothingFound, ResourceError
 from Tell2RegLib.evaluation.metrics import dice, field_quality, inverse_error_mm
 from Tell2RegLib.fitting import FitSettings, deformable_terms, fit
-from Tell2RegLib.fitting.lattice import Lattice, box_lattice, compression_loss, evaluate, exponential, refine
-from Tell2RegLib.fitting.linear import linear_maps, moments_start
-from Tell2RegLib.fitting.linear_prior import LinearPrior
-from Tell2RegLib.fitting.softmask import soft_mask
 from Tell2RegLib.space.grid import Grid, apply_affine
-from Tell2RegLib.space.region import Region, RegionPair
-from Tell2RegLib.space.region_warping import warp_region
+from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import affine_transform, to_sitk_transform
 from Tell2RegLib.space.transform_kinds import KINDS
 from Tell2RegLib.support.device import choose_device
+from Testing.Python.fitting.drawn_pairs import (
+    FIXED_GRID,
+    HOSTILE,
+    KNOWN,
+    SHIFT,
+    a_ball,
+    a_pair,
+    bean,
+    bent,
+    drawn,
+    every_grid,
+    overlap,
+)
 from Testing.Python.maps import strict_min_jacobian
-
-TURN = Rotation.from_euler("xyz", [12, -8, 15], degrees=True).as_matrix()
-FIXED_GRID = Grid((44, 40, 30), (1.5, 1.5, 2.0), (-33.0, -30.0, -29.0))
-HOSTILE = {
-    "straight": Grid((44, 40, 30), (1.5, 1.5, 2.0), (-33.0, -30.0, -29.0)),
-    "oblique, anisotropic": Grid((50, 44, 22), (1.3, 1.6, 3.0), tuple(TURN @ [-33, -33, -32]), tuple(TURN.ravel())),
-    "flipped, left-handed": Grid((44, 40, 30), (1.5, 1.5, 2.0), (33.0, -30.0, 29.0), (-1, 0, 0, 0, 1, 0, 0, 0, -1)),
-    "left-handed, permuted": Grid((40, 44, 30), (1.5, 1.5, 2.0), (-33.0, -30.0, -29.0), (0, 1, 0, 1, 0, 0, 0, 0, 1)),
-}
-every_grid = pytest.mark.parametrize("grid", HOSTILE.values(), ids=HOSTILE.keys())
-
-
-def bean(points: np.ndarray) -> np.ndarray:
-    """An asymmetric blob, about 24 x 18 x 20 mm: no axis of it can be taken for another."""
-    x, y, z = np.moveaxis(points - [2.0, -1.0, 0.5], -1, 0)
-    y = y - 0.012 * x * x
-    return (x / 12) ** 2 + (y / 9) ** 2 + (z / (10 + 0.2 * x)) ** 2 < 1
-
-
-def a_ball(centre: tuple[float, float, float], radius: float):  # type: ignore[no-untyped-def]
-    return lambda points: np.linalg.norm(points - np.array(centre), axis=-1) < radius
-
-
-def drawn(shape, grid: Grid, name: str = "gland", to_shape=lambda points: points) -> Region:  # type: ignore[no-untyped-def]
-    return Region.from_mask(name, shape(to_shape(grid.voxel_centres_lps_mm())), grid)
-
-
-def a_pair(grid: Grid, moving_to_fixed=lambda points: points, shape=bean, name="gland") -> RegionPair:  # type: ignore[no-untyped-def]
-    return RegionPair(drawn(shape, FIXED_GRID, name), drawn(shape, grid, name, moving_to_fixed))
-
-
-def rigid_and_affine(pairs: list[RegionPair]) -> tuple[np.ndarray, np.ndarray]:
-    maps = linear_maps(pairs, LinearPrior.from_settings(FitSettings()))
-    return maps.rigid, maps.affine
-
-
-def overlap(pair: RegionPair, transform) -> float:  # type: ignore[no-untyped-def]
-    carried = warp_region(pair.moving, transform)
-    return 0.0 if carried is None else dice(pair.fixed, carried)
-
-
-KNOWN = np.eye(4)
-KNOWN[:3, :3] = Rotation.from_euler("z", 9, degrees=True).as_matrix()
-KNOWN[:3, 3] = [5.0, -4.0, 3.0]
 
 
 @every_grid
@@ -107,10 +68,6 @@ def test_deformable_fit_lays_one_region_onto_another_without_folding(kind: str, 
     assert largest < 1.5
 
 
-SHIFT = np.array([4.4, -2.3, 3.1])
-"""No whole number of voxels along any axis."""
-
-
 @pytest.mark.parametrize("grid", [HOSTILE["straight"], HOSTILE["oblique, anisotropic"]], ids=["equal", "other"])
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_pure_shift_of_drawings_is_not_bent(grid: Grid, count: int) -> None:
@@ -124,10 +81,6 @@ def test_a_pure_shift_of_drawings_is_not_bent(grid: Grid, count: int) -> None:
     assert result.rigid_is_enough
     assert result.transform.kind == "svf"
     assert inverse_error_mm(result.transform.fixed_to_moving, result.transform.moving_to_fixed)[1] < 1e-3
-
-
-def bent(points: np.ndarray) -> np.ndarray:
-    return points + np.stack([0 * points[..., 0], 1.5 * np.sin(points[..., 0] / 4), 0 * points[..., 0]], axis=-1)
 
 
 def test_what_a_rigid_map_leaves_of_a_bent_region_is_no_noise() -> None:
@@ -152,60 +105,6 @@ def test_twenty_regions_are_fitted_together() -> None:
     ]
     result = fit(pairs, FitSettings(max_steps=30))
     assert np.mean([overlap(pair, result.transform) for pair in pairs]) > 0.9
-
-
-def around(centre: np.ndarray, side_mm: float, spacing: tuple[float, float, float], rotation: Rotation) -> Grid:
-    size = tuple(int(side_mm / s) for s in spacing)
-    matrix = rotation.as_matrix()
-    origin = centre - matrix @ (np.array(spacing) * (np.array(size) - 1) / 2)
-    return Grid(size, spacing, tuple(origin), tuple(matrix.ravel()))
-
-
-UNTURNED, TURNED = Rotation.identity(), Rotation.from_euler("zyx", [0.1, -0.3, 0.2])
-SHIFT = np.array([1.3, -0.6, 0.9])
-LATTICES = {
-    "the same, parts of a voxel away": (((1.0, 1.0, 1.0), UNTURNED), ((1.0, 1.0, 1.0), UNTURNED)),
-    "turned": (((1.0, 1.0, 1.0), UNTURNED), ((1.0, 1.0, 1.0), TURNED)),
-    "thick slices": (((0.6, 0.6, 3.0), UNTURNED), ((1.0, 1.0, 1.0), UNTURNED)),
-}
-
-
-@pytest.mark.parametrize("lattices", LATTICES.values(), ids=LATTICES)
-@pytest.mark.parametrize("radii_mm", [(22, 18, 20), (12, 12, 12)])
-def test_how_one_nearly_round_region_is_turned_is_not_read_off_its_voxels(
-    lattices: tuple, radii_mm: tuple[float, float, float]
-) -> None:
-    """The same shape in both volumes, moved and not turned: what the lattices are must hardly show."""
-
-    def shape(lattice: tuple, centre: np.ndarray) -> Region:
-        grid = around(np.zeros(3), 60.0, *lattice)
-        away = (grid.voxel_centres_lps_mm() - centre) / np.array(radii_mm)
-        return Region.from_mask("gland", (away**2).sum(axis=-1) <= 1, grid)
-
-    pair = RegionPair(shape(lattices[0], np.zeros(3)), shape(lattices[1], SHIFT))
-    targets = 10 * np.eye(3)
-    for linear in rigid_and_affine([pair]):
-        off = np.linalg.norm(apply_affine(linear, targets) - targets - SHIFT, axis=1)
-        assert off.max() < 1.0  # a voxel
-
-
-def test_no_region_is_overlooked_because_its_rows_keep_time_with_the_sampling() -> None:
-    """20,000 points for twenty regions of 20,000 soft voxels each, in rows of twenty: every twentieth is a border."""
-    grid = Grid((60, 130, 110), (1.0, 1.0, 1.0))
-    pairs = []
-    for number in range(20):
-        fixed, moving = np.zeros((2, *grid.shape_kji), dtype=bool)
-        column, row = divmod(number, 5)
-        i, j, k = 8 + 26 * (column % 2), 4 + 25 * row, 8 + 50 * (column // 2)
-        fixed[k : k + 26, j : j + 22, i : i + 12] = True
-        moving[k + 1 : k + 27, j + 2 : j + 24, i + 3 : i + 15] = True
-        name = f"slab {number}"
-        pairs.append(RegionPair(Region.from_mask(name, fixed, grid), Region.from_mask(name, moving, grid)))
-    rigid, affine = rigid_and_affine(pairs)
-    shift = np.array([[1.0, 0, 0, 3], [0, 1, 0, 2], [0, 0, 1, 1], [0, 0, 0, 1]])
-    corners = grid.corners_lps_mm()
-    for matrix in (rigid, affine):
-        np.testing.assert_allclose(apply_affine(matrix, corners), apply_affine(shift, corners), atol=0.2)
 
 
 def test_rejected_pairs_take_no_part() -> None:
@@ -335,139 +234,11 @@ def test_cpu_and_cuda_fit_the_same_and_cuda_repeats_itself() -> None:
     assert np.abs(cpu - first).max() < 0.2
 
 
-# --- parts ---
-
-
-def test_moments_start_needs_no_rotation_when_there_is_none() -> None:
-    pair = a_pair(FIXED_GRID, lambda points: points - [6.0, 3.0, -5.0])
-    start = moments_start([pair])
-    np.testing.assert_allclose(start[:3, :3], np.eye(3), atol=1e-6)
-    np.testing.assert_allclose(start[:3, 3], [6.0, 3.0, -5.0], atol=0.2)
-
-
-def test_moments_start_turns_half_round_when_the_patient_does() -> None:
-    half = Rotation.from_euler("z", 180, degrees=True).as_matrix()
-    centres = [(-15.0, -8.0, 4.0), (12.0, 10.0, -6.0), (4.0, -12.0, 8.0), (-5.0, 12.0, -9.0)]
-    pairs = [
-        RegionPair(drawn(a_ball(c, 4), FIXED_GRID, str(c)), drawn(a_ball(tuple(half @ c), 4), FIXED_GRID, str(c)))
-        for c in centres
-    ]
-    rigid, _ = rigid_and_affine(pairs)
-    np.testing.assert_allclose(rigid[:3, :3], half, atol=0.05)
-
-
-@given(shift=st.tuples(*[st.floats(-8, 8)] * 3), scale=st.floats(0.8, 1.25))
-@settings(max_examples=8, deadline=None)
-def test_affine_recovers_shift_and_scale(shift: tuple[float, float, float], scale: float) -> None:
-    pair = a_pair(FIXED_GRID, lambda points: (points - shift) / scale)
-    _, affine = rigid_and_affine([pair])
-    centre = np.array([2.0, -1.0, 0.5])
-    np.testing.assert_allclose(apply_affine(affine, centre), centre * scale + shift, atol=0.6)
-    assert np.linalg.det(affine[:3, :3]) == pytest.approx(scale**3, rel=0.08)
-
-
-@pytest.mark.parametrize("pooling", [(1, 1, 1), (2, 3, 1), (4, 4, 2)])
-def test_soft_masks_keep_volume_and_place(pooling: tuple[int, int, int]) -> None:
-    region = drawn(bean, HOSTILE["oblique, anisotropic"])
-    mask = soft_mask(region, pooling, 0.0)
-    assert mask.image_kji.sum() * mask.grid.voxel_volume_mm3 == pytest.approx(1000 * region.volume_ml, rel=1e-5)
-    weights = mask.image_kji.reshape(-1)
-    centre = weights @ mask.grid.voxel_centres_lps_mm().reshape(-1, 3) / weights.sum()
-    np.testing.assert_allclose(centre, region.centroid_lps_mm(), atol=0.1)
-
-
-def test_ramps_fall_from_one_inside_to_zero_outside_in_millimetres() -> None:
-    region = drawn(a_ball((0, 0, 0), 12), HOSTILE["oblique, anisotropic"])
-    mask = soft_mask(region, (1, 1, 1), 6.0)
-    radius = np.linalg.norm(mask.grid.voxel_centres_lps_mm(), axis=-1)
-    expected = np.clip(0.5 - (radius - 12) / 12, 0, 1)
-    assert np.abs(mask.image_kji - expected).max() < 0.25  # half a slice of 3 mm
-    faces = [mask.image_kji[0], mask.image_kji[-1], mask.image_kji[:, 0], mask.image_kji[..., -1]]
-    assert max(face.max() for face in faces) == 0
-
-
-def test_a_region_thinner_than_the_lattice_keeps_a_ramp() -> None:
-    mask = np.zeros(FIXED_GRID.shape_kji, bool)
-    mask[12, 10:30, 20] = True
-    assert soft_mask(Region.from_mask("needle", mask, FIXED_GRID), (4, 4, 4), 8.0).image_kji.max() > 0.4
-
-
-def a_lattice() -> Lattice:
-    return box_lattice(np.zeros(3), np.array([20.0, 24.0, 16.0]), 4.0, 1, 8.0)
-
-
-def test_refined_splines_are_the_same_function() -> None:
-    lattice = a_lattice()
-    nodes = torch.zeros((3, *lattice.shape_kji))
-    nodes[:, 2:-2, 2:-2, 2:-2] = torch.randn((3, *(n - 4 for n in lattice.shape_kji)), generator=torch.manual_seed(1))
-    finer = lattice.finer()
-    axes = [np.linspace(0, extent, 9) for extent in (20.0, 24.0, 16.0)]
-    coarse = evaluate(nodes, tuple(lattice.basis(axes[a], a) for a in (2, 1, 0)))  # type: ignore[arg-type]
-    fine = evaluate(refine(nodes), tuple(finer.basis(axes[a], a) for a in (2, 1, 0)))  # type: ignore[arg-type]
-    torch.testing.assert_close(fine, coarse, atol=1e-5, rtol=0)
-
-
-def test_spline_weights_add_up_to_one_inside() -> None:
-    lattice = a_lattice()
-    torch.testing.assert_close(lattice.basis(np.linspace(0, 20, 7), 0).sum(dim=1), torch.ones(7))
-
-
-def smooth_velocity(lattice: Lattice, size_mm: float) -> torch.Tensor:
-    noise = torch.randn((3, *lattice.shape_kji), generator=torch.manual_seed(2)) * lattice.free()
-    for axis in (1, 2, 3):
-        for _ in range(3):
-            noise = (noise.roll(1, axis) + 2 * noise + noise.roll(-1, axis)) / 4
-    return noise * (size_mm / noise.norm(dim=0).max())
-
-
-@pytest.mark.parametrize("size_mm", [0.5, 4.0, 9.0])
-def test_the_exponential_of_minus_v_undoes_that_of_v(size_mm: float) -> None:
-    from Tell2RegLib.space.interpolation import sample
-
-    lattice = a_lattice().finer()
-    velocity = smooth_velocity(lattice, size_mm)
-    forward, backward = (exponential(sign * velocity, lattice.spacing_mm) for sign in (1, -1))
-    axes = [torch.linspace(-1, 1, n) for n in lattice.shape_kji]
-    z, y, x = torch.meshgrid(*axes, indexing="ij")
-    half = torch.tensor([(n - 1) * lattice.spacing_mm / 2 for n in lattice.size_xyz])
-    mapped_points = torch.stack([x, y, z], dim=-1).reshape(-1, 3) + forward.reshape(3, -1).T / half
-    returned = forward.reshape(3, -1) + sample(backward, mapped_points)
-    assert returned.norm(dim=0).mean() < 0.05 * size_mm
-
-
-def test_crushing_is_felt_only_where_cells_lose_their_volume() -> None:
-    lattice = a_lattice()
-    x = torch.linspace(0, 1, lattice.size_xyz[0]) * (lattice.size_xyz[0] - 1) * lattice.spacing_mm
-    u = lattice.zeros()
-    u[0] = -0.5 * x
-    assert compression_loss(u, lattice.spacing_mm, 0.3) == 0
-    u[0] = -0.9 * x
-    assert compression_loss(u, lattice.spacing_mm, 0.3).item() == pytest.approx(2 * 0.2**2, rel=1e-3)
-
-
 def test_comparing_every_point_as_on_a_gpu_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     pair, few = a_pair(HOSTILE["oblique, anisotropic"], lambda points: points * 1.1), FitSettings(max_steps=4)
     chosen, place = fit([pair], few).losses, deformable_terms._to_device
     monkeypatch.setattr(deformable_terms, "_to_device", lambda term, device: replace(place(term, device), active=None))
     np.testing.assert_allclose(fit([pair], few).losses, chosen, rtol=1e-4)
-
-
-def test_a_field_that_would_fold_is_mended_and_checked() -> None:
-    from Tell2RegLib.fitting.deformable import Deformation
-    from Tell2RegLib.fitting.unfold import influenced_box, lps_displacements, remove_folding
-
-    lattice = box_lattice(np.zeros(3), np.array([60.0, 50.0, 50.0]), 4.0, 1, 8.0)
-    wild = smooth_velocity(lattice, 40.0)
-    grid = replace(FIXED_GRID, origin_lps_mm=(0.0, 0.0, 0.0))
-    whole = slice(0, grid.shape_kji[0]), slice(0, grid.shape_kji[1]), slice(0, grid.shape_kji[2])
-    alone = lps_displacements(lattice, wild, grid, whole)
-    assert strict_min_jacobian(alone, grid) < 0
-    left_out = np.ones(grid.shape_kji, dtype=bool)
-    left_out[influenced_box(lattice, grid)] = False
-    assert not alone[left_out].any()
-    mended, field = remove_folding(Deformation(lattice, wild, ()), np.eye(4), grid)
-    assert strict_min_jacobian(field.vectors_kji, grid) > 0
-    assert mended.forward.norm(dim=0).max() > 1.0
 
 
 def test_a_fit_that_diverges_says_at_which_step_and_returns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
