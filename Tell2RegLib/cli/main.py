@@ -118,7 +118,7 @@ def demo(
             files = write_demo_pair(pair, aside / "inputs")
             bars("demo", 1, 1)
             regions = (pair.fixed_regions, pair.moving_regions)
-            by_words = {"prompts": prompts or PROMPTS, "device": device, "true_regions": regions}
+            by_words = {"prompts": prompts or PROMPTS, "models": "demo", "device": device, "true_regions": regions}
             region_files = {"fixed_regions": regions[0], "moving_regions": regions[1]}
             result = run(
                 pair.fixed,
@@ -195,7 +195,7 @@ def _registered(
         contents = _read(bars, given_files)
         contents |= _expected_offset(settings["settings"], given_files)
         if prompts:
-            contents["query"] = loaded(bars, search, prompts)
+            contents["query"] = loaded(bars, search, prompts, (contents["fixed"], contents["moving"]))
         result = run(inputs=given_files, progress=bars, **settings, **contents)
         write_result(result, aside, lambda done, total: bars("write", done, total))
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,12 +26,16 @@ from Tell2RegLib.support.stages import FINDING_STAGES
 if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import PromptQuery
     from Tell2RegLib.region_sources.source_result import SourceResult
+    from Tell2RegLib.space.volume import Volume
 
 
-def loaded(bars: Progress, options: FindOptions, prompts: Sequence[str]) -> PromptQuery:
-    """The prompts with their source, its networks loaded."""
+log = logging.getLogger(__name__)
+
+
+def loaded(bars: Progress, options: FindOptions, prompts: Sequence[str], volumes: Sequence[Volume]) -> PromptQuery:
+    """The prompts for these volumes with their source, its networks loaded."""
     bars("models", 0, 1)
-    query = options.query(prompts)
+    query = options.query(prompts, volumes)
     bars("models", 1, 1)
     return query
 
@@ -54,6 +59,7 @@ def regions(
         from Tell2RegLib.errors import InputError
         from Tell2RegLib.pipeline.find import find_regions
         from Tell2RegLib.region_sources.segmentation_file import write_segmentation
+        from Tell2RegLib.region_sources.suitability import unsuited_warning
         from Tell2RegLib.space.volume import read_volume
         from Tell2RegLib.support.complete_file import check_free, check_not_input
         from Tell2RegLib.support.progress import ProgressTracker
@@ -65,21 +71,26 @@ def regions(
         bars("read", 0, 1)
         image = read_volume(volume)
         bars("read", 1, 1)
-        query = loaded(bars, FindOptions(**search), prompts)
+        query = loaded(bars, FindOptions(**search), prompts, [image])
+        warning = unsuited_warning(query.source, [image])
+        if warning:
+            log.warning(warning)
         (result,) = find_regions(query.source, [image], query.prompts, tracker=ProgressTracker(bars), store=query.store)
         if result.regions:
             write_segmentation(result.regions, out, grid=image.grid)
-    record = _record(result, out)
+    record = _record(result, out, warning)
     with printing(written=True):
         if as_json:
             print_json(record)
         elif not record["reason"]:
-            _show(result, out)
+            _show(result, out, warning)
     if record["reason"]:
         end_without(record["reason"], debug)
 
 
-def _show(result: SourceResult, out: Path) -> None:
+def _show(result: SourceResult, out: Path, warning: str) -> None:
+    if warning:
+        stdout.print(f"Warning: {warning}", markup=False)
     rows = [[region.name, region.prompt, region.score, region.volume_ml] for region in result.regions]
     print_table("Regions", ["region", "prompt", "score", "ml"], rows)
     for sentence in result.sentences():
@@ -88,10 +99,11 @@ def _show(result: SourceResult, out: Path) -> None:
     print_notice()
 
 
-def _record(result: SourceResult, out: Path) -> dict[str, Any]:
+def _record(result: SourceResult, out: Path, warning: str) -> dict[str, Any]:
     return {
         "status": "ok" if result.regions else "nothing_found",
-        "reason": "" if result.regions else result.nothing_found(),
+        "reason": "" if result.regions else result.nothing_found(advice=warning),
+        "warnings": [warning] if warning else [],
         "output": str(out) if result.regions else None,
         "regions": [{"name": r.name, "prompt": r.prompt, "score": r.score, "ml": r.volume_ml} for r in result.regions],
         "messages": list(result.sentences()),

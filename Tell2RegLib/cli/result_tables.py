@@ -16,6 +16,8 @@ HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
 
 def show_result(record: dict[str, Any], out: Path) -> None:
     """The tables of a result, from its record."""
+    for warning in record["warnings"]:
+        stdout.print(f"Warning: {warning}", markup=False)
     show_prompts(record["words"])
     _show_pairs(record["pairs"])
     for remark in record["pair_remarks"]:

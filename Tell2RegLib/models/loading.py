@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from Tell2RegLib.models.catalogue.model_sets import ModelFiles
     from Tell2RegLib.models.grounding_dino.detector import GroundingDinoDetector
     from Tell2RegLib.models.sam.segmenter import SamSegmenter
+    from Tell2RegLib.models.training_domain import TrainingDomain
 
 PACKAGES = ("groundingdino", "segment_anything", "safetensors", "torchvision", "transformers")
 
@@ -77,6 +78,19 @@ def suited_region_score(files: ModelFiles) -> float:
     from Tell2RegLib.models.demo_weights import read_metadata
 
     return float(read_metadata(files.detector).get("region_score", 0.0))
+
+
+def load_domain(files: ModelFiles) -> TrainingDomain | None:
+    """What the weights of a segmenter were trained on; None where nothing comes with them.
+
+    Raises:
+        ModelError: the description is missing or damaged.
+    """
+    if not SEGMENTERS[files.segmenter_architecture].shipped:
+        return None
+    from Tell2RegLib.models.training_domain import read_domain
+
+    return read_domain(files.segmenter.with_name("domain.json"))
 
 
 def _check_packages() -> None:

@@ -15,7 +15,10 @@ from Tell2RegLib.support.settings import check_settings, recorded, setting, sett
 if TYPE_CHECKING:
     from Tell2RegLib.pipeline.prompt_query import PromptQuery
     from Tell2RegLib.region_sources.grounded_sam_networks import Networks
+    from Tell2RegLib.space.volume import Volume
 
+DEFAULT_MODELS = "demo"
+"""The set of models where nobody chose one; only for volumes that these know."""
 PAIRING = ("paper_mode", "similarity_threshold", "cross_prompts")
 """The options that pair regions; the others find them."""
 
@@ -28,7 +31,11 @@ class FindOptions:
         InputError: a value out of its range.
     """
 
-    models: str = setting("demo", "Set of models; see 'tell2reg models list'.")
+    models: str | None = setting(
+        None,
+        "Set of models; see 'tell2reg models list'. Only a pair like the demo's needs no choice: it gets the demo "
+        "networks.",
+    )
     source: str = setting("grounded_sam", "Region source; plug-ins add others.")
     device: str = setting("auto", f"Compute device: {GRAMMAR}.", check=check_device)
     box_threshold: float | None = setting(
@@ -81,23 +88,33 @@ class FindOptions:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def query(self, prompts: Sequence[str], networks: Networks | None = None) -> PromptQuery:
-        """The prompts with their source, its networks loaded; `networks` are those of earlier runs.
+    def query(self, prompts: Sequence[str], volumes: Sequence[Volume], networks: Networks | None = None) -> PromptQuery:
+        """The prompts with their source, its networks loaded.
+
+        Args:
+            prompts: the user's prompts.
+            volumes: the volume, or the fixed and the moving one, in which they are to be detected.
+            networks: those of earlier runs.
 
         Raises:
-            InputError: no prompts, an empty one, or an unknown source; raised before anything is loaded.
+            InputError: no prompts, an empty one, or an unknown source, raised before anything is loaded; or no models
+                were chosen, and the demo networks do not know the volumes.
             ModelError: the models are missing or damaged.
         """
         from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
         from Tell2RegLib.pipeline.prompt_query import PromptQuery
         from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
-        from Tell2RegLib.region_sources.registry import make_source_by_options
+        from Tell2RegLib.region_sources.registry import make_source_by_options, runs_models
+        from Tell2RegLib.region_sources.suitability import check_default
 
         prompts = cleaned_prompts(prompts)
         offered = {
             declared.name: getattr(self, declared.name) for declared in settings_of(self) if declared.name != "source"
         }
-        source = make_source_by_options(self.source, {**offered, "networks": networks})
+        chosen = replace(self, models=self.models or DEFAULT_MODELS) if runs_models(self.source) else self
+        source = make_source_by_options(self.source, {**offered, "models": chosen.models, "networks": networks})
+        if self.models is None:
+            check_default(source, volumes)
         return PromptQuery(
             prompts=prompts,
             source=source,
@@ -105,7 +122,7 @@ class FindOptions:
             models=dict(getattr(source, "weights", {})),
             store=EmbeddingStore(self.keep_embeddings) if self.keep_embeddings else None,
             unverified=tuple(getattr(source, "unverified", ())),
-            options=recorded(self),
+            options=recorded(chosen),
         )
 
     def _matching(self) -> MatchSettings:

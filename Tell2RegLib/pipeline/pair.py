@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
+from logging import getLogger
 from typing import Any
 
 from Tell2RegLib.matching import PairCheck, check_pairs, unpaired
@@ -13,10 +14,14 @@ from Tell2RegLib.pipeline.find import find_regions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache
 from Tell2RegLib.pipeline.prompt_query import PromptQuery
 from Tell2RegLib.region_sources.source_result import SourceResult
+from Tell2RegLib.region_sources.suitability import unsuited_warning
+from Tell2RegLib.results.result import UNSUITED
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import ProgressTracker
+
+log = getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +82,9 @@ def match_by_prompts(
         Cancelled: the tracker said so.
     """
     tracker = tracker or ProgressTracker()
+    warning = unsuited_warning(query.source, (fixed, moving))
+    if warning:
+        log.warning(warning)
     fixed_result, moving_result = find_regions(
         query.source, (fixed, moving), query.prompts, tracker=tracker, memory=memory, store=query.store
     )
@@ -84,7 +92,7 @@ def match_by_prompts(
         pairs = match_source_results(fixed_result, moving_result, query.matching)
         is_checked = query.matching.geometry and not all_pairs
         checked = check_pairs(pairs, expected_rotation) if is_checked else PairCheck(pairs)
-    reason = "" if pairs else _why_no_pairs(fixed_result, moving_result, query.matching)
+    reason = "" if pairs else _why_no_pairs(fixed_result, moving_result, query.matching, warning)
     return PairingResult(
         checked.pairs,
         fixed_result.regions,
@@ -93,7 +101,9 @@ def match_by_prompts(
         source_results=(fixed_result, moving_result),
         prompts=tuple(query.prompts),
         models=query.models,
-        parameters=_parameters(query) | ({"all_pairs": True} if all_pairs else {}),
+        parameters=_parameters(query)
+        | ({"all_pairs": True} if all_pairs else {})
+        | ({UNSUITED: warning} if warning else {}),
         remarks=checked.remarks,
     )
 
@@ -117,14 +127,16 @@ def _parameters(query: PromptQuery) -> dict[str, Any]:
     }
 
 
-def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings) -> str:
+def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSettings, warning: str) -> str:
+    """Why, and what to do: as the warning says, where the networks do not know the volumes."""
     for side, result in (("fixed", fixed), ("moving", moving)):
         if not result.regions:
-            return result.nothing_found(side)
-    return (
+            return result.nothing_found(side, warning)
+    found = (
         f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
-        f"but no two are similar enough (above {matching.threshold:g}). Try other prompts or a lower threshold."
+        f"but no two are similar enough (above {matching.threshold:g})."
     )
+    return f"{found} {warning or 'Try other prompts or a lower threshold.'}"
 
 
 def why_none_is_used(pairs: Sequence[RegionPair]) -> str:

@@ -41,7 +41,7 @@ class PromptQuery:
 
 def query_by_models(
     prompts: Sequence[str],
-    models: str = "demo",
+    models: str,
     *,
     device: str = "auto",
     settings: DetectionSettings | None = None,

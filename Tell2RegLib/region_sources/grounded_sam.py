@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.embedding_disk_cache import slices_key
@@ -21,9 +21,14 @@ from Tell2RegLib.region_sources.prototypes import mask_prototype
 from Tell2RegLib.region_sources.regions_from_masks import regions_of_detections
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.region_sources.source_result import Detection, SourceResult
+from Tell2RegLib.region_sources.suitability import is_in_domain
 from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume, axial_slices
+from Tell2RegLib.support.hashing import array_key
 from Tell2RegLib.support.progress import Check, Progress, StepProgress
+
+if TYPE_CHECKING:
+    from Tell2RegLib.models.training_domain import TrainingDomain
 
 LARGE_RESULTS_CACHED = 4
 """Maximum number of cached results of stages that store whole volumes: two pairs."""
@@ -71,6 +76,7 @@ class GroundedSam:
         settings: filters and linking.
         weights: SHA-256 of the networks' files by the names of the models, for the record.
         unverified: names of those models for which the catalogue knows no hash.
+        domain: what the networks were trained on, where statistics of it come with them.
 
     Boxes carry the number of their slice on the working grid, before, between and after all steps.
     """
@@ -81,6 +87,8 @@ class GroundedSam:
     name: str = "grounded_sam"
     weights: Mapping[str, str] = field(default_factory=dict, compare=False)
     unverified: tuple[str, ...] = field(default=(), compare=False)
+    domain: TrainingDomain | None = field(default=None, compare=False)
+    _judged: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     def find(
         self,
@@ -113,6 +121,20 @@ class GroundedSam:
             step = step_of("segment", progress, check)
             detections = self.segment(prepared, detections, embeddings, step=step)
         return self.link(volume, prompts, prepared, detections, embeddings)
+
+    @property
+    def made_for(self) -> str:
+        """What the networks were trained on, in words; empty where nothing is known."""
+        return "" if self.domain is None else self.domain.subject
+
+    def is_suited(self, volume: Volume) -> bool:
+        """Whether a volume is like those that the networks were trained on."""
+        if self.domain is None:
+            return True
+        key = array_key(repr(volume.grid), volume.array_kji)
+        if key not in self._judged:
+            self._judged[key] = is_in_domain(volume, self.domain, self.segmenter)
+        return self._judged[key]
 
     def search_steps(self) -> tuple[SearchStep, ...]:
         """The steps for `find_regions`: new prompts need no new embeddings, other filters no new boxes."""

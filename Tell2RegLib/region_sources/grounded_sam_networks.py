@@ -118,13 +118,13 @@ def grounded_sam(
     Raises:
         ModelError: a file does not hold what it should, or the packages to run it are missing.
     """
-    from Tell2RegLib.models.loading import load_detector, load_segmenter, suited_region_score
+    from Tell2RegLib.models.loading import load_detector, load_domain, load_segmenter, suited_region_score
 
     options = {} if box_threshold is None else {"box_threshold": box_threshold}
     detector = load_detector(files, device=device, **options)
     segmenter = load_segmenter(files, device=device)
     suited = DetectionSettings(region_score=suited_region_score(files) if box_threshold is None else 0.0)
-    return GroundedSam(detector, segmenter, suited)
+    return GroundedSam(detector, segmenter, suited, domain=load_domain(files))
 
 
 def _suited(settings: DetectionSettings, suited: DetectionSettings) -> DetectionSettings:

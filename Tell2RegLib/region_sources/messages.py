@@ -43,10 +43,10 @@ def result_sentences(result: SourceResult) -> tuple[str, ...]:
     )
 
 
-def nothing_found(result: SourceResult, side: str = "") -> str:
-    """Why there is nothing to go on with, and what to do; `side` is "fixed" or "moving" where there are two volumes."""
+def nothing_found(result: SourceResult, side: str = "", advice: str = "") -> str:
+    """Why there is nothing to go on with, and what to do; see `SourceResult.nothing_found`."""
     where = f" in the {side} volume" if side else ""
-    return f"Nothing was found{where}: {' '.join(result_sentences(result))} Try other words."
+    return f"Nothing was found{where}: {' '.join(result_sentences(result))} {advice or 'Try other words.'}"
 
 
 def counted(number: int, noun: str) -> str:

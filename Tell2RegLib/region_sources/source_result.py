@@ -130,10 +130,11 @@ class SourceResult:
         """One sentence per prompt for display; prompts without detections are reported, not raised."""
         return messages.result_sentences(self)
 
-    def nothing_found(self, side: str = "") -> str:
+    def nothing_found(self, side: str = "", advice: str = "") -> str:
         """Why there is nothing to go on with, and what to do, for terminal, worker and panel.
 
         Args:
             side: "fixed" or "moving", where there are two volumes.
+            advice: what to do, where more is known than to try other words.
         """
-        return messages.nothing_found(self, side)
+        return messages.nothing_found(self, side, advice)

@@ -21,6 +21,7 @@ def record_of(result: RegistrationResult) -> dict[str, Any]:
             "notice": NOTICE,
             "status": result.status,
             "reason": result.reason,
+            "warnings": list(result.warnings),
             "pairs": [asdict(metric) for metric in result.metrics],
             "pair_remarks": list(result.pair_remarks),
             "unpaired": {

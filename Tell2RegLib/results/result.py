@@ -23,6 +23,8 @@ SCHEMA_VERSION = 1
 """Version of result.json; incremented when the meaning of a key changes."""
 DETECTED_DICE = 0.5
 """Minimum Dice at which a true region counts as detected by a prompt."""
+UNSUITED = "unsuited_models"
+"""Parameter of a run: the warning that its networks do not know the volumes."""
 NOTICE = "For research use only. Not for clinical use."
 """Notice to be displayed with every result."""
 
@@ -213,6 +215,11 @@ class RegistrationResult:
     pair_remarks: tuple[str, ...] = ()
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before anything else, one sentence each."""
+        return warnings_in(self.provenance.get("parameters", {}))
+
+    @property
     def transform(self) -> Transform:
         """The fitted transform.
 
@@ -222,3 +229,9 @@ class RegistrationResult:
         if self.fitted is None:
             raise InputError(f"This result has no transform: {self.reason}")
         return self.fitted.transform
+
+
+def warnings_in(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The warnings among the recorded parameters of a run, one sentence each."""
+    warning = parameters.get(UNSUITED)
+    return (str(warning),) if warning else ()

@@ -1,4 +1,4 @@
-"""Makes the demo weights again: `python -m Tell2RegLib.training [detector | segmenter | export | score | all]`."""
+"""Makes the demo weights again, step by step: `python -m Tell2RegLib.training [STEP | all]`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ SEGMENTER: tuple[tuple[Schedule, Mapping[str, Any]], ...] = (
 # Each run starts from the averaged weights of the one before.
 
 LEARNT_FROM, CHOSEN_BY, JUDGED_BY = TRAINING[:200], VALIDATION[:8], HELD_OUT[:12]
+KNOWN_BY = TRAINING[:20]
+"""Pairs of these seeds give the statistics of what the networks know."""
 LACKING = tuple(seed for seed in TRAINING[200:] if {"prostate", "rectum"} & {*lacking(seed)})
 """Learnt from as well in the detector's last runs: what fills the place of these organs was taken for them."""
 
@@ -88,6 +90,12 @@ def _export(cache: Path) -> None:
     export_segmenter(read["segmenter"], folder / "segmenter.safetensors")
 
 
+def _domain(_: Path) -> None:
+    from Tell2RegLib.training.domain import pairs_of_volumes, write_domain
+
+    write_domain(pairs_of_volumes(KNOWN_BY), resource_path("DemoWeights"))
+
+
 def _score(_: Path) -> None:
     from Tell2RegLib.training.score import score, table, write_scores
 
@@ -96,7 +104,7 @@ def _score(_: Path) -> None:
     log.info("%s", table(numbers))
 
 
-STEPS = {"detector": _detector, "segmenter": _segmenter, "export": _export, "score": _score}
+STEPS = {"detector": _detector, "segmenter": _segmenter, "export": _export, "domain": _domain, "score": _score}
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ class FindReply:
         computed: which stages had to be computed for it, "models" where networks were loaded; what is not among them
             was still known from earlier runs.
         remarks: what the check of the pairs says about the volumes, one sentence each.
+        warnings: what a reader must know before anything else, one sentence each.
     """
 
     pairs: tuple[RegionPair, ...]
@@ -58,6 +59,7 @@ class FindReply:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     computed: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,10 +77,11 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
     """From prompts to pairs; see `FindRequest`."""
     from Tell2RegLib.pipeline.measure import prompts_result
     from Tell2RegLib.pipeline.pair import match_by_prompts
+    from Tell2RegLib.results.result import warnings_in
 
     tracker, counts_before = run.tracker(), run.caches.counts()
     with tracker.stage("models"):
-        query = request.options.query(request.prompts, run.caches.networks)
+        query = request.options.query(request.prompts, (request.fixed, request.moving), run.caches.networks)
     matched = match_by_prompts(request.fixed, request.moving, query, tracker=tracker, memory=run.caches.memory)
     left_fixed, left_moving = matched.regions_without_partner()
     result = prompts_result(matched.source_results, matched.pairs, None)
@@ -101,6 +102,7 @@ def find(request: requests.FindRequest, run: Run) -> requests.FindReply:
         parameters=matched.parameters,
         computed=tuple(run.caches.counts() - counts_before),
         remarks=matched.remarks,
+        warnings=warnings_in(matched.parameters),
     )
 
 

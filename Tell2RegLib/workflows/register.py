@@ -13,7 +13,7 @@ from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.matching import PairCheck, check_pairs, pairs_by_name, remarks_about
-from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.pipeline.find_options import DEFAULT_MODELS, FindOptions
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, region_key, volume_key
 from Tell2RegLib.pipeline.measure import (
     measure_before_fit,
@@ -26,6 +26,7 @@ from Tell2RegLib.pipeline.measure import (
 )
 from Tell2RegLib.pipeline.pair import PairingResult, match_by_prompts, why_none_is_used
 from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
+from Tell2RegLib.region_sources.suitability import check_default
 from Tell2RegLib.results.provenance import provenance
 from Tell2RegLib.results.result import Fitted, PairMetrics, RegistrationResult
 from Tell2RegLib.space.point_files import PointList
@@ -39,7 +40,7 @@ def register(
     moving: Volume,
     *,
     prompts: Sequence[str] | None = None,
-    models: str = FindOptions.models,
+    models: str | None = FindOptions.models,
     device: str = FindOptions.device,
     query: PromptQuery | None = None,
     fixed_regions: Sequence[Region] | None = None,
@@ -61,7 +62,8 @@ def register(
 
     Args:
         fixed, moving: the volumes, any geometry.
-        models, device: an installed set of models and its device; the fit runs there too when `settings` is None.
+        models, device: an installed set of models, by default the demo networks if they know both volumes; and the
+            device, on which the fit runs too when `settings` is None.
         prompts, query: the user's prompts, or prompts with their source and settings.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
         settings, trust: of the fit and the verdicts on targets; the defaults when None.
@@ -76,7 +78,8 @@ def register(
 
     Raises:
         GeometryError: regions that are not on their volume's grid.
-        InputError: not exactly one of prompts, query and regions; prior and calibration; a truth that lacks a target.
+        InputError: not exactly one of prompts, query and regions; no models for volumes that the demo networks do not
+            know; prior and calibration; a truth that lacks a target.
         ModelError, Cancelled: models that are not installed or are damaged; `cancelled` said so.
     """
     are_regions_given = fixed_regions is not None and moving_regions is not None
@@ -88,7 +91,9 @@ def register(
     true_positions_by_name(plan, plan_truth)
     if prompts is not None:
         with tracker.stage("models"):
-            query = query_by_models(prompts, models, device=device)
+            query = query_by_models(prompts, models or DEFAULT_MODELS, device=device)
+            if models is None:
+                check_default(query.source, (fixed, moving))
     if query is None:
         matched = _pair_given_regions(run, fixed_regions or (), moving_regions or (), all_pairs)
     else:

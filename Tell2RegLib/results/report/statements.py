@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
@@ -138,6 +138,8 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_targets(result),
         Remark(EXTRAPOLATION, "note"),
     ]
+    if result.warnings:  # nothing that follows is good news
+        all_remarks = [replace(remark, kind="note") if remark.kind == "good" else remark for remark in all_remarks]
     return sorted(all_remarks, key=lambda remark: ("good", "look", "note").index(remark.kind))
 
 

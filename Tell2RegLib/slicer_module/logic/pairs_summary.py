@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.worker.requests import FindReply
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,7 @@ class SearchSummary:
         earlier: what became of an earlier result, one sentence; empty when there was none.
         doubtful: number of accepted pairs that count less in the fit.
         remarks: what the check of the pairs says about the volumes, one sentence each.
+        warnings: what a reader must know before anything else, one sentence each.
     """
 
     pairs: int
@@ -29,6 +29,7 @@ class SearchSummary:
     earlier: str = ""
     doubtful: int = 0
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def partnerless(self) -> str:
@@ -42,18 +43,25 @@ class SearchSummary:
         """The whole summary."""
         counted = _("Pairs: {pairs}; accepted: {accepted}.").format(pairs=self.pairs, accepted=self.accepted)
         doubtful = _("Doubtful, counting less: {doubtful}.").format(doubtful=self.doubtful) if self.doubtful else ""
-        return " ".join(filter(None, (counted, doubtful, *self.remarks, self.partnerless, self.earlier)))
+        parts = (*self.warnings, counted, doubtful, *self.remarks, self.partnerless, self.earlier)
+        return " ".join(filter(None, parts))
 
 
-def searchSummary(
-    pairs: Sequence[RegionPair],
-    fixedAlone: Sequence[Region],
-    movingAlone: Sequence[Region],
-    earlier: str = "",
-    remarks: Sequence[str] = (),
-) -> SearchSummary:
-    """Summarise pairs, unpaired regions, what happened to an earlier result, and remarks about the volumes."""
-    fixedNames, movingNames = (tuple(region.name for region in regions) for regions in (fixedAlone, movingAlone))
-    accepted = [pair for pair in pairs if pair.accepted]
-    doubtful = sum(pair.weight < 1 for pair in accepted)
-    return SearchSummary(len(pairs), len(accepted), fixedNames, movingNames, earlier, doubtful, tuple(remarks))
+def searchSummary(reply: FindReply, earlier: str = "") -> SearchSummary:
+    """Summarise a search.
+
+    Args:
+        reply: pairs, unpaired regions, warnings, and remarks about the volumes.
+        earlier: what happened to an earlier result, one sentence.
+    """
+    accepted = [pair for pair in reply.pairs if pair.accepted]
+    return SearchSummary(
+        pairs=len(reply.pairs),
+        accepted=len(accepted),
+        fixed_alone=tuple(region.name for region in reply.unpaired_fixed),
+        moving_alone=tuple(region.name for region in reply.unpaired_moving),
+        earlier=earlier,
+        doubtful=sum(pair.weight < 1 for pair in accepted),
+        remarks=tuple(reply.remarks),
+        warnings=tuple(reply.warnings),
+    )

@@ -125,8 +125,9 @@ class SearchLogic(DecisionsLogic):
         foundPairs = PairedRegions(pairsInPlace, reply.unpaired_fixed, alone)
         parameters.shown, earlier = "none", self._makeRoom()
         rows = result_nodes.showRegions(parameters, foundPairs, reply.pairs)
-        summary = searchSummary(reply.pairs, reply.unpaired_fixed, reply.unpaired_moving, earlier, reply.remarks)
-        parameters.words = "\n".join([*reply.messages, *reply.remarks, *filter(None, [summary.partnerless])])
+        summary = searchSummary(reply, earlier)
+        sentences = (*reply.warnings, *reply.messages, *reply.remarks, summary.partnerless)
+        parameters.words = "\n".join(filter(None, sentences))
         parameters.modelHashes = json.dumps(dict(reply.models))
         parameters.foundParameters = json.dumps(dict(reply.parameters), default=str)
         parameters.fittedPairs = parameters.fitSummary = ""

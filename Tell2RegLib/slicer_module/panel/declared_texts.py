@@ -21,7 +21,10 @@ def stageLabel(name: str) -> str:
 
 TEXTS = (
     _("Models"),
-    _("Set of models; see 'tell2reg models list'."),
+    _(
+        "Set of models; see 'tell2reg models list'. Only a pair like the demo's needs no choice: it gets the "
+        "demo networks."
+    ),
     _("Source"),
     _("Region source; plug-ins add others."),
     _("Device"),

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from Tell2RegLib.errors import Tell2RegError
 from Tell2RegLib.models.catalogue.entries import load_catalog
 from Tell2RegLib.models.catalogue.status_rows import SetRow, model_rows, rows_without_store, set_rows
+from Tell2RegLib.pipeline.find_options import DEFAULT_MODELS
 from Tell2RegLib.slicer_module.install.install_plan import InstallOutcome, InstallPlan, install, plan_install
 from Tell2RegLib.slicer_module.install.requirements import read_requirements, requirements_file
 from Tell2RegLib.slicer_module.install.slicer_installer import rememberToGoOn, shouldGoOn
@@ -63,6 +64,7 @@ class ModelsBox:
             (ui.checkButton, self._check),
         ):
             button.connect("clicked(bool)", lambda _checked, slot=slot: slot())
+        ui.modelsCombo.addItem(_("not chosen: demo pair only"), "")
         self._fillDevices((("auto", _("automatic")), ("cpu", _("CPU"))))
         self._runs.progressed.connect(self._progressed)
 
@@ -113,7 +115,7 @@ class ModelsBox:
         """Why the chosen models cannot be used; empty if they can, or before the check."""
         if self._packages:
             return self._packages
-        chosen = self._panel.logic.parameters.models
+        chosen = self._panel.logic.parameters.models or DEFAULT_MODELS
         for modelSet in self._sets:
             if modelSet.name == chosen and modelSet.status == "missing":
                 return _("The models '{name}' are not installed: install them below, or choose others.").format(
@@ -131,7 +133,7 @@ class ModelsBox:
                 index = combo.findData(value)
             combo.setCurrentIndex(index)
         for modelSet in self._sets:
-            if modelSet.name == parameters.models:
+            if modelSet.name == (parameters.models or DEFAULT_MODELS):
                 ui.modelsStatus.text = _inOneLine(modelSet) + self._memoryWarning(modelSet)
                 ui.modelsCombo.toolTip = modelSet.purpose
         self._updateButtons()

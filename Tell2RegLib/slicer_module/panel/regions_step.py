@@ -106,7 +106,8 @@ class RegionsStep:
 
     def _onSearchDone(self, summary: SearchSummary) -> None:
         self._panel.log(self._logic.parameters.words)
-        level = messages.WARNING if summary.partnerless or summary.doubtful or summary.remarks else messages.INFO
+        isWarning = summary.warnings or summary.partnerless or summary.doubtful or summary.remarks
+        level = messages.WARNING if isWarning else messages.INFO
         self._panel.messages.say(summary.sentence, level, messages.REGIONS)
 
     def update(self) -> None:

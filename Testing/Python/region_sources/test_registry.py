@@ -127,12 +127,12 @@ class Source:
 def test_a_plug_in_is_handed_the_users_options_that_it_has_parameters_for(install: Callable[..., None]) -> None:
     install("optioned", {"optioned": "optioned_module:Source"}, optioned_module=OPTIONS)
     looking = FindOptions(source="optioned", spacing_mm=2.0, slice_step=3, device="cuda:1")
-    assert looking.query(["a"]).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
+    assert looking.query(["a"], ()).source.options == (2.0, "cuda:1", 0.2, "red")  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("the_example")
 def test_a_plug_in_that_takes_none_of_the_options_is_made_all_the_same(tmp_path: Path) -> None:
-    words = FindOptions(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).query(["bright spot"])
+    words = FindOptions(source="bright_spots", spacing_mm=2.0, keep_embeddings=tmp_path).query(["bright spot"], ())
     assert words.source == make_source("bright_spots")
     assert words.store is not None
     assert accepted_options("bright_spots", {"share": 0.1, "device": "cpu", "name": None}) == {"share": 0.1}

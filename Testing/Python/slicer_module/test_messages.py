@@ -173,6 +173,21 @@ def test_regions_without_a_partner_are_named(clinic) -> None:
     assert expected in clinic.ui.logText.toPlainText()
 
 
+def test_networks_that_do_not_know_the_volumes_are_reported_first(clinic) -> None:
+    warning = "The demo networks know only the synthetic pelvis of the demo, and both volumes are unlike it."
+    clinic.find(lambda request: replace(find_reply(request), warnings=(warning,)))
+    assert clinic.said.startswith(f"{warning} Pairs: 4;")
+    log = clinic.ui.logText.toPlainText()
+    assert log.index(warning) < log.index("Fixed: as asked.")
+
+
+def test_nobody_has_to_choose_models_for_the_demo_pair(clinic) -> None:
+    assert clinic.parameters.models == ""
+    assert clinic.ui.modelsCombo.currentText == "not chosen: demo pair only"
+    clinic.press(clinic.ui.findButton)
+    assert clinic.client.request.options.models is None
+
+
 def test_segments_without_a_partner_are_named(clinic) -> None:
     from Tell2RegLib.slicer_module.scene.segmentations import segmentation_from_regions
 

@@ -207,7 +207,7 @@ def test_networks_are_loaded_once_and_let_go_for_others(monkeypatch: pytest.Monk
     caches = WorkerCaches()
 
     def source(**options: object) -> GroundedSam:
-        detected = query_module.query_by_models(["a"], networks=caches.networks, **options).source  # type: ignore[arg-type]
+        detected = query_module.query_by_models(["a"], "demo", networks=caches.networks, **options).source  # type: ignore[arg-type]
         assert isinstance(detected, GroundedSam)
         return detected
 
