@@ -132,11 +132,11 @@ def _why_no_pairs(fixed: SourceResult, moving: SourceResult, matching: MatchSett
     for side, result in (("fixed", fixed), ("moving", moving)):
         if not result.regions:
             return result.nothing_found(side, warning)
-    found = (
+    numbers = (
         f"{len(fixed.regions)} region(s) were found in the fixed volume and {len(moving.regions)} in the moving one, "
         f"but no two are similar enough (above {matching.threshold:g})."
     )
-    return f"{found} {warning or 'Try other prompts or a lower threshold.'}"
+    return f"{numbers} {warning or 'Try other prompts or a lower threshold.'}"
 
 
 def why_none_is_used(pairs: Sequence[RegionPair]) -> str:

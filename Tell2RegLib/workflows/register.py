@@ -62,8 +62,7 @@ def register(
 
     Args:
         fixed, moving: the volumes, any geometry.
-        models, device: an installed set of models, by default the demo networks if they know both volumes; and the
-            device, on which the fit runs too when `settings` is None.
+        models, device: an installed set, by default the demo's if it knows the volumes; of the fit without `settings`.
         prompts, query: the user's prompts, or prompts with their source and settings.
         fixed_regions, moving_regions: given regions instead of prompts, on the grids of their volumes; paired by name.
         settings, trust: of the fit and the verdicts on targets; the defaults when None.
@@ -78,8 +77,7 @@ def register(
 
     Raises:
         GeometryError: regions that are not on their volume's grid.
-        InputError: not exactly one of prompts, query and regions; no models for volumes that the demo networks do not
-            know; prior and calibration; a truth that lacks a target.
+        InputError: not one of prompts, query, regions; no models; prior and calibration; a truth that lacks a target.
         ModelError, Cancelled: models that are not installed or are damaged; `cancelled` said so.
     """
     are_regions_given = fixed_regions is not None and moving_regions is not None
@@ -91,9 +89,7 @@ def register(
     true_positions_by_name(plan, plan_truth)
     if prompts is not None:
         with tracker.stage("models"):
-            query = query_by_models(prompts, models or DEFAULT_MODELS, device=device)
-            if models is None:
-                check_default(query.source, (fixed, moving))
+            query = _query(prompts, models, device, (fixed, moving))
     if query is None:
         matched = _pair_given_regions(run, fixed_regions or (), moving_regions or (), all_pairs)
     else:
@@ -141,6 +137,13 @@ def finish(
 
 
 # --- regions and pairs ---
+
+
+def _query(prompts: Sequence[str], models: str | None, device: str, volumes: Sequence[Volume]) -> PromptQuery:
+    query = query_by_models(prompts, models or DEFAULT_MODELS, device=device)
+    if models is None:
+        check_default(query.source, volumes)
+    return query
 
 
 def _prior(settings: FitSettings, prior: LinearPrior | None, calibration: Calibration | None) -> LinearPrior:
