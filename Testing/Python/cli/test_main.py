@@ -515,7 +515,8 @@ def test_an_empty_prompt_is_told_before_models_are_asked_for(
 def test_words_that_find_nothing_end_with_1_and_still_give_their_record(
     name: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FindOptions, "query", lambda self, prompts: PromptQuery(prompts=prompts, source=BrightSpots()))
+    query = PromptQuery(prompts=("dog",), source=BrightSpots())
+    monkeypatch.setattr(FindOptions, "query", lambda self, prompts, volumes: query)
     out = tmp_path / "out.seg.nrrd"
     fixed, moving = files.inputs["--fixed"], files.inputs["--moving"]
     volumes = [fixed] if name == "regions" else ["--fixed", fixed, "--moving", moving]

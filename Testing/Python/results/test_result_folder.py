@@ -120,6 +120,7 @@ SCHEMA = {
     "status": str,
     "reason": str,
     "pairs": [PAIR],
+    "warnings": [str],
     "pair_remarks": [str],
     "unpaired": {"fixed": [str], "moving": [str]},
     "transform": TRANSFORM,
