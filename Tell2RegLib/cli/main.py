@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from Tell2RegLib.cli import models_commands
+from Tell2RegLib.cli.apply_command import apply
 from Tell2RegLib.cli.calibrate_command import calibrate
 from Tell2RegLib.cli.command_group import CommandGroup
 from Tell2RegLib.cli.options import (
@@ -22,20 +23,26 @@ from Tell2RegLib.cli.options import (
     Fixed,
     FixedPoints,
     FixedRegions,
+    FixedSeries,
     InitialTransform,
     Json,
     Kind,
+    LabelNames,
     Moving,
     MovingPoints,
     MovingRegions,
+    MovingSeries,
     Out,
     Overwrite,
     Prompts,
+    RegionNames,
+    ResampleRegions,
     Seed,
     chosen_value,
+    names_in,
     takes_settings,
 )
-from Tell2RegLib.cli.regions_command import end_without, loaded, regions
+from Tell2RegLib.cli.regions_command import check_prompts, end_without, loaded, regions
 from Tell2RegLib.cli.result_tables import show_field, show_result
 from Tell2RegLib.cli.streams import flush_streams, prepare_streams, printing
 from Tell2RegLib.cli.terminal import (
@@ -149,6 +156,11 @@ def register(
     initial_transform: InitialTransform = None,
     all_pairs: AllPairs = False,
     calibration: CalibrationFile = None,
+    fixed_series: FixedSeries = "",
+    moving_series: MovingSeries = "",
+    region_names: RegionNames = None,
+    labels: LabelNames = None,
+    resample_regions: ResampleRegions = False,
     search: Chosen,
     fit: Chosen,
     trust: Chosen,
@@ -168,14 +180,23 @@ def register(
         "trust": chosen_value(TrustSettings, trust),
         "all_pairs": all_pairs,
     }
+    if labels:
+        given_files["label names"] = labels
+    reading = {
+        "series": {"fixed": fixed_series, "moving": moving_series},
+        "regions": {"only": names_in(region_names), "resample": resample_regions},
+    }
     with errors_as_exit_codes(debug), progress_of(_stages("read", bool(prompts))) as bars:
-        result = _registered(bars, given_files, prompts, FindOptions(**search), settings, (out, overwrite))
+        check_prompts(prompts)
+        run = (given_files, reading, prompts, FindOptions(**search), settings)
+        result = _registered(bars, *run, (out, overwrite))
     _show(result, out, as_json, debug)
 
 
 def _registered(
     bars: Progress,
     given_files: Mapping[str, Path],
+    reading: Mapping[str, Any],
     prompts: Sequence[str] | None,
     search: FindOptions,
     settings: Mapping[str, Any],
@@ -184,6 +205,7 @@ def _registered(
     """The result of a registration with `settings`, written to `output`.
 
     Args:
+        reading: the DICOM series by side, and keyword arguments of `read_regions`.
         settings: keyword arguments of the library's `register`.
         output: the folder, and whether an earlier result there may be replaced.
     """
@@ -192,7 +214,7 @@ def _registered(
 
     out, overwrite = output
     with writing_folder(out, overwrite=overwrite, needed=given_files.values()) as aside:
-        contents = _read(bars, given_files)
+        contents = _read(bars, given_files, reading)
         contents |= _expected_offset(settings["settings"], given_files)
         if prompts:
             contents["query"] = loaded(bars, search, prompts, (contents["fixed"], contents["moving"]))
@@ -219,36 +241,7 @@ app.command()(validate)
 app.command()(calibrate)
 
 
-@app.command()
-def apply(
-    transform: Annotated[Path, typer.Option("--transform", help="Result folder of 'register'.")],
-    source: Annotated[
-        Path, typer.Option("--input", help="Volume, label map, .seg.nrrd, .mrk.json, .fcsv, .csv or surface model.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="File to write.")],
-    inverse: Annotated[bool, typer.Option("--inverse", help="Warp from fixed to moving space.")] = False,
-    nearest: Annotated[
-        bool, typer.Option("--nearest", help="Nearest-neighbour interpolation, for label maps.")
-    ] = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Warp a file from moving to fixed space with the transform of a result."""
-    with errors_as_exit_codes(debug):
-        from Tell2RegLib.results.result_folder import FILES, read_result_transform
-        from Tell2RegLib.support.complete_file import check_free, check_not_input
-        from Tell2RegLib.workflows.apply import apply_file
-
-        check_free(out, overwrite)
-        check_not_input(out, [transform / name for name in FILES], "a part of the result in use")
-        message = apply_file(read_result_transform(transform), source, out, inverse=inverse, nearest=nearest)
-    with printing(written=True):
-        if as_json:
-            print_json({"status": "ok", "input": str(source), "output": str(out), "message": message})
-        else:
-            stdout.print(message, markup=False)
-            print_notice()
+app.command()(apply)
 
 
 @app.command()
@@ -258,6 +251,7 @@ def evaluate(
     moving_labels: Annotated[Path | None, typer.Option("--moving-labels", help="Labels on the moving volume.")] = None,
     fixed_points: Annotated[Path | None, typer.Option("--fixed-points", help="Landmarks, fixed.")] = None,
     moving_points: Annotated[Path | None, typer.Option("--moving-points", help="Landmarks, moving.")] = None,
+    labels: LabelNames = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -274,6 +268,7 @@ def evaluate(
                 moving_labels=moving_labels,
                 fixed_points=fixed_points,
                 moving_points=moving_points,
+                label_names=labels,
             )
         )
     with printing():
@@ -324,21 +319,23 @@ def _check_either(prompts: list[str] | None, fixed_regions: Path | None, moving_
         raise typer.BadParameter("Give --prompt, or both --fixed-regions and --moving-regions.")
 
 
-def _read(bars: Progress, files: Mapping[str, Path]) -> dict[str, Any]:
+def _read(bars: Progress, files: Mapping[str, Path], reading: Mapping[str, Any]) -> dict[str, Any]:
     from Tell2RegLib.region_sources.label_map import read_regions
+    from Tell2RegLib.region_sources.label_names import read_label_names
     from Tell2RegLib.space.point_files import read_points
     from Tell2RegLib.space.volume import read_volume
 
     bars("read", 0, 4)
-    fixed = read_volume(files["fixed"])
+    fixed = read_volume(files["fixed"], reading["series"]["fixed"])
     bars("read", 1, 4)
-    moving = read_volume(files["moving"])
+    moving = read_volume(files["moving"], reading["series"]["moving"])
     bars("read", 2, 4)
     read: dict[str, Any] = {"fixed": fixed, "moving": moving}
     if "fixed regions" in files:
-        read["fixed_regions"] = read_regions(files["fixed regions"], fixed.grid)
+        names = read_label_names(files["label names"]) if "label names" in files else None
+        read["fixed_regions"] = read_regions(files["fixed regions"], fixed.grid, names=names, **reading["regions"])
         bars("read", 3, 4)
-        read["moving_regions"] = read_regions(files["moving regions"], moving.grid)
+        read["moving_regions"] = read_regions(files["moving regions"], moving.grid, names=names, **reading["regions"])
     for name, role in (("plan", "moving points"), ("plan_truth", "fixed points")):
         read[name] = read_points(files[role]) if role in files else None
     bars("read", 4, 4)

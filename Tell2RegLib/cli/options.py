@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -164,3 +165,30 @@ AllPairs = Annotated[
     typer.Option("--all-pairs", help="Use every pair in full: doubtful ones are neither rejected nor weighed down."),
 ]
 FixedPoints = Annotated[Path | None, typer.Option("--fixed-points", help="True positions of these points, if known.")]
+LabelNames = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", help="Names of the labels of label maps: JSON, CSV, or a colour table of Slicer or ITK-SNAP."
+    ),
+]
+RegionNames = Annotated[
+    list[str] | None,
+    typer.Option("--regions", help="Regions to use, by name: 'prostate,bladder'; may be repeated. Default: all."),
+]
+ResampleRegions = Annotated[
+    bool, typer.Option("--resample-regions", help="Resample regions that are not on the voxel grid of their volume.")
+]
+
+_SERIES = "DICOM series of {}, if its folder contains several: number, description or UID."
+Series = Annotated[str, typer.Option("--series", help=_SERIES.format("the volume"))]
+FixedSeries = Annotated[str, typer.Option("--fixed-series", help=_SERIES.format("the fixed volume"))]
+MovingSeries = Annotated[str, typer.Option("--moving-series", help=_SERIES.format("the moving volume"))]
+
+
+def names_in(texts: list[str] | None) -> tuple[str, ...]:
+    """The names in lists separated by commas or semicolons.
+
+    >>> names_in(["prostate, bladder", "rectum"])
+    ('prostate', 'bladder', 'rectum')
+    """
+    return tuple(name.strip() for text in texts or () for name in re.split("[,;]", text) if name.strip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from Tell2RegLib.cli.options import Chosen, Debug, Events, Json, Overwrite, takes_settings
+from Tell2RegLib.cli.options import Chosen, Debug, Events, Json, Overwrite, Series, takes_settings
 from Tell2RegLib.cli.streams import printing
 from Tell2RegLib.cli.terminal import (
     errors_as_exit_codes,
@@ -40,6 +40,18 @@ def loaded(bars: Progress, options: FindOptions, prompts: Sequence[str], volumes
     return query
 
 
+def check_prompts(prompts: Sequence[str] | None) -> None:
+    """Check the prompts before anything is read or loaded.
+
+    Raises:
+        InputError: an empty prompt, or several in one.
+    """
+    if prompts is not None:
+        from Tell2RegLib.region_sources.prompts import cleaned_prompts
+
+        cleaned_prompts(prompts)
+
+
 @takes_settings(search=FindOptions, without=PAIRING)
 def regions(
     *,
@@ -48,6 +60,7 @@ def regions(
         list[str], typer.Option("--prompt", help="What to detect, one organ per prompt; may be repeated.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Segmentation to write (*.seg.nrrd).")],
+    series: Series = "",
     search: Chosen,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -66,10 +79,11 @@ def regions(
 
         if not out.name.endswith(".seg.nrrd"):
             raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
+        check_prompts(prompts)
         check_free(out, overwrite)
         check_not_input(out, [volume])
         bars("read", 0, 1)
-        image = read_volume(volume)
+        image = read_volume(volume, series)
         bars("read", 1, 1)
         query = loaded(bars, FindOptions(**search), prompts, [image])
         warning = unsuited_warning(query.source, [image])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.pipeline.in_memory_cache import InMemoryCache, volume_key
-from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
+from Tell2RegLib.region_sources.prompts import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import (
     RegionSource,
     SearchStep,

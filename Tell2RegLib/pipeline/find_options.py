@@ -103,7 +103,7 @@ class FindOptions:
         """
         from Tell2RegLib.models.embedding_disk_cache import EmbeddingStore
         from Tell2RegLib.pipeline.prompt_query import PromptQuery
-        from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
+        from Tell2RegLib.region_sources.prompts import cleaned_prompts
         from Tell2RegLib.region_sources.registry import make_source_by_options, runs_models
         from Tell2RegLib.region_sources.suitability import check_default
 

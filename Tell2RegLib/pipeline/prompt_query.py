@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.matching.settings import MatchSettings
-from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
 from Tell2RegLib.region_sources.grounded_sam_networks import Networks, grounded_sam_by_models
+from Tell2RegLib.region_sources.prompts import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import RegionSource
 from Tell2RegLib.region_sources.settings import DetectionSettings
 

@@ -16,13 +16,13 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.models.embedding_disk_cache import slices_key
 from Tell2RegLib.models.protocol import Box, Detector, Embeddings, Mask, Segmenter, SliceStack
 from Tell2RegLib.region_sources.filters import box_outcomes, mask_outcomes
+from Tell2RegLib.region_sources.prompts import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import SearchStep, StepControl, VolumeSearch
 from Tell2RegLib.region_sources.prototypes import mask_prototype
 from Tell2RegLib.region_sources.regions_from_masks import regions_of_detections
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.region_sources.source_result import Detection, SourceResult
 from Tell2RegLib.region_sources.suitability import is_in_domain
-from Tell2RegLib.space.region import plain_name
 from Tell2RegLib.space.volume import Volume, axial_slices
 from Tell2RegLib.support.hashing import array_key
 from Tell2RegLib.support.progress import Check, Progress, StepProgress
@@ -317,29 +317,6 @@ class _Steps:
         detections.sort(key=lambda detection: (detection.box.slice_index, detection.box.prompt, -detection.box.score))
         prepared, embeddings = search.results["prepare"], search.results["embed"]
         return self.source.link(search.volume, search.prompts, prepared, detections, embeddings)
-
-
-def cleaned_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
-    """The prompts without surplus spaces and duplicates, in the user's order; case and final full stops are ignored.
-
-    Raises:
-        InputError: no prompt, or an empty one.
-    """
-    if isinstance(prompts, str):
-        prompts = [prompts]
-    stripped = [" ".join(prompt.split()) for prompt in prompts]
-    if not stripped:
-        raise InputError("There is no prompt. Give at least one, such as 'prostate'.")
-    if not all(map(_comparison_key, stripped)):
-        raise InputError("One of the prompts is empty. Give the name of a structure, such as 'prostate'.")
-    first_spelling: dict[str, str] = {}
-    for prompt in stripped:
-        first_spelling.setdefault(_comparison_key(prompt), prompt)
-    return tuple(first_spelling.values())
-
-
-def _comparison_key(prompt: str) -> str:
-    return plain_name(prompt.rstrip(". "))
 
 
 def step_of(stage: str, progress: Progress | None, check: Check | None) -> StepProgress:

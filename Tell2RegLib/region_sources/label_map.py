@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.region_sources.label_names import chosen_regions, names_in_nifti
 from Tell2RegLib.region_sources.segmentation_file import PROMPT_TAG, SCORE_TAG, grid_difference_text, write_segmentation
 from Tell2RegLib.space.grid import Grid, VoxelBox
 from Tell2RegLib.space.image_files import read_image
 from Tell2RegLib.space.region import Color, Region, bounding_box
+from Tell2RegLib.space.region_resampling import resample_region
 from Tell2RegLib.space.volume import array_of, grid_of
 
 __all__ = ["MASK_ENDINGS", "MAX_LABELS", "read_regions", "write_segmentation"]
@@ -37,28 +39,39 @@ MASK_ENDINGS = (".nii", ".nii.gz", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd"
 # --- reading ---
 
 
-def read_regions(path: str | Path, grid: Grid | None = None) -> tuple[Region, ...]:
+def read_regions(
+    path: str | Path,
+    grid: Grid | None = None,
+    *,
+    names: Mapping[int, str] | None = None,
+    only: Sequence[str] = (),
+    resample: bool = False,
+) -> tuple[Region, ...]:
     """Read the regions of a label map, a Slicer segmentation or a folder of masks, in the order of the file.
 
-    Regions of a plain label map are named "label 3"; a mask in a folder is named after its file. Empty regions are
-    omitted (logged). Of several regions with the same name, the second gets the suffix " 2", the third " 3".
+    Regions of a plain label map have the names of `names`, else those in a NIfTI header, else "label 3"; a mask in a
+    folder is named after its file. Empty regions are omitted (logged). Of several regions with the same name, the
+    second gets the suffix " 2", the third " 3".
 
     Args:
         path: an image file with integer values, a .seg.nrrd, or a folder of mask files.
         grid: the grid of the volume to which the regions belong; that of the file when None. The file may cover another
             extent of the same voxel lattice (Slicer crops segmentations) and store its axes in another order or
             direction; voxels outside the volume are cropped.
+        names: names of the labels of a plain label map; labels without one are called "label 3".
+        only: names of the regions to read, compared without case and separators; all when empty.
+        resample: resample regions whose voxels do not coincide with those of `grid`, instead of refusing them.
 
     Raises:
-        InputError: missing, not a label map, malformed, or without any region.
+        InputError: missing, not a label map, malformed, without any region, or without one of those in `only`.
         GeometryError: the voxels of the file do not coincide with those of `grid`.
     """
     path = Path(path)
-    regions = _in_folder(path, grid) if path.is_dir() else _in_file(path, grid)
+    regions = _in_folder(path, grid, resample) if path.is_dir() else _in_file(path, grid, names or {}, resample)
     unique = _with_unique_names(regions)
     if not unique:
         raise InputError(f"'{path.name}' contains no region: no voxel inside the volume is labelled.")
-    return unique
+    return chosen_regions(unique, only, path.name) if only else unique
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ class _LabelMap:
     name: str
 
 
-def _in_file(path: Path, grid: Grid | None) -> Iterator[Region]:
+def _in_file(path: Path, grid: Grid | None, names: Mapping[int, str], resample: bool) -> Iterator[Region]:
     labels = _read_label_map(path)
     segments = labels.segments
     if not segments and len(labels.layers) > 1:
@@ -94,8 +107,10 @@ def _in_file(path: Path, grid: Grid | None) -> Iterator[Region]:
         )
     if segments:
         _log_unnamed(labels)
-    segments = segments or tuple(_Segment(f"label {label}", label) for label in labels.boxes[0])
-    yield from _regions_of(labels, segments, grid or labels.grid)
+    if not segments:
+        names = names or names_in_nifti(path)
+        segments = tuple(_Segment(names.get(label, f"label {label}"), label) for label in labels.boxes[0])
+    yield from _placed(labels, segments, grid or labels.grid, resample)
 
 
 def _log_unnamed(labels: _LabelMap) -> None:
@@ -105,7 +120,7 @@ def _log_unnamed(labels: _LabelMap) -> None:
         log.warning("'%s': no segment has the label %s; ignored.", labels.name, _shortened(unnamed))
 
 
-def _in_folder(folder: Path, grid: Grid | None) -> Iterator[Region]:
+def _in_folder(folder: Path, grid: Grid | None, resample: bool) -> Iterator[Region]:
     files = sorted(path for path in folder.iterdir() if path.is_file() and _stem(path) is not None)
     if not files:
         raise InputError(
@@ -122,7 +137,13 @@ def _in_folder(folder: Path, grid: Grid | None) -> Iterator[Region]:
                 "contain one. Choose that file instead of its folder, or split it."
             )
         grid = grid or labels.grid
-        yield from _regions_of(labels, [_Segment(_stem(path) or path.name, mask_labels[0] if mask_labels else 1)], grid)
+        segments = [_Segment(_stem(path) or path.name, mask_labels[0] if mask_labels else 1)]
+        yield from _placed(labels, segments, grid, resample)
+
+
+def is_mask_folder(path: Path) -> bool:
+    """Whether a path is a folder with mask files, rather than a DICOM series."""
+    return path.is_dir() and any(_stem(file) is not None for file in path.iterdir())
 
 
 def _stem(path: Path) -> str | None:
@@ -131,6 +152,22 @@ def _stem(path: Path) -> str | None:
         return None
     endings = [ending for ending in MASK_ENDINGS if path.name.lower().endswith(ending)]
     return path.name[: -max(map(len, endings))] if endings else None
+
+
+def _placed(labels: _LabelMap, segments: Sequence[_Segment], grid: Grid, resample: bool) -> Iterator[Region]:
+    """The regions on a grid, resampled if they must be and may be."""
+    try:
+        yield from _regions_of(labels, segments, grid)
+        return
+    except GeometryError:
+        if not resample:
+            raise
+    for region in _regions_of(labels, segments, labels.grid):
+        placed = resample_region(region, grid)
+        if placed is None:
+            log.warning("'%s': the region '%s' is outside the volume and was omitted.", labels.name, region.name)
+        else:
+            yield placed
 
 
 def _regions_of(labels: _LabelMap, segments: Sequence[_Segment], grid: Grid) -> Iterator[Region]:
@@ -222,9 +259,7 @@ def _offset_kji(file_grid: Grid, grid: Grid, name: str) -> NDArray:
     if not grid.crop(start_ijk, file_grid.size_xyz).same_space(file_grid, tolerance_mm):
         raise GeometryError(
             f"'{name}' does not match the voxels of the volume: it has {grid_difference_text(file_grid, grid)}. "
-            "Resample it "
-            "to the volume's grid without interpolating labels; in Slicer, export the segmentation as a label map with "
-            "the volume as reference."
+            "Use --resample-regions, or in Slicer export the segmentation as a label map with the volume as reference."
         )
     return start_ijk[::-1]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import InputError, OutputError
 from Tell2RegLib.space.compressed_data import check_compressed_values
+from Tell2RegLib.space.dicom_series import choose_series
 from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
 from Tell2RegLib.support.complete_file import complete_file
 
@@ -26,11 +27,17 @@ IMAGE_POSITION, IMAGE_ORIENTATION = "0020|0032", "0020|0037"
 """DICOM tags of Image Position (Patient) and Image Orientation (Patient)."""
 
 
-def read_image(path: str | Path) -> sitk.Image:
+def read_image(path: str | Path, series: str = "") -> sitk.Image:
     """Read an image file or a DICOM folder as a SimpleITK image, with its stored values.
 
+    Args:
+        path: the file or folder.
+        series: which series of a folder with several: its number in the list that the error gives, its description or
+            its UID.
+
     Raises:
-        InputError: missing, not an image, or damaged (the checksum of compressed values does not match).
+        InputError: missing, several series and none chosen, not an image, or damaged (the checksum of compressed values
+            does not match).
         GeometryError: a spacing, an origin or slice positions that ITK would silently replace.
     """
     import SimpleITK as sitk
@@ -39,7 +46,9 @@ def read_image(path: str | Path) -> sitk.Image:
     if not path.exists():
         raise InputError(f"There is no file '{path}'. Check the path.")
     if path.is_dir():
-        return _read_dicom_folder(path)
+        return _read_dicom_folder(path, series)
+    if series:
+        raise InputError(f"'{path}' is a file, which has no DICOM series to choose from.")
     check_header(path)
     sizes = check_compressed_values(path)
     with itk_errors_as(f"'{path}' cannot be read as an image"):
@@ -59,20 +68,16 @@ def _check_nifti_not_truncated(path: Path, image: sitk.Image, actual_bytes: int)
     check_not_truncated(path, actual_bytes, needed_bytes)
 
 
-def _read_dicom_folder(folder: Path) -> sitk.Image:
+def _read_dicom_folder(folder: Path, series: str) -> sitk.Image:
     import SimpleITK as sitk
 
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
+    series_ids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not series_ids:
         raise InputError(f"The folder '{folder}' contains no DICOM images.")
-    if len(series) > 1:
-        raise InputError(
-            f"The folder '{folder}' contains {len(series)} DICOM series, but one is needed. Copy that series into a "
-            "separate folder."
-        )
+    series_id = choose_series(folder, series_ids, series) if series or len(series_ids) > 1 else series_ids[0]
     with itk_errors_as(f"The DICOM series in '{folder}' cannot be read"):
         reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+        reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series_id))
         reader.MetaDataDictionaryArrayUpdateOn()
         image = reader.Execute()
     if len(reader.GetFileNames()) > 1:

@@ -159,14 +159,18 @@ def _finite(array: NDArray, name: str) -> NDArray:
 # --- files ---
 
 
-def read_volume(path: str | Path) -> Volume:
-    """Read a volume from an image file (NIfTI, NRRD, MHA, ...) or a folder with one DICOM series.
+def read_volume(path: str | Path, series: str = "") -> Volume:
+    """Read a volume from an image file (NIfTI, NRRD, MHA, ...) or a DICOM folder.
+
+    Args:
+        path: the file or folder.
+        series: which DICOM series of a folder with several; see `read_image`.
 
     Raises:
         InputError: missing, not an image, or an image of another kind (see `from_simpleitk`).
     """
     path = Path(path)
-    return from_simpleitk(read_image(path), path.name)
+    return from_simpleitk(read_image(path, series), path.name)
 
 
 def write_volume(volume: Volume, path: str | Path) -> None:

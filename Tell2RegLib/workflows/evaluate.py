@@ -13,6 +13,7 @@ from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.matching.points_by_name import BY_ORDER, point_order
 from Tell2RegLib.pipeline.measure import agreement
 from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.region_sources.label_names import read_label_names
 from Tell2RegLib.results.record import field_record
 from Tell2RegLib.space.point_files import PointList, read_points
 from Tell2RegLib.space.region import RegionPair
@@ -28,6 +29,7 @@ def evaluate(
     moving_labels: Path | None = None,
     fixed_points: Path | None = None,
     moving_points: Path | None = None,
+    label_names: Path | None = None,
 ) -> dict[str, Any]:
     """Overlap and distances of labels, target registration error of landmarks, and the field itself.
 
@@ -49,8 +51,8 @@ def evaluate(
         "remarks": [],
     }
     if fixed_labels and moving_labels:
-        fixed = read_regions(fixed_labels)
-        pairs = pairs_by_name(fixed, read_regions(moving_labels))
+        names = read_label_names(label_names) if label_names else None
+        pairs = pairs_by_name(read_regions(fixed_labels, names=names), read_regions(moving_labels, names=names))
         report["labels"] = [_label_row(pair, transform) for pair in pairs]
     if fixed_points and moving_points:
         true_points, plan_points = read_points(fixed_points), read_points(moving_points)

@@ -38,24 +38,28 @@ COMMANDS = {
         *("--events", "--debug"),
     ],
     "regions": [
-        *("--prompt", "--out", "--models", "--box-threshold", "--spacing", "--slice-step", "--source"),
+        *("--prompt", "--out", "--models", "--box-threshold", "--spacing", "--slice-step", "--source", "--series"),
         *("--keep-embeddings", "--device", "--overwrite", "--json", "--events", "--debug"),
     ],
     "register": [
         *("--prompt", "--models", "--paper-mode", "--threshold", "--box-threshold", "--spacing", "--slice-step"),
         *("--source", "--keep-embeddings"),
         *("--fixed", "--moving", "--fixed-regions", "--moving-regions", "--out", "--moving-points", "--fixed-points"),
+        *("--fixed-series", "--moving-series", "--regions", "--labels", "--resample-regions"),
         *("--initial-transform", "--transform", "--smoothness", "--resolution", "--device", "--overwrite"),
         *("--json", "--events", "--debug"),
     ],
-    "apply": ["--transform", "--input", "--out", "--inverse", "--nearest", "--overwrite", "--json", "--debug"],
+    "apply": [
+        *("--transform", "--input", "--out", "--inverse", "--nearest", "--linear", "--regions", "--labels"),
+        *("--overwrite", "--json", "--debug"),
+    ],
     "validate": [
         *("--out", "--transform", "--smoothness", "--resolution", "--device", "--seed", "--overwrite", "--json"),
         *("--events", "--debug"),
     ],
     "evaluate": [
         *("--transform", "--fixed-labels", "--moving-labels", "--fixed-points", "--moving-points"),
-        *("--json", "--debug"),
+        *("--labels", "--json", "--debug"),
     ],
 }
 
@@ -509,6 +513,35 @@ def test_an_empty_prompt_is_told_before_models_are_asked_for(
     assert run.exit_code == 1
     assert "prompts is empty" in one_sentence(run.stderr)
     assert not (tmp_path / "out.seg.nrrd").exists()
+
+
+def test_label_maps_are_named_chosen_and_resampled(files: Files, tmp_path: Path) -> None:
+    """Number maps on a grid of half the voxels: the way from another program's labels to a result."""
+    words: list[str | Path] = []
+    for side in ("fixed", "moving"):
+        image = sitk.ReadImage(str(files.folder / f"{side}.seg.nrrd"))
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+        sitk.WriteImage(image[::2, ::2, :], str(tmp_path / f"{side}.nii.gz"))
+        words += [f"--{side}", files.inputs[f"--{side}"], f"--{side}-regions", tmp_path / f"{side}.nii.gz"]
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps({str(number): name for number, name in enumerate(ORGANS, 1)}))
+    words += ["--labels", table, "--regions", "bladder, rectum;prostate", "--transform", "rigid", "--json"]
+    refused = in_process("register", *words, "--out", tmp_path / "out")
+    assert "--resample-regions" in json.loads(refused.stdout)["message"]
+    run = in_process("register", *words, "--resample-regions", "--out", tmp_path / "out")
+    assert run.exit_code == 0, run.stderr
+    record = json.loads(run.stdout)
+    assert [pair["name"] for pair in record["pairs"]] == ["prostate", "bladder", "rectum"]
+    assert "label names" in {entry["role"] for entry in record["provenance"]["inputs"]}
+
+
+def test_a_list_in_one_prompt_is_refused_before_any_file_is_read(tmp_path: Path) -> None:
+    absent = ("--fixed", tmp_path / "no.nrrd", "--moving", tmp_path / "no.nrrd", "--out", tmp_path / "out")
+    for words in (("register", *absent), ("regions", tmp_path / "no.nrrd", "--out", tmp_path / "a.seg.nrrd")):
+        run = in_process(*words, "--prompt", "prostate, bladder")
+        assert run.exit_code == 1
+        assert "--prompt 'prostate' --prompt 'bladder'" in one_sentence(run.stderr)
 
 
 @pytest.mark.parametrize("name", ["register", "regions"])

@@ -130,6 +130,7 @@ def test_only_volume_turns_images_into_arrays() -> None:
 SPEAKS_OF_RAS = {
     "space/ras.py",
     *("space/point_files.py", "workflows/apply.py"),  # file formats that name their coordinate system
+    "workflows/apply_checks.py",  # a file that names the wrong one
     "slicer_module/scene/coordinates.py",
 }
 

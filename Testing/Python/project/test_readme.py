@@ -44,7 +44,8 @@ def test_the_table_of_commands_is_complete_and_true() -> None:
 
 
 def test_every_option_that_is_named_anywhere_exists() -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    known = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
     for name, page in PAGES.items():
         assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", page)) <= known | {"--help"}, name
 

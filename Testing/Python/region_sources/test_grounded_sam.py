@@ -11,7 +11,8 @@ import pytest
 from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.evaluation.metrics import dice
 from Tell2RegLib.models.protocol import Box
-from Tell2RegLib.region_sources.grounded_sam import GroundedSam, cleaned_prompts
+from Tell2RegLib.region_sources.grounded_sam import GroundedSam
+from Tell2RegLib.region_sources.prompts import cleaned_prompts
 from Tell2RegLib.region_sources.protocol import RegionSource
 from Tell2RegLib.region_sources.settings import DetectionSettings
 from Tell2RegLib.region_sources.source_result import SourceResult
@@ -248,7 +249,12 @@ def test_prompts_are_cleaned_and_asked_once(given: Sequence[str], expected: tupl
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [([], "no prompt"), (["prostate", " "], "is empty"), (["--"], "is empty"), ([" . "], "is empty")],
+    [
+        *[([], "no prompt"), (["prostate", " "], "is empty"), (["--"], "is empty"), ([" . "], "is empty")],
+        (["prostate, bladder"], "looks like a list.*--prompt 'prostate' --prompt 'bladder'"),
+        (["prostate; bladder; rectum."], "--prompt 'prostate' --prompt 'bladder' --prompt 'rectum'"),
+        (["prostate. bladder."], "looks like a list"),
+    ],
 )
 def test_no_words_are_told(given: Sequence[str], message: str) -> None:
     with pytest.raises(InputError, match=message):

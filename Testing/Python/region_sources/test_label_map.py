@@ -183,7 +183,7 @@ def test_another_lattice_is_told_in_plain_words(tmp_path: Path, label_grid: Grid
     with pytest.raises(GeometryError, match=message) as error:
         read_regions(path, GRID)
     assert "'organs.nrrd'" in str(error.value)
-    assert "Resample it" in str(error.value)
+    assert "--resample-regions" in str(error.value)
 
 
 # --- Slicer segmentations ---

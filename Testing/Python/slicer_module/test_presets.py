@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from Tell2RegLib.errors import ResourceError
-from Tell2RegLib.region_sources.grounded_sam import cleaned_prompts
+from Tell2RegLib.region_sources.prompts import cleaned_prompts
 from Tell2RegLib.slicer_module.logic import presets as file
 from Tell2RegLib.slicer_module.logic.presets import Preset, presets
 from Tell2RegLib.workflows import demo

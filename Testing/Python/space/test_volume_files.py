@@ -170,12 +170,27 @@ def test_places_that_were_rounded_are_still_an_even_stack(gap: float, count: int
     check_slices(Path("series"), positions, np.tile([*direction[:, 0], *direction[:, 1]], (count, 1)))
 
 
-def test_a_folder_with_two_dicom_series_asks_for_one(values_of: Callable, tmp_path: Path) -> None:
+def test_a_folder_with_two_dicom_series_lists_them_and_takes_the_chosen_one(
+    values_of: Callable, tmp_path: Path
+) -> None:
     image = image_on(dicom_grid(), values_of(dicom_grid(), np.int16))
-    write_dicom(tmp_path / "both", image)
-    write_dicom(tmp_path / "both", image, "1.2.826.0.1.3680043.2.1125.2")
-    with pytest.raises(InputError, match="contains 2 DICOM series.*separate folder"):
-        v.read_volume(tmp_path / "both")
+    second = "1.2.826.0.1.3680043.2.1125.2"
+    write_dicom(tmp_path, image)
+    write_dicom(tmp_path, image + 7, second)
+    with pytest.raises(InputError, match="contains 2 DICOM series, and one must be chosen.*1: 'no description', "):
+        v.read_volume(tmp_path)
+    with pytest.raises(InputError, match="'T2' is not exactly one of them"):
+        v.read_volume(tmp_path, "T2")
+    by_number = [v.read_volume(tmp_path, number).array_kji for number in ("1", "2")]
+    assert np.ptp(by_number[1] - by_number[0]) == 0
+    assert abs(int((by_number[1] - by_number[0]).flat[0])) == 7
+    assert any(np.array_equal(v.read_volume(tmp_path, second).array_kji, array) for array in by_number)
+
+
+def test_an_image_file_has_no_series_to_choose(values_of: Callable, tmp_path: Path) -> None:
+    sitk.WriteImage(image_on(dicom_grid(), values_of(dicom_grid(), np.int16)), str(tmp_path / "a.nrrd"))
+    with pytest.raises(InputError, match="no DICOM series to choose from"):
+        v.read_volume(tmp_path / "a.nrrd", "2")
 
 
 def test_a_folder_without_dicom_says_so(tmp_path: Path) -> None:
