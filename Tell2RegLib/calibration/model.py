@@ -16,6 +16,7 @@ from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import RegionPair, plain_name
 from Tell2RegLib.support.complete_file import write_text
+from Tell2RegLib.support.regular_files import check_regular_file
 from Tell2RegLib.support.version import __version__
 
 FORMAT, SCHEMA_VERSION = "tell2reg calibration", 1
@@ -151,9 +152,10 @@ def read_calibration(path: str | Path) -> Calibration:
     Raises:
         InputError: no such file, not a calibration, of a later version, or with values that cannot be used.
     """
+    check_regular_file(Path(path), "'{path}' cannot be read as a calibration (there is no such file). Check the path.")
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"'{path}' cannot be read as a calibration ({error}). Write one with 'tell2reg calibrate'."
         ) from error

@@ -6,6 +6,7 @@ All faults of a table are reported at once, one sentence each, with the line, th
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
+from Tell2RegLib.support.regular_files import check_file_or_folder, check_regular_file
 from Tell2RegLib.support.settings import value_from_text
 
 _NOT_IN_NAMES = '\\/:*?"<>|'
@@ -159,8 +161,7 @@ class _Row:
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     """The header and the rows that are not empty, each with the number of its first line."""
-    if not path.is_file():
-        raise InputError(f"There is no table '{path}'. Check the path.")
+    check_regular_file(path, "There is no table '{path}'. Check the path.")
     rows = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -271,9 +272,13 @@ class _RowReader:
 
     def _file(self, column: str, text: str) -> Path:
         path = self._folder / text
-        if not path.exists():
-            self.fault(f"'{column}' is '{text}', but there is no such file or folder in '{self._folder}'.")
-        elif column in POINTS and path.is_dir():
+        try:
+            check_file_or_folder(path)
+        except InputError as error:
+            is_missing = "\0" in text or not os.path.lexists(path)
+            reason = f"but there is no such file or folder in '{self._folder}'." if is_missing else f"but {error}"
+            self.fault(f"'{column}' is '{text}', {reason}")
+        if column in POINTS and path.is_dir():
             self.fault(f"'{column}' is '{text}', a folder; give a file of points.")
         return path
 

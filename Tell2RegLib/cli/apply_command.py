@@ -37,6 +37,9 @@ def apply(
 ) -> None:
     """Warp a file from moving to fixed space with the transform of a result."""
     with errors_as_exit_codes(debug):
+        from Tell2RegLib.space.foreign_files import prepare_reader
+
+        prepare_reader(source)
         from Tell2RegLib.region_sources.label_names import read_label_names
         from Tell2RegLib.results.result_folder import FILES, read_result_transform
         from Tell2RegLib.support.complete_file import check_free, check_not_input

@@ -209,6 +209,9 @@ def _registered(
         settings: keyword arguments of the library's `register`.
         output: the folder, and whether an earlier result there may be replaced.
     """
+    from Tell2RegLib.space.foreign_files import prepare_reader
+
+    prepare_reader(*given_files.values())
     from Tell2RegLib.results.result_folder import write_result, writing_folder
     from Tell2RegLib.workflows.register import register as run
 

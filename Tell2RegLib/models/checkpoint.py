@@ -51,6 +51,8 @@ def kind_of(path: Path) -> str:
     Raises:
         ModelError: missing, unreadable or neither.
     """
+    if path.exists() and not path.is_file():  # a pipe would block
+        raise ModelError(f"'{path}' cannot be read: it is no file. Name the file of the weights.")
     try:
         with path.open("rb") as stream:
             start = stream.read(9)

@@ -121,7 +121,7 @@ def _log_unnamed(labels: _LabelMap) -> None:
 
 
 def _in_folder(folder: Path, grid: Grid | None, resample: bool) -> Iterator[Region]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _stem(path) is not None)
+    files = sorted(path for path in folder.iterdir() if not path.is_dir() and _stem(path) is not None)
     if not files:
         raise InputError(
             f"The folder '{folder.name}' contains no mask files. It must contain one image per region (.nii.gz, .nrrd, "

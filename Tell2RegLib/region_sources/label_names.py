@@ -22,6 +22,7 @@ from typing import Any
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.region import Region, plain_name
+from Tell2RegLib.support.regular_files import check_regular_file
 
 VALUE_COLUMNS = ("labelvalue", "label", "value", "id", "index", "key", "number")
 NAME_COLUMNS = ("name", "structure", "region", "labelname", "text")
@@ -41,6 +42,7 @@ def read_label_names(path: str | Path) -> dict[int, str]:
         InputError: missing, not such a table, or a value or name that occurs twice.
     """
     path = Path(path)
+    check_regular_file(path, "'{path}' cannot be read: there is no such file. Check the path.")
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise InputError(f"'{path}' is too large for a table of label names.")

@@ -243,7 +243,7 @@ def check_folder(
         if folder.is_mount():
             raise OutputError(f"'{folder}' is a disk of its own (a mount point); choose a folder inside it.")
         for path in needed:
-            if resolved in path.resolve().parents or resolved == path.resolve():
+            if resolved in (real := Path(os.path.realpath(path))).parents or resolved == real:
                 raise OutputError(f"'{path}' lies in the result folder '{folder}', which is replaced; choose another.")
         resolved.parent.mkdir(parents=True, exist_ok=True)
         os.rmdir(tempfile.mkdtemp(prefix=f".{resolved.name[:NAME_LENGTH]}-", dir=resolved.parent))
@@ -264,7 +264,7 @@ def _check_content(folder: Path, contents: Contents, overwrite: bool, folder_for
 def _is_result(path: Path) -> bool:
     """Whether a file is the record of a result of Tell2Reg, which is the marker of these folders."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and record.get("notice") == NOTICE and isinstance(record.get("schema_version"), int)

@@ -6,11 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from Tell2RegLib.errors import InputError, OutputError
+from Tell2RegLib.errors import GeometryError, InputError, OutputError
 from Tell2RegLib.space.compressed_data import check_compressed_values
 from Tell2RegLib.space.dicom_series import choose_series
+from Tell2RegLib.space.foreign_files import read_foreign_image
+from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
+from Tell2RegLib.space.plain_headers import has_plain_header
 from Tell2RegLib.support.complete_file import complete_file
+from Tell2RegLib.support.reader_process import Reply
+from Tell2RegLib.support.regular_files import check_file_or_folder
+from Tell2RegLib.support.text_headers import NRRD_ENDINGS
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -40,15 +46,47 @@ def read_image(path: str | Path, series: str = "") -> sitk.Image:
             does not match).
         GeometryError: a spacing, an origin or slice positions that ITK would silently replace.
     """
+    path = Path(path)
+    check_file_or_folder(path)
+    if path.is_dir():
+        _check_entries(path)
+    elif series:
+        raise InputError(f"'{path}' is a file, which has no DICOM series to choose from.")
+    if path.is_dir() or not has_plain_header(path):
+        return read_foreign_image(path, series)
+    return _read_here(path)
+
+
+def image_job(path: Path, target: str, series: str) -> Reply:
+    """Read an image as `read_image` does and write it to `target`: a job of the process that reads foreign files.
+
+    Raises:
+        InputError: see `read_image`.
+    """
     import SimpleITK as sitk
 
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"There is no file '{path}'. Check the path.")
-    if path.is_dir():
-        return _read_dicom_folder(path, series)
-    if series:
-        raise InputError(f"'{path}' is a file, which has no DICOM series to choose from.")
+    image = _read_dicom_folder(path, series) if path.is_dir() else _read_here(path)
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"'{path}' contains complex numbers. Save its magnitude and use that.")
+    if image.GetDimension() == 3:
+        _check_grid(image, path)
+    if not path.name.lower().endswith(NRRD_ENDINGS):  # those of DICOM name the patient
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+    sitk.WriteImage(image, target, useCompression=False)
+    return Reply({})
+
+
+def _check_grid(image: sitk.Image, path: Path) -> None:
+    try:
+        Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    except GeometryError as error:
+        raise GeometryError(f"'{path}' cannot be placed in space: {error}") from error
+
+
+def _read_here(path: Path) -> sitk.Image:
+    import SimpleITK as sitk
+
     check_header(path)
     sizes = check_compressed_values(path)
     with itk_errors_as(f"'{path}' cannot be read as an image"):
@@ -66,6 +104,12 @@ def _check_nifti_not_truncated(path: Path, image: sitk.Image, actual_bytes: int)
         value_count *= image.GetNumberOfComponentsPerPixel()
     needed_bytes = int(float(image.GetMetaData("vox_offset"))) + value_count * int(image.GetMetaData("bitpix")) // 8
     check_not_truncated(path, actual_bytes, needed_bytes)
+
+
+def _check_entries(folder: Path) -> None:
+    """Refuse a folder with anything that GDCM, which opens every file, could not open."""
+    for entry in folder.iterdir():
+        check_file_or_folder(entry)
 
 
 def _read_dicom_folder(folder: Path, series: str) -> sitk.Image:

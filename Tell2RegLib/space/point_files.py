@@ -24,6 +24,7 @@ from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.ras import RAS_AXES_LPS, lps_from, lps_in
 from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.support.csv_cells import original_cell, safe_cell
+from Tell2RegLib.support.regular_files import check_regular_file
 
 Json = dict[str, Any]
 
@@ -91,8 +92,7 @@ def read_points(path: str | Path) -> PointList:
 
 
 def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"There is no file '{path}'. Check the path.")
+    check_regular_file(path)
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,7 @@ from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.image_files import check_lower_case_ending, read_image, write_image
 from Tell2RegLib.space.inversion import invert_field
+from Tell2RegLib.space.itk_maps import read_itk_map
 from Tell2RegLib.space.transform import Transform, affine_transform, invertible, to_sitk_transform
 from Tell2RegLib.space.volume import array_of, grid_of, to_simpleitk
 from Tell2RegLib.support.complete_file import complete_file
@@ -91,21 +92,11 @@ def read_transform(path: str | Path, fixed_grid: Grid, moving_grid: Grid) -> Tra
         field = read_field(path)
         affine = invertible(fit_affine(field))
         return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
-    itk = _read_itk(path)
-    if itk.IsLinear():
-        return affine_transform("affine", _linear_matrix(itk), fixed_grid, moving_grid)
-    to_field = sitk.TransformToDisplacementFieldFilter()
-    to_field.SetSize(fixed_grid.size_xyz)
-    to_field.SetOutputSpacing(fixed_grid.spacing_mm)
-    to_field.SetOutputOrigin(fixed_grid.origin_lps_mm)
-    to_field.SetOutputDirection(fixed_grid.direction)
-    to_field.SetOutputPixelType(sitk.sitkVectorFloat32)
-    try:
-        field = DisplacementField(array_of(to_field.Execute(itk)), fixed_grid)
-    except RuntimeError as error:
-        raise InputError(f"'{path}' cannot be used as a map of points. Check that the file is complete.") from error
-    affine_part = _first_affine(itk)
-    affine = invertible(fit_affine(field) if affine_part is None else affine_part)
+    itk_map = read_itk_map(path, fixed_grid)
+    if itk_map.matrix is not None:
+        return affine_transform("affine", itk_map.matrix, fixed_grid, moving_grid)
+    field = DisplacementField(itk_map.vectors_kji, fixed_grid)  # type: ignore[arg-type]
+    affine = invertible(fit_affine(field) if itk_map.affine is None else itk_map.affine)
     return Transform("ddf", field, invert_field(field, moving_grid, affine), affine)
 
 
@@ -115,10 +106,9 @@ def read_linear_map(path: str | Path) -> Floats:
     Raises:
         InputError: missing, unreadable, or not a linear map of 3-D points that can be inverted.
     """
-    itk = _read_itk(Path(path))
-    if not itk.IsLinear():
+    matrix = read_itk_map(Path(path), None).matrix
+    if matrix is None:
         raise InputError(f"'{path}' is not linear. Give a rigid or affine transform.")
-    matrix = _linear_matrix(itk)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
         raise InputError(f"'{path}' cannot be inverted. Give an invertible rigid or affine transform.")
     return matrix
@@ -155,32 +145,3 @@ def _is_complete_text(path: Path, itk: sitk.Transform) -> bool:
         for line in stream:
             parameter_lines += line.startswith(b"FixedParameters:")
     return parameter_lines == transform_count and line.endswith(b"\n")
-
-
-def _read_itk(path: Path) -> sitk.Transform:
-    if not path.is_file():
-        raise InputError(f"There is no file '{path}'. Check the path.")
-    try:
-        transform = sitk.ReadTransform(str(path))
-    except RuntimeError as error:
-        raise InputError(f"'{path}' cannot be read as an ITK transform.") from error
-    if transform.GetDimension() != 3:
-        raise InputError(f"'{path}' maps {transform.GetDimension()}-D points, but 3-D is needed.")
-    return transform
-
-
-def _linear_matrix(itk: sitk.Transform) -> Floats:
-    origin = np.array(itk.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([np.array(itk.TransformPoint(tuple(axis))) - origin for axis in np.eye(3)], axis=1)
-    matrix[:3, 3] = origin
-    return matrix
-
-
-def _first_affine(itk: sitk.Transform) -> Floats | None:
-    """The affine part of a composite as `to_sitk_transform` writes it."""
-    if itk.GetTransformEnum() != sitk.sitkComposite:
-        return None
-    composite = sitk.CompositeTransform(itk)
-    first = composite.GetNthTransform(0)
-    return _linear_matrix(first) if first.IsLinear() else None

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from Tell2RegLib.errors import OutputError
+from Tell2RegLib.support.regular_files import is_utf8, shown
 from Tell2RegLib.support.text_headers import read_text_header
 from Tell2RegLib.support.work_folders import NEW, work_folder
 
@@ -61,6 +62,8 @@ def replaced_file(path: Path, reserve_bytes: int = 0) -> Iterator[Path]:
         OSError: as above, and whatever the body raised.
     """
     target = Path(os.path.realpath(path))
+    if not is_utf8(target):
+        raise OutputError(f"'{shown(target)}' cannot be written: a name in it is not UTF-8. Choose another.")
     _check_replaceable(target)
     with work_folder(target) as work:
         if reserve_bytes:
@@ -96,7 +99,7 @@ def check_not_input(path: Path, inputs: Iterable[Path], input_text: str = "the i
     outputs = [path, *data_files(path)]
     for source in inputs:
         files = [file for file in (source, *data_files(source)) if file.exists()]
-        is_inside = source.is_dir() and source.resolve() in path.resolve().parents
+        is_inside = source.is_dir() and source.resolve() in Path(os.path.realpath(path)).parents
         if is_inside or any(output.samefile(file) for output in outputs for file in files):
             raise OutputError(f"'{path}' is {input_text}; choose another name for the result.")
 

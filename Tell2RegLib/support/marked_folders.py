@@ -30,7 +30,7 @@ def mark(folder: Path, purpose: str, **facts: Any) -> None:
 def marker_of(folder: Path, purpose: str) -> dict[str, Any] | None:
     """The marker of a folder for this purpose; None for any other folder, and for a link to one."""
     try:
-        if folder.is_symlink():
+        if folder.is_symlink() or not (folder / MARKER).is_file():
             return None
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,7 +1,6 @@
 """Warps files with a transform: volumes, label maps, segmentations, points, surface models.
 
-Files are mapped from moving to fixed space, like a plan, or back with `inverse`. Positions in files are LPS
-or RAS, depending on the format; here they are LPS mm.
+Files are mapped from moving to fixed space, like a plan, or back with `inverse`. Positions are LPS mm.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,24 +17,20 @@ from Tell2RegLib.region_sources.label_map import is_mask_folder, read_regions
 from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.point_files import read_points, write_points
-from Tell2RegLib.space.ras import lps_from
 from Tell2RegLib.space.region_warping import warp_region
+from Tell2RegLib.space.surface_files import MODEL_ENDINGS, load_vtk, points_lps_mm, read_surface, write_surface
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import read_volume, write_volume
-from Tell2RegLib.support.complete_file import check_not_input, complete_file
+from Tell2RegLib.support.complete_file import check_not_input
+from Tell2RegLib.support.regular_files import check_file_or_folder
 from Tell2RegLib.workflows.apply_checks import is_label_map, warning_about_points, warning_about_volume
 
 log = logging.getLogger(__name__)
 
 POINT_ENDINGS = (".json", ".csv", ".fcsv")
-MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 SEGMENTATION_ENDING = ".seg.nrrd"
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 """Formats that preserve the direction of the axes and every data type."""
-
-SPACE = "SPACE"
-"""Slicer's key for a model's coordinate system, in comments and in the field data of .vtp files."""
-
 
 Warn = Callable[[str], None]
 """Reports a warning about a file, one sentence."""
@@ -74,8 +68,7 @@ def apply_file(
         OutputError: the target cannot be written.
     """
     source, target = Path(source), Path(target)
-    if not source.exists():
-        raise InputError(f"There is no file '{source}'. Check the path.")
+    check_file_or_folder(source)
     check_not_input(target, [source])
     if not target.parent.is_dir():
         raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
@@ -158,103 +151,15 @@ def _apply_to_volume(job: _Job, nearest: bool | None) -> str:
 def _apply_to_model(transform: Transform, source: Path, target: Path) -> str:
     if not target.name.lower().endswith(MODEL_ENDINGS):
         raise InputError(f"A surface model can be written as {', '.join(MODEL_ENDINGS)}, not as '{target.name}'.")
-    vtk = _vtk()
-    surface = _read_surface(source, vtk)
-    system = _system(source, surface)
-    map_to_source = transform.inverse.apply_to_points
-    points = vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    moved: Floats = map_to_source(lps_from(system, points))
+    vtk = load_vtk()
+    surface = read_surface(source, vtk)
+    points = points_lps_mm(source, surface, vtk)
+    moved: Floats = transform.inverse.apply_to_points(points)
     fresh = vtk.Points()
     fresh.SetData(vtk.numpy_support.numpy_to_vtk(np.ascontiguousarray(moved, np.float32), deep=True))
     surface.SetPoints(fresh)
     # Normals belong to the old shape.
     surface.GetPointData().SetNormals(None)
     surface.GetCellData().SetNormals(None)
-    _write_surface(surface, target, vtk)
+    write_surface(surface, target, vtk)
     return f"A surface of {len(points)} points carried to '{target}'."
-
-
-class _Vtk:
-    """The VTK classes that read and write surfaces; no rendering library is loaded."""
-
-    def __init__(self) -> None:
-        from vtkmodules import vtkCommonCore, vtkIOGeometry, vtkIOLegacy, vtkIOPLY, vtkIOXML
-        from vtkmodules.util import numpy_support
-
-        self.numpy_support = numpy_support
-        self.Points = vtkCommonCore.vtkPoints
-        self.StringArray = vtkCommonCore.vtkStringArray
-        self.readers: dict[str, Callable] = {
-            ".vtk": vtkIOLegacy.vtkPolyDataReader,
-            ".vtp": vtkIOXML.vtkXMLPolyDataReader,
-            ".stl": vtkIOGeometry.vtkSTLReader,
-            ".ply": vtkIOPLY.vtkPLYReader,
-            ".obj": vtkIOGeometry.vtkOBJReader,
-        }
-        self.writers: dict[str, Callable] = {
-            ".vtk": vtkIOLegacy.vtkPolyDataWriter,
-            ".vtp": vtkIOXML.vtkXMLPolyDataWriter,
-            ".stl": vtkIOGeometry.vtkSTLWriter,
-            ".ply": vtkIOPLY.vtkPLYWriter,
-            ".obj": vtkIOGeometry.vtkOBJWriter,
-        }
-
-
-def _vtk() -> _Vtk:
-    try:
-        return _Vtk()
-    except ImportError as error:
-        raise InputError(f"Surface models need the package vtk, which cannot be loaded: {error}.") from error
-
-
-def _read_surface(source: Path, vtk: _Vtk) -> Any:
-    reader = vtk.readers[source.suffix.lower()]()
-    errors = _collected_errors(reader)
-    reader.SetFileName(str(source))
-    reader.Update()
-    surface = reader.GetOutput()
-    if errors or surface is None or surface.GetNumberOfPoints() == 0:
-        raise InputError(f"'{source}' holds no surface that can be read.")
-    return surface
-
-
-def _collected_errors(algorithm: Any) -> list[str]:
-    """Collect the errors of a VTK reader or writer and of its executive, instead of printing them."""
-    errors: list[str] = []
-    for speaker in (algorithm, algorithm.GetExecutive()):
-        speaker.AddObserver("ErrorEvent", lambda *_: errors.append("error"))
-    return errors
-
-
-def _write_surface(surface: Any, target: Path, vtk: _Vtk) -> None:
-    """Write in LPS, and record that where the format allows it."""
-    space = vtk.StringArray()
-    space.SetName(SPACE)
-    space.InsertNextValue("LPS")
-    surface.GetFieldData().RemoveArray(SPACE)
-    if target.suffix.lower() == ".vtp":
-        surface.GetFieldData().AddArray(space)
-    writer = vtk.writers[target.suffix.lower()]()
-    errors = _collected_errors(writer)
-    if target.suffix.lower() in (".vtk", ".stl"):
-        writer.SetHeader(f"Tell2Reg {SPACE}=LPS")
-        writer.SetFileTypeToBinary()
-    elif target.suffix.lower() == ".ply":
-        writer.AddComment(f"{SPACE}=LPS")
-    writer.SetInputData(surface)
-    # VTK writes some formats on a full disk without a word, and crashes on others; as text a number is longest.
-    with complete_file(target, reserve_bytes=4096 + 3 * 1024 * surface.GetActualMemorySize()) as new:
-        writer.SetFileName(str(new))
-        if not writer.Write() or errors or not new.is_file():
-            raise RuntimeError("VTK could not write.")
-
-
-def _system(source: Path, surface: Any) -> str:
-    """The file's coordinate system: Slicer writes SPACE=RAS or SPACE=LPS into a model's file, and means LPS without."""
-    field = surface.GetFieldData().GetAbstractArray(SPACE)
-    if field is not None and field.GetNumberOfValues() == 1:
-        ras = str(field.GetValue(0)) == "RAS"
-    else:
-        with source.open("rb") as stream:
-            ras = f"{SPACE}=RAS".encode() in stream.read(4096)
-    return "RAS" if ras else "LPS"

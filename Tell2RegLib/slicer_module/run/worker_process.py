@@ -15,10 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from Tell2RegLib.support.child_processes import child_environment
 from Tell2RegLib.worker.protocol import line
 
-LIBRARY_PARENT = Path(__file__).resolve().parents[3]
-"""The folder that holds Tell2RegLib."""
 LAST_LINES = 40
 """Number of lines of stderr kept to explain why a process ended."""
 MARK = "TELL2REG_WORKER"
@@ -52,7 +51,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**worker_environment(os.environ if environment is None else environment), MARK: self._mark},
+            env={**child_environment(os.environ if environment is None else environment), MARK: self._mark},
             **alone,
         )
         self._stdin, self._stdout, self._stderr = (
@@ -147,18 +146,3 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
     """The pipe; there is one, since Popen was called with PIPE."""
     assert pipe is not None
     return pipe
-
-
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the worker: the same, with the library in front, unbuffered, in UTF-8.
-
-    The current folder is not searched for modules: it may be anywhere.
-    """
-    paths = [str(LIBRARY_PARENT), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    return {
-        **environment,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONIOENCODING": "utf-8",
-        "PYTHONSAFEPATH": "1",
-    }

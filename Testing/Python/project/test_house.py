@@ -111,7 +111,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def test_only_the_slicer_side_imports_slicer_qt_and_vtk() -> None:
-    """vtk is allowed inside a function: `apply` reads surface models with it."""
+    """vtk is allowed inside a function: `surface_files` reads surface models with it."""
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in OUTSIDE_THE_SLICER_SIDE
@@ -129,7 +129,7 @@ def test_only_volume_turns_images_into_arrays() -> None:
 
 SPEAKS_OF_RAS = {
     "space/ras.py",
-    *("space/point_files.py", "workflows/apply.py"),  # file formats that name their coordinate system
+    *("space/point_files.py", "space/surface_files.py"),  # file formats that name their coordinate system
     "workflows/apply_checks.py",  # a file that names the wrong one
     "slicer_module/scene/coordinates.py",
 }

@@ -355,7 +355,7 @@ IN_WORDS = {
     "nrrd, spacings 0": ("scan.nrrd", nrrd(spacings="1 0 3"), "spacing 1 x 0 x 3 mm"),
     "mha, cut off": ("scan.mha", mha()[:-3], "values are missing or fewer"),
     "nrrd, cut off": ("scan.nrrd", nrrd()[:-3], "shorter than its header states"),
-    "mhd without its values": ("scan.mhd", mha().replace(b"LOCAL", b"gone.raw"), "values are missing"),
+    "mhd without its values": ("scan.mhd", mha().replace(b"LOCAL", b"gone.raw"), "values is missing"),
     "nhdr without its values": (
         "scan.nhdr",
         nrrd().replace(b"raw\n", b"raw\ndata file: gone.raw\n"),
