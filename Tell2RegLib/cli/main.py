@@ -43,7 +43,7 @@ from Tell2RegLib.cli.options import (
     takes_settings,
 )
 from Tell2RegLib.cli.regions_command import check_prompts, end_without, loaded, regions
-from Tell2RegLib.cli.result_tables import show_field, show_result
+from Tell2RegLib.cli.result_tables import show_field, show_measures, show_result
 from Tell2RegLib.cli.streams import flush_streams, prepare_streams, printing
 from Tell2RegLib.cli.terminal import (
     errors_as_exit_codes,
@@ -286,10 +286,11 @@ def evaluate(
 
 def _show_evaluation(report: Mapping[str, Any]) -> None:
     show_field(report["transform"])
-    for title, key in (("Labels", "labels"), ("Landmarks", "points")):
-        if key in report:
-            names = [name for name in report[key][0] if name != "fixed_lps_mm"]
-            print_table(title, names, [[row[name] for name in names] for row in report[key]])
+    show_measures("Labels", "region", report.get("labels", []))
+    if "points" in report:
+        rows = [[row["name"], row["error_mm_before"], row["error_mm_after"]] for row in report["points"]]
+        means = [sum(row[column] for row in rows) / len(rows) for column in (1, 2)]
+        print_table("Landmarks", ["landmark", "error mm", "after"], [*rows, ["mean", *means]])
     for remark in report["remarks"]:
         stdout.print(remark, markup=False)
     print_notice()

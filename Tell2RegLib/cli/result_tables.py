@@ -22,9 +22,7 @@ def show_result(record: dict[str, Any], out: Path) -> None:
     _show_pairs(record["pairs"])
     for remark in record["pair_remarks"]:
         stdout.print(f"Look closely: {remark}", markup=False)
-    if record["truth"]:
-        rows = [[pair["name"], *(pair[name] for name in MEASURES)] for pair in record["truth"]]
-        print_table("True organs (known for a synthetic pair)", ["organ", *HEAD], rows)
+    show_measures("True organs (known for a synthetic pair)", "organ", record["truth"])
     _show_targets(record["targets"])
     if record["transform"]:
         show_field(record["transform"])
@@ -32,6 +30,12 @@ def show_result(record: dict[str, Any], out: Path) -> None:
     stdout.print(f"Seconds: {seconds}")
     stdout.print(f"Report:  {out / 'report.html'}", markup=False)
     print_notice()
+
+
+def show_measures(title: str, name: str, pairs: list[dict[str, Any]]) -> None:
+    """Overlap and distances of pairs, before and after; nothing without pairs."""
+    if pairs:
+        print_table(title, [name, *HEAD], [[pair["name"], *(pair[key] for key in MEASURES)] for pair in pairs])
 
 
 def show_prompts(rows: list[dict[str, Any]]) -> None:
@@ -60,13 +64,20 @@ def _show_pairs(pairs: list[dict[str, Any]]) -> None:
     for pair in pairs:
         name = pair["name"] if pair["accepted"] else f"{pair['name']} (not used)"
         name += f" ({100 * pair['weight']:.2g} %)" if pair["accepted"] and pair["weight"] < 1 else ""
+        name += " (in vain)" if _is_in_vain(pair) else ""
         rows.append([name, *([pair["similarity"]] if has_similarity else []), *(pair[measure] for measure in MEASURES)])
     print_table("Pairs", head, rows)
     for pair in pairs:
+        if _is_in_vain(pair):
+            stdout.print(f"In vain: {pair['name']}: the fit used it, but the two regions do not overlap.", markup=False)
         if pair["accepted"] and pair["weight"] < 1:
             stdout.print(f"Counts less: {pair['name']}: {pair['reason']}", markup=False)
         if not pair["accepted"]:
             stdout.print(f"Not used: {pair['name']}: {pair['reason']}", markup=False)
+
+
+def _is_in_vain(pair: dict[str, Any]) -> bool:
+    return pair["accepted"] and not pair["dice_after"]
 
 
 def _show_targets(targets: list[dict[str, Any]]) -> None:

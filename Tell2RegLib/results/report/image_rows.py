@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Tell2RegLib.results.report import pictures
+from Tell2RegLib.results.report.displacements import beyond_affine_mm, has_deformation
 from Tell2RegLib.results.report.pictures import Grey, Mark, Outline
 from Tell2RegLib.results.report.planes import Plane, planes_through, read_region_at, read_volume_at
 from Tell2RegLib.space.grid import Floats
@@ -16,8 +17,11 @@ from Tell2RegLib.space.region import Color, RegionPair
 from Tell2RegLib.space.volume import Volume
 
 if TYPE_CHECKING:
-    from Tell2RegLib.results.result import RegistrationResult
+    from Tell2RegLib.results.result import Fitted, RegistrationResult
 
+BEFORE = "Unregistered: both volumes at the positions in their headers, in the planes above."
+NOTHING_BEFORE = "Nothing to show: unregistered, the moving volume does not overlap these planes."
+NOTHING_WARPED = "Nothing to show: the moving volume, warped to fixed space, does not overlap these planes."
 NEAR_MM = 5.0
 """Maximum distance of a target from a plane on which it is drawn."""
 AcceptedPairs = Sequence[tuple[RegionPair, Color]]
@@ -39,6 +43,7 @@ def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jaco
     fixed_points = [plane.points_lps_mm for plane in planes]
     fixed = [read_volume_at(result.fixed, points) for points in fixed_points]
     unregistered = [read_volume_at(result.moving, points) for points in fixed_points]
+    is_seen_before = any(np.isfinite(value).any() for value in unregistered)
     fixed_grey = _grey(fixed, pictures.window_of(fixed))
     before_grey = _grey(unregistered, pictures.window_of(unregistered))
     outlines, partners = (
@@ -47,16 +52,24 @@ def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jaco
     )
     rows = [
         _row("Fixed volume", "", planes, fixed_grey, outlines),
-        _row("Moving volume, before", _before_text(unregistered), planes, before_grey, _both(outlines, partners)),
+        _row(
+            "Moving volume, before",
+            BEFORE if is_seen_before else NOTHING_BEFORE,
+            planes,
+            before_grey,
+            _both(outlines, partners),
+            is_seen=is_seen_before,
+        ),
     ]
     if result.fitted is None or jacobian is None:
         return rows
     moving_points = [result.fitted.transform.apply_to_points(points) for points in fixed_points]
     warped = [read_volume_at(result.moving, points) for points in moving_points]
     after_grey = _grey(warped, pictures.window_of(warped))
+    is_seen = any(np.isfinite(value).any() for value in warped)
     marks = [_marks(result, plane) for plane in planes]
-    text = "The moving volume and its regions, warped to fixed space."
-    if any(marks):
+    text = "The moving volume and its regions, warped to fixed space." if is_seen else NOTHING_WARPED
+    if is_seen and any(marks):
         text += f" Crosses: propagated targets within {NEAR_MM:g} mm of the plane."
     return [
         *rows,
@@ -67,21 +80,18 @@ def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jaco
             after_grey,
             _both(outlines, _outlines(accepted_pairs, moving_points, "moving")),
             marks,
+            is_seen,
         ),
-        *_checkerboard_rows(planes, fixed_grey, before_grey, after_grey),
-        _displacement_row(planes, moving_points, outlines),
+        *_checkerboard_rows(
+            planes, fixed_grey, before_grey if is_seen_before else None, after_grey if is_seen else None
+        ),
+        *_displacement_rows(result.fitted, planes, moving_points, outlines),
         _change_row(planes, jacobian, outlines),
     ]
 
 
 def _grey(values: Sequence[Grey], window: tuple[float, float]) -> Pixels:
     return [pictures.grey(value, window) for value in values]
-
-
-def _before_text(unregistered: Sequence[Grey]) -> str:
-    if not any(np.isfinite(value).any() for value in unregistered):
-        return "Nothing to show: unregistered, the moving volume does not overlap these planes."
-    return "Unregistered: both volumes at the positions in their headers, in the planes above."
 
 
 def _outlines(accepted_pairs: AcceptedPairs, points: Sequence[Floats], side: str) -> list[list[Outline]]:
@@ -111,10 +121,14 @@ def _row(
     pixels: Pixels,
     outlines: Outlines | None = None,
     marks: Sequence[Sequence[Mark]] | None = None,
+    is_seen: bool = True,
 ) -> Row:
+    """A row for the template; without pictures where there is nothing to see."""
     from markupsafe import Markup
 
-    items = []
+    items: list[dict[str, Any]] = []
+    if not is_seen:
+        return {"title": title, "text": text, "pictures": items, "bar": None}
     no_items: Any = [()] * len(planes)
     for plane, image, lines, points in zip(planes, pixels, outlines or no_items, marks or no_items, strict=True):
         svg = pictures.picture(plane, image, f"{title}, {plane.name}, {plane.position}", lines, points)
@@ -124,7 +138,9 @@ def _row(
     return {"title": title, "text": text, "pictures": items, "bar": None}
 
 
-def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, unregistered: Pixels, warped: Pixels) -> list[Row]:
+def _checkerboard_rows(
+    planes: Sequence[Plane], fixed: Pixels, unregistered: Pixels | None, warped: Pixels | None
+) -> list[Row]:
     text = "Alternating tiles of the fixed and the moving volume. Edges should continue across tiles."
     return [
         _row(
@@ -133,21 +149,35 @@ def _checkerboard_rows(planes: Sequence[Plane], fixed: Pixels, unregistered: Pix
             planes,
             [pictures.checkerboard(a, b) for a, b in zip(fixed, image, strict=True)],
         )
-        for key, text, image in (("before", text, unregistered), ("after", "", warped))
+        for key, image in (("before", unregistered), ("after", warped))
+        if image is not None
     ]
 
 
-def _displacement_row(planes: Sequence[Plane], moving_points: Sequence[Floats], outlines: Outlines) -> Row:
+def _displacement_rows(
+    fitted: Fitted, planes: Sequence[Plane], moving_points: Sequence[Floats], outlines: Outlines
+) -> list[Row]:
+    """The whole displacement, and for a deformation what it adds to its affine part."""
+    both = list(zip([plane.points_lps_mm for plane in planes], moving_points, strict=True))
+    whole = [np.linalg.norm(moved - points, axis=-1) for points, moved in both]
+    text = "Distance from each point of fixed space to the corresponding point of moving space."
+    rows = [_displacement_row("Displacement", text, planes, whole, outlines)]
+    if has_deformation(fitted):
+        beyond = [beyond_affine_mm(fitted, points, moved) for points, moved in both]
+        text = "The same without the affine part of the transform: what the deformation adds."
+        rows.append(_displacement_row("Displacement beyond the affine part", text, planes, beyond, outlines))
+    return rows
+
+
+def _displacement_row(
+    title: str, text: str, planes: Sequence[Plane], lengths: Sequence[Floats], outlines: Outlines
+) -> Row:
     from markupsafe import Markup
 
-    lengths = [
-        np.linalg.norm(points - plane.points_lps_mm, axis=-1)
-        for plane, points in zip(planes, moving_points, strict=True)
-    ]
     top = _round_up(max(float(length.max()) for length in lengths))
     row = _row(
-        "Displacement",
-        "Distance from each point of fixed space to the corresponding point of moving space.",
+        title,
+        text,
         planes,
         [pictures.magnitude_colors(length.astype(np.float32), top) for length in lengths],
         _in_one_color(outlines, (1.0, 1.0, 1.0)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
 from Tell2RegLib.fitting.linear import FULL_SUPPORT
 from Tell2RegLib.region_sources.messages import counted
+from Tell2RegLib.results.report.displacements import largest_in_regions_mm
 from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
 from Tell2RegLib.space.jacobian import USUAL_JACOBIAN
@@ -85,7 +86,7 @@ def key_figures(result: RegistrationResult) -> list[dict[str, str]]:
             ("mean Dice overlap", change(means.mean_dice_before, means.mean_dice_after)),
             ("mean centroid distance", distance + " mm"),
             ("folded voxels", percent(quality.folding_percent)),
-            ("largest displacement", number(quality.max_displacement_mm, 1) + " mm"),
+            ("largest displacement in the regions", number(largest_in_regions_mm(result)[0], 1) + " mm"),
         ]
     errors = mean_errors(result)
     if errors:
@@ -319,6 +320,7 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
         return []
     means, quality = result.summary, result.fitted.quality
     mean, maximum = result.fitted.inverse_error_mm
+    in_regions = largest_in_regions_mm(result)
     rows = [
         (
             "Mean Dice, before → after",
@@ -341,8 +343,13 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
             f"{number(quality.sdlogj, 3)} ({number(quality.sdlogj_l2r, 3)})",
         ),
         (
-            "Largest displacement",
-            "Over all points of the fixed volume.",
+            "Largest displacement within the regions; beyond the affine part",
+            "Over all points of the fixed regions that were used; in brackets what the deformation adds.",
+            f"{number(in_regions[0], 1)} mm ({number(in_regions[1], 1)} mm)",
+        ),
+        (
+            "Largest displacement in the volume",
+            "Over all points of the fixed volume, most of which are extrapolated.",
             number(quality.max_displacement_mm, 1) + " mm",
         ),
         (

@@ -231,6 +231,8 @@ def test_apply_and_evaluate_read_the_folder(
     shown = in_process("evaluate", "--transform", out, *options(points))
     assert shown.exit_code == 0
     assert NOTICE in shown.stdout
+    assert re.search(r"landmark +\S error mm \S after", shown.stdout)
+    assert "mean" in shown.stdout
     again = in_process("apply", "--transform", out, "--input", points["--moving-points"], "--out", carried)
     assert again.exit_code == 1
     assert "--overwrite" in one_sentence(again.stderr)

@@ -19,7 +19,9 @@ from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.results.report import render_report, write_report
 from Tell2RegLib.results.report import statements as words
+from Tell2RegLib.results.report.displacements import largest_in_regions_mm
 from Tell2RegLib.results.result import NOTICE, Fitted, PairMetrics, RegistrationResult, Summary, Target
+from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import affine_transform
@@ -213,7 +215,38 @@ def test_scans_that_do_not_overlap_are_said_not_to() -> None:
     far = dataclasses.replace(grid, origin_lps_mm=(900, 900, 900))
     result = a_result(grid, (a_pair(grid),))
     result = dataclasses.replace(result, moving=Volume(np.ones(far.shape_kji), far, "moving"))
-    assert "does not overlap these planes" in render_report(result)
+    page = Page(render_report(result))
+    assert "unregistered, the moving volume does not overlap these planes" in page.text
+    assert "warped to fixed space, does not overlap these planes" in page.text
+    assert "Checkerboard" not in page.text
+    assert len([tag for tag, _ in page.tags if tag == "image"]) == 3 * 3  # fixed, displacement, volume change
+
+
+def test_a_pair_that_does_not_overlap_in_the_end_is_not_a_plain_yes(an_oblique_grid: Grid) -> None:
+    pairs = (a_pair(an_oblique_grid), a_pair(an_oblique_grid, "bladder"))
+    result = a_result(an_oblique_grid, pairs)
+    after = tuple(metrics_of(pair, value) for pair, value in zip(pairs, (0.0, 0.9), strict=True))
+    text = render_report(dataclasses.replace(result, metrics=after))
+    assert text.count("in vain: no overlap") == 1
+    assert text.count("<td>yes</td>") == 1
+
+
+def test_displacements_are_stated_within_the_regions_and_beyond_the_affine_part(an_oblique_grid: Grid) -> None:
+    pair = a_pair(an_oblique_grid, "bladder", (8, 0, 0))
+    linear = a_result(an_oblique_grid, (pair,))
+    assert largest_in_regions_mm(linear) == pytest.approx((8.0, 0.0), abs=1e-6)
+    assert "Displacement beyond the affine part" not in render_report(linear)
+    assert linear.fitted is not None
+    vectors = np.zeros((*an_oblique_grid.shape_kji, 3))
+    vectors[..., 0] = 8.0
+    vectors[pair.fixed.slices_kji][..., 1] += 3.0
+    field = DisplacementField(vectors, an_oblique_grid)
+    bent = dataclasses.replace(linear.fitted.transform, kind="svf", fixed_to_moving=field)
+    result = dataclasses.replace(linear, fitted=dataclasses.replace(linear.fitted, transform=bent))
+    assert largest_in_regions_mm(result) == pytest.approx((np.hypot(8, 3), 3.0), abs=1e-4)
+    page = Page(render_report(result))
+    assert "Displacement beyond the affine part" in page.text
+    assert "8.5 mm (3.0 mm)" in page.text
 
 
 def test_what_could_not_be_measured_is_a_dash(an_oblique_grid: Grid) -> None:
