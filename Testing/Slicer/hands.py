@@ -15,6 +15,7 @@ import numpy as np
 import slicer
 
 from Testing.Slicer import walk
+from Testing.Slicer.entered_widget import EnteredWidget
 from Testing.Slicer.events import Person, XDevice, openModule, process, until
 from Testing.Slicer.seen import (
     FIXED,
@@ -40,7 +41,7 @@ NAME, VERDICT = 1, 1
 """Columns: of the name in the table of pairs, of the verdict in that of the targets."""
 
 
-class Hands:
+class Hands(EnteredWidget):
     """The steps, in the order a person takes them.
 
     Args:
@@ -53,22 +54,8 @@ class Hands:
     def __init__(
         self, person: Person, widget: Any, folder: Path, look: Callable[[str], None] = lambda name: None
     ) -> None:
-        self.person, self.widget, self.folder, self.look = person, widget, Path(folder), look
-
-    @property
-    def ui(self):
-        """The named widgets."""
-        return self.widget.ui
-
-    @property
-    def parameters(self):
-        """The parameter node."""
-        return self.widget.logic.parameters
-
-    @property
-    def rows(self):
-        """The pairs."""
-        return self.widget.logic.rows
+        super().__init__(widget)
+        self.person, self.folder, self.look = person, Path(folder), look
 
     def whole(self) -> None:
         """The whole session."""

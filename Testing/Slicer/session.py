@@ -14,13 +14,15 @@ import numpy as np
 import slicer
 import vtk
 
+from Testing.Slicer.entered_widget import EnteredWidget
+
 MOST_WAIT_S = 600.0
 """For one run, on a slow machine with other work."""
 MAX_ERROR_MM = 5.0
 """Mean error of the targets after the fit: 11 mm as the scans lie, 3 mm expected."""
 
 
-class Session:
+class Session(EnteredWidget):
     """The steps, in the order a person takes them.
 
     Args:
@@ -30,27 +32,13 @@ class Session:
     """
 
     def __init__(self, widget, folder: Path, look: Callable[[str], None] = lambda name: None) -> None:
-        self.widget, self.folder, self.look = widget, Path(folder), look
+        super().__init__(widget)
+        self.folder, self.look = Path(folder), look
 
     @property
     def panel(self):
         """The panel of the widget."""
         return self.widget.panel
-
-    @property
-    def ui(self):
-        """The named widgets."""
-        return self.widget.ui
-
-    @property
-    def parameters(self):
-        """The parameter node."""
-        return self.widget.logic.parameters
-
-    @property
-    def rows(self):
-        """The pairs."""
-        return self.widget.logic.rows
 
     def whole(self) -> None:
         """The whole session."""

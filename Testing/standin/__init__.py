@@ -8,7 +8,7 @@ between is imitated here. What nobody wrote down here raises AttributeError with
         module = standin.load_module(Path("Tell2Reg/Tell2Reg.py"))
         panel = module.widgetRepresentation().self()
 
-Of PythonQt (pythonqt.py, qt_module.py):
+Of PythonQt (pythonqt.py, qt_signals.py, qt_module.py):
 - Qt properties are attributes, read and assigned: `button.text`, `button.text()` fails. A text takes only a text.
 - Signals: `button.clicked.connect(f)`, `.disconnect(f)`, `.emit(...)`, `button.connect("clicked(bool)", f)`,
   `sender.connect("clicked()", receiver, "close()")`. Functions and methods get as many arguments as they have names
@@ -22,12 +22,13 @@ Of PythonQt (pythonqt.py, qt_module.py):
   QObject have methods only.
 - File dialogs give a text, not a pair as in PySide6.
 Of Slicer:
-- .ui files with the widgets of CTK and MRML and their connections (ui_files.py, ctk_widgets.py, mrml_widgets.py).
+- .ui files with the widgets of CTK and MRML and their connections (ui_files.py, ctk_*.py, mrml_widgets.py).
 - ScriptedLoadableModule, its widget, logic and test; loading, entering, leaving and reloading (scripted_module.py).
 - parameterNodeWrapper with ranges, choices, defaults, enums and nodes; connectGui for the widgets Slicer knows, and no
   others; values lie in the node as Slicer writes them (parameter_*.py).
 - slicer.app with layout manager, settings (of its own folder), modules, readers and writers of scenes and nodes,
-  Extensions Manager; a main window with status bar and module selector (application.py, views.py).
+  Extensions Manager; a main window with status bar and module selector (application.py, built_in_modules.py,
+  io_manager.py, views.py).
 - Segments become surfaces and back; items of the subject hierarchy for new nodes (subject_hierarchy.py);
   slicer.packaging, slicer.i18n and SampleData, recorded.
 - Questions never wait for a person: each is answered by what the test laid out, and one without an answer is an error

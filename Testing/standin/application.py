@@ -6,12 +6,12 @@ import locale
 import os
 import tempfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import slicer
 
 from Testing.standin.answers import answers
+from Testing.standin.io_manager import IoManager
 from Testing.standin.module_panel import qSlicerModulePanel
 from Testing.standin.observing import forget_all
 from Testing.standin.pythonqt import QtCore, QtWidgets, Shiboken, cpp_property, teach
@@ -88,74 +88,6 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
 
     def moduleSelector(self) -> Any:
         return self._selector
-
-
-class IoManager:
-    """Reads and writes scenes, and nodes by their default storage node."""
-
-    READERS = {
-        **dict.fromkeys((".seg.nrrd", ".seg.nii.gz"), "vtkMRMLSegmentationNode"),
-        **dict.fromkeys((".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha"), "vtkMRMLScalarVolumeNode"),
-        **dict.fromkeys((".mrk.json", ".fcsv"), "vtkMRMLMarkupsFiducialNode"),
-        **dict.fromkeys((".h5", ".tfm"), "vtkMRMLTransformNode"),
-        **dict.fromkeys((".vtk", ".vtp", ".stl", ".ply", ".obj"), "vtkMRMLModelNode"),
-    }
-    TYPES = {
-        "VolumeFile": "vtkMRMLScalarVolumeNode",
-        "SegmentationFile": "vtkMRMLSegmentationNode",
-        "TransformFile": "vtkMRMLTransformNode",
-        "MarkupsFile": "vtkMRMLMarkupsFiducialNode",
-        "ModelFile": "vtkMRMLModelNode",
-        "SceneFile": "",
-    }
-
-    def fileType(self, name: Any) -> str:
-        """Kind of a file by its extension."""
-        if str(name).endswith((".mrb", ".mrml")):
-            return "SceneFile"
-        kind = next((kind for end, kind in self.READERS.items() if str(name).endswith(end)), "")
-        return next(file for file, node in self.TYPES.items() if node == kind)
-
-    def fileWriterFileType(self, node: Any) -> str:
-        return next((file for file, kind in self.TYPES.items() if kind and node.IsA(kind)), "NoFile")
-
-    def loadNodes(self, kind: str, properties: dict[str, Any], loaded: Any = None, _messages: Any = None) -> bool:
-        """Read a file into the scene."""
-        path, scene = str(properties["fileName"]), slicer.mrmlScene
-        if kind == "SceneFile":
-            return self._load_scene(path, bool(properties.get("clear", True)))
-        if kind not in self.TYPES:
-            raise NotImplementedError(f"The stand-in for Slicer reads no {kind}")
-        node = scene.AddNewNodeByClass(self.TYPES[kind], properties.get("name") or Path(path).name.split(".")[0])
-        node.AddDefaultStorageNode(path)
-        if not node.GetStorageNode().ReadData(node):
-            scene.RemoveNode(node)
-            return False
-        if node.IsA("vtkMRMLDisplayableNode"):
-            node.CreateDefaultDisplayNodes()
-        if loaded is not None:
-            loaded.AddItem(node)
-        return True
-
-    def _load_scene(self, path: str, clear: bool) -> bool:
-        scene = slicer.mrmlScene
-        if path.endswith(".mrb"):
-            return bool(scene.ReadFromMRB(path, clear))
-        scene.SetURL(path)
-        return bool(scene.Connect() if clear else scene.Import())
-
-    def saveNodes(self, kind: str, properties: dict[str, Any], _messages: Any = None) -> bool:
-        """Write the scene, or one node."""
-        path = str(properties["fileName"])
-        if kind == "SceneFile" and path.endswith(".mrb"):
-            return bool(slicer.mrmlScene.WriteToMRB(path, None))
-        if kind == "SceneFile":
-            return bool(slicer.mrmlScene.Commit(path))
-        node = slicer.mrmlScene.GetNodeByID(properties["nodeID"])
-        if node.GetStorageNode() is None:
-            node.AddDefaultStorageNode(path)
-        node.GetStorageNode().SetFileName(path)
-        return bool(node.GetStorageNode().WriteData(node))
 
 
 class ExtensionsManagerModel:
@@ -310,97 +242,6 @@ class qSlicerApplication(QtWidgets.QApplication):
     os = cpp_property(str, lambda _self: "linux")
     arch = cpp_property(str, lambda _self: "amd64")
     platform = cpp_property(str, lambda _self: "linux-amd64")
-
-
-class Modules(ModuleType):
-    """slicer.modules: those that are loaded, by their names in small letters."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in BUILT_IN and slicer.app.moduleManager() is not None:
-            module = BuiltInModule(*BUILT_IN[name])
-            setattr(self, name, module)
-            return module
-        raise AttributeError(f"The stand-in for Slicer has no slicer.modules.{name}")
-
-
-BUILT_IN = {
-    "colors": ("Colors", "vtkMRMLColorLogic"),
-    "markups": ("Markups", "vtkSlicerMarkupsLogic"),
-    "models": ("Models", "vtkSlicerModelsLogic"),
-    "plots": ("Plots", "vtkSlicerPlotsLogic"),
-    "segmenteditor": ("SegmentEditor", ""),
-    "segmentations": ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
-    "subjecthierarchy": ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
-    "tables": ("Tables", "vtkSlicerTablesLogic"),
-    "terminologies": ("Terminologies", "vtkSlicerTerminologiesModuleLogic"),
-    "texts": ("Texts", "vtkSlicerTextsLogic"),
-    "transforms": ("Transforms", "vtkSlicerTransformLogic"),
-    "volumes": ("Volumes", "vtkSlicerVolumesLogic"),
-}
-
-
-class BuiltInModule:
-    """A module of Slicer itself: its logic, not its panel."""
-
-    def __init__(self, name: str, logic: str) -> None:
-        self.name, self.title, self.path = name, name, f"/built-in/{name}"
-        self._logic = logic_of(logic) if logic else None
-        self._panel = SegmentEditorPanel() if name == "SegmentEditor" else None
-
-    def logic(self) -> Any:
-        return self._logic
-
-    def widgetRepresentation(self) -> Any:
-        return self._panel
-
-
-class SegmentEditor:
-    """What the Segment Editor edits."""
-
-    def __init__(self) -> None:
-        self._segmentation = self._volume = None
-        self._segment = ""
-
-    def setSegmentationNode(self, node: Any) -> None:
-        self._segmentation, self._segment = node, ""
-
-    def segmentationNode(self) -> Any:
-        return self._segmentation
-
-    def setSourceVolumeNode(self, node: Any) -> None:
-        self._volume = node
-
-    def sourceVolumeNode(self) -> Any:
-        return self._volume
-
-    def setCurrentSegmentID(self, name: str) -> None:
-        if self._segmentation is None or self._segmentation.GetSegmentation().GetSegment(name) is None:
-            raise AssertionError(f"The Segment Editor has no segment {name} to choose")
-        self._segment = name
-
-    def currentSegmentID(self) -> str:
-        return self._segment
-
-
-class SegmentEditorPanel:
-    """The panel of the Segment Editor: no more than its editor."""
-
-    def __init__(self) -> None:
-        self.editor = SegmentEditor()
-
-    def self(self) -> Any:
-        return self
-
-
-def logic_of(name: str) -> Any:
-    """A logic that knows the scene and the application."""
-    if name == "vtkMRMLColorLogic":
-        return slicer.app._colors
-    detected = getattr(slicer, name)
-    logic = (getattr(detected, name) if isinstance(detected, ModuleType) else detected)()
-    logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
-    logic.SetMRMLScene(slicer.mrmlScene)
-    return logic
 
 
 def make_application() -> qSlicerApplication:

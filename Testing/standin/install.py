@@ -16,6 +16,7 @@ import slicer.util
 
 from Testing.standin import (
     application,
+    built_in_modules,
     ctk_widgets,
     i18n,
     mrml_widgets,
@@ -30,7 +31,7 @@ from Testing.standin import (
     views,
 )
 from Testing.standin.answers import Answers, answers, box_shown
-from Testing.standin.pythonqt import Shiboken, connections, errors
+from Testing.standin.qt_signals import Shiboken, connections, errors
 
 SHOWN_AT_LEAST_MS = 400
 """Slicer shows a message of delayDisplay from this time on, below it does nothing."""
@@ -190,7 +191,7 @@ def _hand_out(app: Any) -> None:
         setattr(slicer, name, klass)
     for name, function in UTIL.items():
         setattr(slicer.util, name, function)
-    modules = application.Modules("slicer.modules")
+    modules = built_in_modules.Modules("slicer.modules")
     modules.sampleDataSources = {}  # type: ignore[attr-defined]
     slicer.app, slicer.mrmlScene, slicer.modules, slicer.selfTests = app, app.mrmlScene(), modules, {}
     modules.markups.logic()  # it makes the scene know how markups are stored

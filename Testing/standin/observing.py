@@ -7,7 +7,7 @@ from typing import Any
 
 import vtk
 
-from Testing.standin.pythonqt import guarded
+from Testing.standin.qt_signals import guarded
 
 _held: list[tuple[Any, int]] = []
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from Testing.Python.slicer_module.eyes import Eyes
+
 collect_ignore = ["small_module"]  # imports Slicer at its top, as modules do
 
 SMALL_MODULE = Path(__file__).parent / "small_module" / "Small.py"
@@ -126,3 +128,12 @@ def slicer(standin):
     import slicer
 
     return slicer
+
+
+@pytest.fixture
+def eyes(clinic, monkeypatch: pytest.MonkeyPatch) -> Eyes:
+    from Tell2RegLib.slicer_module.scene import slice_views
+
+    # the second fit comes with the next turn of the event loop, not at some moment of the test
+    monkeypatch.setattr(slice_views, "LAYOUT_DELAY_MS", 0)
+    return Eyes(clinic)

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.mrml
 
 def quit_connections(standin) -> int:
     """How many Python functions are called when the application ends."""
-    from Testing.standin.pythonqt import Shiboken, connections
+    from Testing.standin.qt_signals import Shiboken, connections
 
     held = connections.of.get(Shiboken.getCppPointer(standin.app)[0], [])
     return sum(signature.startswith("aboutToQuit") for signature, _slot, _adapter in held)

@@ -26,12 +26,17 @@ from Testing.Python.scene import (
     put_under_a_warp,
     reloaded,
     slicer,
-    vtk,
-    vtk_matrix,
 )
 
 from Tell2RegLib.slicer_module.scene import segmentations  # isort: skip
-from vtk.util.numpy_support import vtk_to_numpy  # isort: skip
+from Testing.Python.slicer_module.drawn_segmentations import (
+    a_ball,
+    a_surface_segmentation,
+    drawn_by_hand,
+    ids_of,
+    places_in_slicer,
+    sorted_rows,
+)
 
 pytestmark = pytest.mark.mrml
 
@@ -59,43 +64,6 @@ def a_volume(a_scene, a_hostile_grid: Grid, values_of):
 @pytest.fixture
 def a_node(a_scene, some_regions: list[Region], a_volume):
     return segmentations.segmentation_from_regions(a_scene, "regions", some_regions, a_volume)[0]
-
-
-def ids_of(node) -> list[str]:
-    segmentation = node.GetSegmentation()
-    return [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-
-
-def drawn_by_hand(scene, masks: dict[str, np.ndarray], grid: Grid):
-    """A segmentation made without the library's door."""
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
-    for name, mask in masks.items():
-        image = slicer.vtkOrientedImageData()
-        image.SetDimensions(grid.size_xyz)
-        image.SetImageToWorldMatrix(vtk_matrix(np.diag([*RAS_FROM_LPS, 1.0]) @ grid.index_to_lps_matrix))
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-        vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.ravel()
-        segment = slicer.vtkSegment()
-        segment.SetName(name)
-        segment.AddRepresentation("Binary labelmap", image)
-        node.GetSegmentation().AddSegment(segment)
-    return node
-
-
-def places_in_slicer(node, segment_id: str) -> np.ndarray:
-    """LPS mm of a segment's voxels as Slicer places them, below the node's transforms."""
-    image = slicer.vtkOrientedImageData()
-    assert node.GetBinaryLabelmapRepresentation(segment_id, image)
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    first = np.array(image.GetExtent()[::2])
-    values = np.array(vtk_to_numpy(image.GetPointData().GetScalars()))
-    index = np.argwhere(values.reshape(image.GetDimensions()[::-1]))[:, ::-1] + first
-    return np.array([matrix.MultiplyPoint([*position, 1])[:3] for position in index.tolist()]) * RAS_FROM_LPS
-
-
-def sorted_rows(points: np.ndarray) -> np.ndarray:
-    return points[np.lexsort(np.round(points, 4).T)]
 
 
 # --- library -> scene ---
@@ -222,10 +190,6 @@ def test_a_part_of_the_same_lattice_is_taken_over_voxel_by_voxel(a_scene, a_host
     np.testing.assert_array_equal(cut.mask_kji(), PROSTATE[1:2, :, 3:4])
 
 
-def a_ball(grid: Grid, centre: np.ndarray, radius_mm: float = 8.0) -> np.ndarray:
-    return np.linalg.norm(grid.voxel_centres_lps_mm() - centre, axis=-1) < radius_mm
-
-
 @pytest.mark.parametrize(("drawn_on", "wanted_on"), SIX_PAIRS)
 def test_segments_on_another_lattice_lie_at_the_same_place(drawn_on: str, wanted_on: str, a_scene) -> None:
     ball = a_ball(fixed_grid(drawn_on), LANDMARKS[0])
@@ -266,19 +230,6 @@ def conversion_rules():
     yield
     for rule in rules:
         factory.UnregisterConverterRule(rule)
-
-
-def a_surface_segmentation(scene, centre: np.ndarray):
-    source = vtk.vtkSphereSource()
-    source.SetCenter(*(centre * RAS_FROM_LPS))
-    source.SetRadius(8)
-    source.SetThetaResolution(48)
-    source.SetPhiResolution(48)
-    source.Update()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "surfaces")
-    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
-    node.AddSegmentFromClosedSurfaceRepresentation(source.GetOutput(), "ball")
-    return node
 
 
 @pytest.mark.usefixtures("conversion_rules")
