@@ -95,9 +95,9 @@ def best_boxes(boxes: Sequence[Box], count: int = BEST) -> dict[tuple[int, str],
     return groups
 
 
-def box_difference(reference: Sequence[Box], other: Sequence[Box], count: int = BEST) -> Row:
+def box_difference(reference: Sequence[Box], measured: Sequence[Box], count: int = BEST) -> Row:
     """How far the nearest of twice as many boxes lies from each of the reference's best, in pixels and in score."""
-    candidates = best_boxes(other, 2 * count)
+    candidates = best_boxes(measured, 2 * count)
     positions, scores = [], []
     for key, group in best_boxes(reference, count).items():
         locations = np.array([box.xyxy_px for box in candidates[key]])
@@ -114,17 +114,17 @@ def box_difference(reference: Sequence[Box], other: Sequence[Box], count: int = 
     }
 
 
-def embedding_difference(reference: Embeddings, other: Embeddings) -> Row:
+def embedding_difference(reference: Embeddings, measured: Embeddings) -> Row:
     """Difference of features as a share of their standard deviation."""
     features = reference.features.astype(np.float32)
-    gap = other.features.astype(np.float32) - features
+    gap = measured.features.astype(np.float32) - features
     sigma = float(features.std())
     return {"sigma": sigma, "rms": float(np.sqrt(np.mean(gap**2))) / sigma, "max": float(np.abs(gap).max()) / sigma}
 
 
-def mask_difference(reference: Sequence[Mask], other: Sequence[Mask]) -> Row:
+def mask_difference(reference: Sequence[Mask], measured: Sequence[Mask]) -> Row:
     """Share of pixels that differ, and the worst Dice of masks that are not tiny."""
-    pairs = list(zip(reference, other, strict=True))
+    pairs = list(zip(reference, measured, strict=True))
     differing = float(np.mean([np.mean(a.mask ^ b.mask) for a, b in pairs]))
     dice = [2 * (a.mask & b.mask).sum() / (a.mask.sum() + b.mask.sum()) for a, b in pairs if a.mask.sum() > 30]
     quality = max(abs(a.quality - b.quality) for a, b in pairs)
@@ -154,11 +154,11 @@ def words(plan: Plan, checks: Checks) -> Row:
     names = {position: {region.name for region in reference[position]} for position in ("fixed", "moving")}
     same = all({region.name for region in detected[position]} == names[position] for position in names)
     dice = [
-        metrics.dice(region, other)
+        metrics.dice(region, candidate)
         for position in names
         for region in reference[position]
-        for other in detected[position]
-        if other.name == region.name
+        for candidate in detected[position]
+        if candidate.name == region.name
     ]
     row["same_regions"], row["worst_dice_of_regions"] = same, float(min(dice, default=1.0))
     checks.true("words: the same regions as on the CPU", same)

@@ -126,7 +126,7 @@ def _line(row: Row, rows: Sequence[Row]) -> str:
         return f"| {title} | {row.get('prompts') or ''} | {who} | {row['failed']} | | | | | | | |"
     each = _number(row, "seconds") / _number(row, "slices")
     expected = identity({**row, "who": "package"})
-    rival = next((other for other in rows if identity(other) == expected and "seconds" in other), None)
+    rival = next((row for row in rows if identity(row) == expected and "seconds" in row), None)
     faster = ""
     if rival is not None and row["who"] != "package":
         faster = f"{_number(rival, 'seconds') / _number(rival, 'slices') / each:.3g}"

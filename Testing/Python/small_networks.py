@@ -148,10 +148,10 @@ def package_masks(network, slices: SliceStack, boxes: list[Box]) -> tuple[np.nda
     return np.stack(masks), qualities, np.stack(features)
 
 
-def overlap(item: np.ndarray, other: np.ndarray) -> float:
+def overlap(first: np.ndarray, second: np.ndarray) -> float:
     """Intersection over union of two masks."""
-    union = (item | other).sum()
-    return float((item & other).sum() / union) if union else 1.0
+    union = (first | second).sum()
+    return float((first & second).sum() / union) if union else 1.0
 
 
 def boxes_on(slices: SliceStack, each: int = 2) -> list[Box]:

@@ -117,9 +117,9 @@ def cases_without_an_organ(seed: int) -> dict[str, CaseContents]:
     fixed, moving = organs_of(pair)
     cases = {}
     for region in fixed:
-        partner = next((other for other in moving if other.name == region.name), None)
+        partner = next((candidate for candidate in moving if candidate.name == region.name), None)
         if partner is not None:
-            left = tuple(tuple(other for other in side if other.name != region.name) for side in (fixed, moving))
+            left = tuple(tuple(item for item in side if item.name != region.name) for side in (fixed, moving))
             truth = Truth(regions=(RegionPair(region, partner),))
             cases[region.name] = CaseContents(pair.fixed.volume, pair.moving.volume, *left, truth)
     return cases

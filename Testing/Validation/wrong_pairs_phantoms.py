@@ -141,12 +141,12 @@ def mirrored_volume(pairs: Sequence[RegionPair], axis_xyz: int = 0) -> tuple[Reg
 
 def swapped_sides(pairs: Sequence[RegionPair]) -> tuple[RegionPair, ...]:
     """The pairs with the names left and right exchanged in the moving volume, paired by name again."""
-    other = {"left": "right", "right": "left"}
+    opposite = {"left": "right", "right": "left"}
     by_name = {pair.moving.name: pair.moving for pair in pairs}
     swapped = []
     for pair in pairs:
         side, _, base = pair.fixed.name.partition(" ")
-        partner = by_name.get(f"{other[side]} {base}") if side in other else pair.moving
+        partner = by_name.get(f"{opposite[side]} {base}") if side in opposite else pair.moving
         if partner is not None:
             swapped.append(replace(pair, moving=replace(partner, name=pair.fixed.name)))
     return tuple(swapped)

@@ -49,9 +49,9 @@ def test_mean_and_covariance_of_many_certain_cases_are_recovered() -> None:
 
 def test_the_estimate_does_not_depend_on_the_order_of_the_cases() -> None:
     cases = cases_of(12, noise=WEAK, landmarks=3)
-    one, other = estimate_offset(cases, DEFAULT), estimate_offset(cases[::-1], DEFAULT)
-    np.testing.assert_array_equal(one.prior.mean, other.prior.mean)
-    np.testing.assert_array_equal(one.prior.covariance, other.prior.covariance)
+    in_order, reversed_order = estimate_offset(cases, DEFAULT), estimate_offset(cases[::-1], DEFAULT)
+    np.testing.assert_array_equal(in_order.prior.mean, reversed_order.prior.mean)
+    np.testing.assert_array_equal(in_order.prior.covariance, reversed_order.prior.covariance)
 
 
 def test_a_case_counts_by_its_certainty() -> None:
@@ -73,8 +73,8 @@ def test_one_wrong_case_moves_the_mean_little() -> None:
 def test_a_patient_weighs_the_same_however_many_cases_it_has() -> None:
     cases = cases_of(10)
     again = [replace(cases[0], name=f"again {n}") for n in range(8)]
-    one, other = (estimate_offset(some, DEFAULT).prior.mean for some in (cases, [*cases, *again]))
-    np.testing.assert_allclose(one, other, atol=1e-3)
+    once, twice = (estimate_offset(some, DEFAULT).prior.mean for some in (cases, [*cases, *again]))
+    np.testing.assert_allclose(once, twice, atol=1e-3)
 
 
 def test_landmarks_say_what_regions_leave_open_and_their_spread_is_estimated() -> None:

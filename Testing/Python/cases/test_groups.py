@@ -123,7 +123,7 @@ def test_every_patient_weighs_the_same(rows: list[Named]) -> None:
     assert sum(weights_of(rows)) == pytest.approx(len(patients))
     alone = [(case, weight) for case, weight in zip(rows, weights_of(rows), strict=True) if len(case.patients) == 1]
     for case, weight in alone:
-        count = sum(case.patients[0] in other.patients for other in rows)
+        count = sum(case.patients[0] in row.patients for row in rows)
         assert weight == pytest.approx(1 / count)
 
 

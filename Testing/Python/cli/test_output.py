@@ -78,8 +78,8 @@ def test_a_result_without_pairs_is_printed_once(files: Files, tmp_path: Path) ->
     from Tell2RegLib.region_sources.label_map import read_regions
     from Tell2RegLib.region_sources.segmentation_file import write_segmentation
 
-    other = [type(r)("bone", r.box_kji, r.start_kji, r.grid) for r in read_regions(files.inputs["--fixed-regions"])[:1]]
-    write_segmentation(other, tmp_path / "other.seg.nrrd")
+    bone = [type(r)("bone", r.box_kji, r.start_kji, r.grid) for r in read_regions(files.inputs["--fixed-regions"])[:1]]
+    write_segmentation(bone, tmp_path / "other.seg.nrrd")
     given = {**files.inputs, "--fixed-regions": tmp_path / "other.seg.nrrd"}
     run = in_process("register", *options(given), "--out", tmp_path / "out", "--json")
     assert (run.exit_code, json.loads(run.stdout)["status"]) == (1, "no_pairs")

@@ -52,8 +52,8 @@ def fitted(*pairs: RegionPair, prior: LinearPrior = PRIOR) -> LinearMaps:
     return linear_maps(pairs, prior)
 
 
-def degrees_between(one: np.ndarray, other: np.ndarray) -> float:
-    u, _, v = np.linalg.svd(one[:3, :3] @ np.linalg.inv(other[:3, :3]))
+def degrees_between(first: np.ndarray, second: np.ndarray) -> float:
+    u, _, v = np.linalg.svd(first[:3, :3] @ np.linalg.inv(second[:3, :3]))
     return float(np.rad2deg(np.linalg.norm(Rotation.from_matrix(u @ v).as_rotvec())))
 
 

@@ -69,8 +69,8 @@ def test_boxes_in_sixteen_bits_are_nearly_the_same(some_anatomy: SliceStack, its
     sure = [box for box in its_boxes if box.score > detector.box_threshold + 0.1]
     detected = detector.detect(some_anatomy, PROMPTS)
     for box in sure:
-        same = [other for other in detected if (other.slice_index, other.prompt) == (box.slice_index, box.prompt)]
-        assert min(np.abs(np.subtract(other.xyxy_px, box.xyxy_px)).max() for other in same) < 2
+        same = [nearby for nearby in detected if (nearby.slice_index, nearby.prompt) == (box.slice_index, box.prompt)]
+        assert min(np.abs(np.subtract(nearby.xyxy_px, box.xyxy_px)).max() for nearby in same) < 2
 
 
 def test_cancelling_waits_for_a_dozen_small_slices_at_most() -> None:

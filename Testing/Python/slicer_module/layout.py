@@ -34,9 +34,9 @@ def _children(widget: Any) -> list[Any]:
 
 def _overlaps(widget: Any) -> list[str]:
     return [
-        f"{item.objectName} and {other.objectName} lie over each other."
-        for item, other in combinations(_children(widget), 2)
-        if item.geometry.intersects(other.geometry)
+        f"{item.objectName} and {neighbour.objectName} lie over each other."
+        for item, neighbour in combinations(_children(widget), 2)
+        if item.geometry.intersects(neighbour.geometry)
     ]
 
 

@@ -282,12 +282,12 @@ def test_a_forked_child_leaves_the_folders_of_its_parent_alone(tmp_path: Path) -
 def test_a_folder_with_the_name_of_a_dead_host_and_without_a_marker_is_not_swept(
     make_client: MakeClient, a_temporary_place: Path
 ) -> None:
-    other = a_temporary_place / f"{PREFIX}999999999-notes"
-    other.mkdir()
-    (other / "notes.txt").write_text("precious")
+    foreign_folder = a_temporary_place / f"{PREFIX}999999999-notes"
+    foreign_folder.mkdir()
+    (foreign_folder / "notes.txt").write_text("precious")
     assert run(make_client(ODD), that("nothing")).reply
-    assert (other / "notes.txt").read_text() == "precious"
-    shutil.rmtree(other)
+    assert (foreign_folder / "notes.txt").read_text() == "precious"
+    shutil.rmtree(foreign_folder)
 
 
 @pytest.mark.parametrize(("purpose", "remains"), [(protocol.RUN_FOLDER, False), ("something else", True), ("", True)])

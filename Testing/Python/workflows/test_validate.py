@@ -136,10 +136,10 @@ def test_a_run_can_be_cancelled(tmp_path: Path) -> None:
 
 def test_a_case_without_common_regions_fails_with_the_reason_of_the_fit(tmp_path: Path) -> None:
     path = a_table(tmp_path, {"name": "a", "regions": "other"})
-    other = tmp_path / "other"
-    other.mkdir()
+    copied_masks = tmp_path / "other"
+    copied_masks.mkdir()
     mask = (tmp_path / "p" / "moving.seg.nrrd").read_bytes()
-    (other / "spleen.seg.nrrd").write_bytes(mask)
+    (copied_masks / "spleen.seg.nrrd").write_bytes(mask)
     (case,) = validate(read_cases(path).cases).cases
     assert case.failed
     assert case.scores == {}
