@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # 3.8 would wait for ever (https://github.com/pytest-dev/pytest-xdist/issues/1378).
 TWO_PROCESSES := -n 2 --dist loadfile --max-worker-restart=0
 
-.PHONY: help demo test coverage docs test-install lint stress screenshots bench validation weights clean
+.PHONY: help demo test coverage docs test-install lint stress fuzz screenshots bench validation weights clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -39,6 +39,9 @@ test-install: ## the install flow in a scratch environment with Slicer's own pac
 
 stress: $(VENV)/.for-tests ## kills, full disks and concurrent runs: are files lost? (STRESS="--seed 2 --kills 50", docs/reliability.md)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m Testing.Reliability.stress $(STRESS)
+
+fuzz: $(VENV)/.for-tests ## damaged files of every format: crashes, hangs, wrong content? (FUZZ="--seed 2 --mutants 5000", docs/reliability.md)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m Testing.Reliability.fuzz $(FUZZ)
 
 docs: $(VENV)/.for-tests ## write what is generated from the declarations in the code
 	@$(BIN)/python -m Testing.settings_page

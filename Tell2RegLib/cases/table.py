@@ -153,6 +153,10 @@ def read_cases(path: str | Path, *, need_regions: bool = False, need_truth: bool
 # --- the file ---
 
 
+MOST_LETTERS = 80
+"""Of a column's name in a message."""
+
+
 @dataclass(frozen=True)
 class _Row:
     line: int
@@ -191,7 +195,7 @@ def _header_faults(header: Sequence[str], columns: Sequence[str]) -> Iterator[st
             meant = (
                 f" '{slips[0]}' looks like it: rename that column."
                 if slips
-                else f" Add it; the columns are {', '.join(header)}."
+                else f" Add it; the columns are {', '.join(name[:MOST_LETTERS] for name in header)}."
             )
             yield f"There is no column '{name}'.{meant}"
 

@@ -84,10 +84,10 @@ def _meta_values(path: Path) -> list[CompressedValues]:
         return []
     value_bytes = _bytes_of(fields.get("DimSize", ""), fields.get("ElementType", ""), META_BYTES)
     channels = fields.get("ElementNumberOfChannels", "1")
-    if value_bytes is not None and channels.isdigit():
+    if value_bytes is not None and channels.isdecimal():
         value_bytes *= int(channels)
     size = fields.get("CompressedDataSize", "")
-    stream_bytes = int(size) if size.isdigit() and int(size) else None
+    stream_bytes = int(size) if size.isdecimal() and int(size) else None
     if fields.get("ElementDataFile", "").upper() == "LOCAL":
         return [CompressedValues(path, header.size_bytes, value_bytes, stream_bytes)]
     return [CompressedValues(file, 0, value_bytes, stream_bytes) for file in data_files(path)]
@@ -102,7 +102,7 @@ def _nrrd_values(path: Path) -> list[CompressedValues]:
     value_bytes = None if skipped else _bytes_of(fields.get("sizes", ""), fields.get("type", ""), NRRD_BYTES)
     if not {"data file", "datafile"} & fields.keys():
         return [] if skipped else [CompressedValues(path, header.size_bytes, value_bytes)]
-    files = [file for file in data_files(path) if _is_gzip(file)]
+    files = [file for file in data_files(path) if not skipped or _is_gzip(file)]
     return [CompressedValues(file, 0, value_bytes) for file in files]
 
 
@@ -112,7 +112,7 @@ def _bytes_of(sizes: str, kind: str, bytes_of_types: Mapping[str, int]) -> int |
     value_bytes = next((size for word, size in bytes_of_types.items() if re.search(rf"(?<![a-z]){word}", kind)), None)
     if fixed := re.search(r"int(\d+)", kind):  # NRRD's int16_t and the like
         value_bytes = int(fixed[1]) // 8
-    if value_bytes is None or not numbers or not all(number.isdigit() for number in numbers):
+    if value_bytes is None or not numbers or not all(number.isdecimal() for number in numbers):
         return None
     return value_bytes * math.prod(int(number) for number in numbers)
 

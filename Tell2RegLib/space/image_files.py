@@ -11,7 +11,8 @@ from Tell2RegLib.space.compressed_data import check_compressed_values
 from Tell2RegLib.space.dicom_series import choose_series
 from Tell2RegLib.space.foreign_files import read_foreign_image
 from Tell2RegLib.space.grid import Grid
-from Tell2RegLib.space.image_headers import check_header, check_not_truncated, check_slices, itk_errors_as
+from Tell2RegLib.space.image_headers import check_header, check_slices, itk_errors_as
+from Tell2RegLib.space.image_lengths import check_length, check_nifti_length
 from Tell2RegLib.space.plain_headers import has_plain_header
 from Tell2RegLib.support.complete_file import complete_file
 from Tell2RegLib.support.reader_process import Reply
@@ -20,10 +21,6 @@ from Tell2RegLib.support.text_headers import NRRD_ENDINGS
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-NIFTI_COLOURS = ("128", "2304")
-"""NIfTI's data types RGB and RGBA, for which `bitpix` counts the bits of all components."""
-
 
 NIFTI_HEADER = 352
 """Bytes before the values in a NIfTI file as ITK writes it."""
@@ -89,21 +86,11 @@ def _read_here(path: Path) -> sitk.Image:
 
     check_header(path)
     sizes = check_compressed_values(path)
+    check_nifti_length(path, sizes)
     with itk_errors_as(f"'{path}' cannot be read as an image"):
         image = sitk.ReadImage(str(path))
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        _check_nifti_not_truncated(path, image, sizes.get(path, path.stat().st_size))
+    check_length(path, image, sizes)
     return image
-
-
-def _check_nifti_not_truncated(path: Path, image: sitk.Image, actual_bytes: int) -> None:
-    if not image.HasMetaDataKey("bitpix"):
-        return
-    value_count = image.GetNumberOfPixels()
-    if image.GetMetaData("datatype") not in NIFTI_COLOURS:
-        value_count *= image.GetNumberOfComponentsPerPixel()
-    needed_bytes = int(float(image.GetMetaData("vox_offset"))) + value_count * int(image.GetMetaData("bitpix")) // 8
-    check_not_truncated(path, actual_bytes, needed_bytes)
 
 
 def _check_entries(folder: Path) -> None:

@@ -104,10 +104,9 @@ def _check_spacing(spacing: Sequence[float], path: Path) -> None:
 def _check_origin(origins: Sequence[str], path: Path) -> None:
     for origin in origins:
         if not np.isfinite(_numbers(origin)).all():
-            shown = origin.encode("utf-8", "replace").decode()
             raise GeometryError(
-                f"'{path}' has the origin '{shown}' in its header, but finite numbers in mm are needed. Correct the "
-                "header, or recreate the file from its source."
+                f"'{path}' has the origin {origin[:80]!r} in its header, but finite numbers in mm are needed. Correct "
+                "the header, or recreate the file from its source."
             )
 
 
@@ -146,21 +145,6 @@ def _numbers(text: str) -> list[float]:
         except ValueError:
             values.append(math.nan)
     return values
-
-
-# --- truncated files ---
-
-
-def check_not_truncated(path: Path, actual_bytes: int, needed_bytes: int) -> None:
-    """Reject a NIfTI file with fewer bytes, uncompressed, than needed; ITK would pad it with zeros.
-
-    Raises:
-        InputError: the file is truncated.
-    """
-    if actual_bytes < needed_bytes:
-        raise InputError(
-            f"'{path}' is truncated: it contains {actual_bytes} of {needed_bytes} bytes. Copy or download it again."
-        )
 
 
 # --- DICOM series ---

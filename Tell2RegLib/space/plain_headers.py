@@ -23,7 +23,9 @@ MAX_DIMENSIONS = 5
 MAX_COMPONENTS = 4096
 """Of a voxel; a segmentation has one per layer."""
 MAX_VALUES_BYTES = 1 << 44
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
+LARGEST = 1e9
+NUMBER = r"[-+]?(?:\d{1,9}\.?\d*|\.\d+)(?:[eE](?:-\d{1,3}|\+?0?\d))?"
+"""Of at most nine digits before its exponent, which is at most 9: with larger directions, ITK may never end."""
 COUNT = r"\d{1,12}"
 BOOL = r"(?i:true|false|0|1)"
 
@@ -123,7 +125,7 @@ def _nifti_value_bytes(header: bytes, order: str) -> int | None:
         and NIFTI_BITS.get(kind) == bits
         and intent in NIFTI_INTENTS
         and all(0 <= code <= 5 for code in codes)
-        and all(map(math.isfinite, floats))
+        and all(abs(value) <= LARGEST for value in floats)
     )
     value_bytes = math.prod(sizes[: max(count, 0)]) * bits // 8
     return value_bytes if is_plain and value_bytes <= MAX_VALUES_BYTES else None

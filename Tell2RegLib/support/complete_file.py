@@ -120,7 +120,7 @@ def data_files(header: Path) -> list[Path]:
         return []
     fields = read_text_header(header).fields
     names = [fields[key] for key in DATA_FILE_KEYS if key in fields]
-    return [header.parent / name for name in names if (header.parent / name).is_file()]
+    return [header.parent / name for name in names if os.path.isfile(header.parent / name)]
 
 
 # --- into its place ---

@@ -1,1 +1,1 @@
-"""Attacks on the files that Tell2Reg writes: kills, full disks and concurrent runs (docs/reliability.md)."""
+"""Attacks on the files that Tell2Reg writes and reads: kills, full disks, concurrent runs and damage."""
