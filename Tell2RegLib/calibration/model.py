@@ -18,6 +18,8 @@ from Tell2RegLib.space.region import RegionPair, plain_name
 from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.support.regular_files import check_regular_file
 from Tell2RegLib.support.version import __version__
+from Tell2RegLib.trust.error_model import ErrorModel
+from Tell2RegLib.trust.model_file import model_from, record_of
 
 FORMAT, SCHEMA_VERSION = "tell2reg calibration", 1
 PARAMETERS = (
@@ -71,6 +73,7 @@ class Calibration:
         reason: why mean and covariance are used or not, one sentence.
         trials: what was compared, as plain values.
         estimated: mean and covariance as estimated from all cases, used or not, as plain values.
+        errors: predicts the errors of targets; None where the cases show none.
     """
 
     origin: Origin
@@ -80,6 +83,7 @@ class Calibration:
     reason: str
     trials: Sequence[Mapping[str, Any]] = ()
     estimated: Mapping[str, Any] = field(default_factory=dict)
+    errors: ErrorModel | None = None
 
     def prior(self, settings: FitSettings) -> LinearPrior:
         """The prior of a fit; spreads that the calibration leaves open are those of the settings."""
@@ -142,6 +146,7 @@ def write_calibration(calibration: Calibration, path: str | Path) -> None:
             "tried": [dict(trial) for trial in calibration.trials],
             "estimated": dict(calibration.estimated),
         },
+        "errors": None if calibration.errors is None else record_of(calibration.errors),
     }
     write_text(path, json.dumps(record, indent=1) + "\n")
 
@@ -191,6 +196,7 @@ def _from_record(record: Mapping[str, Any]) -> Calibration:
         reason=str(offset["reason"]),
         trials=tuple(dict(trial) for trial in offset["tried"]),
         estimated=dict(offset["estimated"]),
+        errors=model_from(record["errors"]) if record.get("errors") else None,
     )
 
 

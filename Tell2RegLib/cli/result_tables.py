@@ -9,8 +9,8 @@ from Tell2RegLib.cli.terminal import print_notice, print_table, stdout
 from Tell2RegLib.evaluation.target_trust import GOOD
 
 MEASURES = ("dice_before", "dice_after", "centroid_mm_before", "centroid_mm_after", "hd95_mm_before", "hd95_mm_after")
-TARGET_HEAD = ("target", "verdict", "nearest region", "mm", "det J", "spread mm")
-TRUST = ("nearest_name", "nearest_mm", "det_j", "spread_mm")
+TARGET_HEAD = ("target", "verdict", "error mm", "radius mm", "nearest region", "mm")
+TRUST = ("predicted_mm", "radius_mm", "nearest_name", "nearest_mm")
 HEAD = ("Dice", "after", "centroid mm", "after", "HD95 mm", "after")
 
 
@@ -80,16 +80,23 @@ def _is_in_vain(pair: dict[str, Any]) -> bool:
     return pair["accepted"] and not pair["dice_after"]
 
 
-def _show_targets(targets: list[dict[str, Any]]) -> None:
+def show_verdicts(targets: list[dict[str, Any]]) -> None:
+    """The verdicts on targets with their reasons, from records; nothing without targets."""
     if not targets:
         return
     judged = [(target["name"], target["trust"]) for target in targets]
     rows = [[name, trust["verdict"], *(trust[key] for key in TRUST)] for name, trust in judged]
-    print_table("Targets", TARGET_HEAD, rows)
+    print_table("Targets, with predicted error", TARGET_HEAD, rows)
     for name, trust in judged:
         if trust["verdict"] != GOOD:
             stdout.print(f"{trust['verdict'].capitalize()}: {name}: {' '.join(trust['reasons'])}", markup=False)
-    kinds = list(targets[0]["error_mm"])
+    for basis in dict.fromkeys(trust["basis"] for _, trust in judged if trust["radius_mm"] is not None):
+        stdout.print(f"Radius: {basis}", markup=False)
+
+
+def _show_targets(targets: list[dict[str, Any]]) -> None:
+    show_verdicts(targets)
+    kinds = list(targets[0]["error_mm"]) if targets else []
     if not kinds:
         return
     rows = [[target["name"], *(target["error_mm"][kind] for kind in kinds)] for target in targets]

@@ -21,15 +21,27 @@ def _check_range(value: Any) -> str:
 class TrustSettings:
     """Bounds of the verdicts "check" and "do not trust"; docs/settings.md lists defaults and ranges.
 
-    The bounds are a matter of judgement, not fitted to measured errors.
+    The tolerance is compared with the predicted error. The other bounds are a matter of judgement, not fitted to
+    measured errors; where an error is predicted, only those of "do not trust" count.
 
     Raises:
         InputError: a value out of its range, or bounds in the wrong order.
     """
 
+    tolerance_mm: float = setting(
+        5.0,
+        "Error that is tolerated: 'good' if the radius around a target is within it, 'do not trust' if the predicted "
+        "error exceeds it (4.9 mm is the radius of a 0.5 ml lesion).",
+        unit="mm",
+        low=0,
+        usual=(0.0, 50.0),
+        step=0.25,
+        flag="--trust-tolerance",
+        label="Tolerance",
+    )
     near_mm: float = setting(
         5.0,
-        "'good' up to this distance from an accepted region (4.9 mm is the radius of a 0.5 ml lesion).",
+        "Without a predicted error: 'check' beyond this distance from an accepted region.",
         unit="mm",
         low=0,
         usual=(0.0, 50.0),

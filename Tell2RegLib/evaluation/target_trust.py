@@ -1,4 +1,4 @@
-"""Rates the reliability of each propagated target by rules; a rating is no guarantee."""
+"""Rates the reliability of each propagated target, by its predicted error and by rules; a rating is no guarantee."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ _NEIGHBOURS = 8
 """Number of nearest voxel centres among which the nearest voxel is searched, because voxels are boxes, not points."""
 
 
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """The predicted error of a propagated target, or why there is none.
+
+    Args:
+        predicted_mm: how far it lies from its true position, by the cues of its place, its field and its pairs.
+        radius_mm: within which it lies, at the share that the basis states.
+        basis: what both rest on, one sentence.
+        reason: why there are no numbers, one sentence; empty when there are.
+    """
+
+    predicted_mm: float | None = None
+    radius_mm: float | None = None
+    basis: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class TargetTrust:
     """The verdict on a propagated target, and its reasons.
@@ -41,6 +58,7 @@ class TargetTrust:
         inside_volume: whether the propagated position is in a voxel of the fixed grid.
         verdict: one of `VERDICTS`.
         reasons: sentences for display, the most important first; never empty.
+        predicted_mm, radius_mm, basis: see `ErrorEstimate`; None and empty where no error was predicted.
     """
 
     name: str
@@ -54,6 +72,9 @@ class TargetTrust:
     inside_volume: bool
     verdict: str
     reasons: tuple[str, ...]
+    predicted_mm: float | None = None
+    radius_mm: float | None = None
+    basis: str = ""
 
 
 def judge_targets(
@@ -65,6 +86,7 @@ def judge_targets(
     pairs: Sequence[RegionPair],
     settings: TrustSettings | None = None,
     deformable: Transform | None = None,
+    estimates: Sequence[ErrorEstimate] | None = None,
 ) -> tuple[TargetTrust, ...]:
     """Propagate targets from moving to fixed space and rate the reliability of each.
 
@@ -76,14 +98,18 @@ def judge_targets(
         pairs: the pairs of the fit; rejected ones are ignored.
         settings: `TrustSettings()` when None.
         deformable: the deformable result of the same fit, where `transform` is a linear one.
+        estimates: one per target, or None to judge by the rules alone. A predicted error decides by the tolerance,
+            unless a rule says "do not trust"; without one, no target is good.
 
     Raises:
-        InputError: the numbers of names and positions differ.
+        InputError: the numbers of names, positions and estimates differ.
         GeometryError: a position that is not finite, or a matrix that cannot be inverted.
     """
     drawn = np.array(moving_lps, dtype=np.float64).reshape(-1, 3)
     if len(drawn) != len(names):
         raise InputError(f"There are {len(names)} names for {len(drawn)} targets. Give one name per target.")
+    if estimates is not None and len(estimates) != len(names):
+        raise InputError(f"There are {len(estimates)} predicted errors for {len(names)} targets. Give one per target.")
     if not names:
         return ()
     grid = transform.fixed_to_moving.grid
@@ -101,9 +127,14 @@ def judge_targets(
     for n, (nearest_mm, nearest_name) in enumerate(_nearest(drawn, pairs)):
         measurements = (nearest_mm, nearest_name, float(det_j[n]), float(spread[n]), bool(inside[n]))
         rules = [*_position_rules(*measurements[:2], settings), *_transform_rules(*measurements[2:], settings)]
-        verdict, reasons = _worst_verdict([*rules, *_rotation_rules(drawn[n], round_region, settings)])
+        rules += _rotation_rules(drawn[n], round_region, settings)
+        estimate = ErrorEstimate() if estimates is None else estimates[n]
+        verdict, reasons = _worst_verdict(rules if estimates is None else _with_estimate(rules, estimate, settings))
+        numbers = (estimate.predicted_mm, estimate.radius_mm, estimate.basis)
         trusts.append(
-            TargetTrust(names[n], drawn[n], propagated[n], float(moved_mm[n]), *measurements, verdict, reasons)
+            TargetTrust(
+                names[n], drawn[n], propagated[n], float(moved_mm[n]), *measurements, verdict, reasons, *numbers
+            )
         )
     return tuple(trusts)
 
@@ -125,6 +156,22 @@ def _worst_verdict(judgements: Sequence[Judgement]) -> tuple[str, tuple[str, ...
     ranked = sorted(judgements, key=lambda judgement: -VERDICTS.index(judgement[0]))
     worst_verdict = ranked[0][0]
     return worst_verdict, tuple(sentence for verdict, sentence in ranked if verdict != GOOD or worst_verdict == GOOD)
+
+
+def _with_estimate(rules: Sequence[Judgement], estimate: ErrorEstimate, settings: TrustSettings) -> list[Judgement]:
+    """The judgement of a predicted error beside those rules that it cannot overrule."""
+    if estimate.predicted_mm is None or estimate.radius_mm is None:
+        return [*rules, (CHECK, f"No predicted error: {estimate.reason}")]
+    limits = [judgement for judgement in rules if judgement[0] == DO_NOT_TRUST]
+    predicted, radius, tolerance = (_mm(v) for v in (estimate.predicted_mm, estimate.radius_mm, settings.tolerance_mm))
+    if estimate.radius_mm <= settings.tolerance_mm:
+        return [*limits, (GOOD, f"The radius of {radius} is within the tolerance of {tolerance}.")]
+    if estimate.predicted_mm <= settings.tolerance_mm:
+        return [
+            *limits,
+            (CHECK, f"The predicted error is {predicted}, but the radius of {radius} exceeds {tolerance}."),
+        ]
+    return [*limits, (DO_NOT_TRUST, f"The predicted error of {predicted} exceeds the tolerance of {tolerance}.")]
 
 
 def _position_rules(nearest_mm: float | None, name: str, settings: TrustSettings) -> Iterator[Judgement]:

@@ -18,7 +18,7 @@ from Tell2RegLib.evaluation.metrics import (
     target_registration_error_mm,
 )
 from Tell2RegLib.evaluation.settings import TrustSettings
-from Tell2RegLib.evaluation.target_trust import judge_targets
+from Tell2RegLib.evaluation.target_trust import ErrorEstimate, judge_targets
 from Tell2RegLib.fitting import FitResult
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.region_sources.source_result import SourceResult
@@ -220,12 +220,15 @@ def targets(
     true_positions: Mapping[str, np.ndarray],
     pairs: Sequence[RegionPair],
     trust: TrustSettings,
+    estimates: Sequence[ErrorEstimate] | None = None,
 ) -> tuple[Target, ...]:
     """Propagate the plan to fixed space with a verdict per target, and errors of every transform if the truth is
-    known."""
+    known; `estimates` are the predicted errors (`judge_targets`)."""
     points, transform = plan.points_lps_mm, fit_result.transform
     linear = {"rigid": fit_result.rigid_lps, "affine": fit_result.affine_lps}
-    judged = judge_targets(plan.names, points, transform, linear["rigid"], linear["affine"], pairs, trust)
+    judged = judge_targets(
+        plan.names, points, transform, linear["rigid"], linear["affine"], pairs, trust, estimates=estimates
+    )
     errors: dict[str, np.ndarray] = {}
     if true_positions:
         propagated = {"before": points, **{kind: apply_affine(np.linalg.inv(m), points) for kind, m in linear.items()}}

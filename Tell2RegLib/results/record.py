@@ -11,6 +11,7 @@ import numpy as np
 from Tell2RegLib.evaluation.metrics import FieldQuality
 from Tell2RegLib.evaluation.target_trust import TargetTrust
 from Tell2RegLib.results.result import NOTICE, SCHEMA_VERSION, Fitted, PromptResult, RegistrationResult, Target
+from Tell2RegLib.trust.model_file import record_of_predictor
 
 
 def record_of(result: RegistrationResult) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def record_of(result: RegistrationResult) -> dict[str, Any]:
             "transform": None if result.fitted is None else _transform_record(result.fitted),
             "summary": asdict(result.summary),
             "targets": [_target_record(target) for target in result.targets],
+            "error_prediction": record_of_predictor(result.error_predictor) if result.error_predictor else None,
             "words": [_prompt_record(row) for row in result.prompts_result.prompts] if result.prompts_result else [],
             "truth": [asdict(metric) for metric in result.truth],
             "timing_s": dict(result.timing_s),
@@ -76,9 +78,19 @@ def _target_record(target: Target) -> dict[str, Any]:
 
 
 def trust_record(trust: TargetTrust) -> dict[str, Any]:
-    """The verdict and its reasons, then the values on which they are based."""
+    """The verdict and its reasons, the predicted error, then the other values on which they are based."""
     first = {"verdict": trust.verdict, "reasons": list(trust.reasons)}
-    names = ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "inside_volume")
+    names = (
+        "predicted_mm",
+        "radius_mm",
+        "basis",
+        "moved_mm",
+        "nearest_mm",
+        "nearest_name",
+        "det_j",
+        "spread_mm",
+        "inside_volume",
+    )
     return {**first, **{name: getattr(trust, name) for name in names}}
 
 

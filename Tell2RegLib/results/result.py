@@ -18,6 +18,7 @@ from Tell2RegLib.space.jacobian import jacobian_determinant
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.transform import Transform
 from Tell2RegLib.space.volume import Volume
+from Tell2RegLib.trust.error_model import ErrorPredictor
 
 SCHEMA_VERSION = 1
 """Version of result.json; incremented when the meaning of a key changes."""
@@ -195,6 +196,7 @@ class RegistrationResult:
         pair_remarks: what the check of the pairs says about the volumes, one sentence each.
         truth: the true regions, one row per name that both sides have, carried by the same transform; empty where the
             truth is unknown.
+        error_predictor: what predicts the errors of targets; None without a fit.
     """
 
     status: str
@@ -213,6 +215,7 @@ class RegistrationResult:
     prompts_result: PromptsResult | None = None
     truth: tuple[PairMetrics, ...] = ()
     pair_remarks: tuple[str, ...] = ()
+    error_predictor: ErrorPredictor | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

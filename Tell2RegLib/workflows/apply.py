@@ -74,13 +74,18 @@ def apply_file(
         raise OutputError(f"'{target}' cannot be written: the folder '{target.parent}' does not exist.")
     job = _Job(transform.inverse if inverse else transform, source, target, "fixed" if inverse else "moving", warn)
     name = source.name.lower()
-    if name.endswith(POINT_ENDINGS):
+    if holds_points(source):
         return _apply_to_points(job)
     if name.endswith(MODEL_ENDINGS):
         return _apply_to_model(job.transform, source, target)
     if name.endswith(SEGMENTATION_ENDING) or is_mask_folder(source) or only or names is not None:
         return _apply_to_regions(job, only, names)
     return _apply_to_volume(job, nearest)
+
+
+def holds_points(source: Path) -> bool:
+    """Whether `apply_file` takes a file for a list of points."""
+    return source.name.lower().endswith(POINT_ENDINGS)
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,15 @@ from Tell2RegLib.pipeline.pair import PairingResult, match_by_prompts, why_none_
 from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
 from Tell2RegLib.region_sources.suitability import check_default
 from Tell2RegLib.results.provenance import provenance
-from Tell2RegLib.results.result import Fitted, PairMetrics, RegistrationResult
+from Tell2RegLib.results.result import Fitted, PairMetrics, RegistrationResult, Target
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import Region, RegionPair
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.support.progress import Progress, ProgressTracker
+from Tell2RegLib.trust.cues import Registered
+from Tell2RegLib.trust.domain import CaseFacts
+from Tell2RegLib.trust.error_model import ErrorPredictor
+from Tell2RegLib.trust.model_file import predictor_of
 
 
 def register(
@@ -218,6 +222,7 @@ class _Run:
         pairs = matched.pairs
         run, effect = self._calibrated(pairs)
         fit_result, fitted, metrics = run._fitted(pairs)
+        predictor = self._predictor(pairs)
         left_fixed, left_moving = matched.regions_without_partner()
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
@@ -230,9 +235,8 @@ class _Run:
             metrics=metrics,
             summary=summary(metrics),
             fitted=fitted,
-            targets=targets(fit_result, plan, true_positions_by_name(plan, plan_truth), pairs, self.trust)
-            if fit_result and plan
-            else (),
+            targets=self._targets(fit_result, predictor, plan, plan_truth, pairs) if fit_result and plan else (),
+            error_predictor=predictor if fit_result else None,
             timing_s=self.tracker.timing(),
             provenance=provenance(
                 device=fit_result.device if fit_result else "none",
@@ -250,6 +254,22 @@ class _Run:
             prompts_result=prompts_result(matched.source_results, pairs, true_regions),
             truth=true_pairs(true_regions, fitted),
         )
+
+    def _predictor(self, pairs: Sequence[RegionPair]) -> ErrorPredictor:
+        learned = self.calibration.errors if self.calibration else None
+        return predictor_of(CaseFacts.of(self.fixed, self.moving, pairs), learned)
+
+    def _targets(
+        self,
+        fit_result: FitResult,
+        predictor: ErrorPredictor,
+        plan: PointList,
+        plan_truth: PointList | None,
+        pairs: Sequence[RegionPair],
+    ) -> tuple[Target, ...]:
+        registered = Registered(fit_result.transform, fit_result.rigid_lps, fit_result.affine_lps, pairs)
+        estimates = predictor.estimates(registered, plan.points_lps_mm)
+        return targets(fit_result, plan, true_positions_by_name(plan, plan_truth), pairs, self.trust, estimates)
 
     def _calibrated(self, pairs: Sequence[RegionPair]) -> tuple[_Run, dict[str, Any]]:
         """The run with the prior of its calibration, if it holds for the accepted pairs; and the record of both."""

@@ -172,7 +172,7 @@ class Session(EnteredWidget):
         assert self.ui.targetsTable.rowCount == plan.GetNumberOfControlPoints()
         assert self.parameters.targetsTable.GetNumberOfRows() == plan.GetNumberOfControlPoints()
         table_errors = [
-            float(self.ui.targetsTable.item(line, 9).text()) for line in range(self.ui.targetsTable.rowCount)
+            float(self.ui.targetsTable.item(line, 11).text()) for line in range(self.ui.targetsTable.rowCount)
         ]
         assert abs(np.mean(table_errors) - error) < 0.06, (table_errors, error)
         assert "with the deformable transform" in self.ui.targetsHeading.text

@@ -71,6 +71,8 @@ def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jaco
     text = "The moving volume and its regions, warped to fixed space." if is_seen else NOTHING_WARPED
     if is_seen and any(marks):
         text += f" Crosses: propagated targets within {NEAR_MM:g} mm of the plane."
+    if any(mark.radius for on_plane in marks for mark in on_plane):
+        text += " Circles: the radius around each, a ball, in the plane; green good, yellow check, red do not trust."
     return [
         *rows,
         _row(
@@ -106,8 +108,22 @@ def _outlines(accepted_pairs: AcceptedPairs, points: Sequence[Floats], side: str
 
 
 def _marks(result: RegistrationResult, plane: Plane) -> list[Mark]:
-    placed = [(target.name, *plane.pixels_of(target.fixed_lps_mm)) for target in result.targets]
-    return [Mark(name, x, y) for name, x, y, distance_mm in placed if distance_mm <= NEAR_MM]
+    marks = []
+    for target in result.targets:
+        x, y, distance_mm = plane.pixels_of(target.fixed_lps_mm)
+        if distance_mm <= NEAR_MM:
+            radius = section_radius(target.trust.radius_mm or 0.0, distance_mm) / plane.pixel_mm
+            marks.append(Mark(target.name, x, y, radius, target.trust.verdict))
+    return marks
+
+
+def section_radius(radius_mm: float, distance_mm: float) -> float:
+    """Radius of the circle in which a plane cuts a ball at a distance from its centre; 0 where it does not.
+
+    >>> section_radius(5.0, 3.0), section_radius(5.0, 6.0)
+    (4.0, 0.0)
+    """
+    return float(np.sqrt(max(radius_mm**2 - distance_mm**2, 0.0)))
 
 
 def _both(first: Outlines, second: Outlines) -> list[list[Outline]]:

@@ -14,6 +14,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.results.report.planes import Plane
 from Tell2RegLib.space.region import Color
 
@@ -23,6 +24,8 @@ Grey = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 """Grey (rows, columns) or colours (rows, columns, 3)."""
 
+VERDICT_COLORS = {GOOD: "#4ade80", CHECK: "#facc15", DO_NOT_TRUST: "#f87171"}
+"""Colours of the circles around targets, visible on grey."""
 _EMPTY = 24
 """Grey level outside the volume; not black, to distinguish it from dark tissue."""
 
@@ -39,11 +42,20 @@ class Outline:
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """A point of the plan on a plane: column and row in pixels."""
+    """A point of the plan on a plane.
+
+    Args:
+        name: of the point.
+        x, y: column and row in pixels.
+        radius: of the circle around it, in pixels; 0 without one.
+        verdict: one of `VERDICTS`, for its colour.
+    """
 
     name: str
     x: float
     y: float
+    radius: float = 0.0
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,8 +248,14 @@ def _label_position(
 def _mark_svg(mark: Mark, size: float) -> str:
     arm = size * 0.45
     cross = f"M{mark.x - arm:.1f} {mark.y:.1f}h{2 * arm:.1f}M{mark.x:.1f} {mark.y - arm:.1f}v{2 * arm:.1f}"
+    circle = (
+        f'<circle cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="{mark.radius:.1f}" fill="none" '
+        f'stroke="{VERDICT_COLORS.get(mark.verdict, "#fff")}" stroke-width="{size * 0.12:.2f}"/>'
+        if mark.radius
+        else ""
+    )
     return (
-        f'<g class="mark"><title>{escape(mark.name)}</title>'
+        f'<g class="mark"><title>{escape(mark.name)}</title>{circle}'
         f'<path d="{cross}" stroke="#000" stroke-width="{size * 0.3:.2f}"/>'
         f'<path d="{cross}" stroke="#ff4fd8" stroke-width="{size * 0.15:.2f}"/></g>'
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from Tell2RegLib.results.report import statements
+from Tell2RegLib.results.report import statements, target_texts
 from Tell2RegLib.results.report.detections import detection_rows
 from Tell2RegLib.results.report.image_rows import picture_rows
 from Tell2RegLib.results.report.pictures import css_color
@@ -62,6 +62,8 @@ def render_report(result: RegistrationResult) -> str:
         words=statements.prompt_rows(result),
         detection_rows=detection_rows(result),
         targets=_targets(result),
+        tolerance=target_texts.tolerance_mm(result),
+        bases=list(dict.fromkeys(t.trust.basis for t in result.targets if t.trust.radius_mm is not None)),
         errors=statements.mean_errors(result),
         measures=statements.measures(result),
         timing=statements.timing(result),
@@ -100,7 +102,7 @@ def _targets(result: RegistrationResult) -> list[dict[str, Any]]:
             {
                 "trust": trust,
                 "fixed_position": statements.position(trust.fixed_lps_mm.tolist()),
-                "region": statements.nearest_text(trust),
+                "region": target_texts.nearest_text(trust),
                 "errors": target.errors_mm,
             }
         )

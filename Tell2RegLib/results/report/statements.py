@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD, TargetTrust
+from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.fitting.linear import FULL_SUPPORT
 from Tell2RegLib.region_sources.messages import counted
 from Tell2RegLib.results.report.displacements import largest_in_regions_mm
@@ -265,7 +265,7 @@ def _about_trust(targets: Sequence[Target]) -> Iterator[Remark]:
         if names:
             yield Remark(f"{text} {listed(names)}: the table of targets gives the reasons.", "look")
     if targets and all(target.trust.verdict == GOOD for target in targets):
-        yield Remark("No rule objects to the position of any target.", "good")
+        yield Remark("The radius around every target is within the tolerance.", "good")
 
 
 def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
@@ -285,15 +285,6 @@ def _about_targets(result: RegistrationResult) -> Iterator[Remark]:
 
 
 # --- targets ---
-
-
-def nearest_text(trust: TargetTrust) -> str:
-    """'in gland' or '3.2 mm from gland'; a dash without any region."""
-    if trust.nearest_mm is None:
-        return "–"
-    return (
-        f"in {trust.nearest_name}" if trust.nearest_mm == 0 else f"{trust.nearest_mm:.1f} mm from {trust.nearest_name}"
-    )
 
 
 def fitted_kind(result: RegistrationResult) -> str:

@@ -14,7 +14,7 @@ from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode
 
 from Tell2RegLib.errors import InputError, OutputError, Tell2RegError
 from Tell2RegLib.evaluation.settings import TrustSettings
-from Tell2RegLib.evaluation.target_trust import TargetTrust, judge_targets
+from Tell2RegLib.evaluation.target_trust import ErrorEstimate, TargetTrust, judge_targets
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY, Tell2RegParameterNode
 from Tell2RegLib.slicer_module.scene.coordinates import to_scene
 from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
@@ -31,6 +31,10 @@ from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import PointList
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.space.transform import Transform, affine_transform
+from Tell2RegLib.space.volume import Volume
+from Tell2RegLib.trust.cues import Registered
+from Tell2RegLib.trust.domain import CaseFacts
+from Tell2RegLib.trust.model_file import predictor_of
 
 MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
 PROPAGATED_CLASSES = (vtkMRMLMarkupsNode, vtkMRMLSegmentationNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode)
@@ -215,21 +219,46 @@ def _copiesOf(node: Any, planMap: Map) -> list:
 
 
 def trustOf(
-    nodes: Sequence, pairs: Sequence[RegionPair], planMap: Map, settings: TrustSettings
+    nodes: Sequence,
+    pairs: Sequence[RegionPair],
+    planMap: Map,
+    settings: TrustSettings,
+    volumes: tuple[Volume, Volume],
 ) -> tuple[TargetTrust, ...]:
-    """A trust verdict for every control point of the markups among these nodes."""
+    """A trust verdict for every control point of the markups among these nodes.
+
+    Args:
+        nodes: of any class.
+        pairs: those of the fit.
+        planMap: the fitted transforms in the direction of the plan.
+        settings: tolerance and bounds.
+        volumes: fixed and moving.
+    """
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
     if not names:
         return ()
     positions = np.concatenate([points.points_lps_mm for points in lists])
+    estimates = _estimates(positions, pairs, planMap, volumes)
     if planMap.swapped:
         pairs = [
             RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason, pair.weight)
             for pair in pairs
         ]
     linear = (planMap.rigid_lps, planMap.affine_lps)
-    return judge_targets(names, positions, planMap.transform, *linear, pairs, settings, planMap.deformable)
+    return judge_targets(names, positions, planMap.transform, *linear, pairs, settings, planMap.deformable, estimates)
+
+
+def _estimates(
+    positions: Floats, pairs: Sequence[RegionPair], planMap: Map, volumes: tuple[Volume, Volume]
+) -> tuple[ErrorEstimate, ...]:
+    """The predicted errors, always from moving to fixed: a plan drawn on the fixed volume is taken where it leads."""
+    transform, linear = planMap.transform, (planMap.rigid_lps, planMap.affine_lps)
+    if planMap.swapped:
+        transform, positions = transform.inverse, planMap.points(positions)
+        linear = (np.linalg.inv(linear[0]).astype(float), np.linalg.inv(linear[1]).astype(float))
+    predictor = predictor_of(CaseFacts.of(*volumes, pairs))
+    return predictor.estimates(Registered(transform, *linear, pairs), positions)
 
 
 def errorsOf(
@@ -272,7 +301,16 @@ def fillTargets(parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust]
     for axis, header in enumerate(POSITION_HEADERS):
         columns[header] = [float(shownPosition(trust)[axis]) for trust in trusts]
     columns["carried_by"] = [chosenKindOf(parameters)] * len(trusts)
-    for name in ("moved_mm", "nearest_mm", "nearest_name", "det_j", "spread_mm", "verdict"):
+    for name in (
+        "predicted_mm",
+        "radius_mm",
+        "moved_mm",
+        "nearest_mm",
+        "nearest_name",
+        "det_j",
+        "spread_mm",
+        "verdict",
+    ):
         columns[name] = [getattr(trust, name) for trust in trusts]
     errors = errorsOf(parameters, trusts)
     if any(errors):

@@ -53,7 +53,8 @@ class PropagationLogic(FittingLogic):
         parameters.carryBy = carryBy or plan.chosenKindOf(parameters)
         planMap = plan.mapOf(parameters, by=parameters.carryBy)
         copies = plan.propagateAll(parameters, nodes, planMap)
-        trusts = plan.trustOf(nodes, fitted_regions.pairsNow(parameters, self._fittedRows()), planMap, settings)
+        pairs = fitted_regions.pairsNow(parameters, self._fittedRows())
+        trusts = plan.trustOf(nodes, pairs, planMap, settings, input_checks.readVolumes(parameters))
         plan.fillTargets(parameters, trusts)
         verdict_record.keep(
             parameters,

@@ -47,11 +47,13 @@ TEXTS = (
         "much of an affine map the regions determine: from 1.5 (all of it) upwards."
     ),
     _("Device of the deformable fit: auto, cpu, cuda or cuda:N."),
-    _("Good up to, mm"),
+    _("Tolerance, mm"),
     _(
-        "'good' up to this distance from an accepted region (4.9 mm is the radius of a 0.5 ml lesion). In mm."
-        " Default: 5."
+        "Error that is tolerated: 'good' if the radius around a target is within it, 'do not trust' if the "
+        "predicted error exceeds it (4.9 mm is the radius of a 0.5 ml lesion). In mm. Default: 5."
     ),
+    _("Good up to, mm"),
+    _("Without a predicted error: 'check' beyond this distance from an accepted region. In mm. Default: 5."),
     _("Do not trust beyond, mm"),
     _("'do not trust' beyond this distance from every accepted region. In mm. Default: 20."),
     _("Check above a spread of, mm"),

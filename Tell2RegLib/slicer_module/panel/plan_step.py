@@ -22,8 +22,9 @@ from Tell2RegLib.slicer_module.panel.declared_texts import translated
 from Tell2RegLib.slicer_module.panel.run_row import RunRow
 from Tell2RegLib.slicer_module.panel.save_watch import SaveWatch
 
-POSITION_COLUMN, ERROR_COLUMN = 2, 9
-"""Columns: the first of the three coordinates; the target registration error, shown where true places are known."""
+RADIUS_COLUMN, POSITION_COLUMN, ERROR_COLUMN = 2, 4, 11
+"""Columns: the predicted error, then the radius; the first of the three coordinates; the target registration error,
+shown where true places are known."""
 COLORS = {GOOD: (0.75, 0.91, 0.77), CHECK: (1.0, 0.92, 0.68), DO_NOT_TRUST: (0.97, 0.76, 0.74)}
 OUTDATED_COLOR = (0.82, 0.82, 0.82)
 
@@ -54,6 +55,8 @@ class PlanStep:
         headers = (
             _("Target"),
             _("Verdict"),
+            _("Predicted,\nmm"),
+            _("Radius,\nmm"),
             *plan.POSITION_HEADERS,
             _("Moved,\nmm"),
             _("Nearest\nregion, mm"),
@@ -181,7 +184,8 @@ class PlanStep:
         for widget in (self._ui.targetsTable, self._ui.targetsHeading, self._ui.targetWhy):
             widget.setVisible(bool(trusts))
         self._ui.targetsHeading.text = self._heading(carriedPlan, outdated) if carriedPlan else ""
-        self._ui.targetWhy.text = _errorText(errors) + _("Select a target to see the reasons for its verdict.")
+        texts = (_errorText(errors), _basisText(trusts), _("Select a target to see the reasons for its verdict."))
+        self._ui.targetWhy.text = " ".join(text for text in texts if text)
 
     def _fill(self, trusts: Sequence, errors: Sequence, outdated: str) -> None:
         table = self._ui.targetsTable
@@ -190,6 +194,8 @@ class PlanStep:
             tables.cell(table, line, 0, trust.name)
             verdict = tables.cell(table, line, 1, translated(trust.verdict), outdated or " ".join(trust.reasons))
             tables.color(verdict, OUTDATED_COLOR if outdated else COLORS[trust.verdict])
+            for column, value in enumerate((trust.predicted_mm, trust.radius_mm), RADIUS_COLUMN):
+                tables.figure(table, line, column, value, 1)
             for axis, part in enumerate(plan.shownPosition(trust)):
                 tables.figure(table, line, POSITION_COLUMN + axis, part, 1)
             measures = ((trust.moved_mm, 1), (trust.nearest_mm, 1), (trust.det_j, 2), (trust.spread_mm, 1))
@@ -271,6 +277,12 @@ def _errorText(errors: Sequence) -> str:
     if not known:
         return ""
     before, after = (sum(error[number] for error in known) / len(known) for number in (0, 1))
-    return _("Mean error of {count} targets with known positions: {after} mm ({before} mm unregistered). ").format(
+    return _("Mean error of {count} targets with known positions: {after} mm ({before} mm unregistered).").format(
         count=len(known), after=tables.number(after, 1), before=tables.number(before, 1)
     )
+
+
+def _basisText(trusts: Sequence) -> str:
+    """What the radii rest on."""
+    bases = dict.fromkeys(trust.basis for trust in trusts if trust.radius_mm is not None)
+    return " ".join(_("Radius: {basis}").format(basis=basis) for basis in bases)

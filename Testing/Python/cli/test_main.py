@@ -131,7 +131,7 @@ def test_the_verdict_of_every_target_is_shown_with_or_without_its_true_place(fil
     linear = ("--transform", "rigid", "--out", tmp_path / "out")
     run = in_process("register", *options(files.inputs), "--moving-points", plan, *linear)
     assert run.exit_code == 0, run.stderr
-    assert re.search(r"in the gland +│ +good │ +prostate │ +0.00", run.stdout)
+    assert re.search(r"in the gland +│ +check │[^│]+│[^│]+│ +prostate │ +0.00", run.stdout)
     assert "Do not trust: far away: " in run.stdout
     assert "Target error" not in run.stdout
 
@@ -142,14 +142,31 @@ def test_the_bounds_of_the_verdicts_are_options_and_in_the_record(files: Files, 
     words = ("register", *options(files.inputs), "--moving-points", plan, "--transform", "rigid", "--json")
     by_default, strict = (
         json.loads(in_process(*words, "--out", tmp_path / name, *bounds).stdout)
-        for name, bounds in (("a", ()), ("b", ("--trust-spread-check", "0", "--trust-spread-never", "0")))
+        for name, bounds in (
+            ("a", ()),
+            ("b", ("--trust-tolerance", "2", "--trust-spread-check", "0", "--trust-spread-never", "0")),
+        )
     )
-    assert [record["targets"][0]["trust"]["verdict"] for record in (by_default, strict)] == ["good", "do not trust"]
+    assert [record["targets"][0]["trust"]["verdict"] for record in (by_default, strict)] == ["check", "do not trust"]
     bounds = [record["provenance"]["parameters"]["trust"] for record in (by_default, strict)]
-    assert [(item["spread_check_mm"], item["spread_never_mm"], item["near_mm"]) for item in bounds] == [
+    assert [(item["tolerance_mm"], item["spread_never_mm"], item["near_mm"]) for item in bounds] == [
         (5, 15, 5),
-        (0, 0, 5),
+        (2, 0, 5),
     ]
+
+
+@pytest.mark.parametrize("direction", [(), ("--inverse",)])
+def test_applied_points_are_judged_from_the_result_folder(
+    done: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path, direction: tuple[str, ...]
+) -> None:
+    plan = tmp_path / "plan.csv"
+    places = [ORGANS["prostate"][0], (300.0, 0.0, 0.0)]
+    write_points(plan, ["in the gland", "far away"], places if direction else apply_affine(AFFINE, places))
+    words = ("apply", "--transform", done[1], "--input", plan, "--out", tmp_path / "out.csv", "--json", *direction)
+    near, far = json.loads(in_process(*words).stdout)["targets"]
+    assert (near["name"], near["trust"]["nearest_name"], near["trust"]["nearest_mm"]) == ("in the gland", "prostate", 0)
+    assert near["trust"]["reasons"][0].startswith("No predicted error: ")
+    assert (near["trust"]["verdict"], far["trust"]["verdict"]) == ("check", "do not trust")
 
 
 def test_an_output_that_is_a_part_of_the_result_in_use_is_refused(

@@ -19,6 +19,7 @@ from Tell2RegLib.evaluation.target_trust import (
     CHECK,
     DO_NOT_TRUST,
     GOOD,
+    ErrorEstimate,
     TargetTrust,
     distances_mm,
     judge_targets,
@@ -220,6 +221,8 @@ def test_no_targets_are_no_problem_and_wrong_ones_are_refused() -> None:
         judge_targets(["a", "b"], [MIDDLE], transform, eye, eye, [])
     with pytest.raises(GeometryError, match="finite"):
         judge_targets(["a"], [[0.0, np.nan, 0.0]], transform, eye, eye, [])
+    with pytest.raises(InputError, match="2 predicted errors for 1 targets"):
+        judge_targets(["a"], [MIDDLE], transform, eye, eye, [], estimates=[ErrorEstimate(1.0, 2.0)] * 2)
 
 
 # --- distance to a region ---

@@ -47,6 +47,9 @@ SUMMARY = {f"mean_{what}_{when}": MAYBE for what in ("dice", "centroid_mm") for 
 TRUST = {
     "verdict": str,
     "reasons": [str],
+    "predicted_mm": MAYBE,
+    "radius_mm": MAYBE,
+    "basis": str,
     "moved_mm": NUMBER,
     "nearest_mm": MAYBE,
     "nearest_name": str,
@@ -83,6 +86,12 @@ PROMPT = {
     "accepted": int,
     "detection_ratio": MAYBE,
 }
+SIDE = {"voxel_sides_mm": [NUMBER], "size_mm": NUMBER, "looks": [NUMBER]}
+PREDICTION = {
+    "basis": str,
+    "facts": {"sides": [SIDE], "regions_ml": dict, "from_prompts": bool},
+    "model": (dict, type(None)),
+}
 SCHEMA = {
     "schema_version": int,
     "notice": str,
@@ -95,6 +104,7 @@ SCHEMA = {
     "transform": TRANSFORM,
     "summary": SUMMARY,
     "targets": [TARGET],
+    "error_prediction": PREDICTION,
     "words": [PROMPT],
     "truth": [PAIR],
     "timing_s": dict,

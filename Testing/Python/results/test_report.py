@@ -338,10 +338,10 @@ def test_targets_that_are_doubtful_are_named_and_told_why(an_oblique_grid: Grid)
     assert "3.2 mm from bladder" in text
 
 
-def test_targets_that_nothing_speaks_against_are_said_to_be_so(an_oblique_grid: Grid) -> None:
+def test_targets_with_radii_within_the_tolerance_are_said_to_be_so(an_oblique_grid: Grid) -> None:
     result = a_result(an_oblique_grid, (a_pair(an_oblique_grid),), targets=(a_target("apex", {}),))
     texts = [remark.text for remark in words.remarks(result, {}) if remark.kind == "good"]
-    assert "No rule objects to the position of any target." in texts
+    assert "The radius around every target is within the tolerance." in texts
 
 
 def test_a_trace_of_folding_is_not_rounded_to_none() -> None:

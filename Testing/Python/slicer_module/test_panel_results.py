@@ -113,10 +113,10 @@ def test_targets_with_a_known_place_have_an_error(clinic) -> None:
     clinic.panel.plan.check([drawn])
     clinic.parameters.trueTargets = truth
     clinic.press(clinic.ui.propagateButton)
-    shown = [clinic.ui.targetsTable.item(line, 9).text() for line in range(2)]
+    shown = [clinic.ui.targetsTable.item(line, 11).text() for line in range(2)]
     assert shown == ["–", f"{np.linalg.norm(carried[1] - carried[0]):.1f}"]
     assert "Mean error of 1 targets" in clinic.ui.targetWhy.text
     scene.RemoveNode(truth)
     clinic.hear()
     assert clinic.parameters.trueTargets is None
-    assert clinic.ui.targetsTable.isColumnHidden(9)
+    assert clinic.ui.targetsTable.isColumnHidden(11)

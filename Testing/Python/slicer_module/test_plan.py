@@ -96,7 +96,7 @@ def test_a_plan_is_carried_by_the_transform_that_was_chosen_and_everything_names
     assert [table.GetColumnByName(f"{axis}, mm").GetValue(0) for axis in "RAS"] == pytest.approx(
         expected[0] * (-1, -1, 1), abs=1e-3
     )
-    assert [float(ui.targetsTable.item(0, column).text()) for column in (2, 3, 4)] == pytest.approx(
+    assert [float(ui.targetsTable.item(0, column).text()) for column in (4, 5, 6)] == pytest.approx(
         expected[0] * (-1, -1, 1), abs=0.06
     )
 

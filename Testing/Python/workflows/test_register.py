@@ -106,9 +106,14 @@ def test_rigid_and_affine_stand_beside_the_deformable_result(results: Callable[[
 
 
 @pytest.mark.parametrize("kind", ["rigid", "svf"])
-def test_targets_inside_a_pair_are_judged_by_it(results: Callable[[str], RegistrationResult], kind: str) -> None:
+def test_targets_of_regions_that_nothing_was_learned_from_have_no_number_but_the_reason(
+    results: Callable[[str], RegistrationResult], kind: str
+) -> None:
     for target in results(kind).targets:
-        assert (target.trust.verdict, target.trust.nearest_mm, target.trust.nearest_name) == ("good", 0.0, "prostate")
+        trust = target.trust
+        assert (trust.nearest_mm, trust.nearest_name, trust.radius_mm) == (0.0, "prostate", None)
+        assert trust.verdict == "check"
+        assert trust.reasons[0].startswith("No predicted error: ")
 
 
 def test_errors_of_targets_are_distances_to_their_true_places(results: Callable[[str], RegistrationResult]) -> None:

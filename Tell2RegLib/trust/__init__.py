@@ -1,0 +1,1 @@
+"""Trust in propagated targets: predicted errors, what they rest on, and verdicts."""
