@@ -28,7 +28,13 @@ from Tell2RegLib.cli.streams import print_sentence, printable
 from Tell2RegLib.errors import Cancelled, Tell2RegError
 from Tell2RegLib.results.result import NOTICE
 from Tell2RegLib.support.stages import stage_label, stage_share
+from Tell2RegLib.support.system_memory import is_allocation_failure
 from Tell2RegLib.worker.events import LogLines
+
+OUT_OF_MEMORY = (
+    "There is not enough memory. Close other programs, crop the volumes to the anatomy of interest, or use fewer "
+    "regions or a coarser --resolution."
+)
 
 
 @dataclass
@@ -85,12 +91,14 @@ def errors_as_exit_codes(debug: bool) -> Iterator[None]:
     except Tell2RegError as error:
         _fail(str(error), error, debug)
     except MemoryError as error:
-        _fail("There is not enough memory. Use fewer regions or a coarser --resolution.", error, debug)
+        _fail(OUT_OF_MEMORY, error, debug)
     except OSError as error:
         _fail(f"{error.strerror or error}" + (f": '{error.filename}'." if error.filename else "."), error, debug)
     except typer.Exit:
         raise
     except Exception as error:
+        if is_allocation_failure(error):
+            _fail(OUT_OF_MEMORY, error, debug)
         text = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         _fail(f"Unexpected problem ({reason}). Run again with --debug and report it.", error, debug)

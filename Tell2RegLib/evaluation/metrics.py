@@ -7,7 +7,7 @@ metric differently, both are given under separate names. torch is imported where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -169,12 +169,11 @@ def field_quality(field: DisplacementField) -> FieldQuality:
     """Measure folding, variation of the local volume change, and size of a field."""
     jacobian = jacobian_determinant(field.vectors_kji, field.grid)
     longest = max(float(np.einsum("...c,...c->...", plane, plane).max()) for plane in field.vectors_kji) ** 0.5
-    is_positive = jacobian > 0
-    positive_values = jacobian[is_positive]
+    positive = sum(int(np.count_nonzero(plane > 0)) for plane in jacobian)
     return FieldQuality(
-        folding_percent=100.0 * float(np.mean(~is_positive)),
+        folding_percent=100.0 * (jacobian.size - positive) / jacobian.size,
         min_jacobian=float(jacobian.min()),
-        sdlogj=float(np.log(positive_values).std(dtype=np.float64)) if positive_values.size else float("nan"),
+        sdlogj=_deviation(np.log(plane[plane > 0]) for plane in jacobian),
         sdlogj_l2r=_learn2reg_sdlogj(jacobian),
         max_displacement_mm=longest,
     )
@@ -183,7 +182,26 @@ def field_quality(field: DisplacementField) -> FieldQuality:
 def _learn2reg_sdlogj(jacobian_kji: VoxelVectors) -> float:
     """As in the evaluation code of MDL-UzL/L2R; an axis too short for the border of two is not cropped."""
     inner = jacobian_kji[tuple(slice(2, -2) if n > 4 else slice(None) for n in jacobian_kji.shape)]
-    return float(np.log(np.clip(inner + 3.0, 1e-9, 1e9)).std(dtype=np.float64))
+    return _deviation(np.log(np.clip(plane + 3.0, 1e-9, 1e9)) for plane in inner)
+
+
+def _deviation(blocks: Iterable[NDArray]) -> float:
+    """Standard deviation of the values of all blocks, in float64, with one block at a time in memory; NaN of none.
+
+    Mean and sum of squares of each block are combined as by Chan, Golub and LeVeque (1983).
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    for block in blocks:
+        values = np.asarray(block, dtype=np.float64)
+        if not values.size:
+            continue
+        shift = float(values.mean()) - mean
+        squares += float(np.sum((values - (mean + shift)) ** 2)) + shift**2 * count * values.size / (
+            count + values.size
+        )
+        count += values.size
+        mean += shift * values.size / count
+    return float(np.sqrt(squares / count)) if count else float("nan")
 
 
 def inverse_error_mm(forward: DisplacementField, backward: DisplacementField) -> tuple[float, float]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from Tell2RegLib.errors import GeometryError, InputError
+from Tell2RegLib.support.system_memory import is_allocation_failure
 from Tell2RegLib.support.text_headers import META_ENDINGS, NRRD_ENDINGS, read_text_header
 
 NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img")
@@ -53,6 +54,8 @@ def itk_errors_as(problem: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_allocation_failure(error):
+            raise MemoryError(problem) from error
         raise InputError(f"{problem}: {itk_reason(str(error))}.") from error
 
 

@@ -61,6 +61,8 @@ def invert_field(
     sampler = FieldSampler(forward, affine, device)
     if guess_kji is None:
         guess_kji = _initial_guess(sampler, grid, affine, steps, check)
+    else:
+        guess_kji = np.array(guess_kji, np.float32)
     return DisplacementField(_solve_slabs(sampler, grid, affine, guess_kji, tolerance_mm, steps, check), grid)
 
 
@@ -75,9 +77,12 @@ def _initial_guess(
     coarse = _half_resolution(grid)
     start = _initial_guess(sampler, coarse, affine, steps, check)
     coarse_inverse = _solve_slabs(sampler, coarse, affine, start, COARSE_TOLERANCE_MM, steps, check)
-    coarse_image = torch.from_numpy(coarse_inverse).permute(3, 0, 1, 2)[None]
-    interpolated = torch.nn.functional.interpolate(coarse_image, grid.shape_kji, mode="trilinear", align_corners=True)
-    return interpolated[0].permute(1, 2, 3, 0).contiguous().numpy()
+    coarse_image = torch.from_numpy(coarse_inverse).permute(3, 0, 1, 2)[:, None]
+    guess = np.empty((*grid.shape_kji, 3), np.float32)
+    for component, image in enumerate(coarse_image):  # one by one, for the memory
+        fine = torch.nn.functional.interpolate(image[None], grid.shape_kji, mode="trilinear", align_corners=True)
+        guess[..., component] = fine[0, 0].numpy()
+    return guess
 
 
 def _half_resolution(grid: Grid) -> Grid:
@@ -98,20 +103,19 @@ def _solve_slabs(
     steps: int,
     check: Check | None,
 ) -> NDArray[np.float32]:
-    """Displacements (K, J, I, 3) of the inverse on a grid, solved slab by slab; `start` is not modified."""
+    """Displacements (K, J, I, 3) of the inverse on a grid, solved slab by slab in the place of `start`."""
     import torch
 
     inverse_affine = np.linalg.inv(affine)
-    result = np.array(start, np.float32)
     for first, last in slab_ranges(grid.shape_kji, SLAB_VOXELS):
         if check:
             check()
-        slab = result[first:last]
+        slab = start[first:last]
         y = torch.from_numpy(_positions(grid, first, last)).reshape(-1, 3).to(sampler.device)
         displacement = torch.from_numpy(slab).reshape(-1, 3).to(sampler.device)
         solved = _solve_points(sampler, y, displacement, inverse_affine, tolerance_mm, steps)
         slab[...] = solved.reshape(slab.shape).cpu().numpy()
-    return result
+    return start
 
 
 def _positions(grid: Grid, first: int, last: int) -> NDArray[np.float32]:

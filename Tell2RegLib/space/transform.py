@@ -15,11 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from Tell2RegLib.errors import GeometryError
 from Tell2RegLib.space.displacement_field import DisplacementField, affine_displacements
 from Tell2RegLib.space.grid import Floats, Grid, apply_affine
+from Tell2RegLib.space.jacobian import slab_ranges
 from Tell2RegLib.space.transform_kinds import LINEAR
 from Tell2RegLib.space.volume import Volume, array_of, set_reference, to_simpleitk
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+VOXELS_AT_ONCE = 1 << 23
+"""Voxels resampled at a time: ITK needs the field in float64, several times the memory of the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,25 +87,32 @@ class Transform:
 
         grid = grid or self.fixed_to_moving.grid
         resampler = sitk.ResampleImageFilter()
-        set_reference(resampler, grid)
-        resampler.SetTransform(
-            to_sitk_transform(self if grid == self.fixed_to_moving.grid else self._resampled_on(grid))
-        )
         resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
         resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.array_kji.min()))
         array, dtype = volume.array_kji, volume.array_kji.dtype
         is_rounded = np.issubdtype(dtype, np.integer) and not nearest
         if is_rounded:  # the filter would truncate, not round
             array = array.astype(np.float32 if dtype.itemsize < 4 else np.float64)
-        resampled = array_of(resampler.Execute(to_simpleitk(array, volume.grid)))
-        if is_rounded:
-            resampled = np.rint(resampled)
-        return Volume(resampled.astype(dtype), grid, volume.name)
+        image = to_simpleitk(array, volume.grid)
+        del array
+        resampled = np.empty(grid.shape_kji, dtype)
+        for first, last in slab_ranges(grid.shape_kji, VOXELS_AT_ONCE):
+            slab = grid.crop((0, 0, first), (*grid.size_xyz[:2], last - first))
+            set_reference(resampler, slab)
+            resampler.SetTransform(to_sitk_transform(self._on_slab(grid, slab, first, last)))
+            values = array_of(resampler.Execute(image))
+            resampled[first:last] = np.rint(values) if is_rounded else values
+        return Volume(resampled, grid, volume.name)
 
-    def _resampled_on(self, grid: Grid) -> Transform:
-        """The same map with its forward field on another grid; valid for resampling, which uses only that field."""
+    def _on_slab(self, grid: Grid, slab: Grid, first: int, last: int) -> Transform:
+        """The same map with its forward field on slices of a grid; valid for resampling, which uses only that field."""
         if self.kind in LINEAR:
             return self
+        if grid == self.fixed_to_moving.grid:
+            return replace(self, fixed_to_moving=DisplacementField(self.fixed_to_moving.vectors_kji[first:last], slab))
+        return self._resampled_on(slab)
+
+    def _resampled_on(self, grid: Grid) -> Transform:
         points = grid.voxel_centres_lps_mm()
         field = DisplacementField((self.apply_to_points(points) - points).astype(np.float32), grid)
         return replace(self, fixed_to_moving=field)

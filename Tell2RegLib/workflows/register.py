@@ -24,6 +24,7 @@ from Tell2RegLib.pipeline.measure import (
     true_pairs,
     true_positions_by_name,
 )
+from Tell2RegLib.pipeline.memory_need import check_memory
 from Tell2RegLib.pipeline.pair import PairingResult, match_by_prompts, why_none_is_used
 from Tell2RegLib.pipeline.prompt_query import PromptQuery, query_by_models
 from Tell2RegLib.region_sources.suitability import check_default
@@ -175,6 +176,7 @@ def _pair_given_regions(
 
 
 def _pair_by_prompts(run: _Run, query: PromptQuery, all_pairs: bool) -> PairingResult:
+    check_memory(run.fixed.grid, run.moving.grid, (), run.settings)
     return match_by_prompts(
         run.fixed,
         run.moving,
@@ -282,6 +284,8 @@ class _Run:
     def _fitted(self, pairs: tuple[RegionPair, ...]) -> tuple[FitResult | None, Fitted | None, tuple[PairMetrics, ...]]:
         if not any(pair.accepted for pair in pairs):
             return None, None, measure_before_fit(pairs)
+        accepted = [pair for pair in pairs if pair.accepted]
+        check_memory(self.fixed.grid, self.moving.grid, accepted, self.settings)
         tracker = self.tracker
         with tracker.stage("start"):
             import torch  # noqa: F401  seconds, which are not the fit's

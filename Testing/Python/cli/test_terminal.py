@@ -53,6 +53,17 @@ def test_nothing_is_done_before_the_first_stage() -> None:
     assert Bars(STAGES).whole_done == 0
 
 
+# --- out of memory ---
+
+
+@pytest.mark.parametrize("text", ["DefaultCPUAllocator: can't allocate memory", "Failed to allocate memory for image."])
+def test_a_library_without_memory_is_told_as_such(text: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(typer.Exit) as ended, errors_as_exit_codes(debug=False):
+        raise RuntimeError(text)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("There is not enough memory. Close other programs")
+
+
 # --- stopped ---
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Tell2RegLib.errors import GeometryError
+from Tell2RegLib.space import transform as transform_module
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Grid, apply_affine
 from Tell2RegLib.space.transform import Transform, affine_transform, to_sitk_transform, transform_before_move
@@ -242,6 +243,24 @@ def test_simpleitk_makes_the_same_picture_with_the_written_field(a_transform: Tr
     difference = np.abs(sitk.GetArrayFromImage(expected) - actual.array_kji)
     # On the border of the moving volume the last digit decides whether a voxel is inside.
     assert (difference > 0.02).mean() < 2e-3
+
+
+@pytest.mark.parametrize("grid", [None, "finer"])
+@pytest.mark.parametrize("nearest", [False, True])
+def test_slab_by_slab_the_picture_is_the_same(
+    a_transform: Transform, nearest: bool, grid: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed, moving = a_transform.fixed_to_moving.grid, a_transform.moving_to_fixed.grid
+    values = np.random.default_rng(5).integers(0, 900, moving.shape_kji).astype(np.int16)
+    volume = Volume(values, moving)
+    other = fixed.crop((0.25, 0.5, 0.75), np.subtract(fixed.size_xyz, 1)) if grid else None
+    whole = a_transform.resample(volume, nearest=nearest, grid=other)
+    monkeypatch.setattr(transform_module, "VOXELS_AT_ONCE", 3 * fixed.size_xyz[0] * fixed.size_xyz[1])
+    slabs = a_transform.resample(volume, nearest=nearest, grid=other)
+    assert slabs.array_kji.dtype == whole.array_kji.dtype
+    is_same = slabs.array_kji == whole.array_kji
+    assert is_same.mean() > 0.999  # ties are rounded one way or the other
+    assert nearest or np.abs(slabs.array_kji.astype(int) - whole.array_kji)[~is_same].max(initial=0) <= 1
 
 
 def test_resampling_with_the_identity_changes_nothing(a_hostile_grid: Grid, values_of) -> None:
