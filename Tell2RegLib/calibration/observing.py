@@ -21,11 +21,6 @@ from Tell2RegLib.trust.cues import Registered, cues_of
 from Tell2RegLib.trust.domain import CaseFacts
 
 
-def has_targets(truth: Truth) -> bool:
-    """Whether a case shows the errors of targets: by landmarks, or by the centroids of true regions."""
-    return bool(truth.landmarks.names or truth.regions)
-
-
 def targets_of(truth: Truth) -> tuple[Floats, Floats]:
     """Corresponding points (fixed, moving), each (N, 3), LPS mm: the landmarks; without any, the centroids of the true
     regions."""

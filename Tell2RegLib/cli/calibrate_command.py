@@ -55,7 +55,16 @@ def calibrate(
 def _summary(calibration: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(calibration.origin), "tried": list(calibration.trials), **calibration.effect("")}
+    errors = calibration.errors
+    learned = (
+        None if errors is None else {"patients": errors.patients, "targets": errors.targets, "basis": errors.basis}
+    )
+    return {
+        **asdict(calibration.origin),
+        "errors": learned,
+        "tried": list(calibration.trials),
+        **calibration.effect(""),
+    }
 
 
 def _show(calibration: Any, out: Path) -> None:
@@ -74,5 +83,8 @@ def _show(calibration: Any, out: Path) -> None:
         unit = calibration.trials[0]["unit"]
         print_table("Gain on patients left out", ["learned", unit, "standard error", "used"], rows)
     stdout.print(calibration.reason, markup=False)
+    errors = calibration.errors
+    if errors is not None:
+        stdout.print(f"Errors of {errors.targets} targets. {errors.basis}", markup=False)
     stdout.print(f"Written: {out}", markup=False)
     print_notice()

@@ -1,14 +1,17 @@
-"""Learns the usual linear offset between two kinds of scan from a table of cases."""
+"""Learns the usual linear offset between two kinds of scan, and the errors of targets, from a table of cases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from Tell2RegLib.calibration.choice import Choice, choose_prior
+from Tell2RegLib.calibration.error_learning import LEAST_GROUPS, MOST_FOLDS, ErrorObservations, learn_errors
 from Tell2RegLib.calibration.evidence import CaseEvidence, case_evidence
 from Tell2RegLib.calibration.model import Calibration, Origin, VolumeRange
+from Tell2RegLib.calibration.observing import observe
 from Tell2RegLib.cases.contents import read_contents
+from Tell2RegLib.cases.groups import folds_of, groups_of
 from Tell2RegLib.cases.table import Case
 from Tell2RegLib.errors import InputError, Tell2RegError
 from Tell2RegLib.fitting.linear_prior import LinearPrior
@@ -16,6 +19,7 @@ from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.support.progress import Progress, ProgressTracker
+from Tell2RegLib.trust.error_model import ErrorModel
 
 
 def calibrate(
@@ -26,11 +30,12 @@ def calibrate(
 ) -> Calibration:
     """Learn the linear offset of cases, from their regions and, where they have any, their landmarks.
 
-    Mean and spread that do not help on patients left out are not used; the calibration says so.
+    Mean and spread that do not help on patients left out are not used; the calibration says so. Cases with landmarks or
+    true regions are then registered, with the offset learned from other patients, and teach the errors of targets.
 
     Args:
         cases: with regions from files.
-        progress: called with ("calibrate", cases done, number of cases).
+        progress: called with ("calibrate", cases done, number of cases to read and to register).
         cancelled: called often; returns True to stop.
 
     Raises:
@@ -41,7 +46,7 @@ def calibrate(
     evidence: list[CaseEvidence] = []
     volumes: dict[str, list[tuple[float, float]]] = {}
     for number, case in enumerate(cases):
-        tracker.report("calibrate", number, len(cases))
+        tracker.report("calibrate", number, 2 * len(cases))
         try:
             contents = read_contents(case)
             pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
@@ -50,8 +55,41 @@ def calibrate(
         landmarks = contents.truth.landmarks
         evidence.append(case_evidence(case.name, case.patients, pairs, default, landmarks, tracker.check))
         _note_volumes(volumes, pairs)
-    tracker.report("calibrate", len(cases), len(cases))
-    return _calibration(cases, evidence, volumes, choose_prior(evidence, default))
+    calibration = _calibration(cases, evidence, volumes, choose_prior(evidence, default))
+    calibration = replace(calibration, errors=_learned_errors(cases, evidence, default, tracker))
+    tracker.report("calibrate", 2 * len(cases), 2 * len(cases))
+    return calibration
+
+
+def _learned_errors(
+    cases: Sequence[Case], evidence: Sequence[CaseEvidence], default: LinearPrior, tracker: ProgressTracker
+) -> ErrorModel | None:
+    """The model of errors: each case registered with the offset of other patients; None where too few show errors."""
+    count = len(groups_of(cases))
+    if count < LEAST_GROUPS or not any(_shows_errors(case) for case in cases):
+        return None
+    observations = []
+    for fold in folds_of(evidence, min(MOST_FOLDS, count)):
+        prior = choose_prior(fold.train, default).prior
+        judged = {case.name for case in fold.test}
+        for case in cases:
+            if case.name in judged and _shows_errors(case):
+                observations.append(_observed(case, prior, tracker))
+                tracker.report("calibrate", len(cases) + len(observations), 2 * len(cases))
+    return learn_errors(observations)
+
+
+def _shows_errors(case: Case) -> bool:
+    return bool(case.fixed_points or case.fixed_true_regions)
+
+
+def _observed(case: Case, prior: LinearPrior, tracker: ProgressTracker) -> ErrorObservations:
+    settings = FitSettings(**case.fit)
+    try:
+        contents = read_contents(case)
+        return observe(case.name, case.patients, contents, prior, settings, tracker.check)
+    except Tell2RegError as error:
+        raise InputError(f"Case '{case.name}' (line {case.line}): {error}") from error
 
 
 def _note_volumes(volumes: dict[str, list[tuple[float, float]]], pairs: Sequence[RegionPair]) -> None:

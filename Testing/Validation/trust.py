@@ -1,6 +1,6 @@
 """Learns the model of errors that ships, and judges it, on spoilt phantoms with targets everywhere.
 
-    python -m Testing.Validation.trust --learn --first 50100 --count 120        writes Resources/ErrorModel.json
+    python -m Testing.Validation.trust --learn --first 50100 --count 102        writes Resources/ErrorModel.json
     python -m Testing.Validation.trust --first 53000 --count 60                 judges it on others
 
 True regions, no networks. The cases run in one process per CPU, with one thread each.
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=int, default=50_100, help="first seed")
-    parser.add_argument("--count", type=int, default=120, help="number of phantoms")
+    parser.add_argument("--count", type=int, default=102, help="number of phantoms")
     parser.add_argument("--learn", action="store_true", help="learn the model that ships, instead of judging it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one per CPU)")
     options = parser.parse_args(arguments)

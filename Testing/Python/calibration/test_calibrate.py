@@ -27,7 +27,7 @@ from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.space.volume import read_volume
 from Tell2RegLib.workflows.register import register
 from Testing.Python.cases.tables import write_table
-from Testing.Python.small import Files, write_small_pair
+from Testing.Python.small import PLAN, Files, write_small_pair
 
 MEAN = np.array([0.0, 0.0, 0.2, 0, 0, 0, 0, 0, 0])
 VOLUMES = {
@@ -164,6 +164,40 @@ def test_from_a_table_to_a_registration(tmp_path: Path, pair: Files) -> None:
     assert provenance["parameters"]["calibration"]["used"] == record["used"] is True
     assert "calibration" in [file["role"] for file in provenance["inputs"]]
     assert "of a calibration on 8 patients" in (tmp_path / "r" / "report.html").read_text()
+
+
+def test_cases_with_landmarks_teach_the_errors_of_targets(tmp_path: Path, pair: Files) -> None:
+    files = {
+        name.removeprefix("--").replace("-", "_"): str(path) for name, path in {**pair.inputs, **pair.points}.items()
+    }
+    rows = [{"case": f"c{n}", "patient": f"p{n}", **files, "transform": "affine"} for n in range(3)]
+    table, out = write_table(tmp_path, rows, with_files=False), tmp_path / "calibration.json"
+    done = run("calibrate", table, "--out", out)
+    assert done.exit_code == 0, done.output
+    basis = "Learned from 3 patient(s), fewer than 10: no promise."
+    assert f"Errors of {3 * len(PLAN)} targets. {basis}" in " ".join(done.stdout.split())
+    inputs = [part for option in {**pair.inputs, **pair.points}.items() for part in option]
+    words = ("register", *inputs, "--transform", "affine", "--calibration", out, "--out", tmp_path / "r", "--json")
+    record = json.loads(run(*words).stdout)
+    for target in record["targets"]:
+        trust = target["trust"]
+        assert (trust["verdict"], trust["basis"]) == ("good", basis)
+        assert target["error_mm"]["affine"] <= trust["radius_mm"] + 0.1 <= 5.0
+    assert record["error_prediction"]["model"]["patients"] == 3
+    applied = run(
+        "apply",
+        "--transform",
+        tmp_path / "r",
+        "--input",
+        pair.points["--moving-points"],
+        "--out",
+        tmp_path / "p.csv",
+        "--json",
+    )
+    again = {target["name"]: target["trust"]["radius_mm"] for target in json.loads(applied.stdout)["targets"]}
+    assert again == pytest.approx(
+        {target["name"]: target["trust"]["radius_mm"] for target in record["targets"]}, rel=1e-3
+    )
 
 
 def test_a_calibration_and_an_initial_transform_exclude_each_other(tmp_path: Path, pair: Files) -> None:
