@@ -15,13 +15,22 @@ import slicer
 import vtk
 from slicer import vtkMRMLMarkupsNode, vtkMRMLModelNode, vtkMRMLSegmentationNode
 
+from Tell2RegLib.evaluation.target_trust import VERDICTS, TargetTrust
 from Tell2RegLib.slicer_module.logic.displayed_transform import IN_SPACE, transformNodeOf
 from Tell2RegLib.slicer_module.logic.parameters import Tell2RegParameterNode
-from Tell2RegLib.slicer_module.logic.plan import CARRIED_TO, MADE_FROM, MOVING_TO_FIXED, chosenNodes, copiesIn
+from Tell2RegLib.slicer_module.logic.plan import (
+    CARRIED_BY,
+    CARRIED_TO,
+    MADE_FROM,
+    MOVING_TO_FIXED,
+    chosenNodes,
+    copiesIn,
+)
 from Tell2RegLib.slicer_module.scene.markups import points_of, propagate_markups
 from Tell2RegLib.slicer_module.scene.nodes_of_class import nodesOfClass
-from Tell2RegLib.slicer_module.scene.result_nodes import remove
+from Tell2RegLib.slicer_module.scene.result_nodes import putIntoResults, remove
 from Tell2RegLib.slicer_module.scene.slice_views import FIXED_VIEW, MOVING_VIEW
+from Tell2RegLib.slicer_module.scene.target_spheres import spheres_of
 from Tell2RegLib.slicer_module.scene.view_ids import setViewIDs, viewIDsOf
 from Tell2RegLib.slicer_module.scene.volumes import COPY_OF
 
@@ -31,6 +40,8 @@ VIEWS_BEFORE = "Tell2Reg.ViewsBefore"
 """Attribute of a restricted display node: its previous view IDs, as JSON."""
 COPIED_AT = "Tell2Reg.CopiedAt"
 """Attribute of a view copy of a plan: the state of the node that it was made from."""
+RADII = "Tell2Reg.Radii"
+"""Attribute of the spheres around propagated targets: their verdict."""
 NO_VIEW = "Tell2Reg.NoView"
 """A view ID without a view; a display with no other ID is shown nowhere."""
 
@@ -94,6 +105,33 @@ def release(parameters: Tell2RegParameterNode) -> None:
 def restore(scene: Any) -> None:
     """Give every display the views that it had, as it is to be saved; no node is added or removed."""
     _release(scene, but=set())
+
+
+# --- radii ---
+
+
+def showRadii(parameters: Tell2RegParameterNode, trusts: Sequence[TargetTrust], target: Any, carriedBy: str) -> None:
+    """Spheres around the propagated targets that have a radius, in place of earlier ones.
+
+    They belong to the propagated copies: they are shown in the same views, and cannot be propagated themselves.
+
+    Args:
+        parameters: the parameter node.
+        trusts: the verdicts.
+        target: the volume that the plan was carried to.
+        carriedBy: the transform that carried it.
+    """
+    scene = parameters.parameterNode.GetScene()
+    for node in copiesIn(scene):
+        if node.GetAttribute(RADII):
+            remove(node)
+    for verdict in VERDICTS:
+        node = spheres_of(scene, trusts, verdict, f"Radii of targets: {verdict}")
+        if node is not None:
+            node.SetAttribute(RADII, verdict)
+            node.SetAttribute(CARRIED_BY, carriedBy)
+            node.SetNodeReferenceID(CARRIED_TO, target.GetID())
+            putIntoResults(parameters, node)
 
 
 # --- which nodes ---

@@ -9,7 +9,7 @@ import numpy as np
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.evaluation.settings import TrustSettings
-from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, verdict_record
+from Tell2RegLib.slicer_module.logic import fitted_regions, input_checks, plan, plan_display, verdict_record
 from Tell2RegLib.slicer_module.logic.core import REPORT
 from Tell2RegLib.slicer_module.logic.fitting import FittingLogic
 from Tell2RegLib.slicer_module.logic.parameters import CARRY_BY
@@ -56,6 +56,7 @@ class PropagationLogic(FittingLogic):
         pairs = fitted_regions.pairsNow(parameters, self._fittedRows())
         trusts = plan.trustOf(nodes, pairs, planMap, settings, input_checks.readVolumes(parameters))
         plan.fillTargets(parameters, trusts)
+        plan_display.showRadii(parameters, trusts, planMap.target, planMap.carriedBy)
         verdict_record.keep(
             parameters,
             PropagatedPlan(
