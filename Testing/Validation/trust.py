@@ -1,7 +1,7 @@
 """Learns the model of errors that ships, and judges it, on spoilt phantoms with targets everywhere.
 
     python -m Testing.Validation.trust --learn --first 50100 --count 102        writes Resources/ErrorModel.json
-    python -m Testing.Validation.trust --first 53000 --count 60                 judges it on others
+    python -m Testing.Validation.trust --first 50202 --count 30                 judges it on others
 
 True regions, no networks. The cases run in one process per CPU, with one thread each.
 """
@@ -12,18 +12,22 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import spearmanr
+
 from Tell2RegLib.calibration.error_learning import ErrorObservations, learn_errors
 from Tell2RegLib.calibration.observing import errors_by_kind
+from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitSettings, fit
 from Tell2RegLib.support.complete_file import write_text
 from Tell2RegLib.trust.domain import CaseFacts
 from Tell2RegLib.trust.error_model import ErrorModel
-from Tell2RegLib.trust.model_file import SHIPPED, record_of
+from Tell2RegLib.trust.model_file import SHIPPED, record_of, shipped_model
 from Testing.Validation.trust_phantoms import TrustCase, trust_case
 
 MODEL = Path(__file__).resolve().parents[2] / "Resources" / SHIPPED
@@ -40,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cases = _observed(range(options.first, options.first + options.count), options.jobs)
     if options.learn:
         write_model(cases)
+    else:
+        print("\n".join(judgement(cases)))
 
 
 def write_model(cases: Sequence[ErrorObservations]) -> None:
@@ -48,6 +54,27 @@ def write_model(cases: Sequence[ErrorObservations]) -> None:
     if model is None:
         raise SystemExit("These are too few phantoms to learn from.")
     write_text(MODEL, json.dumps(record_of(model), indent=1) + "\n")
+
+
+def judgement(cases: Sequence[ErrorObservations]) -> Iterator[str]:
+    """The model that ships on cases, a line per kind of transform; in the coverage, every case counts the same."""
+    model, tolerance = shipped_model(), TrustSettings().tolerance_mm
+    reasons = {case.name: model.domain.why_not(case.facts) for case in cases}
+    yield from (f"{name}: no number. {reason}" for name, reason in reasons.items() if reason)
+    for kind, of_kind in model.kinds.items():
+        judged = [case.kinds[kind] for case in cases if kind in case.kinds and not reasons[case.name]]
+        errors = [targets.errors_mm for targets in judged]
+        predicted = [of_kind.linear.predicted_mm(targets.cues) for targets in judged]
+        radii = [of_kind.radius_mm(values) for values in predicted]
+        within = np.mean([np.mean(e <= r) for e, r in zip(errors, radii, strict=True)])
+        error, radius = np.concatenate(errors), np.concatenate(radii)
+        flagged = radius > tolerance
+        yield (
+            f"{kind}: {len(judged)} cases, {len(error)} targets; within the radius {100 * within:.0f} %; median radius "
+            f"{np.median(radius):.1f} mm; rank correlation {spearmanr(np.concatenate(predicted), error)[0]:.2f}; "
+            f"not good: {100 * np.mean(flagged[error > 5]):.0f} % of {np.sum(error > 5)} errors over 5 mm, "
+            f"{100 * np.mean(flagged[error < 2.5]):.0f} % of {np.sum(error < 2.5)} below 2.5 mm"
+        )
 
 
 def observation(seed: int) -> ErrorObservations:
