@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Tell2RegLib.fitting.linear_prior import ROTATION, SCALE, SHEAR, LinearPrior, derivative, linear_part
-from Tell2RegLib.fitting.linear_terms import SMOOTHING, mismatch_terms, sampled
+from Tell2RegLib.fitting.linear_terms import SMOOTHING, MismatchTerm, mismatch_terms, sampled
 from Tell2RegLib.space.grid import Floats, apply_affine
 from Tell2RegLib.space.region import RegionPair
 from Tell2RegLib.support.progress import Check
@@ -177,7 +177,7 @@ class _Problem:
     def __init__(self, pairs: Sequence[RegionPair], prior: LinearPrior, ramp_mm: float) -> None:
         self.prior = prior
         self._terms = mismatch_terms(pairs, ramp_mm)
-        self.centre = np.concatenate([term.points[term.target > 0.5] for term in self._terms]).mean(axis=0)
+        self.centre = np.concatenate([_inside(term) for term in self._terms]).mean(axis=0)
         self._weight = sum(pair.weight for pair in pairs) / len(pairs)
         self._noise = float(np.mean([_voxel_mismatch(pair, ramp_mm) for pair in pairs]))
 
@@ -289,6 +289,13 @@ def _selected(part: slice) -> NDArray[np.bool_]:
     selected = np.zeros(9, dtype=bool)
     selected[part] = True
     return selected
+
+
+def _inside(term: MismatchTerm) -> Floats:
+    """The points (P, 3) of a region; of one that is thinner than the ramp of its mask, which never reaches 0.5, those
+    of the upper half of the mask's values."""
+    highest = float(term.target.max())
+    return term.points[term.target > (0.5 if highest > 0.5 else 0.5 * highest)]
 
 
 def _map_about(linear: Floats, centre: Floats, mapped_centre: Floats) -> Floats:
