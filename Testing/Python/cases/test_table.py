@@ -53,6 +53,7 @@ def test_every_setting_that_register_offers_is_a_column() -> None:
     register = typer.main.get_command(app).commands["register"]  # type: ignore[attr-defined]
     offered = {parameter.opts[0].removeprefix("--").replace("-", "_") for parameter in register.params}
     of_the_command = {"prompt", "out", "overwrite", "json", "events", "debug", "all_pairs", "calibration"}
+    of_the_command |= {"fixed_series", "moving_series", "regions", "resample_regions", "labels"}
     assert set(option_columns()) == offered - {*FILES, *of_the_command}
     assert {"smoothness", "transform", "slice_step", "trust_near"} < set(option_columns()) < set(known_columns())
 
