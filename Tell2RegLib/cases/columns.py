@@ -23,8 +23,13 @@ TRUE_REGIONS = ("fixed_true_regions", "moving_true_regions")
 PAIRS_OF_FILES = (REGIONS, POINTS, TRUE_REGIONS)
 SETTINGS = (FindOptions, FitSettings, TrustSettings)
 """The classes of settings that `register` offers."""
-INITIAL_TRANSFORM = "initial_transform"
-FILES = (*VOLUMES, *REGIONS, *POINTS, *TRUE_REGIONS, INITIAL_TRANSFORM)
+INITIAL_TRANSFORM, CALIBRATION = ORIENTATIONS = ("initial_transform", "calibration")
+"""Files that set the expected orientation; a case has one of them at most."""
+LABEL_NAMES = "labels"
+FILES = (*VOLUMES, *REGIONS, *POINTS, *TRUE_REGIONS, *ORIENTATIONS, LABEL_NAMES)
+SERIES = ("fixed_series", "moving_series")
+REGION_NAMES, RESAMPLE, ALL_PAIRS = HANDLING = ("regions", "resample_regions", "all_pairs")
+"""Options of `register` that are no settings: how files are read, and whether pairs are checked."""
 REQUIRED = (CASE, PATIENT, *VOLUMES)
 """Columns of every table; none of their cells may be empty."""
 
@@ -72,7 +77,7 @@ def plain_column(name: str) -> str:
 
 def known_columns() -> tuple[str, ...]:
     """All columns that mean something; others are labels."""
-    return (CASE, PATIENT, *FILES, PROMPT, *option_columns())
+    return (CASE, PATIENT, *FILES, PROMPT, *SERIES, *HANDLING, *option_columns())
 
 
 def slip_of(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from Tell2RegLib.errors import InputError
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.matching.points_by_name import BY_ORDER, point_order
 from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.region_sources.label_names import read_label_names
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.point_files import read_points
 from Tell2RegLib.space.region import Region, RegionPair
@@ -69,6 +72,8 @@ class CaseContents:
         fixed_regions, moving_regions: on the grids of the volumes; empty if the case names none.
         truth: never for the fit.
         initial_lps: the initial transform (4 x 4, fixed to moving); None without one.
+        calibration: file of a calibration; None without one.
+        all_pairs: use every pair in full.
     """
 
     fixed: Volume
@@ -77,6 +82,8 @@ class CaseContents:
     moving_regions: tuple[Region, ...] = ()
     truth: Truth = field(default_factory=Truth)
     initial_lps: Floats | None = None
+    calibration: Path | None = None
+    all_pairs: bool = False
 
 
 def read_contents(case: Case) -> CaseContents:
@@ -87,14 +94,21 @@ def read_contents(case: Case) -> CaseContents:
         GeometryError: regions that are not on their volume's voxels.
         NothingFound: true regions without a common name.
     """
-    fixed, moving = read_volume(case.fixed), read_volume(case.moving)
+    fixed, moving = (read_volume(*source) for source in zip((case.fixed, case.moving), case.series, strict=True))
+    reading: dict[str, Any] = {
+        "names": read_label_names(case.label_names) if case.label_names else None,
+        "only": case.region_names,
+        "resample": case.resample_regions,
+    }
     return CaseContents(
         fixed=fixed,
         moving=moving,
-        fixed_regions=read_regions(case.fixed_regions, fixed.grid) if case.fixed_regions else (),
-        moving_regions=read_regions(case.moving_regions, moving.grid) if case.moving_regions else (),
+        fixed_regions=read_regions(case.fixed_regions, fixed.grid, **reading) if case.fixed_regions else (),
+        moving_regions=read_regions(case.moving_regions, moving.grid, **reading) if case.moving_regions else (),
         truth=read_truth(case),
         initial_lps=read_linear_map(case.initial_transform) if case.initial_transform else None,
+        calibration=case.calibration,
+        all_pairs=case.all_pairs,
     )
 
 
@@ -113,5 +127,7 @@ def read_truth(case: Case) -> Truth:
         landmarks = Landmarks(moving.names, fixed_lps_mm, moving.points_lps_mm)
     regions: tuple[RegionPair, ...] = ()
     if case.fixed_true_regions and case.moving_true_regions:
-        regions = pairs_by_name(read_regions(case.fixed_true_regions), read_regions(case.moving_true_regions))
+        names = read_label_names(case.label_names) if case.label_names else None
+        true_regions = (case.fixed_true_regions, case.moving_true_regions)
+        regions = pairs_by_name(*(read_regions(path, names=names) for path in true_regions))
     return Truth(landmarks, regions, remarks)

@@ -14,15 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.cases.columns import (
+    ALL_PAIRS,
     CASE,
     FILES,
+    LABEL_NAMES,
+    ORIENTATIONS,
     PAIRS_OF_FILES,
     PATIENT,
     POINTS,
     PROMPT,
+    REGION_NAMES,
     REGIONS,
     REQUIRED,
+    RESAMPLE,
     SEPARATOR,
+    SERIES,
     SETTINGS,
     TRUE_REGIONS,
     VOLUMES,
@@ -37,10 +43,12 @@ from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.pipeline.find_options import FindOptions
 from Tell2RegLib.support.regular_files import check_file_or_folder, check_regular_file
-from Tell2RegLib.support.settings import value_from_text
+from Tell2RegLib.support.settings import value_from_text, yes_or_no
 
 _NOT_IN_NAMES = '\\/:*?"<>|'
 """Characters that no case's name may hold: results of a case go into a folder of its name."""
+_FIELD_OF = {LABEL_NAMES: "label_names"}
+"""Fields of a case with another name than their column."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,12 @@ class Case:
         fixed_regions, moving_regions: regions to register by.
         fixed_points, moving_points: corresponding landmarks.
         fixed_true_regions, moving_true_regions: regions to compare with.
-        initial_transform: the expected orientation.
+        initial_transform, calibration: the expected orientation, or a calibration that gives it.
+        label_names: names of the labels of plain label maps.
+        series: which DICOM series to read, fixed and moving.
+        region_names: the regions to read; all when empty.
+        resample_regions: resample regions that are not on the grid of their volume.
+        all_pairs: use every pair in full.
         prompts: what to detect instead of given regions.
         search, fit, trust: values of `FindOptions`, `FitSettings` and `TrustSettings` that the table sets.
         labels: the other columns, to compare cases by.
@@ -72,6 +85,12 @@ class Case:
     fixed_true_regions: Path | None = None
     moving_true_regions: Path | None = None
     initial_transform: Path | None = None
+    calibration: Path | None = None
+    label_names: Path | None = None
+    series: tuple[str, str] = ("", "")
+    region_names: tuple[str, ...] = ()
+    resample_regions: bool = False
+    all_pairs: bool = False
     prompts: tuple[str, ...] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +101,8 @@ class Case:
     @property
     def files(self) -> dict[str, Path]:
         """The files of the case by their columns."""
-        return {column: getattr(self, column) for column in FILES if getattr(self, column) is not None}
+        paths = {column: getattr(self, _FIELD_OF.get(column, column)) for column in FILES}
+        return {column: path for column, path in paths.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -112,9 +132,9 @@ def read_cases(path: str | Path, *, need_regions: bool = False, need_truth: bool
 
     Columns: `case`, `patient` and `prompt` (several separated by ";"), `fixed`, `moving`, `fixed_regions`,
     `moving_regions`, `fixed_points`, `moving_points`, `fixed_true_regions`, `moving_true_regions`,
-    `initial_transform`, and every option of `tell2reg register` by its name, such as `smoothness`. Other columns are
-    labels. Case, order, dashes and underscores do not matter in names of columns. Relative paths are relative to the
-    table; an empty cell means none.
+    `initial_transform`, `calibration`, `labels`, and every option of `tell2reg register` by its name,
+    such as `smoothness`. Other columns are labels. Case, order, dashes and underscores do not matter in names of
+    columns. Relative paths are relative to the table; an empty cell means none.
 
     Args:
         path: the table.
@@ -242,17 +262,26 @@ class _RowReader:
             if len({column in files for column in pair}) == 2:
                 given, missing = pair if pair[0] in files else pair[::-1]
                 self.fault(f"'{given}' is given, but not '{missing}'; give both or neither.")
+        if all(column in files for column in ORIENTATIONS):
+            self.fault(
+                f"'{ORIENTATIONS[0]}' and '{ORIENTATIONS[1]}' both set the expected orientation; give one of them."
+            )
         options = self._options(cells)
         return Case(
             name=self._name(cells.get(CASE, "")),
             patients=_parts(cells.get(PATIENT, "")),
             prompts=_parts(cells.get(PROMPT, "")),
+            series=(cells.get(SERIES[0], ""), cells.get(SERIES[1], "")),
+            region_names=_parts(cells.get(REGION_NAMES, "").replace(",", SEPARATOR)),
+            resample_regions=self._yes_or_no(RESAMPLE, cells.get(RESAMPLE, "")),
+            all_pairs=self._yes_or_no(ALL_PAIRS, cells.get(ALL_PAIRS, "")),
             search=options[FindOptions],
             fit=options[FitSettings],
             trust=options[TrustSettings],
             labels={name: cells[plain_column(name)] for name in header if plain_column(name) not in known_columns()},
             line=self._line,
-            **{volume: Path() for volume in VOLUMES} | files,  # type: ignore[arg-type]
+            **{volume: Path() for volume in VOLUMES}
+            | {_FIELD_OF.get(column, column): files[column] for column in files},  # type: ignore[arg-type]
         )
 
     def check_needs(self, case: Case, need_regions: bool, need_truth: bool) -> None:
@@ -285,6 +314,13 @@ class _RowReader:
         if column in POINTS and path.is_dir():
             self.fault(f"'{column}' is '{text}', a folder; give a file of points.")
         return path
+
+    def _yes_or_no(self, column: str, text: str) -> bool:
+        try:
+            return bool(text) and yes_or_no(text)
+        except ValueError:
+            self.fault(f"'{column}' is '{text}', but must be yes or no.")
+            return False
 
     def _options(self, cells: Mapping[str, str]) -> dict[type, dict[str, Any]]:
         values: dict[type, dict[str, Any]] = {settings: {} for settings in SETTINGS}

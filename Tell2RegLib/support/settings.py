@@ -218,14 +218,26 @@ def value_from_text(settings: Any, name: str, text: str, shown_name: str = "") -
     """
     declared, kind = replace(setting_of(settings, name), name=shown_name or name), _type_of(settings, name)
     try:
-        value = _YES_OR_NO[text.strip().lower()] if kind is bool else kind(text.strip())
-    except (KeyError, ValueError):
+        value = yes_or_no(text) if kind is bool else kind(text.strip())
+    except ValueError:
         allowed = "yes or no" if kind is bool else declared.allowed
         raise InputError(f"'{declared.name}' is '{text}', but must be {allowed}.") from None
     problem = declared.problem(value)
     if problem:
         raise InputError(problem)
     return value
+
+
+def yes_or_no(text: str) -> bool:
+    """A choice as a person types it: yes or no, true or false, 1 or 0.
+
+    Raises:
+        ValueError: another word.
+    """
+    word = text.strip().lower()
+    if word not in _YES_OR_NO:
+        raise ValueError(f"'{text}' is neither yes nor no")
+    return _YES_OR_NO[word]
 
 
 def _type_of(settings: Any, name: str) -> type:

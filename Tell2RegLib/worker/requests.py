@@ -241,6 +241,7 @@ class FitRequest:
         pairs: on the grids of the volumes, rejected ones too.
         settings: of the fit.
         prompts, models, parameters: how the pairs were found, for the record: from a `FindReply`.
+        calibration: file of a calibration of these two kinds of scan; None for the default prior.
     """
 
     task: ClassVar[str] = "fit"
@@ -253,6 +254,7 @@ class FitRequest:
     prompts: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -162,6 +162,7 @@ def _copy(draft: Path, aside: Path) -> None:
 def _finished(
     request: requests.FitRequest, run: Run, report_request: requests.ReportRequest | None = None
 ) -> RegistrationResult:
+    from Tell2RegLib.calibration.model import read_calibration
     from Tell2RegLib.workflows.register import finish
 
     return finish(
@@ -169,6 +170,7 @@ def _finished(
         request.moving,
         request.pairs,
         settings=request.settings,
+        calibration=read_calibration(request.calibration) if request.calibration else None,
         trust=report_request.trust if report_request else None,
         plan=report_request.plan if report_request else None,
         plan_truth=report_request.plan_truth if report_request else None,

@@ -109,6 +109,7 @@ def finish(
     *,
     settings: FitSettings | None = None,
     trust: TrustSettings | None = None,
+    calibration: Calibration | None = None,
     plan: PointList | None = None,
     plan_truth: PointList | None = None,
     inputs: Mapping[str, Path] | None = None,
@@ -130,7 +131,9 @@ def finish(
     true_positions_by_name(plan, plan_truth)
     settings, tracker = settings or FitSettings(), ProgressTracker(progress, cancelled)
     prior = LinearPrior.from_settings(settings)
-    run = _Run(fixed, moving, settings, prior, trust or TrustSettings(), tracker, memory or InMemoryCache())
+    run = _Run(
+        fixed, moving, settings, prior, trust or TrustSettings(), tracker, memory or InMemoryCache(), calibration
+    )
     matched = PairingResult(
         tuple(pairs),
         prompts=prompts,

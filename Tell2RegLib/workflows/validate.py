@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from Tell2RegLib.calibration.model import read_calibration
 from Tell2RegLib.cases.contents import CaseContents, read_contents
 from Tell2RegLib.cases.table import Case
 from Tell2RegLib.errors import Cancelled, Tell2RegError
@@ -104,13 +105,16 @@ def _scored(
     progress: Progress | None,
     cancelled: Callable[[], bool] | None,
 ) -> CaseScores:
+    calibration = read_calibration(contents.calibration) if contents.calibration else None
     result = register(
         contents.fixed,
         contents.moving,
         fixed_regions=contents.fixed_regions,
         moving_regions=contents.moving_regions,
         settings=settings,
-        prior=LinearPrior.from_settings(settings, contents.initial_lps),
+        prior=None if calibration else LinearPrior.from_settings(settings, contents.initial_lps),
+        calibration=calibration,
+        all_pairs=contents.all_pairs,
         progress=progress,
         cancelled=cancelled,
     )

@@ -24,6 +24,7 @@ NUMBERS = {
 """What is typed into boxes of numbers, by their names."""
 PARTS = ("", "SpinBox")
 """Object names of parts of widgets: CTK calls the box of a slider "SpinBox"."""
+PATH = "/a site/mr us.json"
 WORDS = "prostate\nfemoral head\nleft kidney (upper pole)"
 
 
@@ -37,7 +38,7 @@ def typeEverywhere(person: Person, widget: Any) -> None:
     widget.logic.parameters.view = "fade"  # its slider is shown then
     process()
     boxes = boxesOf(widget)
-    expected = {*NUMBERS, "prompts"}
+    expected = {*NUMBERS, "prompts", "calibration"}
     assert set(boxes) == expected, f"Not said what is typed, or not there: {sorted(set(boxes) ^ expected)}."
     words(person, widget)
     for name, text in NUMBERS.items():
@@ -45,6 +46,7 @@ def typeEverywhere(person: Person, widget: Any) -> None:
         assert abs(boxes[name].value - float(text)) < 1e-9, f"'{text}' was typed, '{name}' holds {boxes[name].value}."
         held = getattr(widget.logic.parameters, name, float(text))  # the slider of the fade is no parameter
         assert abs(held - float(text)) < 1e-9, f"'{text}' was typed into '{name}', the parameter is {held}."
+    path(person, widget)
     widget.logic.parameters.view = before
 
 
@@ -63,7 +65,8 @@ def boxesOf(widget: Any) -> dict[str, Any]:
 def named(box: Any) -> Any:
     """A box of the .ui, or what it is a part of there; None for parts of lists and of tables."""
     while box is not None and (box.objectName in PARTS or box.objectName.startswith("qt_")):
-        if box.inherits("QComboBox") or box.inherits("QAbstractItemView"):
+        isPath = box.inherits("QComboBox") and box.parentWidget().inherits("ctkPathLineEdit")
+        if box.inherits("QAbstractItemView") or (box.inherits("QComboBox") and not isPath):
             return None
         box = box.parentWidget()
     return box
@@ -82,6 +85,16 @@ def words(person: Person, widget: Any) -> None:
     expected = "prxyostate" + WORDS[len("prostate") : -2] + "es)"
     assert box.plainText == expected, f"{expected!r} was typed, the box holds {box.plainText!r}."
     assert parameters.prompts == expected, parameters.prompts
+
+
+def path(person: Person, widget: Any) -> None:
+    """The path of a calibration, typed and deleted again."""
+    box, parameters = widget.ui.calibration, widget.logic.parameters
+    person.typeInto(box.findChildren("QLineEdit")[0], PATH)
+    assert box.currentPath == PATH, f"{PATH!r} was typed, the box holds {box.currentPath!r}."
+    assert parameters.calibration == PATH, parameters.calibration
+    person.press("ctrl+a", "Delete")
+    assert parameters.calibration == "", parameters.calibration
 
 
 def run() -> None:

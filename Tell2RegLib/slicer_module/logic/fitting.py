@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.fitting.settings import FitSettings
@@ -48,10 +49,13 @@ class FittingLogic(DecisionsLogic):
         fitted = self.parameters.fittedPairs
         if not fitted:
             return False
-        now = fitParameters(self.parameters)
-        return self.fitSummary.get("settings", now) != now or not pair_decisions.same_for_the_fit(
-            pair_decisions.from_json(fitted), self.rows
-        )
+        now = self._settings()
+        settings = {"calibration": "", **self.fitSummary.get("settings", now)}
+        return settings != now or not pair_decisions.same_for_the_fit(pair_decisions.from_json(fitted), self.rows)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a fit depends on besides the pairs, by the names of the parameters."""
+        return {**fitParameters(self.parameters), "calibration": self.parameters.calibration}
 
     def fit(self, waitForCompletion: bool = False) -> None:
         """Fit rigid, affine and deformable transforms to the accepted pairs, with the segments as they are now.
@@ -63,7 +67,7 @@ class FittingLogic(DecisionsLogic):
             Tell2RegError: what is missing, or with `waitForCompletion` what went wrong.
         """
         requested, request = self._fitRequest()
-        settings = fitParameters(self.parameters)
+        settings = self._settings()
         keep, initial, rows = RunInputs(self.parameters), input_checks.initialMatrix(self.parameters), self.rows
 
         def fitted(reply: FitReply) -> None:
@@ -89,6 +93,7 @@ class FittingLogic(DecisionsLogic):
             prompts=promptsOf(parameters.prompts) if byWords(parameters) else (),
             models=mappingOf(parameters.modelHashes),
             parameters=mappingOf(parameters.foundParameters),
+            calibration=Path(parameters.calibration) if parameters.calibration else None,
         )
         return tuple(row for row, _ in pairs), request
 

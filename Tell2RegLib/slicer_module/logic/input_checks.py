@@ -103,6 +103,8 @@ def whyNotFit(parameters: Tell2RegParameterNode, rows: Rows) -> str:
     reason = whyNotImages(parameters) or whyForeign(parameters)
     if reason:
         return reason
+    if parameters.calibration and parameters.initialTransform is not None:
+        return "Choose either an initial transform (step 1) or a calibration: both set the expected orientation."
     if not rows or parameters.fixedRegions is None or parameters.movingRegions is None:
         return "Find regions first (step 3)."
     if not any(row.accepted for row in rows):

@@ -11,6 +11,7 @@ From a script in Slicer:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from Tell2RegLib.errors import InputError
@@ -42,6 +43,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
         movingSegmentation: Any = None,
         smoothness: float | None = None,
         initialTransform: Any = None,
+        calibration: str | Path | None = None,
         **options: Any,
     ) -> Any:
         """Find regions by prompts or take those of two segmentations, pair them, and fit; returns when finished.
@@ -55,6 +57,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             fixedSegmentation, movingSegmentation: vtkMRMLSegmentationNode.
             smoothness: of the fit; None derives it from how much the regions determine.
             initialTransform: vtkMRMLLinearTransformNode, rigid: lays the moving volume roughly onto the fixed one.
+            calibration: a file of `tell2reg calibrate` for these two kinds of scan, instead of an initial transform.
             options: other settings, by their names in the parameter node: `models="fast"`, `similarityThreshold=0.9`,
                 `source="a plug-in"`, ...
 
@@ -73,6 +76,7 @@ class Tell2RegLogic(SearchLogic, PropagationLogic):
             movingNode,
             initialTransform,
         )
+        parameters.calibration = str(calibration or "")
         parameters.trueTargets, parameters.direction = None, plan.MOVING_TO_FIXED
         for name, value in settings.items():
             setattr(parameters, name, value)

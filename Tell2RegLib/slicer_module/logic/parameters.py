@@ -38,6 +38,7 @@ class Tell2RegParameterNode(SettingParameters):
     library where it has one.
 
     fixedVolume, movingVolume, initialTransform: the input; the transform lays the moving volume roughly on the other.
+    calibration: path of a file of `tell2reg calibrate` for these two kinds of scan; "" for none.
     prompts: one per line.  preset: where they come from.
     source: a source of regions by words, or SEGMENTATIONS; fixedSegmentation and movingSegmentation are the input of
         the latter.
@@ -61,6 +62,7 @@ class Tell2RegParameterNode(SettingParameters):
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     initialTransform: vtkMRMLLinearTransformNode
+    calibration: str = ""
 
     preset: str = ""
     prompts: str = ""

@@ -46,7 +46,7 @@ class SearchLogic(DecisionsLogic):
         nodes = addDemoPair(self.parameters.parameterNode.GetScene(), reply)
         parameters = self.parameters
         parameters.fixedVolume, parameters.movingVolume, parameters.initialTransform = nodes.fixed, nodes.moving, None
-        parameters.trueTargets = nodes.truth
+        parameters.trueTargets, parameters.calibration = nodes.truth, ""
         self.demoLoaded.emit(nodes)
 
     def _setAside(self) -> str:

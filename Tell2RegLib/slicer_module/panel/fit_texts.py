@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,8 +63,8 @@ def fitLines(summary: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def limitTexts(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the fit cannot know, and where its deformation adds nothing; a sentence each."""
-    return (*_ofOneRegion(summary), *_ofALinearMap(summary))
+    """What the fit cannot know, where its deformation adds nothing, and what a calibration did; a sentence each."""
+    return (*_ofOneRegion(summary), *_ofALinearMap(summary), *_ofACalibration(summary))
 
 
 def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
@@ -77,6 +78,24 @@ def _ofOneRegion(summary: Mapping[str, Any]) -> Sequence[str]:
     ).format(name=name)
     turned = _("'{name}' is nearly round: it does not determine the rotation.").format(name=name)
     return (alone, turned) if summary.get("only_region_is_round") else (alone,)
+
+
+def _ofACalibration(summary: Mapping[str, Any]) -> Sequence[str]:
+    effect = summary.get("calibration")
+    if not effect:
+        return ()
+    if not effect["used"]:
+        return (_("The calibration was not used. {reason}").format(reason=effect["reason"]),)
+    return (
+        _(
+            "The expected offset is that of a calibration on {patients} patients, with a mean rotation of {angle} "
+            "degrees. {reason}"
+        ).format(
+            patients=effect["patients"],
+            angle=tables.number(math.hypot(*effect["mean_rotation_deg"]), 1),
+            reason=effect["reason"],
+        ),
+    )
 
 
 def _ofALinearMap(summary: Mapping[str, Any]) -> Sequence[str]:

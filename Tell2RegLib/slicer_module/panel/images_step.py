@@ -50,7 +50,8 @@ class ImagesStep:
             parameters.movingSegmentation,
             parameters.fixedSegmentation,
         )
-        parameters.initialTransform = parameters.trueTargets = None  # they were for the other way round
+        parameters.initialTransform = parameters.trueTargets = None  # these were for the other way round
+        parameters.calibration = ""
 
     def _loadDemo(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ctk
 from slicer.i18n import tr as _
 
 from Tell2RegLib.errors import Tell2RegError
@@ -31,6 +32,9 @@ class TransformStep:
         ui = self._ui
         self.row = RunRow(panel.logic.runs, FIT, ui.fitButton, ui.fitProgress, ui.fitLabel, self._fit)
         ui.plotButton.connect("clicked(bool)", self._plot)
+        ui.calibration.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Readable
+        ui.calibration.nameFilters = (_("Calibration") + " (*.json)",)
+        ui.calibration.connect("currentPathChanged(QString)", self._chooseCalibration)
         tables.prepare(
             ui.fitTable,
             (_("Name"), *(f"{head}\n{state}" for head, states in MEASURES for state in states)),
@@ -53,6 +57,8 @@ class TransformStep:
         why = input_checks.whyNotUse(parameters)
         missingText = "" if parameters.pairsTable is not None else _("The fitted result was deleted: fit again")
         self._panel.enable(ui.plotButton, why or missingText)
+        if ui.calibration.currentPath != parameters.calibration:
+            ui.calibration.currentPath = parameters.calibration
         self._summarize(why)
 
     def _summarize(self, why: str) -> None:
@@ -89,6 +95,10 @@ class TransformStep:
         tables.fitHeight(table)
 
     # --- what a person does ---
+
+    def _chooseCalibration(self, path: str) -> None:
+        if path != self._logic.parameters.calibration:
+            self._logic.parameters.calibration = path
 
     def _fit(self) -> None:
         self._panel.numbers.take()

@@ -18,13 +18,18 @@ from Tell2RegLib.calibration.model import (
     read_calibration,
     write_calibration,
 )
+from Tell2RegLib.cases.table import read_cases
 from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.region_sources.label_map import read_regions
-from Tell2RegLib.space.volume import read_volume
+from Tell2RegLib.results.result import RegistrationResult
+from Tell2RegLib.space.volume import Volume, read_volume
+from Tell2RegLib.worker.requests import FitRequest
+from Tell2RegLib.worker.tasks import TASKS, Run
+from Tell2RegLib.workflows import validate as validate_workflow
 from Tell2RegLib.workflows.register import register
 from Testing.Python.cases.tables import write_table
 from Testing.Python.small import PLAN, Files, write_small_pair
@@ -225,3 +230,45 @@ def test_a_case_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "Case 'c7' (line 2)" in " ".join(done.output.split())
     assert not (tmp_path / "c.json").exists()
+
+
+def test_the_worker_uses_a_calibration_and_its_reply_says_what_it_did(tmp_path: Path, pair: Files) -> None:
+    contents, settings = prostates_of(pair), FitSettings(kind="rigid")
+    path = tmp_path / "site.json"
+    write_calibration(a_calibration(covariance=np.eye(9) * 1e-6), path)
+    pairs = pairs_by_name(contents["fixed_regions"], contents["moving_regions"])
+    volumes = contents["fixed"], contents["moving"]
+    quiet = Run(lambda stage, done, total: None, lambda: False)
+    reply = TASKS["fit"](FitRequest(*volumes, pairs, settings, calibration=path), quiet)
+    expected = register(**contents, settings=settings, calibration=read_calibration(path))
+    np.testing.assert_array_equal(reply.rigid_lps, expected.fitted.rigid_lps)
+    assert reply.provenance["parameters"]["calibration"] == expected.provenance["parameters"]["calibration"]
+    with pytest.raises(InputError, match=r"'.*none\.json' cannot be read as a calibration"):
+        TASKS["fit"](FitRequest(*volumes, pairs, settings, calibration=tmp_path / "none.json"), quiet)
+
+
+def test_a_row_of_a_table_is_validated_with_its_own_calibration(
+    tmp_path: Path, pair: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_calibration(a_calibration(covariance=np.eye(9) * 1e-6), tmp_path / "site.json")
+    files = {name.removeprefix("--").replace("-", "_"): str(path) for name, path in pair.inputs.items()}
+    truth = {f"{side}_true_regions": files[f"{side}_regions"] for side in ("fixed", "moving")}
+    usual = {"patient": "p", **files, **truth, "transform": "rigid", "regions": "prostate"}
+    rows = [
+        {"case": "with", **usual, "calibration": "site.json", "all_pairs": "yes"},
+        {"case": "without", **usual, "calibration": "", "all_pairs": ""},
+    ]
+    results = []
+
+    def recording(*volumes: Volume, **arguments: Any) -> RegistrationResult:
+        results.append(register(*volumes, **arguments))
+        return results[-1]
+
+    monkeypatch.setattr(validate_workflow, "register", recording)
+    cases = validate_workflow.validate(read_cases(write_table(tmp_path, rows, with_files=False)).cases).cases
+    assert [case.reason for case in cases] == ["", ""]
+    parameters = [result.provenance["parameters"] for result in results]
+    assert parameters[0]["calibration"]["used"]
+    assert parameters[0]["all_pairs"]
+    assert not {"calibration", "all_pairs"} & set(parameters[1])
+    assert cases[0].scores["registered"].dice != cases[1].scores["registered"].dice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,10 @@ def test_a_case_without_regions_and_truth_has_none(tmp_path: Path) -> None:
 def test_landmarks_of_unequal_number_are_refused() -> None:
     with pytest.raises(InputError, match="2 landmarks need two lists of that many points"):
         Landmarks(("a", "b"), np.zeros((2, 3)), np.zeros((3, 3)))
+
+
+def test_a_case_reads_the_regions_that_it_names_alone(tmp_path: Path) -> None:
+    files = {f"{side}_regions": tmp_path / f"{side}.seg.nrrd" for side in ("fixed", "moving")}
+    contents = read_contents(replace(a_case(tmp_path, **files), region_names=("Prostate",)))
+    for regions in (contents.fixed_regions, contents.moving_regions):
+        assert [region.name for region in regions] == ["prostate"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from Tell2RegLib.cases.columns import FILES, known_columns, option_columns
+from Tell2RegLib.cases.columns import FILES, HANDLING, SERIES, known_columns, option_columns
 from Tell2RegLib.cases.table import CaseTable, read_cases
 from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import InputError
@@ -52,10 +52,41 @@ def test_every_setting_that_register_offers_is_a_column() -> None:
     """Derived from the declarations: an option that is added there is a column at once."""
     register = typer.main.get_command(app).commands["register"]  # type: ignore[attr-defined]
     offered = {parameter.opts[0].removeprefix("--").replace("-", "_") for parameter in register.params}
-    of_the_command = {"prompt", "out", "overwrite", "json", "events", "debug", "all_pairs", "calibration"}
-    of_the_command |= {"fixed_series", "moving_series", "regions", "resample_regions", "labels"}
-    assert set(option_columns()) == offered - {*FILES, *of_the_command}
+    of_the_command = {"prompt", "out", "overwrite", "json", "events", "debug"}
+    assert set(option_columns()) == offered - {*FILES, *SERIES, *HANDLING, *of_the_command}
+    assert offered - of_the_command < set(known_columns())
     assert {"smoothness", "transform", "slice_step", "trust_near"} < set(option_columns()) < set(known_columns())
+
+
+def test_a_case_has_a_calibration_of_its_own_and_may_use_every_pair(tmp_path: Path) -> None:
+    (tmp_path / "site.json").touch()
+    row = a_row("a", calibration="site.json", all_pairs="Yes")
+    (case,) = read_cases(write_table(tmp_path, [row])).cases
+    assert (case.calibration, case.all_pairs) == (tmp_path / "site.json", True)
+    assert tmp_path / "site.json" in case.files.values()
+    assert case.labels == {}
+    (usual,) = read_cases(write_table(tmp_path, [a_row("a", all_pairs="no")])).cases
+    assert (usual.calibration, usual.all_pairs) == (None, False)
+
+
+def test_a_case_says_which_series_and_regions_to_read_and_how(tmp_path: Path) -> None:
+    (tmp_path / "names.json").touch()
+    row = a_row("a", fixed_series="3", regions="prostate, bladder;rectum", labels="names.json", resample_regions="1")
+    (case,) = read_cases(write_table(tmp_path, [row])).cases
+    assert case.series == ("3", "")
+    assert case.region_names == ("prostate", "bladder", "rectum")
+    assert case.resample_regions
+    assert case.label_names == case.files["labels"] == tmp_path / "names.json"
+
+
+def test_two_expected_orientations_and_a_doubtful_yes_are_faults(tmp_path: Path) -> None:
+    for name in ("site.json", "start.tfm"):
+        (tmp_path / name).touch()
+    row = a_row("a", calibration="site.json", initial_transform="start.tfm", all_pairs="perhaps")
+    assert sorted(faults_of(tmp_path, [row])) == [
+        "Line 2: 'all_pairs' is 'perhaps', but must be yes or no.",
+        "Line 2: 'initial_transform' and 'calibration' both set the expected orientation; give one of them.",
+    ]
 
 
 def test_bounds_that_contradict_each_other_are_a_fault(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def test_a_region_mapped_out_of_the_volume_has_no_overlap_and_a_distance(tmp_pat
 
 
 def test_the_fit_gets_neither_landmarks_nor_true_regions(a_run: Run) -> None:
-    assert a_run.given == [{"fixed_regions", "moving_regions", "settings", "prior", "progress", "cancelled"}] * 2
+    regions, expected = {"fixed_regions", "moving_regions"}, {"prior", "calibration"}
+    assert a_run.given == [{*regions, *expected, "settings", "all_pairs", "progress", "cancelled"}] * 2
 
 
 def test_a_case_that_fails_is_a_row_with_its_sentence_and_the_others_go_on(a_run: Run) -> None:
