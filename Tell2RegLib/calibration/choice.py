@@ -9,7 +9,7 @@ import numpy as np
 
 from Tell2RegLib.calibration.evidence import CaseEvidence
 from Tell2RegLib.calibration.offset import Offset, estimate_offset, log_evidence, most_probable
-from Tell2RegLib.cases.groups import folds_of, groups_of, weights_of
+from Tell2RegLib.cases.groups import OfPatients, folds_of, groups_of, weights_of
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.space.grid import Floats
 
@@ -111,14 +111,16 @@ def _trials(cases: Sequence[CaseEvidence], default: LinearPrior) -> tuple[Trial,
                 continue
             for candidate, prior_of in CANDIDATES.items():
                 gains[candidate][case.name] = judge(case, prior_of(estimated, default)) - judge(case, default)
-    return tuple(Trial(candidate, *_mean_over(groups, of_case), unit) for candidate, of_case in gains.items())
+    return tuple(Trial(candidate, *mean_over_patients(groups, of_case), unit) for candidate, of_case in gains.items())
 
 
 def _by_landmarks(case: CaseEvidence, prior: LinearPrior) -> float:
     return -float(case.landmark_errors_mm(most_probable(case, prior)).mean())
 
 
-def _mean_over(groups: Sequence[Sequence[CaseEvidence]], gain_of_case: Mapping[str, float]) -> tuple[float, float]:
+def mean_over_patients(
+    groups: Sequence[Sequence[OfPatients]], gain_of_case: Mapping[str, float]
+) -> tuple[float, float]:
     """Mean over patients and its standard error over independent groups."""
     sums, sizes = [], []
     for group in groups:

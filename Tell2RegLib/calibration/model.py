@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from Tell2RegLib.calibration.interior import InteriorTrial, LearnedInterior
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.fitting.interior import FEATURES, TERMS, InteriorModel
 from Tell2RegLib.fitting.linear_prior import ROTATION, LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.space.grid import Floats
@@ -74,6 +76,7 @@ class Calibration:
         trials: what was compared, as plain values.
         estimated: mean and covariance as estimated from all cases, used or not, as plain values.
         errors: predicts the errors of targets; None where the cases show none.
+        interiors: how the insides of regions move, one per region that the cases tell of.
     """
 
     origin: Origin
@@ -84,6 +87,12 @@ class Calibration:
     trials: Sequence[Mapping[str, Any]] = ()
     estimated: Mapping[str, Any] = field(default_factory=dict)
     errors: ErrorModel | None = None
+    interiors: tuple[LearnedInterior, ...] = ()
+
+    @property
+    def interior_models(self) -> tuple[InteriorModel, ...]:
+        """Those that helped on patients left out."""
+        return tuple(interior.model for interior in self.interiors if interior.used)
 
     def prior(self, settings: FitSettings) -> LinearPrior:
         """The prior of a fit; spreads that the calibration leaves open are those of the settings."""
@@ -116,7 +125,7 @@ class Calibration:
             reason: why it was not used (`why_not`), or "".
         """
         return {
-            "used": not reason and bool(self.covariance is not None or self.mean.any()),
+            "used": not reason and bool(self.covariance is not None or self.mean.any() or self.interior_models),
             "reason": reason or self.reason,
             "patients": self.origin.patients,
             "cases": self.origin.cases,
@@ -147,6 +156,7 @@ def write_calibration(calibration: Calibration, path: str | Path) -> None:
             "estimated": dict(calibration.estimated),
         },
         "errors": None if calibration.errors is None else record_of(calibration.errors),
+        "interiors": [_interior_record(interior) for interior in calibration.interiors],
     }
     write_text(path, json.dumps(record, indent=1) + "\n")
 
@@ -197,6 +207,38 @@ def _from_record(record: Mapping[str, Any]) -> Calibration:
         trials=tuple(dict(trial) for trial in offset["tried"]),
         estimated=dict(offset["estimated"]),
         errors=model_from(record["errors"]) if record.get("errors") else None,
+        interiors=tuple(_interior(interior) for interior in record["interiors"]),
+    )
+
+
+def _interior_record(interior: LearnedInterior) -> dict[str, Any]:
+    return {
+        "region": interior.model.region,
+        "features": FEATURES,
+        "terms": TERMS,
+        "coefficients": interior.model.coefficients.tolist(),
+        "used": interior.used,
+        "cases": interior.cases,
+        "patients": interior.patients,
+        "reason": interior.reason,
+        "tried": [asdict(trial) for trial in interior.trials],
+    }
+
+
+def _interior(record: Mapping[str, Any]) -> LearnedInterior:
+    coefficients = np.array(record["coefficients"], dtype=np.float64)
+    if coefficients.shape != (len(FEATURES), len(TERMS)) or not np.isfinite(coefficients).all():
+        raise ValueError(f"an interior model needs {len(FEATURES)} x {len(TERMS)} finite coefficients")
+    return LearnedInterior(
+        InteriorModel(str(record["region"]), coefficients),
+        used=record["used"] is True,
+        cases=_count(record["cases"]),
+        patients=_count(record["patients"]),
+        reason=str(record["reason"]),
+        trials=tuple(
+            InteriorTrial(float(trial["penalty"]), float(trial["gain_mm"]), float(trial["standard_error_mm"]))
+            for trial in record["tried"]
+        ),
     )
 
 

@@ -32,7 +32,7 @@ def calibrate(
     debug: Debug = False,
 ) -> None:
     """Learn the usual offset between two kinds of scan from cases, for 'register --calibration'."""
-    with errors_as_exit_codes(debug), progress_of(("calibrate",)) as bars:
+    with errors_as_exit_codes(debug), progress_of(("calibrate", "calibrate interiors")) as bars:
         from Tell2RegLib.calibration.model import write_calibration
         from Tell2RegLib.cases.table import read_cases
         from Tell2RegLib.support.complete_file import check_free, check_not_input
@@ -63,6 +63,7 @@ def _summary(calibration: Any) -> dict[str, Any]:
         **asdict(calibration.origin),
         "errors": learned,
         "tried": list(calibration.trials),
+        "interiors": [interior.reason for interior in calibration.interiors],
         **calibration.effect(""),
     }
 
@@ -86,5 +87,7 @@ def _show(calibration: Any, out: Path) -> None:
     errors = calibration.errors
     if errors is not None:
         stdout.print(f"Errors of {errors.targets} targets. {errors.basis}", markup=False)
+    for interior in calibration.interiors:
+        stdout.print(interior.reason, markup=False)
     stdout.print(f"Written: {out}", markup=False)
     print_notice()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from Tell2RegLib.errors import GeometryError, NothingFound
+from Tell2RegLib.fitting.interior import InteriorModel, InteriorMotion, move_interiors
 from Tell2RegLib.fitting.linear import LinearMaps, LinearSupport, linear_maps
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.recommendation import Recommendation, recommended
@@ -45,6 +46,7 @@ class FitResult:
         device: the device of the deformable fit.
         losses: the loss at every optimiser step, one tuple per level; empty without a deformation.
         smoothness, decay_mm: of the deformation (`FitSettings`); None where there is none, or no decay.
+        interiors: what the models of the regions' insides did; empty without models or without a deformation.
     """
 
     transform: Transform
@@ -54,6 +56,7 @@ class FitResult:
     losses: tuple[tuple[float, ...], ...] = ()
     smoothness: float | None = None
     decay_mm: float | None = None
+    interiors: tuple[InteriorMotion, ...] = ()
 
     @property
     def rigid_lps(self) -> Floats:
@@ -81,6 +84,7 @@ def fit(
     settings: FitSettings | None = None,
     *,
     prior: LinearPrior | None = None,
+    interiors: Sequence[InteriorModel] = (),
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> FitResult:
@@ -92,6 +96,7 @@ def fit(
         pairs: rejected pairs are ignored. All fixed regions share one grid, all moving regions another.
         settings: `FitSettings()` when None.
         prior: of the linear map; from the settings when None.
+        interiors: how the insides of regions move, as learned from other patients; for deformable kinds.
         progress: called with ("fit", done, total).
         check: called often; raises `Cancelled` to stop.
 
@@ -117,9 +122,9 @@ def fit(
         return FitResult(affine_transform(settings.kind, matrix, fixed_grid, moving_grid), maps, choice, device)
     settings = with_stiffness(settings, maps.support)
     with _deterministic() if device != "cpu" else nullcontext():
-        transform, losses = _fit_deformable(accepted, maps.affine, settings, device, report, check)
+        transform, losses, motions = _fit_deformable(accepted, maps, settings, interiors, device, report, check)
     report(TOTAL)
-    return FitResult(transform, maps, choice, device, losses, settings.smoothness, settings.decay_mm)
+    return FitResult(transform, maps, choice, device, losses, settings.smoothness, settings.decay_mm, motions)
 
 
 def _resolved(settings: FitSettings, choice: Recommendation) -> FitSettings:
@@ -141,23 +146,26 @@ def _grids(pairs: Sequence[RegionPair]) -> tuple[Grid, Grid]:
 
 def _fit_deformable(
     pairs: Sequence[RegionPair],
-    affine: Floats,
+    maps: LinearMaps,
     settings: FitSettings,
+    interiors: Sequence[InteriorModel],
     device: str,
     report: Callable[[int], None],
     check: Check | None,
-) -> tuple[Transform, tuple[tuple[float, ...], ...]]:
+) -> tuple[Transform, tuple[tuple[float, ...], ...], tuple[InteriorMotion, ...]]:
     from Tell2RegLib.fitting.deformable import fit_deformation
-    from Tell2RegLib.fitting.unfold import remove_folding
+    from Tell2RegLib.fitting.unfold import min_jacobian, remove_folding
 
+    affine = maps.affine
     grid, moving_grid = pairs[0].fixed.grid, pairs[0].moving.grid
     deformation = fit_deformation(
         pairs, affine, settings, device, lambda done, total: report(10 + 70 * done // total), check
     )
     deformation, forward = remove_folding(deformation, affine, grid, check)
+    forward, motions = move_interiors(forward, pairs, interiors, maps.rigid, min_jacobian(affine), check)
     report(85)
     backward = _invert(deformation.lattice, forward, affine, moving_grid, device, check)
-    return Transform(settings.kind, forward, backward, affine), deformation.losses
+    return Transform(settings.kind, forward, backward, affine), deformation.losses, motions
 
 
 def _invert(

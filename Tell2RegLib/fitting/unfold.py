@@ -54,6 +54,11 @@ def lps_displacements(lattice: Lattice, nodes: Tensor, grid: Grid, box_kji: Voxe
     return evaluate(turned, basis).permute(1, 2, 3, 0).contiguous().numpy()
 
 
+def min_jacobian(affine_lps: Floats) -> float:
+    """The smallest Jacobian determinant that counts as not folded, after an affine map (4 x 4)."""
+    return MIN_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
+
+
 def remove_folding(
     deformation: Deformation, affine_lps: Floats, grid: Grid, check: Check | None = None
 ) -> tuple[Deformation, DisplacementField]:
@@ -68,7 +73,7 @@ def remove_folding(
         grid: the fixed grid.
         check: called in every round; raises to cancel.
     """
-    min_jacobian = MIN_JACOBIAN * abs(float(np.linalg.det(affine_lps[:3, :3])))
+    least = min_jacobian(affine_lps)
     nodes = deformation.forward
     field = affine_displacements(affine_lps, grid)
     box = influenced_box(deformation.lattice, grid)
@@ -81,7 +86,7 @@ def remove_folding(
         if check:
             check()
         field[box] = linear_displacements + lps_displacements(deformation.lattice, nodes, grid, box) @ linear.T
-        folded = folded_voxels(field[box], crop, min_jacobian)
+        folded = folded_voxels(field[box], crop, least)
         if not folded.any():
             break
         folded_mm = (np.argwhere(folded) + [s.start for s in box])[:, ::-1] * np.asarray(grid.spacing_mm)

@@ -38,6 +38,7 @@ STAGES: Mapping[str, Stage] = {
         Stage("measure", "Measuring"),
         Stage("validate", "Registering the cases", 100),
         Stage("calibrate", "Learning from the cases", 40),
+        Stage("calibrate interiors", "Learning from the insides of regions", 60),
         Stage("write", "Writing the result and its report"),
         Stage("check", "Importing packages"),
         Stage("download", "Downloading"),

@@ -1,4 +1,4 @@
-"""Learns the usual linear offset between two kinds of scan, and the errors of targets, from a table of cases."""
+"""Learns from a table of cases: the usual linear offset, how insides of regions move, and the errors of targets."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from dataclasses import asdict, replace
 from Tell2RegLib.calibration.choice import Choice, choose_prior
 from Tell2RegLib.calibration.error_learning import LEAST_GROUPS, MOST_FOLDS, ErrorObservations, learn_errors
 from Tell2RegLib.calibration.evidence import CaseEvidence, case_evidence
+from Tell2RegLib.calibration.interior import InteriorEvidence, LearnedInterior, learn_interior
 from Tell2RegLib.calibration.model import Calibration, Origin, VolumeRange
 from Tell2RegLib.calibration.observing import observe
 from Tell2RegLib.cases.contents import read_contents
 from Tell2RegLib.cases.groups import folds_of, groups_of
 from Tell2RegLib.cases.table import Case
 from Tell2RegLib.errors import InputError, Tell2RegError
+from Tell2RegLib.fitting import fit
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.space.region import RegionPair
+from Tell2RegLib.space.transform_kinds import DEFORMABLE
 from Tell2RegLib.support.progress import Progress, ProgressTracker
 from Tell2RegLib.trust.error_model import ErrorModel
 
@@ -55,10 +58,11 @@ def calibrate(
         landmarks = contents.truth.landmarks
         evidence.append(case_evidence(case.name, case.patients, pairs, default, landmarks, tracker.check))
         _note_volumes(volumes, pairs)
-    calibration = _calibration(cases, evidence, volumes, choose_prior(evidence, default))
-    calibration = replace(calibration, errors=_learned_errors(cases, evidence, default, tracker))
+    choice = choose_prior(evidence, default)
+    errors = _learned_errors(cases, evidence, default, tracker)
     tracker.report("calibrate", 2 * len(cases), 2 * len(cases))
-    return calibration
+    interiors = _interiors(cases, choice.prior, tracker)
+    return replace(_calibration(cases, evidence, volumes, choice), errors=errors, interiors=interiors)
 
 
 def _learned_errors(
@@ -90,6 +94,26 @@ def _observed(case: Case, prior: LinearPrior, tracker: ProgressTracker) -> Error
         return observe(case.name, case.patients, contents, prior, settings, tracker.check)
     except Tell2RegError as error:
         raise InputError(f"Case '{case.name}' (line {case.line}): {error}") from error
+
+
+def _interiors(cases: Sequence[Case], prior: LinearPrior, tracker: ProgressTracker) -> tuple[LearnedInterior, ...]:
+    """What the landmarks and true regions inside regions say, under the default transform with the prior."""
+    of_region: dict[str, list[InteriorEvidence]] = {}
+    for number, case in enumerate(cases):
+        tracker.report("calibrate interiors", number, len(cases))
+        if not _shows_errors(case):
+            continue
+        contents = read_contents(case)
+        pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
+        fitted = fit(pairs, prior=prior, check=tracker.check)
+        if fitted.transform.kind not in DEFORMABLE:
+            continue
+        for pair in pairs:
+            evidence = InteriorEvidence(case.name, case.patients, pair, fitted, contents.truth)
+            if evidence.tells:
+                of_region.setdefault(pair.name, []).append(evidence)
+    tracker.report("calibrate interiors", len(cases), len(cases))
+    return tuple(learn_interior(name, evidence) for name, evidence in sorted(of_region.items()))
 
 
 def _note_volumes(volumes: dict[str, list[tuple[float, float]]], pairs: Sequence[RegionPair]) -> None:

@@ -11,6 +11,7 @@ from Tell2RegLib.calibration.model import Calibration
 from Tell2RegLib.errors import GeometryError, InputError, NothingFound
 from Tell2RegLib.evaluation.settings import TrustSettings
 from Tell2RegLib.fitting import FitResult, FitSettings, fit
+from Tell2RegLib.fitting.interior import InteriorModel
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.matching import PairCheck, check_pairs, pairs_by_name, remarks_about
 from Tell2RegLib.pipeline.find_options import DEFAULT_MODELS, FindOptions
@@ -215,6 +216,7 @@ class _Run:
     tracker: ProgressTracker
     memory: InMemoryCache
     calibration: Calibration | None = None
+    interiors: tuple[InteriorModel, ...] = ()
 
     def finish(
         self,
@@ -228,6 +230,8 @@ class _Run:
         run, effect = self._calibrated(pairs)
         fit_result, fitted, metrics = run._fitted(pairs)
         predictor = self._predictor(pairs)
+        if fit_result and fit_result.interiors:
+            effect["calibration"]["interiors"] = [asdict(motion) for motion in fit_result.interiors]
         left_fixed, left_moving = matched.regions_without_partner()
         return RegistrationResult(
             status="ok" if fit_result else "no_pairs",
@@ -282,7 +286,8 @@ class _Run:
             return self, {}
         reason = self.calibration.why_not([pair for pair in pairs if pair.accepted])
         prior = self.prior if reason else self.calibration.prior(self.settings)
-        return replace(self, prior=prior), {"calibration": self.calibration.effect(reason)}
+        interiors = () if reason else self.calibration.interior_models
+        return replace(self, prior=prior, interiors=interiors), {"calibration": self.calibration.effect(reason)}
 
     def _fitted(self, pairs: tuple[RegionPair, ...]) -> tuple[FitResult | None, Fitted | None, tuple[PairMetrics, ...]]:
         if not any(pair.accepted for pair in pairs):
@@ -294,12 +299,21 @@ class _Run:
             import torch  # noqa: F401  seconds, which are not the fit's
         keys = [(region_key(pair.fixed), region_key(pair.moving), pair.weight) for pair in pairs]
         accepted_keys = tuple(pair_key for pair_key, pair in zip(keys, pairs, strict=True) if pair.accepted)
-        key = (accepted_keys, self.settings, self.prior.mean.tobytes(), self.prior.covariance.tobytes())
+        interior_key = tuple((model.region, model.coefficients.tobytes()) for model in self.interiors)
+        prior_key = (self.prior.mean.tobytes(), self.prior.covariance.tobytes())
+        key = (accepted_keys, self.settings, prior_key, interior_key)
         with tracker.stage("fit"):
             fit_result = self.memory.get(
                 "fit",
                 key,
-                lambda: fit(pairs, self.settings, prior=self.prior, progress=tracker.report, check=tracker.check),
+                lambda: fit(
+                    pairs,
+                    self.settings,
+                    prior=self.prior,
+                    interiors=self.interiors,
+                    progress=tracker.report,
+                    check=tracker.check,
+                ),
                 max_results=4,
             )
         pair_keys = tuple(

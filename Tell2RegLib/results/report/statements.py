@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from Tell2RegLib.evaluation.target_trust import CHECK, DO_NOT_TRUST, GOOD
 from Tell2RegLib.fitting.linear import FULL_SUPPORT
 from Tell2RegLib.region_sources.messages import counted
+from Tell2RegLib.results.report.calibration_remarks import about_calibration
 from Tell2RegLib.results.report.displacements import largest_in_regions_mm
+from Tell2RegLib.results.report.remark import Remark
 from Tell2RegLib.results.report.thresholds import INVERSE_MAX_MM, INVERSE_MEAN_MM, LOW_DICE, TARGET_MM
 from Tell2RegLib.results.result import Fitted, PairMetrics, Target
 from Tell2RegLib.space.jacobian import USUAL_JACOBIAN
@@ -29,14 +31,6 @@ EXTRAPOLATION = (
     "Only the regions were aligned. Between and beyond them the transform is an extrapolation: trust it less the "
     "farther a point lies from an accepted region."
 )
-
-
-@dataclass(frozen=True)
-class Remark:
-    """One sentence under the key figures; `kind` is "good", "look" or "note"."""
-
-    text: str
-    kind: str
 
 
 # --- numbers ---
@@ -133,7 +127,7 @@ def remarks(result: RegistrationResult, strain: Strain) -> list[Remark]:
         *_about_a_rigid_map(result.fitted),
         *_about_recommendation(result.fitted),
         *_about_support(result.fitted),
-        *_about_calibration(result),
+        *about_calibration(result),
         *_about_strain(strain),
         *_about_trust(result.targets),
         *_about_targets(result),
@@ -233,21 +227,6 @@ def _about_support(fitted: Fitted) -> Iterator[Remark]:
             "initial transform or the calibration, or none, and equal scale along the patient's axes.",
             "note",
         )
-
-
-def _about_calibration(result: RegistrationResult) -> Iterator[Remark]:
-    effect = result.provenance.get("parameters", {}).get("calibration")
-    if effect is None:
-        return
-    if effect["used"]:
-        angle = math.hypot(*effect["mean_rotation_deg"])
-        yield Remark(
-            f"The prior of the linear map is that of a calibration on {effect['patients']} patients, with a mean "
-            f"rotation of {angle:.1f} degrees. {effect['reason']}",
-            "note",
-        )
-    else:
-        yield Remark(f"The calibration was not used. {effect['reason']}", "look")
 
 
 def _about_strain(strain: Strain) -> Iterator[Remark]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from Tell2RegLib.calibration.interior import InteriorTrial, LearnedInterior
 from Tell2RegLib.calibration.model import (
     Calibration,
     Origin,
@@ -21,10 +22,12 @@ from Tell2RegLib.calibration.model import (
 from Tell2RegLib.cases.table import read_cases
 from Tell2RegLib.cli.main import app
 from Tell2RegLib.errors import InputError
+from Tell2RegLib.fitting.interior import FEATURES, TERMS, InteriorModel
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
 from Tell2RegLib.matching import pairs_by_name
 from Tell2RegLib.region_sources.label_map import read_regions
+from Tell2RegLib.results.report.statements import remarks
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.volume import Volume, read_volume
 from Tell2RegLib.worker.requests import FitRequest
@@ -32,7 +35,7 @@ from Tell2RegLib.worker.tasks import TASKS, Run
 from Tell2RegLib.workflows import validate as validate_workflow
 from Tell2RegLib.workflows.register import register
 from Testing.Python.cases.tables import write_table
-from Testing.Python.small import PLAN, Files, write_small_pair
+from Testing.Python.small import PLAN, Files, affine_of, write_small_pair
 
 MEAN = np.array([0.0, 0.0, 0.2, 0, 0, 0, 0, 0, 0])
 VOLUMES = {
@@ -48,6 +51,14 @@ def a_calibration(**changes: Any) -> Calibration:
         Origin(12, 9, 30, {"scanner": ("A", "B")}), VOLUMES, MEAN, np.diag(np.full(9, 0.01)), "The mean helped."
     )
     return replace(calibration, **changes)
+
+
+def an_interior(used: bool = True) -> LearnedInterior:
+    """The middle of the prostate lies further back, by 0.2 of the extent."""
+    coefficients = np.zeros((len(FEATURES), len(TERMS)))
+    coefficients[0, TERMS.index((1, (0, 0, 0)))] = 0.2
+    trials = (InteriorTrial(30.0, 0.3, 0.1),)
+    return LearnedInterior(InteriorModel("prostate", coefficients), used, 12, 9, "It helped.", trials)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +96,15 @@ def test_a_file_keeps_everything(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.covariance, written.covariance)
 
 
+def test_a_file_keeps_the_models_of_insides(tmp_path: Path) -> None:
+    write_calibration(a_calibration(interiors=(an_interior(used=True), an_interior(used=False))), tmp_path / "c.json")
+    read = read_calibration(tmp_path / "c.json")
+    assert [interior.used for interior in read.interiors] == [True, False]
+    assert read.interiors[0].trials == an_interior().trials
+    np.testing.assert_array_equal(read.interiors[1].model.coefficients, an_interior().model.coefficients)
+    assert [model.region for model in read.interior_models] == ["prostate"], "only what helped"
+
+
 def test_a_calibration_without_spread_takes_that_of_the_settings() -> None:
     settings = FitSettings(rotation_spread_deg=3.0)
     prior = a_calibration(covariance=None).prior(settings)
@@ -104,11 +124,12 @@ def test_a_calibration_without_spread_takes_that_of_the_settings() -> None:
         (lambda r: r["linear_offset"].update(covariance=np.zeros((9, 9)).tolist()), "positive definite"),
         (lambda r: r.pop("linear_offset"), "damaged"),
         (lambda r: r.update(regions_ml=[]), "damaged"),
+        (lambda r: r["interiors"][0].update(coefficients=[[1.0]]), "finite coefficients"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path: Path, change: Any, sentence: str) -> None:
     path = tmp_path / "c.json"
-    write_calibration(a_calibration(), path)
+    write_calibration(a_calibration(interiors=(an_interior(),)), path)
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
@@ -147,6 +168,19 @@ def test_a_registration_uses_the_calibration_and_records_what_it_did(pair: Files
     assert not refused.provenance["parameters"]["calibration"]["used"]
     np.testing.assert_array_equal(refused.transform.affine_lps, plain.transform.affine_lps)
     assert "calibration" not in plain.provenance["parameters"]
+
+
+def test_a_registration_moves_the_inside_and_records_it(tmp_path: Path) -> None:
+    pair = write_small_pair(tmp_path, affine_of(np.diag([1.25, 0.8, 1.2]), (7.0, -5.0, 6.0)))
+    result = register(
+        **prostates_of(pair), settings=FitSettings(kind="svf"), calibration=a_calibration(interiors=(an_interior(),))
+    )
+    (motion,) = result.provenance["parameters"]["calibration"]["interiors"]
+    assert motion["region"] == "prostate"
+    assert motion["share"] == 1
+    assert 0.5 < motion["largest_mm"] < 5
+    sentences = " ".join(remark.text for remark in remarks(result, {}))
+    assert "moves the inside of 'prostate' by up to" in sentences
 
 
 def test_from_a_table_to_a_registration(tmp_path: Path, pair: Files) -> None:
