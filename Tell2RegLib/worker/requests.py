@@ -79,6 +79,7 @@ class FitReply:
         linear: how the pairs agree under the "rigid" and the "affine" map, in the order of `metrics`; empty without a
             transform.
         recommendation: the simplest transform that the regions do not reject; None without a transform.
+        error_model: what a calibration learned of the errors of targets, as plain values; None without one.
     """
 
     transform: Transform | None
@@ -93,6 +94,7 @@ class FitReply:
     reason: str = ""
     linear: Mapping[str, tuple[PairAgreement, ...]] = field(default_factory=dict)
     recommendation: Recommendation | None = None
+    error_model: Mapping[str, Any] | None = None
 
     @property
     def fit(self) -> FitValues:

@@ -128,7 +128,15 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
         provenance=result.provenance,
         linear=linear_agreements(fitted, request.pairs),
         recommendation=fitted.recommendation,
+        error_model=_learned_error_model(result),
     )
+
+
+def _learned_error_model(result: RegistrationResult) -> Mapping[str, Any] | None:
+    from Tell2RegLib.trust.model_file import record_of_predictor
+
+    predictor = result.error_predictor
+    return None if predictor is None else record_of_predictor(predictor)["model"]
 
 
 def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:

@@ -34,6 +34,7 @@ from Tell2RegLib.space.transform import Transform, affine_transform
 from Tell2RegLib.space.volume import Volume
 from Tell2RegLib.trust.cues import Registered
 from Tell2RegLib.trust.domain import CaseFacts
+from Tell2RegLib.trust.error_model import ErrorModel, ErrorPredictor
 from Tell2RegLib.trust.model_file import predictor_of
 
 MOVING_TO_FIXED, FIXED_TO_MOVING = "movingToFixed", "fixedToMoving"
@@ -224,6 +225,7 @@ def trustOf(
     planMap: Map,
     settings: TrustSettings,
     volumes: tuple[Volume, Volume],
+    learned: ErrorModel | None = None,
 ) -> tuple[TargetTrust, ...]:
     """A trust verdict for every control point of the markups among these nodes.
 
@@ -233,13 +235,14 @@ def trustOf(
         planMap: the fitted transforms in the direction of the plan.
         settings: tolerance and bounds.
         volumes: fixed and moving.
+        learned: the calibration's model of errors; the one that ships when None.
     """
     lists = [points_of(node) for node in nodes if isinstance(node, vtkMRMLMarkupsNode)]
     names = [name for points in lists for name in points.names]
     if not names:
         return ()
     positions = np.concatenate([points.points_lps_mm for points in lists])
-    estimates = _estimates(positions, pairs, planMap, volumes)
+    estimates = _estimates(positions, pairs, planMap, predictor_of(CaseFacts.of(*volumes, pairs), learned))
     if planMap.swapped:
         pairs = [
             RegionPair(pair.moving, pair.fixed, pair.similarity, pair.accepted, pair.reason, pair.weight)
@@ -250,14 +253,13 @@ def trustOf(
 
 
 def _estimates(
-    positions: Floats, pairs: Sequence[RegionPair], planMap: Map, volumes: tuple[Volume, Volume]
+    positions: Floats, pairs: Sequence[RegionPair], planMap: Map, predictor: ErrorPredictor
 ) -> tuple[ErrorEstimate, ...]:
     """The predicted errors, always from moving to fixed: a plan drawn on the fixed volume is taken where it leads."""
     transform, linear = planMap.transform, (planMap.rigid_lps, planMap.affine_lps)
     if planMap.swapped:
         transform, positions = transform.inverse, planMap.points(positions)
         linear = (np.linalg.inv(linear[0]).astype(float), np.linalg.inv(linear[1]).astype(float))
-    predictor = predictor_of(CaseFacts.of(*volumes, pairs))
     return predictor.estimates(Registered(transform, *linear, pairs), positions)
 
 

@@ -18,6 +18,7 @@ from Tell2RegLib.slicer_module.logic.verdict_record import PropagatedPlan
 from Tell2RegLib.slicer_module.scene.markups import points_of
 from Tell2RegLib.space.grid import apply_affine
 from Tell2RegLib.space.point_files import PointList
+from Tell2RegLib.trust.model_file import model_from
 from Tell2RegLib.worker.requests import ReportReply, ReportRequest
 
 
@@ -54,7 +55,8 @@ class PropagationLogic(FittingLogic):
         planMap = plan.mapOf(parameters, by=parameters.carryBy)
         copies = plan.propagateAll(parameters, nodes, planMap)
         pairs = fitted_regions.pairsNow(parameters, self._fittedRows())
-        trusts = plan.trustOf(nodes, pairs, planMap, settings, input_checks.readVolumes(parameters))
+        volumes, learned = input_checks.readVolumes(parameters), self.fitSummary.get("error_model")
+        trusts = plan.trustOf(nodes, pairs, planMap, settings, volumes, model_from(learned) if learned else None)
         plan.fillTargets(parameters, trusts)
         plan_display.showRadii(parameters, trusts, planMap.target, planMap.carriedBy)
         verdict_record.keep(

@@ -73,6 +73,7 @@ def summaryOf(fit: FitValues, reply: FitReply, pairs: Sequence[RegionPair], rows
         "only_region": rows[used[0]].name if len(used) == 1 else "",
         "only_region_is_round": len(used) == 1 and is_round(pairs[used[0]].moving),
         "recommended": reply.recommendation.kind if reply.recommendation else "",
+        "error_model": reply.error_model,
         "calibration": reply.provenance.get("parameters", {}).get("calibration"),
         "seconds": reply.timing_s.get("total"),
         "regions": voxelsOf(pairs),

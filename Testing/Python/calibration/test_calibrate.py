@@ -30,6 +30,7 @@ from Tell2RegLib.region_sources.label_map import read_regions
 from Tell2RegLib.results.report.statements import remarks
 from Tell2RegLib.results.result import RegistrationResult
 from Tell2RegLib.space.volume import Volume, read_volume
+from Tell2RegLib.trust.model_file import record_of, shipped_model
 from Tell2RegLib.worker.requests import FitRequest
 from Tell2RegLib.worker.tasks import TASKS, Run
 from Tell2RegLib.workflows import validate as validate_workflow
@@ -269,13 +270,14 @@ def test_a_case_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_the_worker_uses_a_calibration_and_its_reply_says_what_it_did(tmp_path: Path, pair: Files) -> None:
     contents, settings = prostates_of(pair), FitSettings(kind="rigid")
     path = tmp_path / "site.json"
-    write_calibration(a_calibration(covariance=np.eye(9) * 1e-6), path)
+    write_calibration(a_calibration(covariance=np.eye(9) * 1e-6, errors=shipped_model()), path)
     pairs = pairs_by_name(contents["fixed_regions"], contents["moving_regions"])
     volumes = contents["fixed"], contents["moving"]
     quiet = Run(lambda stage, done, total: None, lambda: False)
     reply = TASKS["fit"](FitRequest(*volumes, pairs, settings, calibration=path), quiet)
     expected = register(**contents, settings=settings, calibration=read_calibration(path))
     np.testing.assert_array_equal(reply.rigid_lps, expected.fitted.rigid_lps)
+    assert reply.error_model == record_of(shipped_model())
     assert reply.provenance["parameters"]["calibration"] == expected.provenance["parameters"]["calibration"]
     with pytest.raises(InputError, match=r"'.*none\.json' cannot be read as a calibration"):
         TASKS["fit"](FitRequest(*volumes, pairs, settings, calibration=tmp_path / "none.json"), quiet)

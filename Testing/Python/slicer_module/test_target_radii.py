@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from Tell2RegLib.evaluation.target_trust import ErrorEstimate
+from Tell2RegLib.trust.model_file import predictor_of, record_of, shipped_model
 from Testing.Python.slicer_module.plan_nodes import PLACES, a_plan
 
 pytestmark = pytest.mark.mrml
@@ -37,7 +39,7 @@ def test_a_predicted_radius_is_a_sphere_around_the_target_and_replaced(clinic, m
     clinic.find()
     clinic.fit()
     estimate = ErrorEstimate(1.0, 4.0, "Learned from 20 patients.")
-    monkeypatch.setattr(plan, "predictor_of", lambda _facts: Predicted(estimate))
+    monkeypatch.setattr(plan, "predictor_of", lambda _facts, _learned: Predicted(estimate))
     _, trusts = clinic.logic.propagate([a_plan(clinic)])
     (node,) = radii_in(clinic.standin.scene)
     bounds = np.reshape(node.GetPolyData().GetBounds(), (3, 2))
@@ -48,7 +50,7 @@ def test_a_predicted_radius_is_a_sphere_around_the_target_and_replaced(clinic, m
     assert node not in plan.candidates(clinic.parameters)
     assert len(trusts) == len(PLACES)
     far = Predicted(replace(estimate, predicted_mm=9.0, radius_mm=12.0))
-    monkeypatch.setattr(plan, "predictor_of", lambda _facts: far)
+    monkeypatch.setattr(plan, "predictor_of", lambda _facts, _learned: far)
     clinic.logic.propagate([a_plan(clinic)])
     (node,) = radii_in(clinic.standin.scene)
     assert node.GetAttribute("Tell2Reg.Radii") == "do not trust"
@@ -60,3 +62,22 @@ def test_without_a_number_there_is_no_sphere(clinic) -> None:
     _, trusts = clinic.logic.propagate([a_plan(clinic)])
     assert {trust.radius_mm for trust in trusts} == {None}
     assert radii_in(clinic.standin.scene) == []
+
+
+def test_the_errors_that_a_calibration_learned_go_before_those_that_ship(
+    clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from Tell2RegLib.slicer_module.logic import plan
+
+    clinic.find()
+    clinic.fit()
+    site = replace(shipped_model(), patients=23, synthetic=False)
+    summary = json.loads(clinic.parameters.fitSummary)
+    assert summary["error_model"] is None, "no calibration was chosen"
+    clinic.parameters.fitSummary = json.dumps({**summary, "error_model": record_of(site)})
+    asked = []
+    monkeypatch.setattr(
+        plan, "predictor_of", lambda facts, learned: asked.append(learned) or predictor_of(facts, learned)
+    )
+    clinic.logic.propagate([a_plan(clinic)])
+    assert [model.patients for model in asked] == [23]
