@@ -15,6 +15,7 @@ NUMBERS = {
     "spacingMm": "1.25",
     "sliceStep": "3",
     "smoothness": "0.75",
+    "toleranceMm": "4.25",
     "nearMm": "2.75",
     "farMm": "25.5",
     "spreadCheckMm": "6.25",
