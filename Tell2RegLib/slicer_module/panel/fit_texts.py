@@ -86,15 +86,22 @@ def _ofACalibration(summary: Mapping[str, Any]) -> Sequence[str]:
         return ()
     if not effect["used"]:
         return (_("The calibration was not used. {reason}").format(reason=effect["reason"]),)
-    return (
-        _(
-            "The expected offset is that of a calibration on {patients} patients, with a mean rotation of {angle} "
-            "degrees. {reason}"
-        ).format(
-            patients=effect["patients"],
-            angle=tables.number(math.hypot(*effect["mean_rotation_deg"]), 1),
-            reason=effect["reason"],
-        ),
+    offset = _(
+        "The expected offset is that of a calibration on {patients} patients, with a mean rotation of {angle} "
+        "degrees. {reason}"
+    ).format(
+        patients=effect["patients"],
+        angle=tables.number(math.hypot(*effect["mean_rotation_deg"]), 1),
+        reason=effect["reason"],
+    )
+    return (offset, *(_ofAnInterior(motion) for motion in effect.get("interiors", ())))
+
+
+def _ofAnInterior(motion: Mapping[str, Any]) -> str:
+    if motion["reason"]:
+        return _("The calibration's model of the inside of '{region}' was not used. {reason}").format(**motion)
+    return _("The calibration moves the inside of '{region}' by up to {largest} mm.").format(
+        region=motion["region"], largest=tables.number(motion["largest_mm"], 1)
     )
 
 

@@ -54,6 +54,16 @@ def test_a_calibration_that_does_not_hold_for_the_case_is_reported_with_the_reas
     )
 
 
+def test_the_panel_says_how_far_a_calibration_moves_an_inside_or_why_not(clinic) -> None:
+    clinic.find()
+    choose(clinic, "/site/mr-us.json")
+    moved = {"region": "prostate", "largest_mm": 2.34, "share": 1.0, "reason": ""}
+    left = {"region": "bladder", "largest_mm": 0.0, "share": 0.0, "reason": "'tumour' lies in it."}
+    clinic.fit(lambda request: with_effect(request, {**USED, "interiors": [moved, left]}))
+    assert "The calibration moves the inside of 'prostate' by up to 2.3 mm." in clinic.ui.fitLimits.text
+    assert "the inside of 'bladder' was not used. 'tumour' lies in it." in clinic.ui.fitLimits.text
+
+
 def test_without_a_calibration_none_is_sent_and_none_is_spoken_of(clinic) -> None:
     clinic.find()
     clinic.fit()
