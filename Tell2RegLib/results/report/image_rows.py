@@ -72,7 +72,7 @@ def picture_rows(result: RegistrationResult, accepted_pairs: AcceptedPairs, jaco
     if is_seen and any(marks):
         text += f" Crosses: propagated targets within {NEAR_MM:g} mm of the plane."
     if any(mark.radius for on_plane in marks for mark in on_plane):
-        text += " Circles: the radius around each, a ball, in the plane; green good, yellow check, red do not trust."
+        text += " Circles: each target's radius, a sphere, in the plane (green good, yellow check, red do not trust)."
     return [
         *rows,
         _row(
