@@ -50,7 +50,7 @@ def apply(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Warp a file from moving to fixed space with the transform of a result, and judge the points in it."""
+    """Warp a file from moving to fixed space with the transform of a result; points also get a verdict."""
     settings = chosen_value(TrustSettings, trust)
     with errors_as_exit_codes(debug):
         from Tell2RegLib.space.foreign_files import prepare_reader
@@ -102,6 +102,6 @@ def _verdicts(
     try:
         judged = judge_points(folder, transform, source, inverse=inverse, settings=settings)
     except InputError as error:
-        warnings.append(f"The points are not judged. {error}")
+        warnings.append(f"The points get no verdict. {error}")
         return []
     return list(plain([{"name": trust.name, "trust": trust_record(trust)} for trust in judged]))

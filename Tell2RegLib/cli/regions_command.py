@@ -78,7 +78,7 @@ def regions(
         from Tell2RegLib.support.progress import ProgressTracker
 
         if not out.name.endswith(".seg.nrrd"):
-            raise InputError(f"'{out}' is no name for a segmentation; end it with .seg.nrrd.")
+            raise InputError(f"'{out}' is not a file name of a segmentation; end it with .seg.nrrd.")
         check_prompts(prompts)
         check_free(out, overwrite)
         check_not_input(out, [volume])

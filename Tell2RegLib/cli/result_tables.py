@@ -64,12 +64,14 @@ def _show_pairs(pairs: list[dict[str, Any]]) -> None:
     for pair in pairs:
         name = pair["name"] if pair["accepted"] else f"{pair['name']} (not used)"
         name += f" ({100 * pair['weight']:.2g} %)" if pair["accepted"] and pair["weight"] < 1 else ""
-        name += " (in vain)" if _is_in_vain(pair) else ""
+        name += " (no overlap)" if _is_in_vain(pair) else ""
         rows.append([name, *([pair["similarity"]] if has_similarity else []), *(pair[measure] for measure in MEASURES)])
     print_table("Pairs", head, rows)
     for pair in pairs:
         if _is_in_vain(pair):
-            stdout.print(f"In vain: {pair['name']}: the fit used it, but the two regions do not overlap.", markup=False)
+            stdout.print(
+                f"No overlap: {pair['name']}: the fit used it, but its regions still do not overlap.", markup=False
+            )
         if pair["accepted"] and pair["weight"] < 1:
             stdout.print(f"Counts less: {pair['name']}: {pair['reason']}", markup=False)
         if not pair["accepted"]:

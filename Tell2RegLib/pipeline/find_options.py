@@ -33,8 +33,8 @@ class FindOptions:
 
     models: str | None = setting(
         None,
-        "Set of models; see 'tell2reg models list'. Only a pair like the demo's needs no choice: it gets the demo "
-        "networks.",
+        "Set of models; see 'tell2reg models list'. Required, except for volumes like the demo pair, which "
+        "use the demo networks.",
     )
     source: str = setting("grounded_sam", "Region source; plug-ins add others.")
     device: str = setting("auto", f"Compute device: {GRAMMAR}.", check=check_device)

@@ -20,8 +20,8 @@ def about_calibration(result: RegistrationResult) -> Iterator[Remark]:
     if effect["used"]:
         angle = math.hypot(*effect["mean_rotation_deg"])
         yield Remark(
-            f"The prior of the linear map is that of a calibration on {effect['patients']} patients, with a mean "
-            f"rotation of {angle:.1f} degrees. {effect['reason']}",
+            f"The expected offset comes from a calibration on {effect['patients']} patients (mean rotation {angle:.1f} "
+            f"degrees). {effect['reason']}",
             "note",
         )
         yield from map(_about_interior, effect.get("interiors", ()))
@@ -35,9 +35,13 @@ def _about_interior(motion: Mapping[str, Any]) -> Remark:
         return Remark(
             f"The calibration's model of the inside of '{motion['region']}' was not used. {motion['reason']}", "look"
         )
-    reduced = "" if motion["share"] == 1 else f", {100 * motion['share']:.0f} % of what the model says: more would fold"
+    reduced = (
+        ""
+        if motion["share"] == 1
+        else f"; only {100 * motion['share']:.0f} % of it was applied, because more would fold"
+    )
     return Remark(
-        f"The calibration moves the inside of '{motion['region']}' by up to {motion['largest_mm']:.1f} mm, as in other "
-        f"patients of such size and shape{reduced}.",
+        f"Following the calibration, points inside '{motion['region']}' move by up to {motion['largest_mm']:.1f} mm, "
+        f"as learned from regions of similar size and shape in other patients{reduced}.",
         "note",
     )

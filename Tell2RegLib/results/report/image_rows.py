@@ -180,7 +180,7 @@ def _displacement_rows(
     rows = [_displacement_row("Displacement", text, planes, whole, outlines)]
     if has_deformation(fitted):
         beyond = [beyond_affine_mm(fitted, points, moved) for points, moved in both]
-        text = "The same without the affine part of the transform: what the deformation adds."
+        text = "Distance between where the whole transform and where its affine part alone take each point."
         rows.append(_displacement_row("Displacement beyond the affine part", text, planes, beyond, outlines))
     return rows
 

@@ -313,7 +313,7 @@ def measures(result: RegistrationResult) -> list[dict[str, str]]:
             f"{number(quality.sdlogj, 3)} ({number(quality.sdlogj_l2r, 3)})",
         ),
         (
-            "Largest displacement within the regions; beyond the affine part",
+            "Largest displacement within the regions (beyond the affine part)",
             "Over all points of the fixed regions that were used; in brackets what the deformation adds.",
             f"{number(in_regions[0], 1)} mm ({number(in_regions[1], 1)} mm)",
         ),

@@ -22,8 +22,8 @@ def stageLabel(name: str) -> str:
 TEXTS = (
     _("Models"),
     _(
-        "Set of models; see 'tell2reg models list'. Only a pair like the demo's needs no choice: it gets the "
-        "demo networks."
+        "Set of models; see 'tell2reg models list'. Required, except for volumes like the demo pair, which "
+        "use the demo networks."
     ),
     _("Source"),
     _("Region source; plug-ins add others."),

@@ -12,12 +12,12 @@ from Tell2RegLib.slicer_module.panel import tables
 
 _SUFFICIENT: Mapping[str, str] = {
     "rigid": _(
-        "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is the "
-        "same, since a deformation would fit that noise."
+        "The rigid transform aligns the regions to within the noise of the voxels; the deformable transform is "
+        "identical to it, since a deformation would only fit that noise."
     ),
     "affine": _(
-        "The affine transform aligns the regions to within the noise of the voxels; the deformable transform is the "
-        "same, since a deformation would fit that noise."
+        "The affine transform aligns the regions to within the noise of the voxels; the deformable transform is "
+        "identical to it, since a deformation would only fit that noise."
     ),
 }
 """By the recommended kind; a recommended deformation needs no explanation."""
@@ -87,8 +87,7 @@ def _ofACalibration(summary: Mapping[str, Any]) -> Sequence[str]:
     if not effect["used"]:
         return (_("The calibration was not used. {reason}").format(reason=effect["reason"]),)
     offset = _(
-        "The expected offset is that of a calibration on {patients} patients, with a mean rotation of {angle} "
-        "degrees. {reason}"
+        "The expected offset comes from a calibration on {patients} patients (mean rotation {angle} degrees). {reason}"
     ).format(
         patients=effect["patients"],
         angle=tables.number(math.hypot(*effect["mean_rotation_deg"]), 1),
@@ -100,7 +99,7 @@ def _ofACalibration(summary: Mapping[str, Any]) -> Sequence[str]:
 def _ofAnInterior(motion: Mapping[str, Any]) -> str:
     if motion["reason"]:
         return _("The calibration's model of the inside of '{region}' was not used. {reason}").format(**motion)
-    return _("The calibration moves the inside of '{region}' by up to {largest} mm.").format(
+    return _("Following the calibration, points inside '{region}' move by up to {largest} mm.").format(
         region=motion["region"], largest=tables.number(motion["largest_mm"], 1)
     )
 

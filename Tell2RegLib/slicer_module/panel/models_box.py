@@ -64,7 +64,7 @@ class ModelsBox:
             (ui.checkButton, self._check),
         ):
             button.connect("clicked(bool)", lambda _checked, slot=slot: slot())
-        ui.modelsCombo.addItem(_("not chosen: demo pair only"), "")
+        ui.modelsCombo.addItem(_("none (demo networks, demo pair only)"), "")
         self._fillDevices((("auto", _("automatic")), ("cpu", _("CPU"))))
         self._runs.progressed.connect(self._progressed)
 

@@ -227,7 +227,7 @@ def test_a_pair_that_does_not_overlap_in_the_end_is_not_a_plain_yes(an_oblique_g
     result = a_result(an_oblique_grid, pairs)
     after = tuple(metrics_of(pair, value) for pair, value in zip(pairs, (0.0, 0.9), strict=True))
     text = render_report(dataclasses.replace(result, metrics=after))
-    assert text.count("in vain: no overlap") == 1
+    assert text.count("used, but no overlap") == 1
     assert text.count("<td>yes</td>") == 1
 
 

@@ -39,8 +39,8 @@ def test_a_chosen_calibration_goes_to_the_worker_and_the_panel_says_what_it_did(
     clinic.fit(lambda request: with_effect(request, USED))
     assert clinic.client.request.calibration == Path("/site/mr-us.json")
     assert (
-        "The expected offset is that of a calibration on 39 patients, with a mean rotation of 5.0 degrees. On patients "
-        "left out it gained 0.4 mm."
+        "The expected offset comes from a calibration on 39 patients (mean rotation 5.0 degrees). On patients left out "
+        "it gained 0.4 mm."
     ) in clinic.ui.fitLimits.text
 
 
@@ -60,7 +60,7 @@ def test_the_panel_says_how_far_a_calibration_moves_an_inside_or_why_not(clinic)
     moved = {"region": "prostate", "largest_mm": 2.34, "share": 1.0, "reason": ""}
     left = {"region": "bladder", "largest_mm": 0.0, "share": 0.0, "reason": "'tumour' lies in it."}
     clinic.fit(lambda request: with_effect(request, {**USED, "interiors": [moved, left]}))
-    assert "The calibration moves the inside of 'prostate' by up to 2.3 mm." in clinic.ui.fitLimits.text
+    assert "Following the calibration, points inside 'prostate' move by up to 2.3 mm." in clinic.ui.fitLimits.text
     assert "the inside of 'bladder' was not used. 'tumour' lies in it." in clinic.ui.fitLimits.text
 
 

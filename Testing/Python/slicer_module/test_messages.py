@@ -183,7 +183,7 @@ def test_networks_that_do_not_know_the_volumes_are_reported_first(clinic) -> Non
 
 def test_nobody_has_to_choose_models_for_the_demo_pair(clinic) -> None:
     assert clinic.parameters.models == ""
-    assert clinic.ui.modelsCombo.currentText == "not chosen: demo pair only"
+    assert clinic.ui.modelsCombo.currentText == "none (demo networks, demo pair only)"
     clinic.press(clinic.ui.findButton)
     assert clinic.client.request.options.models is None
 
