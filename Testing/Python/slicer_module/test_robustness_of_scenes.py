@@ -167,6 +167,7 @@ def test_a_cancelled_worker_listens_and_one_that_is_killed_is_followed_by_anothe
 
     clinic = a_clinic_with(WorkerClient(patience_s=120))
     wait = clinic.standin.wait_until
+    clinic.parameters.models = "demo"
     clinic.parameters.prompts = "prostate\nbladder"
     wait(lambda: clinic.client.state == "idle", 120)  # the devices are looked up
     clinic.press(clinic.ui.findButton)
