@@ -89,9 +89,12 @@ def show_verdicts(targets: list[dict[str, Any]]) -> None:
     judged = [(target["name"], target["trust"]) for target in targets]
     rows = [[name, trust["verdict"], *(trust[key] for key in TRUST)] for name, trust in judged]
     print_table("Targets, with predicted error", TARGET_HEAD, rows)
+    alike: dict[tuple[str, str], list[str]] = {}
     for name, trust in judged:
         if trust["verdict"] != GOOD:
-            stdout.print(f"{trust['verdict'].capitalize()}: {name}: {' '.join(trust['reasons'])}", markup=False)
+            alike.setdefault((trust["verdict"].capitalize(), " ".join(trust["reasons"])), []).append(name)
+    for (verdict, reasons), names in alike.items():
+        stdout.print(f"{verdict}: {', '.join(names)}: {reasons}", markup=False)
     for basis in dict.fromkeys(trust["basis"] for _, trust in judged if trust["radius_mm"] is not None):
         stdout.print(f"Radius: {basis}", markup=False)
 
