@@ -89,11 +89,11 @@ def show_verdicts(targets: list[dict[str, Any]]) -> None:
     judged = [(target["name"], target["trust"]) for target in targets]
     rows = [[name, trust["verdict"], *(trust[key] for key in TRUST)] for name, trust in judged]
     print_table("Targets, with predicted error", TARGET_HEAD, rows)
-    alike: dict[tuple[str, str], list[str]] = {}
+    names_by_reason: dict[tuple[str, str], list[str]] = {}
     for name, trust in judged:
         if trust["verdict"] != GOOD:
-            alike.setdefault((trust["verdict"].capitalize(), " ".join(trust["reasons"])), []).append(name)
-    for (verdict, reasons), names in alike.items():
+            names_by_reason.setdefault((trust["verdict"].capitalize(), " ".join(trust["reasons"])), []).append(name)
+    for (verdict, reasons), names in names_by_reason.items():
         stdout.print(f"{verdict}: {', '.join(names)}: {reasons}", markup=False)
     for basis in dict.fromkeys(trust["basis"] for _, trust in judged if trust["radius_mm"] is not None):
         stdout.print(f"Radius: {basis}", markup=False)
