@@ -74,6 +74,7 @@ TEXTS = (
     _("Measuring"),
     _("Registering the cases"),
     _("Learning from the cases"),
+    _("Learning from the insides of regions"),
     _("Writing the result and its report"),
     _("Importing packages"),
     _("Downloading"),
