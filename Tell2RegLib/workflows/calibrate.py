@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 from Tell2RegLib.calibration.choice import Choice, choose_prior
@@ -14,7 +15,7 @@ from Tell2RegLib.calibration.observing import observe
 from Tell2RegLib.cases.contents import read_contents
 from Tell2RegLib.cases.groups import folds_of, groups_of
 from Tell2RegLib.cases.table import Case
-from Tell2RegLib.errors import InputError, Tell2RegError
+from Tell2RegLib.errors import Cancelled, InputError, Tell2RegError
 from Tell2RegLib.fitting import fit
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
@@ -50,11 +51,9 @@ def calibrate(
     volumes: dict[str, list[tuple[float, float]]] = {}
     for number, case in enumerate(cases):
         tracker.report("calibrate", number, 2 * len(cases))
-        try:
+        with _errors_name(case):
             contents = read_contents(case)
             pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
-        except Tell2RegError as error:
-            raise InputError(f"Case '{case.name}' (line {case.line}): {error}") from error
         landmarks = contents.truth.landmarks
         evidence.append(case_evidence(case.name, case.patients, pairs, default, landmarks, tracker.check))
         _note_volumes(volumes, pairs)
@@ -89,9 +88,17 @@ def _shows_errors(case: Case) -> bool:
 
 def _observed(case: Case, prior: LinearPrior, tracker: ProgressTracker) -> ErrorObservations:
     settings = FitSettings(**case.fit)
+    with _errors_name(case):
+        return observe(case.name, case.patients, read_contents(case), prior, settings, tracker.check)
+
+
+@contextmanager
+def _errors_name(case: Case) -> Iterator[None]:
+    """Name the case in the errors of its files and its fit; a cancelled run stays cancelled."""
     try:
-        contents = read_contents(case)
-        return observe(case.name, case.patients, contents, prior, settings, tracker.check)
+        yield
+    except Cancelled:
+        raise
     except Tell2RegError as error:
         raise InputError(f"Case '{case.name}' (line {case.line}): {error}") from error
 
@@ -103,9 +110,10 @@ def _interiors(cases: Sequence[Case], prior: LinearPrior, tracker: ProgressTrack
         tracker.report("calibrate interiors", number, len(cases))
         if not _shows_errors(case):
             continue
-        contents = read_contents(case)
-        pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
-        fitted = fit(pairs, prior=prior, check=tracker.check)
+        with _errors_name(case):
+            contents = read_contents(case)
+            pairs = pairs_by_name(contents.fixed_regions, contents.moving_regions)
+            fitted = fit(pairs, prior=prior, check=tracker.check)
         if fitted.transform.kind not in DEFORMABLE:
             continue
         for pair in pairs:

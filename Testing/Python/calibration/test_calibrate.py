@@ -21,7 +21,7 @@ from Tell2RegLib.calibration.model import (
 )
 from Tell2RegLib.cases.table import read_cases
 from Tell2RegLib.cli.main import app
-from Tell2RegLib.errors import InputError
+from Tell2RegLib.errors import Cancelled, InputError
 from Tell2RegLib.fitting.interior import FEATURES, TERMS, InteriorModel
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.settings import FitSettings
@@ -34,6 +34,7 @@ from Tell2RegLib.trust.model_file import record_of, shipped_model
 from Tell2RegLib.worker.requests import FitRequest
 from Tell2RegLib.worker.tasks import TASKS, Run
 from Tell2RegLib.workflows import validate as validate_workflow
+from Tell2RegLib.workflows.calibrate import calibrate
 from Tell2RegLib.workflows.register import register
 from Testing.Python.cases.tables import write_table
 from Testing.Python.small import PLAN, Files, affine_of, write_small_pair
@@ -238,6 +239,22 @@ def test_cases_with_landmarks_teach_the_errors_of_targets(tmp_path: Path, pair: 
     assert again == pytest.approx(
         {target["name"]: target["trust"]["radius_mm"] for target in record["targets"]}, rel=1e-3
     )
+
+
+def test_cancelling_while_a_case_is_registered_ends_the_run(tmp_path: Path, pair: Files) -> None:
+    files = {
+        name.removeprefix("--").replace("-", "_"): str(path) for name, path in {**pair.inputs, **pair.points}.items()
+    }
+    rows = [{"case": f"c{n}", "patient": f"p{n}", **files, "transform": "affine"} for n in range(3)]
+    table = read_cases(write_table(tmp_path, rows, with_files=False))
+    progress: list[int] = []
+    with pytest.raises(Cancelled):
+        calibrate(
+            table.cases,
+            progress=lambda stage, done, total: progress.append(done),
+            cancelled=lambda: bool(progress) and progress[-1] > len(rows),
+        )
+    assert progress[-1] == len(rows) + 1, "one case was registered"
 
 
 def test_a_calibration_and_an_initial_transform_exclude_each_other(tmp_path: Path, pair: Files) -> None:
