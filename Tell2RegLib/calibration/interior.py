@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from Tell2RegLib.calibration.choice import LEAST_GAIN, LEAST_GROUPS, MOST_FOLDS, mean_over_patients
 from Tell2RegLib.calibration.true_distance import TrueDistance
@@ -21,6 +21,7 @@ from Tell2RegLib.fitting.interior import FEATURES, TERMS, Inside, InteriorModel,
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats
 from Tell2RegLib.space.region import Region, RegionPair
+from Tell2RegLib.space.region_resampling import occupancy_at
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0)
 """Of a constant term, in cases with an error of 1 mm per unit; times 1 + degree for the others."""
@@ -83,7 +84,7 @@ class InteriorEvidence:
         self.features = shape_features(pair.fixed, pair.moving, fitted.rigid_lps)
         self._inside = Inside(pair.fixed)
         self._field = _around(fitted.transform.fixed_to_moving, pair.fixed)
-        in_region = _inside_of(pair.fixed, truth.landmarks.fixed_lps_mm)
+        in_region = occupancy_at(pair.fixed, truth.landmarks.fixed_lps_mm) >= 0.5
         self._landmarks = truth.landmarks.fixed_lps_mm[in_region]
         self._targets = truth.landmarks.moving_lps_mm[in_region]
         points = pair.fixed.points_lps_mm()
@@ -91,7 +92,7 @@ class InteriorEvidence:
         self._regions = [
             (TrueDistance(part.moving), TrueDistance(part.fixed).at(self._samples))
             for part in truth.regions
-            if _inside_of(pair.fixed, part.fixed.points_lps_mm()).mean() >= LEAST_INSIDE
+            if (occupancy_at(pair.fixed, part.fixed.points_lps_mm()) >= 0.5).mean() >= LEAST_INSIDE
         ]
 
     @property
@@ -106,6 +107,11 @@ class InteriorEvidence:
             errors = self._landmark_errors(self._inside.moved(self._landmarks, motion))
             return float(np.linalg.norm(errors, axis=1).mean())
         return float(np.abs(self._region_errors(self._inside.moved(self._samples, motion))).mean())
+
+    @cached_property
+    def error_without_mm(self) -> float:
+        """Mean error without a model."""
+        return self.error_mm(np.zeros((len(FEATURES), len(TERMS))))
 
     def equations(self, coefficients: Floats) -> tuple[Floats, Floats]:
         """Normal equations (150, 150) and (150,) of the coefficients, linearised at some (5, 30)."""
@@ -172,13 +178,11 @@ def learn_interior(region: str, cases: Sequence[InteriorEvidence]) -> LearnedInt
 def _trial(
     cases: Sequence[InteriorEvidence], equations: Mapping[str, tuple[Floats, Floats]], penalty: float
 ) -> InteriorTrial:
-    groups = groups_of(cases)
-    none = np.zeros((len(FEATURES), len(TERMS)))
-    gains = {}
+    groups, gains = groups_of(cases), {}
     for fold in folds_of(cases, min(MOST_FOLDS, len(groups))):
         coefficients = _solved(fold.train, equations, penalty)
         for case in fold.test:
-            gains[case.name] = case.error_mm(none) - case.error_mm(coefficients)
+            gains[case.name] = case.error_without_mm - case.error_mm(coefficients)
     return InteriorTrial(penalty, *mean_over_patients(groups, gains))
 
 
@@ -193,15 +197,6 @@ def _solved(
     ridge = np.diag(np.tile(penalty * degrees, len(FEATURES)))
     coefficients: Floats = np.linalg.solve(matrix + ridge, vector).reshape(len(FEATURES), len(TERMS))
     return coefficients
-
-
-def _inside_of(region: Region, points_lps_mm: Floats) -> NDArray[np.bool_]:
-    """(P,), whether the nearest voxel of each point belongs to the region."""
-    index = np.round(region.box_grid.lps_to_index(points_lps_mm)).astype(int)[:, ::-1]
-    within = np.all((index >= 0) & (index < region.box_kji.shape), axis=1)
-    inside = np.zeros(len(index), bool)
-    inside[within] = region.box_kji[tuple(index[within].T)]
-    return inside
 
 
 def _around(field: DisplacementField, region: Region) -> DisplacementField:

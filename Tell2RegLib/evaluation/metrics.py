@@ -35,13 +35,21 @@ def dice(a: Region, b: Region) -> float:
     Raises:
         GeometryError: the regions are on different grids.
     """
+    return 2.0 * float(common_voxels(a, b)) / float(np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
+
+
+def common_voxels(a: Region, b: Region) -> int:
+    """Number of voxels that two regions on one grid share.
+
+    Raises:
+        GeometryError: the regions are on different grids.
+    """
     _check_same_grid(a, b)
     start = np.maximum(a.start_kji, b.start_kji)
     stop = np.minimum(np.add(a.start_kji, a.box_kji.shape), np.add(b.start_kji, b.box_kji.shape))
     if np.any(stop <= start):
-        return 0.0
-    intersection = np.count_nonzero(_cropped_mask(a, start, stop) & _cropped_mask(b, start, stop))
-    return 2.0 * float(intersection) / float(np.count_nonzero(a.box_kji) + np.count_nonzero(b.box_kji))
+        return 0
+    return int(np.count_nonzero(_cropped_mask(a, start, stop) & _cropped_mask(b, start, stop)))
 
 
 def volume_ratio(a: Region, b: Region) -> float:

@@ -174,14 +174,15 @@ def _invert(
     """The inverse on the moving grid: solved where the field is not affine, the inverse affine map elsewhere."""
     from Tell2RegLib.fitting.unfold import grid_of_box
 
-    bent_box, solved = _deformed_box(lattice, affine, forward.grid, moving_grid), None
-    if bent_box is not None:
-        crop = grid_of_box(moving_grid, bent_box)
-        solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check, device=device)
+    inverse_affine = np.linalg.inv(affine)
+    bent_box = _deformed_box(lattice, affine, forward.grid, moving_grid)
+    if bent_box is None:
+        return DisplacementField(affine_displacements(inverse_affine, moving_grid), moving_grid)
+    crop = grid_of_box(moving_grid, bent_box)
+    solved = invert_field(forward, crop, affine, tolerance_mm=INVERSE_TOLERANCE_MM, check=check, device=device)
     # Not before: the inversion holds another copy of the forward field.
-    vectors = affine_displacements(np.linalg.inv(affine), moving_grid)
-    if bent_box is not None and solved is not None:
-        vectors[bent_box] = solved.vectors_kji
+    vectors = affine_displacements(inverse_affine, moving_grid)
+    vectors[bent_box] = solved.vectors_kji
     return DisplacementField(vectors, moving_grid)
 
 

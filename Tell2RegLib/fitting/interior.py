@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from Tell2RegLib.evaluation.metrics import common_voxels
 from Tell2RegLib.space.displacement_field import DisplacementField
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.jacobian import folded_voxels
@@ -160,19 +160,22 @@ def _move(
 ) -> tuple[DisplacementField, InteriorMotion]:
     region = pair.fixed
     for neighbour in pairs:
-        if neighbour is not pair and _overlap(region, neighbour.fixed) > MOST_OVERLAP:
+        shared = 0 if neighbour is pair else common_voxels(region, neighbour.fixed)
+        if shared > MOST_OVERLAP * np.count_nonzero(region.box_kji):
             reason = f"'{neighbour.name}' lies in it and says where its inside is."
             return forward, InteriorMotion(pair.name, share=0.0, reason=reason)
     inside, points = Inside(region), region.points_lps_mm()
     coefficients = shape_features(region, pair.moving, rigid_lps) @ model.coefficients
-    voxels = tuple((np.argwhere(region.box_kji) + region.start_kji).T)
     around, grid = _box_around(region)
+    voxels = tuple((np.argwhere(region.box_kji) + region.start_kji - [axis.start for axis in around]).T)
     for halving in range(HALVINGS):
         share = 0.5**halving
         moved = inside.moved(points, share * coefficients)
-        vectors = forward.vectors_kji.copy()
-        vectors[voxels] = forward.at(moved) + moved - points
-        if not folded_voxels(vectors[around], grid, min_jacobian).any():
+        in_box = forward.vectors_kji[around].copy()
+        in_box[voxels] = forward.at(moved) + moved - points
+        if not folded_voxels(in_box, grid, min_jacobian).any():
+            vectors = forward.vectors_kji.copy()
+            vectors[around] = in_box
             largest = float(np.linalg.norm(moved - points, axis=1).max())
             return DisplacementField(vectors, forward.grid), InteriorMotion(pair.name, largest, share)
     return forward, InteriorMotion(pair.name, share=0.0, reason="Every share of the motion would fold.")
@@ -184,20 +187,3 @@ def _box_around(region: Region) -> tuple[tuple[slice, slice, slice], Grid]:
     stop = np.minimum(np.add(region.start_kji, region.box_kji.shape) + 1, region.grid.shape_kji)
     k, j, i = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
     return (k, j, i), region.grid.crop(start[::-1].tolist(), (stop - start)[::-1].tolist())
-
-
-def _overlap(region: Region, neighbour: Region) -> float:
-    """Share of a region's voxels that another one on the same grid holds, too."""
-    low = np.maximum(region.start_kji, neighbour.start_kji)
-    high = np.minimum(
-        np.add(region.start_kji, region.box_kji.shape), np.add(neighbour.start_kji, neighbour.box_kji.shape)
-    )
-    if np.any(high <= low):
-        return 0.0
-    both = _part(region, low, high) & _part(neighbour, low, high)
-    return float(both.sum() / region.box_kji.sum())
-
-
-def _part(region: Region, low_kji: NDArray, high_kji: NDArray) -> NDArray[np.bool_]:
-    first, last = low_kji - region.start_kji, high_kji - region.start_kji
-    return region.box_kji[first[0] : last[0], first[1] : last[1], first[2] : last[2]]

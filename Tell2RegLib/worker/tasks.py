@@ -133,10 +133,10 @@ def fit(request: requests.FitRequest, run: Run) -> requests.FitReply:
 
 
 def _learned_error_model(result: RegistrationResult) -> Mapping[str, Any] | None:
-    from Tell2RegLib.trust.model_file import record_of_predictor
+    from Tell2RegLib.trust.model_file import record_of
 
     predictor = result.error_predictor
-    return None if predictor is None else record_of_predictor(predictor)["model"]
+    return None if predictor is None or predictor.shipped else record_of(predictor.model)
 
 
 def report(request: requests.ReportRequest, run: Run) -> requests.ReportReply:
