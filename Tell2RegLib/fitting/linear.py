@@ -130,18 +130,24 @@ def linear_maps(pairs: Sequence[RegionPair], prior: LinearPrior, check: Check | 
     start = moments_start(pairs, prior.rotation)
     parameters = np.zeros(9)
     parameters[ROTATION] = Rotation.from_matrix(start[:3, :3]).as_rotvec()
-    problem = _Problem(pairs, prior, _ramp_mm(radius, WIDE_RAMP))
+    problem = _Problem(pairs, prior, ramp_mm_of(radius, WIDE_RAMP))
     rigid = _refine(problem, problem.at(parameters, apply_affine(start, problem.centre)), FREE["rigid"], check)
     affine_start = np.where(_selected(ROTATION), rigid.parameters, prior.mean)
     affine = _refine(problem, problem.at(affine_start, rigid.mapped_centre), FREE["affine"], check)
-    problem = _Problem(pairs, prior, _ramp_mm(radius, NARROW_RAMP))
+    problem = _Problem(pairs, prior, ramp_mm_of(radius, NARROW_RAMP))
     rigid = _refine(problem, problem.at(rigid.parameters, rigid.mapped_centre), FREE["rigid"], check)
     affine = _refine(problem, problem.at(affine.parameters, affine.mapped_centre), FREE["affine"], check)
     evidence = _evidence(affine, problem)
     return LinearMaps(problem.matrix(rigid), problem.matrix(affine), _support(evidence, prior), evidence)
 
 
-def _ramp_mm(radius_mm: float, ramp: tuple[float, float]) -> float:
+def ramp_mm_of(radius_mm: float, ramp: tuple[float, float]) -> float:
+    """The ramp of masks: a share of the regions' mean radius, and at least so many mm.
+
+    Args:
+        radius_mm: mean over the fixed regions.
+        ramp: the share and the least ramp, mm.
+    """
     share, least_mm = ramp
     return max(share * radius_mm, least_mm)
 
@@ -177,7 +183,7 @@ class _Problem:
     def __init__(self, pairs: Sequence[RegionPair], prior: LinearPrior, ramp_mm: float) -> None:
         self.prior = prior
         self._terms = mismatch_terms(pairs, ramp_mm)
-        self.centre = np.concatenate([_inside(term) for term in self._terms]).mean(axis=0)
+        self.centre = np.concatenate([points_inside(term) for term in self._terms]).mean(axis=0)
         self._weight = sum(pair.weight for pair in pairs) / len(pairs)
         self._noise = float(np.mean([_voxel_mismatch(pair, ramp_mm) for pair in pairs]))
 
@@ -291,7 +297,7 @@ def _selected(part: slice) -> NDArray[np.bool_]:
     return selected
 
 
-def _inside(term: MismatchTerm) -> Floats:
+def points_inside(term: MismatchTerm) -> Floats:
     """The points (P, 3) of a region; of one that is thinner than the ramp of its mask, which never reaches 0.5, those
     of the upper half of the mask's values."""
     highest = float(term.target.max())

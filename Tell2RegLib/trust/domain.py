@@ -154,7 +154,7 @@ class Domain:
         margins = np.maximum(BEYOND_CUES * (high - low), LEAST_CUE_MARGIN)
         excess = np.maximum(low - cues, cues - high) / margins
         return [
-            f"The target is unlike those learned from: {CUES[n]} beyond their range." if row[n] > 1 else ""
+            "" if row[n] <= 1 else f"The target is unlike those learned from: {CUES[n]} beyond their range."
             for row, n in zip(excess, excess.argmax(axis=1), strict=True)
         ]
 

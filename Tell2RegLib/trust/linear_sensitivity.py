@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from Tell2RegLib.fitting.linear import INDEPENDENT_POINTS, NARROW_RAMP
+from Tell2RegLib.fitting.linear import INDEPENDENT_POINTS, NARROW_RAMP, points_inside, ramp_mm_of
 from Tell2RegLib.fitting.linear_prior import LinearPrior
 from Tell2RegLib.fitting.linear_terms import mismatch_terms, sampled
 from Tell2RegLib.fitting.settings import FitSettings
@@ -43,10 +43,9 @@ class LinearSensitivity:
     @classmethod
     def of(cls, pairs: Sequence[RegionPair], affine_lps: Floats) -> LinearSensitivity:
         """Of accepted pairs, about their affine map (4 x 4, fixed to moving)."""
-        least_mm = NARROW_RAMP[1]
-        ramp_mm = max(NARROW_RAMP[0] * float(np.mean([pair.fixed.radius_mm for pair in pairs])), least_mm)
-        terms = mismatch_terms(pairs, ramp_mm)
-        centre = np.concatenate([term.points[term.target > 0.5] for term in terms]).mean(axis=0)
+        radius_mm = float(np.mean([pair.fixed.radius_mm for pair in pairs]))
+        terms = mismatch_terms(pairs, ramp_mm_of(radius_mm, NARROW_RAMP))
+        centre = np.concatenate([points_inside(term) for term in terms]).mean(axis=0)
         normals, slopes, losses = [], [], []
         for term in terms:
             value, gradient = sampled(term, apply_affine(affine_lps, term.points))

@@ -68,15 +68,15 @@ def _learned_errors(
     cases: Sequence[Case], evidence: Sequence[CaseEvidence], default: LinearPrior, tracker: ProgressTracker
 ) -> ErrorModel | None:
     """The model of errors: each case registered with the offset of other patients; None where too few show errors."""
-    count = len(groups_of(cases))
-    if count < LEAST_GROUPS or not any(_shows_errors(case) for case in cases):
+    showing = [case for case in cases if _shows_errors(case)]
+    if len(groups_of(showing)) < LEAST_GROUPS:
         return None
     observations = []
-    for fold in folds_of(evidence, min(MOST_FOLDS, count)):
+    for fold in folds_of(evidence, min(MOST_FOLDS, len(groups_of(cases)))):
         prior = choose_prior(fold.train, default).prior
         judged = {case.name for case in fold.test}
-        for case in cases:
-            if case.name in judged and _shows_errors(case):
+        for case in showing:
+            if case.name in judged:
                 observations.append(_observed(case, prior, tracker))
                 tracker.report("calibrate", len(cases) + len(observations), 2 * len(cases))
     return learn_errors(observations)

@@ -229,7 +229,7 @@ class _Run:
         pairs = matched.pairs
         run, effect = self._calibrated(pairs)
         fit_result, fitted, metrics = run._fitted(pairs)
-        predictor = self._predictor(pairs)
+        predictor = self._predictor(pairs) if fit_result else None
         if fit_result and fit_result.interiors:
             effect["calibration"]["interiors"] = [asdict(motion) for motion in fit_result.interiors]
         left_fixed, left_moving = matched.regions_without_partner()
@@ -244,8 +244,10 @@ class _Run:
             metrics=metrics,
             summary=summary(metrics),
             fitted=fitted,
-            targets=self._targets(fit_result, predictor, plan, plan_truth, pairs) if fit_result and plan else (),
-            error_predictor=predictor if fit_result else None,
+            targets=self._targets(fit_result, predictor, plan, plan_truth, pairs)
+            if fit_result and predictor and plan
+            else (),
+            error_predictor=predictor,
             timing_s=self.tracker.timing(),
             provenance=provenance(
                 device=fit_result.device if fit_result else "none",

@@ -90,6 +90,14 @@ def test_one_region_has_no_pair_to_leave_out() -> None:
     assert named["leave one out"][0] == pytest.approx(np.log(0.5))
 
 
+@pytest.mark.parametrize("size_mm", [(60, 60, 3), (3, 60, 3)], ids=["slab", "rod"])
+def test_a_region_of_one_voxel_in_an_axis_has_every_cue(size_mm: tuple[float, float, float]) -> None:
+    offsets = np.abs(GRID.voxel_centres_lps_mm() - GRID.index_to_lps(np.array([28, 24, 20])))
+    thin = Region.from_mask("thin", np.all(offsets <= np.array(size_mm) / 2, axis=-1), GRID)
+    cues = cues_of(registered([RegionPair(thin, thin)]), np.zeros((1, 3)))
+    assert np.isfinite(cues).all()
+
+
 # --- looks ---
 
 

@@ -118,6 +118,13 @@ def test_a_target_unlike_those_learned_from_gets_the_reason() -> None:
     assert far == "The target is unlike those learned from: distance beyond their range."
 
 
+def test_a_cue_that_cannot_be_computed_gives_no_number_but_the_reason() -> None:
+    domain = model_of().domain
+    cues = np.zeros((1, domain.cues.shape[1]))
+    cues[0, 0] = np.nan
+    assert domain.why_not_at(cues) == ["The target is unlike those learned from: distance beyond their range."]
+
+
 # --- its file ---
 
 
