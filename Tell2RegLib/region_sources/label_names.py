@@ -15,6 +15,7 @@ import gzip
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,9 +31,9 @@ BACKGROUND = 0
 LARGEST_TABLE = 1 << 20
 """Bytes; a table of names is far smaller."""
 
-_QUOTED_AT_THE_END = re.compile(r'(\d+)\s.*"([^"]*)"\s*')
-_VALUE_NAME_COLOUR = re.compile(r"(\d+)\s+(\S.*?)(?:\s+\d+){3,4}\s*")
-_IN_NIFTI = re.compile(rb'<Label\s[^>]*Key="(\d+)"[^>]*>\s*<!\[CDATA\[(.*?)\]\]>', re.DOTALL)
+_QUOTED_AT_THE_END = re.compile(r'(\d{1,9})\s.*"([^"]*)"\s*')
+_VALUE_NAME_COLOUR = re.compile(r"(\d{1,9})\s+(\S.*?)(?:\s+\d+){3,4}\s*")
+_IN_NIFTI = re.compile(rb'<Label\s[^>]*Key="(\d{1,9})"[^>]*>\s*<!\[CDATA\[(.*?)\]\]>', re.DOTALL)
 
 
 def read_label_names(path: str | Path) -> dict[int, str]:
@@ -65,7 +66,7 @@ def read_label_names(path: str | Path) -> dict[int, str]:
 
 
 def _check_unique(kind: str, values: Sequence[str], path: Path) -> None:
-    twice = [value for value in values if values.count(value) > 1]
+    twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
         raise InputError(f"'{path}' has {kind} '{twice[0]}' twice.")
 
@@ -87,7 +88,8 @@ def _from_json(text: str, path: Path) -> list[tuple[int, str]]:
 
 def _is_table(content: Mapping[str, Any]) -> bool:
     return bool(content) and all(
-        (key.isdecimal() and isinstance(value, str)) or (isinstance(value, int) and not isinstance(value, bool))
+        (key.isdecimal() and len(key) < 10 and isinstance(value, str))
+        or (isinstance(value, int) and not isinstance(value, bool))
         for key, value in content.items()
     )
 
@@ -98,7 +100,10 @@ def _row(key: str, value: Any) -> tuple[int, str]:
 
 def _from_csv(text: str, path: Path) -> list[tuple[int, str]]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    rows = list(csv.reader(lines))
+    try:
+        rows = list(csv.reader(lines))
+    except csv.Error as error:
+        raise InputError(f"'{path}' is not a table: {error}.") from error
     header = [re.sub(r"[\W_]", "", cell).lower() for cell in rows[0]] if rows else []
     columns = []
     for choices in (VALUE_COLUMNS, NAME_COLUMNS):

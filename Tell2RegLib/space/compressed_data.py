@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from Tell2RegLib.errors import InputError
-from Tell2RegLib.support.complete_file import data_files
+from Tell2RegLib.support.complete_file import analyze_values, data_files
 from Tell2RegLib.support.text_headers import META_ENDINGS, NRRD_ENDINGS, read_text_header
 
 BLOCK_BYTES = 1 << 20
@@ -62,8 +62,7 @@ def check_compressed_values(path: Path) -> dict[Path, int]:
     elif name.endswith(NRRD_ENDINGS):
         values = _nrrd_values(path)
     else:
-        images = [path.with_suffix(ending) for ending in (".img", ".img.gz")] if name.endswith(".hdr") else []
-        values = [CompressedValues(file) for file in (path, *images) if _is_gzip(file)]
+        values = [CompressedValues(file) for file in (path, *analyze_values(path)) if _is_gzip(file)]
     return {stream.path: _check(stream, path) for stream in values}
 
 

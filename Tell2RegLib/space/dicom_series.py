@@ -23,10 +23,10 @@ def choose_series(folder: Path, series_ids: Sequence[str], chosen: str) -> str:
     Raises:
         InputError: none was chosen, or not exactly one fits; the message lists all.
     """
-    descriptions = [_description(folder, series_id) for series_id in series_ids]
     wanted = chosen.strip().casefold()
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(series_ids):
+    if wanted.isdecimal() and len(wanted) < 10 and 1 <= int(wanted) <= len(series_ids):
         return series_ids[int(wanted) - 1]
+    descriptions = [_description(folder, series_id) for series_id in series_ids]
     matches = [
         series_id
         for series_id, (text, _) in zip(series_ids, descriptions, strict=True)

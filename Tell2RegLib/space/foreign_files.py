@@ -19,6 +19,7 @@ from Tell2RegLib.errors import ResourceError, Tell2RegError
 from Tell2RegLib.space.grid import Floats, Grid
 from Tell2RegLib.space.image_headers import itk_errors_as
 from Tell2RegLib.space.plain_headers import has_plain_header
+from Tell2RegLib.support.complete_file import analyze_values, data_files
 from Tell2RegLib.support.reader_process import Limits, ReaderProcess
 from Tell2RegLib.support.regular_files import check_file_or_folder
 
@@ -122,8 +123,11 @@ def _matrix(values: Any) -> Floats | None:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of the files in a folder."""
-    files = [entry for entry in path.rglob("*") if entry.is_file()] if path.is_dir() else [path]
+    """Bytes of a file and of those that hold its values, or of the files of a DICOM folder."""
+    if path.is_dir():
+        files = [entry for entry in path.iterdir() if entry.is_file()]
+    else:
+        files = [path, *data_files(path), *analyze_values(path)]
     return sum(file.stat().st_size for file in files)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from Tell2RegLib.errors import InputError
 from Tell2RegLib.space.plain_headers import nifti_bytes
+from Tell2RegLib.support.complete_file import analyze_values
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -48,9 +49,7 @@ def check_length(path: Path, image: sitk.Image, unpacked_bytes: Mapping[Path, in
     Raises:
         InputError: the file is truncated.
     """
-    name, values = path.name.lower(), path
-    if name.endswith(".hdr"):
-        values = next((file for ending in (".img", ".img.gz") if (file := path.with_suffix(ending)).is_file()), path)
+    name, values = path.name.lower(), next(iter(analyze_values(path)), path)
     actual_bytes = unpacked_bytes.get(values, values.stat().st_size)
     if name.endswith((*NIFTI_ENDINGS, ".hdr")) and image.HasMetaDataKey("bitpix"):
         check_not_truncated(values, actual_bytes, _nifti_length(image))

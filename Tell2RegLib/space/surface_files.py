@@ -80,7 +80,7 @@ def read_surface(path: Path, vtk: Vtk) -> Any:
     content = read_foreign_surface(path)
     reader = vtk.readers[".vtp"]()
     reader.ReadFromInputStringOn()
-    reader.SetInputString(content.decode("ascii"))
+    reader.SetInputString(content.decode("utf-8"))
     reader.Update()
     return reader.GetOutput()
 
@@ -107,7 +107,7 @@ def surface_job(path: Path) -> Reply:
     writer.WriteToOutputStringOn()
     writer.SetInputData(surface)
     writer.Write()
-    return Reply({}, writer.GetOutputString().encode("ascii"))
+    return Reply({}, writer.GetOutputString().encode("utf-8"))
 
 
 def _check_surface(surface: Any, path: Path, vtk: Vtk) -> None:

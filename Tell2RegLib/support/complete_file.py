@@ -123,6 +123,13 @@ def data_files(header: Path) -> list[Path]:
     return [header.parent / name for name in names if os.path.isfile(header.parent / name)]
 
 
+def analyze_values(header: Path) -> list[Path]:
+    """The files beside an Analyze or NIfTI header (.hdr) that hold its values; none for other files."""
+    if header.suffix.lower() != ".hdr":
+        return []
+    return [file for ending in (".img", ".img.gz") if (file := header.with_suffix(ending)).is_file()]
+
+
 # --- into its place ---
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from Tell2RegLib.errors import InputError, ResourceError, Tell2RegError, error_of
 from Tell2RegLib.support.child_processes import child_environment, python_program
-from Tell2RegLib.support.system_memory import system_memory
+from Tell2RegLib.support.system_memory import free_memory
 
 SECONDS, BYTES_PER_SECOND = 60.0, 2e6
 """A file may take that long, plus a second for so many of its bytes."""
@@ -69,7 +69,7 @@ class Limits:
     def of(size_bytes: int) -> Limits:
         """For a file of this size."""
         memory_bytes = MEMORY_BYTES + MEMORY_PER_BYTE * size_bytes
-        available = system_memory()[1]
+        available = free_memory()
         if available is not None:
             memory_bytes = max(LEAST_MEMORY_BYTES, min(memory_bytes, available))
         return Limits(SECONDS + size_bytes / BYTES_PER_SECOND, memory_bytes)
@@ -100,7 +100,13 @@ class ReaderProcess:
             Tell2RegError: what the job raised.
             ResourceError: the process cannot be started.
         """
-        request = {"job": job, "path": str(path), "options": options, "memory_bytes": limits.memory_bytes}
+        request = {
+            "job": job,
+            "path": str(path),
+            "folder": os.getcwd(),  # that of the other process may be an earlier one
+            "options": options,
+            "memory_bytes": limits.memory_bytes,
+        }
         with self._lock:
             process = self._started(job)
             late = threading.Event()
@@ -233,6 +239,7 @@ def serve(jobs: Mapping[str, str], libraries: Mapping[str, Sequence[str]]) -> No
 def _reply(jobs: Mapping[str, str], request: Mapping[str, Any]) -> Reply:
     path, memory_bytes = Path(request["path"]), request["memory_bytes"]
     try:
+        os.chdir(request["folder"])
         module, _, name = jobs[request["job"]].partition(":")
         job: Job = getattr(import_module(module), name)
         _limit("RLIMIT_AS", memory_bytes)

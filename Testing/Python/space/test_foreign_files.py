@@ -42,6 +42,9 @@ def fail(path):
 def chatter(path):
     os.write(1, b"a library prints")
     return Reply({"pid": os.getpid()}, b"ab\\n\\0c")
+
+def copy(path):
+    return Reply({}, path.read_bytes())
 """
 LIMITS = Limits(30.0, 4 << 30)
 
@@ -49,7 +52,7 @@ LIMITS = Limits(30.0, 4 << 30)
 @pytest.fixture
 def a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReaderProcess]:
     """A process with jobs of the worst kinds."""
-    names = ("crash", "hang", "eat", "refuse", "fail", "chatter")
+    names = ("crash", "hang", "eat", "refuse", "fail", "chatter", "copy")
     jobs = "{" + ", ".join(f"'{name}': '__main__:{name}'" for name in names) + "}"
     (tmp_path / "jobs_of_the_test.py").write_text(
         f"{READY}{JOBS}\nif __name__ == '__main__':\n    serve({jobs}, {{}})\n"
@@ -87,6 +90,16 @@ def test_errors_of_a_job_arrive_as_they_were(a_reader: ReaderProcess) -> None:
 def test_one_process_reads_all_files_and_what_libraries_print_is_no_reply(a_reader: ReaderProcess) -> None:
     replies = [a_reader.read("chatter", Path("scan.h5"), LIMITS) for _ in range(3)]
     assert len({reply.values["pid"] for reply in replies} - {os.getpid()}) == 1
+
+
+def test_a_relative_path_is_that_of_the_folder_now(
+    a_reader: ReaderProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scan.h5").write_text(name)
+        monkeypatch.chdir(tmp_path / name)
+        assert a_reader.read("copy", Path("scan.h5"), LIMITS).data == name.encode()
 
 
 def test_limits_follow_the_size_of_the_file() -> None:

@@ -97,6 +97,12 @@ def test_whole_surfaces_of_other_programs_are_read(name: str, tmp_path: Path) ->
     np.testing.assert_array_equal(vtk.numpy_support.vtk_to_numpy(surface.GetPoints().GetData()), TETRAHEDRON)
 
 
+def test_an_array_with_a_name_beyond_ascii_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.vtk"
+    path.write_bytes(legacy("4.2", "ASCII").replace(b"thickness", "Größe".encode()))
+    assert read_surface(path, load_vtk()).GetNumberOfPoints() == 4
+
+
 @pytest.mark.parametrize("ending", MODEL_ENDINGS)
 def test_what_is_written_here_is_read_here(ending: str, tmp_path: Path) -> None:
     (tmp_path / "a.ply").write_bytes(WHOLE["ascii.ply"])
