@@ -107,8 +107,9 @@ def _check_spacing(spacing: Sequence[float], path: Path) -> None:
 def _check_origin(origins: Sequence[str], path: Path) -> None:
     for origin in origins:
         if not np.isfinite(_numbers(origin)).all():
+            printable = origin[:80].encode("utf-8", "replace").decode("utf-8")
             raise GeometryError(
-                f"'{path}' has the origin {origin[:80]!r} in its header, but finite numbers in mm are needed. Correct "
+                f"'{path}' has the origin {printable!r} in its header, but finite numbers in mm are needed. Correct "
                 "the header, or recreate the file from its source."
             )
 
