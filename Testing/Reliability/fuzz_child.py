@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -98,9 +99,16 @@ def _attempt(
             shutil.copy(sound / name, spoilt / name)
     must_notice = damage(target, spoilt, random)
     outcome, detail = outcome_of(target, contents[target.name], spoilt / target.name, must_notice)
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > RESIDENT_BYTES:
+    if _peak_bytes() > RESIDENT_BYTES:
         outcome = MEMORY
     return {"number": number, "target": target.name, "outcome": outcome, "detail": detail}
+
+
+def _peak_bytes() -> int:
+    """Most memory of this process that was ever resident; Linux counts that of its parent in `ru_maxrss`, too."""
+    status = Path("/proc/self/status")
+    peak = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return 1024 * (int(peak[1]) if peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 if __name__ == "__main__":
